@@ -1,0 +1,17 @@
+//! git-certs keeps Let's Encrypt certificates in a git repository.
+//!
+//! The only public item runs the program, so that the compiler reports dead code. The rooms and
+//! who may import whom are checked by `tests/it/shape.rs`.
+
+mod acme;
+mod cli;
+mod dns;
+mod dnscontrol;
+mod model;
+mod net;
+mod nightly;
+mod provider;
+mod repo;
+mod report;
+
+pub use cli::main;

@@ -1,0 +1,112 @@
+//! Certificates: wanted, held, issued.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::chain::Leaf;
+use crate::model::name::Identifier;
+use crate::model::secret::Sealed;
+
+/// Name of a certificate in certs.json and of its folder.
+///
+/// A letter, then letters, digits, `-` and `_`: get-certs' rule, which also keeps the name inside
+/// `certificates/`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CertificateName(String);
+
+/// A text is no certificate name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a certificate name")]
+pub(crate) struct BadCertificateName(pub(crate) String);
+
+impl CertificateName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CertificateName {
+    type Err = BadCertificateName;
+
+    fn from_str(text: &str) -> Result<Self, BadCertificateName> {
+        let mut characters = text.chars();
+        let good = characters
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic())
+            && characters.all(|rest| rest.is_ascii_alphanumeric() || rest == '-' || rest == '_');
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadCertificateName(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Kind and size of a certificate's private key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyType {
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    P256,
+    P384,
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+        })
+    }
+}
+
+/// A certificate that certs.json asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: CertificateName,
+    /// In the order of certs.json, without duplicates; at least one.
+    pub(crate) identifiers: Vec<Identifier>,
+    pub(crate) key_type: KeyType,
+}
+
+impl Wanted {
+    /// The identifiers as a set, to be compared.
+    pub(crate) fn identifier_set(&self) -> BTreeSet<&Identifier> {
+        self.identifiers.iter().collect()
+    }
+}
+
+/// A certificate that the repository has.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) name: CertificateName,
+    pub(crate) leaf: Leaf,
+}
+
+/// A certificate that the CA issued in this run, ready for the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Issued {
+    pub(crate) name: CertificateName,
+    /// Full chain, leaf first, PEM.
+    pub(crate) chain_pem: String,
+    pub(crate) leaf: Leaf,
+    /// The private key, encrypted for the certificate's recipients.
+    pub(crate) key: Sealed,
+    pub(crate) key_type: KeyType,
+    /// Where the CA keeps the certificate.
+    pub(crate) url: String,
+    /// Directory URL of the CA.
+    pub(crate) directory: String,
+}

@@ -1,0 +1,106 @@
+//! Errors that say what to do: `.hint("...")` where the remedy is known.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// An error with a remedy. It prints as the error that it carries.
+#[derive(Debug)]
+struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl StdError for Hinted {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.chain().nth(1)
+    }
+}
+
+/// Adds what to do to an error.
+pub(crate) trait Hint<T> {
+    /// Adds a hint: what the user can do, lower case, no final stop.
+    fn hint<S: Into<String>>(self, hint: impl FnOnce() -> S) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
+    fn hint<S: Into<String>>(self, hint: impl FnOnce() -> S) -> anyhow::Result<T> {
+        self.map_err(|error| with_hint(error.into(), hint()))
+    }
+}
+
+/// `error` with what to do about it.
+pub(crate) fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Hinted {
+        error,
+        hint: hint.into(),
+    })
+}
+
+/// What failed, the chain of causes, and the hints, outermost first.
+pub(crate) struct Explained {
+    pub(crate) what: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hints: Vec<String>,
+}
+
+/// Takes an error apart for printing. A cause that only repeats the line above it is left out.
+pub(crate) fn explain(error: &anyhow::Error) -> Explained {
+    let mut lines: Vec<String> = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        collect_hints(cause, &mut hints);
+        let line = cause.to_string();
+        if lines.last().is_none_or(|last| !last.contains(&line)) {
+            lines.push(line);
+        }
+    }
+    let what = if lines.is_empty() {
+        String::new()
+    } else {
+        lines.remove(0)
+    };
+    Explained {
+        what,
+        causes: lines,
+        hints,
+    }
+}
+
+fn collect_hints(cause: &(dyn StdError + 'static), hints: &mut Vec<String>) {
+    let Some(hinted) = cause.downcast_ref::<Hinted>() else {
+        return;
+    };
+    if !hints.contains(&hinted.hint) {
+        hints.push(hinted.hint.clone());
+    }
+    // A hint put directly on a hinted error hides the inner one from the chain.
+    if let Some(first) = hinted.error.chain().next() {
+        collect_hints(first, hints);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn hints_are_found_below_context_and_causes_stay() {
+        let error = Err::<(), _>(anyhow!("refused").context("cannot push"))
+            .hint(|| "ask for access")
+            .hint(|| "or use another branch")
+            .context("cannot finish")
+            .unwrap_err();
+        let explained = explain(&error);
+        assert_eq!(explained.what, "cannot finish");
+        assert_eq!(explained.causes, ["cannot push", "refused"]);
+        assert_eq!(explained.hints, ["or use another branch", "ask for access"]);
+    }
+}

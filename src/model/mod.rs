@@ -1,0 +1,10 @@
+//! What everything else is said in: names, certificates, zones, secrets, hints. No I/O.
+
+pub(crate) mod certificate;
+pub(crate) mod chain;
+pub(crate) mod change;
+pub(crate) mod hint;
+pub(crate) mod name;
+pub(crate) mod provider;
+pub(crate) mod secret;
+pub(crate) mod zone;

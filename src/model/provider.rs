@@ -1,0 +1,53 @@
+//! A provider as dnsconfig.js and creds.json describe it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Result, anyhow};
+
+use crate::model::hint::with_hint;
+
+/// One entry of creds.json with what dnsconfig.js says of it.
+#[derive(Clone)]
+pub(crate) struct ProviderEntry {
+    /// The entry's name in creds.json.
+    pub(crate) name: String,
+    /// DNSControl's TYPE, such as `AXFRDDNS`.
+    pub(crate) kind: String,
+    /// Credential fields as creds.json names them, `$VAR` resolved. Secret.
+    pub(crate) fields: BTreeMap<String, String>,
+    /// Third argument of `NewDnsProvider`.
+    pub(crate) meta: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ProviderEntry {
+    /// A credential field; none where it is absent or empty.
+    pub(crate) fn field(&self, key: &str) -> Option<&str> {
+        self.fields
+            .get(key)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A credential field that the provider cannot do without.
+    pub(crate) fn required(&self, key: &str) -> Result<&str> {
+        self.field(key).ok_or_else(|| {
+            with_hint(
+                anyhow!(
+                    "`creds.json` entry `{}` ({}) has no `{key}`",
+                    self.name,
+                    self.kind
+                ),
+                format!(
+                    "add `{key}` to the entry, or set the environment variable that it names with `$`"
+                ),
+            )
+        })
+    }
+}
+
+impl fmt::Debug for ProviderEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderEntry({} {})", self.name, self.kind)
+    }
+}

@@ -1,0 +1,88 @@
+//! Plaintext that must not leave memory, and the ciphertext that may.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// First line of an ASCII-armoured age file.
+const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+
+/// Plaintext that is wiped on drop and cannot be printed, serialised or written.
+///
+/// There is no `Display`, no `Serialize` and no `Clone`; whoever needs the bytes says so with
+/// [`Secret::expose`].
+pub(crate) struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over; they are wiped when this is dropped.
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The plaintext.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The plaintext as text; none if it is not UTF-8.
+    pub(crate) fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Ciphertext of age, ASCII-armoured: the only form in which a private key reaches a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed(String);
+
+/// A text that should be age ciphertext is not.
+#[derive(Debug, thiserror::Error)]
+#[error("not an ASCII-armoured age file")]
+pub(crate) struct NotSealed;
+
+impl Sealed {
+    /// Accepts armoured age ciphertext and nothing else.
+    pub(crate) fn new(text: String) -> Result<Self, NotSealed> {
+        if text.starts_with(ARMOUR) && !text.contains("PRIVATE KEY") {
+            Ok(Self(text))
+        } else {
+            Err(NotSealed)
+        }
+    }
+
+    /// The ciphertext.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(
+            format!("{:?}", Secret::from("hunter2".to_owned())),
+            "Secret(..)"
+        );
+    }
+
+    #[test]
+    fn only_age_is_sealed() {
+        assert!(Sealed::new("-----BEGIN PRIVATE KEY-----".into()).is_err());
+        assert!(Sealed::new(format!("{ARMOUR}\nabc\n-----BEGIN PRIVATE KEY-----")).is_err());
+        assert!(Sealed::new(format!("{ARMOUR}\nabc")).is_ok());
+    }
+}

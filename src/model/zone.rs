@@ -1,0 +1,97 @@
+//! Zones as dnsconfig.js declares them, and records in the form that a comparison needs.
+
+use std::fmt;
+
+use crate::model::name::DnsName;
+
+/// A zone of dnsconfig.js, normalised.
+#[derive(Clone, Debug)]
+pub(crate) struct Zone {
+    pub(crate) name: DnsName,
+    /// What follows `!` in split-horizon declarations; empty otherwise.
+    pub(crate) tag: String,
+    /// In the order of declaration.
+    pub(crate) providers: Vec<ZoneProvider>,
+    /// Desired records, apex NS excluded.
+    pub(crate) records: Vec<Record>,
+    /// Records that must not exist (`ENSURE_ABSENT_REC`).
+    pub(crate) absent: Vec<Record>,
+    /// Hosts of `NAMESERVER()`.
+    pub(crate) nameservers: Vec<DnsName>,
+    /// TTL of the apex NS records, seconds (`NAMESERVER_TTL`, default 300).
+    pub(crate) nameserver_ttl: u32,
+    /// `NO_PURGE`: records that are not declared stay.
+    pub(crate) no_purge: bool,
+    /// `IGNORE()` and its relatives.
+    pub(crate) ignore: Vec<IgnorePattern>,
+}
+
+impl Zone {
+    /// Name with the tag: `example.com!internal`, or just `example.com`.
+    pub(crate) fn unique_name(&self) -> String {
+        if self.tag.is_empty() {
+            self.name.to_string()
+        } else {
+            format!("{}!{}", self.name, self.tag)
+        }
+    }
+}
+
+/// A provider that serves a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ZoneProvider {
+    /// Name of the entry in creds.json.
+    pub(crate) entry: String,
+    /// How many of the provider's name servers the apex NS set takes.
+    pub(crate) nameservers: NameserverCount,
+}
+
+/// The second argument of `DnsProvider(name, n)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameserverCount {
+    /// Negative or left out: all of them.
+    All,
+    /// The first so many; 0 for none.
+    First(usize),
+}
+
+/// Pattern of records that DNSControl leaves alone: globs on label, type list and target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IgnorePattern {
+    /// Glob on the short label (`@` at the apex).
+    pub(crate) label: String,
+    /// Record types, or `*`, separated by commas.
+    pub(crate) types: String,
+    /// Glob on the target.
+    pub(crate) target: String,
+}
+
+/// A resource record in the form that two sides are compared in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Record {
+    /// Owner, fully qualified.
+    pub(crate) name: DnsName,
+    /// Type in upper case, DNSControl's pseudo types included (`ALIAS`, `CF_REDIRECT`).
+    pub(crate) rtype: String,
+    /// Seconds.
+    pub(crate) ttl: u32,
+    /// Canonical RDATA: for TXT the strings joined, unquoted; else presentation format with single
+    /// spaces, host names fully qualified with a final dot and lower case, IP addresses canonical.
+    pub(crate) data: String,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            rtype,
+            ttl,
+            data,
+        } = self;
+        if rtype == "TXT" {
+            write!(f, "{rtype} {name} \"{data}\" ttl={ttl}")
+        } else {
+            write!(f, "{rtype} {name} {data} ttl={ttl}")
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! DNS providers: one trait, one list, one file a provider.
+
+pub(crate) mod port;

@@ -1,0 +1,54 @@
+//! What a DNS provider can do for us.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use anyhow::Result;
+
+use crate::model::change::TxtBatch;
+use crate::model::name::DnsName;
+use crate::model::zone::Record;
+
+/// A future that an object-safe trait can return.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Reads zones of one account and changes single TXT values in them.
+///
+/// It speaks DNS, not ACME. The contract, which one conformance suite checks for every provider:
+///
+/// - **By value.** Adding keeps the other values at the name; removing takes exactly the value named.
+/// - **Idempotent.** Adding what is there and removing what is absent succeed and change nothing.
+/// - **Nothing else.** Other names, types, values and TTLs of other sets stay as they are.
+/// - **A batch is one step** where the API has such a step; otherwise additions come before
+///   removals, and an error may leave the batch half done. Doing it again is safe.
+/// - **Concurrent.** Calls for different zones may overlap; calls for one zone are serialised by
+///   the caller.
+/// - **Errors** name the provider's entry in creds.json and never hold a credential.
+pub(crate) trait DnsProvider: Debug + Send + Sync {
+    /// All records of the zone, as the provider has them, in the form that [`Record`] describes.
+    ///
+    /// Apex NS and SOA records are included where the provider lists them.
+    fn records<'a>(&'a self, zone: &'a DnsName) -> Answer<'a, Vec<Record>>;
+
+    /// Adds and removes TXT values.
+    fn change<'a>(&'a self, zone: &'a DnsName, batch: &'a TxtBatch) -> Answer<'a, ()>;
+
+    /// Name servers that DNSControl would declare at the apex for this provider.
+    ///
+    /// Empty where the provider does not know them (AXFRDDNS and BIND without `default_ns`).
+    fn nameservers<'a>(&'a self, zone: &'a DnsName) -> Answer<'a, Vec<DnsName>>;
+
+    /// How DNSControl compares this provider's zones.
+    fn quirks(&self) -> Quirks;
+}
+
+/// What DNSControl does to a zone before it compares, by provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quirks {
+    /// Types that are never compared, such as `SOA`.
+    pub(crate) ignored_types: &'static [&'static str],
+    /// Smallest TTL that the provider stores, seconds; desired TTLs below are raised.
+    pub(crate) minimum_ttl: u32,
+    /// The provider manages the apex NS set itself: it is not compared.
+    pub(crate) ignores_apex_ns: bool,
+}
