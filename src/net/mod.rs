@@ -1,1 +1,3 @@
-//! TODO-SKELETON
+//! HTTP for everything that speaks it: one client, one trust store, one retry rule.
+
+pub(crate) mod http;

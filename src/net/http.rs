@@ -1,0 +1,195 @@
+//! The one HTTP client: roots, proxies, time-outs, retries with Retry-After.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Client, Request, Response, StatusCode};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+/// Sent with every request; CAs and APIs ask for a name and a way to reach the developers.
+const USER_AGENT: &str = concat!(
+    "git-certs/",
+    env!("CARGO_PKG_VERSION"),
+    " (+",
+    env!("CARGO_PKG_REPOSITORY"),
+    ")"
+);
+
+/// Longest wait for a connection, name lookup and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest silence while an answer arrives.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a request that may be repeated is sent at most.
+const ATTEMPTS: u32 = 5;
+
+/// First pause between two attempts; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Longest pause that a server can ask for with Retry-After; beyond it the answer is returned.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A client that ACME, providers and git share. Cloning shares the connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: Client,
+}
+
+/// Whether sending a request twice does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Lost connections and 5xx answers are retried.
+    Safe,
+    /// Only answers that say that nothing was done (429 and 503) are retried.
+    WhenRefused,
+    /// One attempt.
+    Never,
+}
+
+impl Http {
+    /// Makes a client that trusts the system's roots and `extra_roots` (a PEM bundle).
+    ///
+    /// Where the machine has no CA bundle, as in small containers, Mozilla's roots are built in.
+    /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub(crate) fn new(extra_roots: Option<&[u8]>) -> Result<Self> {
+        let extra = match extra_roots {
+            Some(pem) => Certificate::from_pem_bundle(pem).context("cannot read the CA bundle")?,
+            None => Vec::new(),
+        };
+        let builder = || {
+            Client::builder()
+                .user_agent(USER_AGENT)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(READ_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let client = builder()
+            .tls_certs_merge(extra.clone())
+            .build()
+            .or_else(|_| {
+                let mozilla = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+                    .iter()
+                    .filter_map(|der| Certificate::from_der(der).ok());
+                builder().tls_certs_only(mozilla.chain(extra)).build()
+            });
+        Ok(Self {
+            client: client.context("cannot set up the HTTP client")?,
+        })
+    }
+
+    /// Starts a request; send it with [`Http::send`].
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request and retries as `repeat` allows, honouring Retry-After.
+    ///
+    /// Any answer is returned, of whatever status; an error means that there is none. A request
+    /// with a streaming body is sent once.
+    pub(crate) async fn send(&self, request: Request, repeat: Repeat) -> reqwest::Result<Response> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            let Some(copy) = request.try_clone() else {
+                break;
+            };
+            let wait = match self.client.execute(copy).await {
+                Ok(answer) if !is_passing(answer.status(), repeat) => return Ok(answer),
+                Ok(answer) => match retry_after(answer.headers(), OffsetDateTime::now_utc()) {
+                    Some(asked) if asked > LONGEST_PAUSE => return Ok(answer),
+                    asked => asked.unwrap_or(pause),
+                },
+                Err(error) if repeat == Repeat::Safe && is_lost(&error) => pause,
+                Err(error) => return Err(error.without_url()),
+            };
+            tokio::time::sleep(jittered(wait)).await;
+            pause *= 2;
+        }
+        self.client
+            .execute(request)
+            .await
+            .map_err(reqwest::Error::without_url)
+    }
+}
+
+fn is_passing(status: StatusCode, repeat: Repeat) -> bool {
+    match repeat {
+        Repeat::Never => false,
+        Repeat::WhenRefused => {
+            status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+        }
+        Repeat::Safe => status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+    }
+}
+
+fn is_lost(error: &reqwest::Error) -> bool {
+    !error.is_builder() && !is_untrusted(error)
+}
+
+/// A certificate that is not trusted now will not be trusted in a second.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if current.to_string().contains("certificate") {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
+/// What the server asks for with Retry-After: seconds or a date (RFC 9110 section 10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = text
+        .strip_suffix("GMT")
+        .map(|date| format!("{date}+0000"))?;
+    let then = OffsetDateTime::parse(&date, &Rfc2822).ok()?;
+    Some(Duration::try_from(then - now).unwrap_or_default())
+}
+
+/// Up to a quarter more, so that many runs do not come back in the same moment.
+fn jittered(pause: Duration) -> Duration {
+    let mut byte = [0_u8; 1];
+    if aws_lc_rs::rand::fill(&mut byte).is_err() {
+        return pause;
+    }
+    let [byte] = byte;
+    pause + pause.mul_f64(f64::from(byte) / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn after(value: &str) -> Option<Duration> {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+        retry_after(&headers, datetime!(2026-11-23 10:00:00 UTC))
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(
+            after("Mon, 23 Nov 2026 10:01:30 GMT"),
+            Some(Duration::from_secs(90))
+        );
+        assert_eq!(after("Mon, 23 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn jitter_stays_within_a_quarter() {
+        for _ in 0..100 {
+            let pause = jittered(Duration::from_secs(4));
+            assert!((Duration::from_secs(4)..Duration::from_secs(5)).contains(&pause));
+        }
+    }
+}
