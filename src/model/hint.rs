@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// An error with a remedy. It prints as the error that it carries.
 #[derive(Debug)]
@@ -19,6 +20,28 @@ impl fmt::Display for Hinted {
 impl StdError for Hinted {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.error.chain().nth(1)
+    }
+}
+
+/// One error that several certificates fail with. It prints as the error that it carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<anyhow::Error>);
+
+impl Shared {
+    pub(crate) fn new(error: anyhow::Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Shared {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.chain().nth(1)
     }
 }
 
@@ -73,14 +96,18 @@ pub(crate) fn explain(error: &anyhow::Error) -> Explained {
 }
 
 fn collect_hints(cause: &(dyn StdError + 'static), hints: &mut Vec<String>) {
-    let Some(hinted) = cause.downcast_ref::<Hinted>() else {
+    // Both kinds stand for the error that they carry, which the chain therefore leaves out.
+    let carried = if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+        if !hints.contains(&hinted.hint) {
+            hints.push(hinted.hint.clone());
+        }
+        &hinted.error
+    } else if let Some(Shared(error)) = cause.downcast_ref() {
+        error
+    } else {
         return;
     };
-    if !hints.contains(&hinted.hint) {
-        hints.push(hinted.hint.clone());
-    }
-    // A hint put directly on a hinted error hides the inner one from the chain.
-    if let Some(first) = hinted.error.chain().next() {
+    if let Some(first) = carried.chain().next() {
         collect_hints(first, hints);
     }
 }
@@ -102,5 +129,17 @@ mod tests {
         assert_eq!(explained.what, "cannot finish");
         assert_eq!(explained.causes, ["cannot push", "refused"]);
         assert_eq!(explained.hints, ["or use another branch", "ask for access"]);
+    }
+
+    #[test]
+    fn a_shared_error_keeps_causes_and_hints() {
+        let error = Err::<(), _>(anyhow!("refused").context("cannot push"))
+            .hint(|| "ask for access")
+            .unwrap_err();
+        let shared = anyhow::Error::new(Shared::new(error)).context("cannot issue");
+        let explained = explain(&shared);
+        assert_eq!(explained.what, "cannot issue");
+        assert_eq!(explained.causes, ["cannot push", "refused"]);
+        assert_eq!(explained.hints, ["ask for access"]);
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod chain;
 pub(crate) mod change;
 pub(crate) mod hint;
 pub(crate) mod name;
+pub(crate) mod outcome;
 pub(crate) mod provider;
 pub(crate) mod secret;
 pub(crate) mod zone;

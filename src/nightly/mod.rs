@@ -1,1 +1,11 @@
-//! TODO-SKELETON
+//! The nightly build: six steps, each decided apart from being done.
+
+pub(crate) mod challenge;
+pub(crate) mod issue;
+pub(crate) mod job;
+pub(crate) mod pending;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod stop;
+pub(crate) mod survey;
+pub(crate) mod workspaces;

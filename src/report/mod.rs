@@ -1,1 +1,5 @@
-//! TODO-SKELETON
+//! What a person or a program reads of a run. stdout is data, everything else goes to stderr.
+
+pub(crate) mod json;
+pub(crate) mod progress;
+pub(crate) mod terminal;

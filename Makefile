@@ -1,0 +1,36 @@
+# git-certs: build, try, test, measure. `make demo` and `make test` install what they need.
+
+CARGO ?= cargo
+
+.PHONY: help build install demo test test-deps lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+build: ## build the release binary
+	$(CARGO) build --release --locked
+
+install: ## install git-certs into ~/.cargo/bin, so that `git certs` works
+	$(CARGO) install --locked --path .
+
+demo: test-deps ## issue certificates in a throw-away lab of real servers
+	$(CARGO) test --locked --test it -- --exact demo::demo --ignored --nocapture --quiet
+
+test: test-deps ## run all tests against real servers
+	$(CARGO) test --locked
+
+test-deps:
+	@scripts/install-test-deps
+
+lint: ## formatting, clippy, documentation, scripts
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	shellcheck .ci/run scripts/*
+
+bench: build ## measure git-certs and its peers side by side, into docs/benchmarks.md
+	@scripts/install-test-deps --bench
+	$(CARGO) test --locked --release --test it -- --exact bench::bench --ignored --nocapture --quiet
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,210 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::settings::Settings;
+
+/// Long options that get-certs' users wrote with one dash.
+///
+/// Its parser took one dash or two; ours would read `-email` as `-e mail`.
+const ONE_DASH: &[&str] = &[
+    "acme", "agreeTOS", "certConfig", "config", "creds", "dir", "email", "ir", "js", "json",
+    "notify", "only", "renew", "skip", "variable", "vault", "vaultPath", "verbose",
+];
+
+/// Keeps Let's Encrypt certificates in a git repository
+#[derive(Parser, Debug)]
+#[command(name = "git-certs", bin_name = "git-certs", version, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Settings may also stand in git-certs.toml in the cert repository. A flag wins over the \
+environment, the environment over the file.
+
+Secrets come from the environment only:
+  GIT_CERTS_AGE_KEY   age identity that opens the account key (also SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
+  GIT_CERTS_TOKEN     token for https:// repositories (also GITHUB_TOKEN, CI_JOB_TOKEN on their own hosts)
+
+Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Arguments {
+    /// Whether the log is wanted.
+    pub(super) fn is_verbose(&self) -> bool {
+        match &self.command {
+            Command::Renew(renew) => renew.run.verbose,
+            Command::Plan(plan) => plan.run.verbose,
+        }
+        .unwrap_or_default()
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Issue and renew what is due, then commit and push
+    #[command(after_help = "Examples:
+  git certs renew                                  in a checkout of the cert repository
+  git certs renew --dry-run                        say what would be done, and why
+  git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
+  git-certs renew --acme staging --only wildcardCert")]
+    Renew(Renew),
+    /// Say what `renew` would do and why, without touching the CA or DNS
+    #[command(after_help = "Examples:
+  git certs plan
+  git-certs plan --repo https://github.com/example/certs --format json
+  git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
+    Plan(Plan),
+}
+
+/// `renew`
+#[derive(Args, Debug)]
+pub(super) struct Renew {
+    #[command(flatten)]
+    pub(super) run: Run,
+
+    /// Print the plan and stop
+    #[arg(long, env = "GIT_CERTS_DRY_RUN")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) dry_run: Option<bool>,
+
+    /// Commit, but do not push
+    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) no_push: Option<bool>,
+}
+
+/// `plan`
+#[derive(Args, Debug)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) run: Run,
+
+    /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+/// What every run needs to know: where the repositories are, and the settings.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
+    #[arg(long, env = "GIT_CERTS_REPO", value_name = "URL|PATH", conflicts_with = "dir")]
+    pub(super) repo: Option<String>,
+
+    /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
+    #[arg(long, env = "GIT_CERTS_BRANCH", value_name = "NAME")]
+    pub(super) branch: Option<String>,
+
+    /// Folder of the cert repository, to work in place [default: the current folder]
+    #[arg(long, env = "GIT_CERTS_DIR", value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+
+    /// Only this certificate
+    #[arg(long, env = "GIT_CERTS_ONLY", value_name = "CERT_NAME")]
+    pub(super) only: Option<String>,
+
+    /// Form of what goes to stdout
+    #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+
+    /// Log what is done, to stderr
+    #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) verbose: Option<bool>,
+
+    #[command(flatten)]
+    pub(super) settings: Settings,
+}
+
+/// Form of the data on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+/// Adds the second dash that get-certs' users never had to type.
+///
+/// `-v KEY=VALUE` meant `--variable` there; it still does.
+pub(super) fn two_dashes(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = words.peekable();
+    let mut all = Vec::new();
+    while let Some(word) = words.next() {
+        let next_is_assignment = || {
+            words
+                .peek()
+                .and_then(|next| next.to_str())
+                .is_some_and(|next| next.contains('='))
+        };
+        let changed = match word.to_str() {
+            Some("--") => {
+                all.push(word);
+                all.extend(words);
+                return all;
+            }
+            Some("-v") if next_is_assignment() => Some(OsString::from("--variable")),
+            Some(text) => with_two_dashes(text),
+            None => None,
+        };
+        all.push(changed.unwrap_or(word));
+    }
+    all
+}
+
+fn with_two_dashes(word: &str) -> Option<OsString> {
+    let name = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'))?;
+    let bare = name.split('=').next().unwrap_or(name);
+    ONE_DASH.contains(&bare).then(|| format!("-{word}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        two_dashes(text.split(' ').map(OsString::from))
+            .into_iter()
+            .map(|word| word.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_dash_is_enough_where_it_was() {
+        assert_eq!(
+            words("git-certs renew -email me@example.com -agreeTOS -renew=15 -v a=b -v --only x"),
+            "git-certs renew --email me@example.com --agreeTOS --renew=15 --variable a=b -v --only x"
+                .split(' ')
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(words("-x -1 -- -email"), ["-x", "-1", "--", "-email"]);
+    }
+
+    #[test]
+    fn old_spellings_are_understood() {
+        let typed = words(
+            "git-certs renew -agreeTOS -email a@b.test -certConfig c.json -vaultPath /x -js d.js \
+             -verbose=false -skip a,b",
+        );
+        let Command::Renew(renew) = Arguments::try_parse_from(typed).unwrap().command else {
+            panic!("another command");
+        };
+        let settings = renew.run.settings;
+        assert_eq!(settings.agree_tos, Some(true));
+        assert_eq!(settings.cert_config, Some("c.json".into()));
+        assert_eq!(settings.config, Some("d.js".into()));
+        assert_eq!(settings.skip, Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(renew.run.verbose, Some(false));
+    }
+}

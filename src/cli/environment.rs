@@ -1,0 +1,52 @@
+//! Secrets and facts that come from the environment alone, each variable named once.
+
+use std::path::PathBuf;
+
+use crate::model::secret::Secret;
+
+/// Text of an age identity.
+pub(super) const AGE_KEY: &str = "GIT_CERTS_AGE_KEY";
+
+/// The same, as sops users have it.
+pub(super) const SOPS_AGE_KEY: &str = "SOPS_AGE_KEY";
+
+/// Path of an age identity file, as sops users have it.
+pub(super) const SOPS_AGE_KEY_FILE: &str = "SOPS_AGE_KEY_FILE";
+
+/// Token for the host of the cert repository.
+pub(super) const TOKEN: &str = "GIT_CERTS_TOKEN";
+
+/// Token for the host of the DNS repository, where it is another one.
+pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
+
+/// A variable that is set and not empty.
+///
+/// CI systems set variables to the empty string where an input was left out.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A secret that is set and not empty.
+pub(super) fn secret(name: &str) -> Option<Secret> {
+    variable(name).map(Secret::from)
+}
+
+/// The user's home folder.
+pub(super) fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from)
+}
+
+/// A token that CI made for `host`: GitHub's and GitLab's are sent to their own servers only.
+pub(super) fn ci_token(host: &str) -> Option<Secret> {
+    let of_github = variable("GITHUB_SERVER_URL").map_or_else(
+        || host == "github.com",
+        |server| server.split("//").nth(1) == Some(host),
+    );
+    if of_github && let Some(token) = secret("GITHUB_TOKEN") {
+        return Some(token);
+    }
+    if variable("CI_SERVER_HOST").as_deref() == Some(host) {
+        return secret("CI_JOB_TOKEN");
+    }
+    None
+}

@@ -1,0 +1,166 @@
+//! Settings that may come from a flag, the environment or `git-certs.toml`, in that order.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use serde::{Deserialize, Serialize};
+
+use crate::model::certificate::KeyType;
+
+/// Name of the settings file at the root of the cert repository.
+pub(super) const FILE: &str = "git-certs.toml";
+
+/// Every setting that all three sources can give. None: not given there.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Settings {
+    /// ACME server: `live`, `staging`, or a directory URL [default: live]
+    #[arg(long, env = "GIT_CERTS_ACME", value_name = "SERVER", help_heading = ACME)]
+    pub(super) acme: Option<String>,
+
+    /// Agree to the CA's terms of service; needed once, to register an account
+    #[arg(long, env = "GIT_CERTS_AGREE_TOS", alias = "agreeTOS", help_heading = ACME)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) agree_tos: Option<bool>,
+
+    /// Contact address of a new account (optional)
+    #[arg(long, env = "GIT_CERTS_EMAIL", value_name = "ADDRESS", help_heading = ACME)]
+    pub(super) email: Option<String>,
+
+    /// PEM file of roots to trust besides the system's, for a CA of your own
+    #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE", help_heading = ACME)]
+    pub(super) ca_bundle: Option<PathBuf>,
+
+    /// Renew when fewer than DAYS are left [default: a third of the lifetime, half of it if that is 10 days or less]
+    #[arg(long, env = "GIT_CERTS_RENEW", value_name = "DAYS", help_heading = PLAN)]
+    pub(super) renew: Option<u32>,
+
+    /// Key type of certificates that name none: rsa2048, rsa3072, rsa4096, p256, p384 [default: rsa2048]
+    #[arg(long, env = "GIT_CERTS_KEY_TYPE", value_name = "TYPE", help_heading = PLAN, value_parser = key_type)]
+    pub(super) key_type: Option<KeyType>,
+
+    /// List of certificates
+    #[arg(long, env = "GIT_CERTS_CERT_CONFIG", alias = "certConfig", value_name = "FILE", help_heading = PLAN)]
+    pub(super) cert_config: Option<PathBuf>,
+
+    /// DNSControl repository: URL or path [default: the cert repository, or the current folder]
+    #[arg(long, env = "GIT_CERTS_DNS_REPO", value_name = "URL|PATH", help_heading = DNS)]
+    pub(super) dns_repo: Option<String>,
+
+    /// Branch of the DNSControl repository [default: the remote's HEAD]
+    #[arg(long, env = "GIT_CERTS_DNS_BRANCH", value_name = "NAME", help_heading = DNS)]
+    pub(super) dns_branch: Option<String>,
+
+    /// DNSControl's configuration, relative to its repository [default: dnsconfig.js]
+    #[arg(long, env = "GIT_CERTS_CONFIG", alias = "js", value_name = "FILE", help_heading = DNS)]
+    pub(super) config: Option<PathBuf>,
+
+    /// DNSControl's credentials: a file, or `!command args` that prints them [default: creds.json]
+    #[arg(long, env = "GIT_CERTS_CREDS", value_name = "FILE|!COMMAND", help_heading = DNS)]
+    pub(super) creds: Option<String>,
+
+    /// Read DNSControl's IR JSON instead of running JavaScript
+    #[arg(long, env = "GIT_CERTS_IR", alias = "json", value_name = "FILE", help_heading = DNS)]
+    pub(super) ir: Option<PathBuf>,
+
+    /// Global variable for dnsconfig.js; may be repeated
+    #[arg(long, env = "GIT_CERTS_VARIABLE", value_name = "KEY=VALUE", value_delimiter = '\n', help_heading = DNS)]
+    pub(super) variable: Option<Vec<String>>,
+
+    /// Entries of creds.json that are left alone, separated by commas
+    #[arg(long, env = "GIT_CERTS_SKIP", value_name = "ENTRIES", value_delimiter = ',', help_heading = DNS)]
+    pub(super) skip: Option<Vec<String>>,
+
+    /// Recursive resolvers that find the name servers of a zone [default: /etc/resolv.conf]
+    #[arg(long, env = "GIT_CERTS_RESOLVER", value_name = "ADDRESS", value_delimiter = ',', help_heading = DNS)]
+    pub(super) resolver: Option<Vec<String>>,
+
+    /// Longest wait, in seconds, for the name servers to show the challenges [default: 300]
+    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS)]
+    pub(super) dns_timeout: Option<u64>,
+
+    /// age identity or SSH key that opens the account key
+    #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE", help_heading = KEYS)]
+    pub(super) identity: Option<PathBuf>,
+
+    /// Recipients of new certificate keys, instead of `.age-recipients`
+    #[arg(long, env = "GIT_CERTS_RECIPIENTS", value_name = "FILE", help_heading = KEYS)]
+    pub(super) recipients: Option<PathBuf>,
+
+    /// Send notices as `notifications` in creds.json says
+    #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = KEYS)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) notify: Option<bool>,
+
+    /// Keep certificates in HashiCorp Vault
+    #[arg(long, env = "GIT_CERTS_VAULT", help_heading = KEYS)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) vault: Option<bool>,
+
+    /// Path in Vault [default: /secret/certs]
+    #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
+    pub(super) vault_path: Option<String>,
+}
+
+const ACME: &str = "The certificate authority";
+const PLAN: &str = "What is due";
+const DNS: &str = "DNS";
+const KEYS: &str = "Keys and stores";
+
+impl Settings {
+    /// Reads `git-certs.toml`; the message of an error names its line.
+    pub(super) fn from_file(bytes: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).with_context(|| format!("`{FILE}` is not UTF-8"))?;
+        toml::from_str(text).with_context(|| format!("cannot read `{FILE}`"))
+    }
+
+    /// These settings, and those of `file` where there are none.
+    pub(super) fn over(self, file: Self) -> Result<Self> {
+        let given = as_map(&self)?;
+        let mut all = as_map(&file)?;
+        all.extend(given);
+        Ok(serde_json::from_value(serde_json::to_value(all)?)?)
+    }
+}
+
+/// The settings that are given, by name.
+fn as_map(settings: &Settings) -> Result<BTreeMap<String, serde_json::Value>> {
+    let serde_json::Value::Object(map) = serde_json::to_value(settings)? else {
+        bail!("settings are no table");
+    };
+    Ok(map.into_iter().filter(|(_, value)| !value.is_null()).collect())
+}
+
+fn key_type(text: &str) -> Result<KeyType, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "one of rsa2048, rsa3072, rsa4096, p256, p384 is needed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let flags = Settings {
+            acme: Some("staging".into()),
+            ..Settings::default()
+        };
+        let file = Settings::from_file(b"acme = \"live\"\nskip = [\"a\"]\nkey-type = \"p256\"").unwrap();
+        let both = flags.over(file).unwrap();
+        assert_eq!(both.acme.as_deref(), Some("staging"));
+        assert_eq!(both.skip, Some(vec!["a".to_owned()]));
+        assert_eq!(both.key_type, Some(KeyType::P256));
+        assert_eq!(both.renew, None);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let error = Settings::from_file(b"acme = \"live\"\nrepo = \"x\"").unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("line 2") && text.contains("`repo`"), "{text}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run plans and what came of it.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::chain::Leaf;
+
+/// What is to be done for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    /// There is none yet.
+    Issue,
+    /// The one that is there does not fit certs.json.
+    Reissue,
+    /// It fits and comes to its end.
+    Renew,
+    /// Nothing.
+    Keep,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Issue => "issue",
+            Self::Reissue => "reissue",
+            Self::Renew => "renew",
+            Self::Keep => "keep",
+        })
+    }
+}
+
+/// A line of the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) wanted: Wanted,
+    pub(crate) action: Action,
+    /// Why: lower case, no final stop.
+    pub(crate) reason: String,
+    /// End of the certificate that is held.
+    pub(crate) not_after: Option<OffsetDateTime>,
+}
+
+impl Planned {
+    /// Whether there is something to do.
+    pub(crate) fn is_due(&self) -> bool {
+        self.action != Action::Keep
+    }
+}
+
+/// What came of one due certificate.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) planned: Planned,
+    pub(crate) result: anyhow::Result<Stored>,
+}
+
+/// A certificate that was issued and committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) leaf: Leaf,
+    /// The commit, abbreviated; none where the folder is no git repository.
+    pub(crate) commit: Option<String>,
+}
+
+/// What came of the whole run.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// One for each due certificate, in the order of the plan.
+    pub(crate) done: Vec<Done>,
+    /// Certificates for which nothing was due.
+    pub(crate) kept: Vec<Planned>,
+    /// Where the commits went, in words; none if there are no commits.
+    pub(crate) pushed: Option<String>,
+    /// Challenge values that could not be withdrawn, and other trouble that left a trace.
+    pub(crate) left_over: Vec<anyhow::Error>,
+}
+
+impl Outcome {
+    /// Names of the certificates that failed.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &CertificateName> {
+        self.done
+            .iter()
+            .filter(|done| done.result.is_err())
+            .map(|done| &done.planned.wanted.name)
+    }
+
+    /// Whether everything that was due is done and nothing is left over.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.failed().next().is_none() && self.left_over.is_empty()
+    }
+}

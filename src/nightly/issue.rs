@@ -1,0 +1,215 @@
+//! All due certificates at once: order, prove, finalize, seal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use futures_util::future::join_all;
+use time::OffsetDateTime;
+
+use crate::acme::account::Account;
+use crate::acme::key::CertificateKey;
+use crate::acme::order::Placed;
+use crate::dns::wait::WaitSettings;
+use crate::dnscontrol::config::DnsConfig;
+use crate::model::certificate::{CertificateName, Issued, Wanted};
+use crate::model::chain;
+use crate::model::hint::Shared;
+use crate::model::name::DnsName;
+use crate::model::outcome::Planned;
+use crate::nightly::challenge::{Challenges, Placement};
+use crate::nightly::stop::Stop;
+use crate::nightly::survey::{ReadyZone, Survey};
+use crate::repo::seal::Recipients;
+use crate::report::progress::Progress;
+
+/// How long an order that is nearly done may go on after a signal.
+///
+/// GitHub sends SIGTERM 7.5 seconds after SIGINT and kills 2.5 seconds later; the rest is for
+/// the push.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// What issuing works with.
+pub(crate) struct Issuer<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) dns: &'a DnsConfig,
+    pub(crate) survey: &'a Survey,
+    pub(crate) challenges: &'a Challenges,
+    pub(crate) wait: &'a WaitSettings,
+    pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
+    pub(crate) stop: &'a Stop,
+    pub(crate) progress: &'a Progress,
+}
+
+/// An order that waits for its challenges.
+struct Ordered {
+    placed: Placed,
+    key: Arc<CertificateKey>,
+    placements: Vec<Placement>,
+}
+
+impl Issuer<'_> {
+    /// Issues each certificate, or says why not; in the order given.
+    pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
+        let orders = self.order(due).await;
+        let unseen = self.prove_in_dns(&orders).await;
+        let step = self.progress.step("waiting for the CA");
+        let finished = due.iter().zip(orders).map(|(planned, ordered)| {
+            let unseen = &unseen;
+            async move {
+                let mut ordered = ordered?;
+                if let Some(error) = first_failure(&ordered, unseen) {
+                    ordered.placed.abandon().await;
+                    return Err(anyhow::Error::new(error));
+                }
+                tokio::select! {
+                    issued = self.finish(&planned.wanted, &mut ordered) => issued,
+                    () = self.stopped(GRACE) => Err(stopped()),
+                }
+            }
+        });
+        let results = join_all(finished).await;
+        let issued = results.iter().filter(|result| result.is_ok()).count();
+        step.done(&format!("issued {}", count(issued, "certificate")));
+        results
+    }
+
+    async fn order(&self, due: &[&Planned]) -> Vec<Result<Ordered>> {
+        let step = self.progress.step("ordering");
+        let orders = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
+        let challenges = orders.iter().flatten().map(|ordered| ordered.placements.len());
+        step.done(&format!(
+            "ordered {} with {}",
+            count(orders.iter().flatten().count(), "certificate"),
+            count(challenges.sum(), "challenge")
+        ));
+        orders
+    }
+
+    async fn place(&self, wanted: &Wanted) -> Result<Ordered> {
+        if self.stop.is_requested() {
+            return Err(stopped());
+        }
+        self.zones_ready(wanted)?;
+        let key_type = wanted.key_type;
+        let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
+        let (placed, key) = tokio::join!(self.account.place(wanted), key);
+        let placed = placed?;
+        let placements = placed
+            .challenges()
+            .iter()
+            .map(|txt| {
+                Ok(Placement {
+                    zone: self.zone(&txt.name)?,
+                    txt: txt.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Ordered {
+            placed,
+            key: Arc::new(key.context("the key generator ended")??),
+            placements,
+        })
+    }
+
+    /// Fails before anything is ordered if a zone of the certificate is not ready.
+    fn zones_ready(&self, wanted: &Wanted) -> Result<()> {
+        wanted
+            .identifiers
+            .iter()
+            .try_for_each(|identifier| self.zone(&identifier.challenge_name()).map(drop))
+    }
+
+    fn zone(&self, challenge: &DnsName) -> Result<Arc<ReadyZone>> {
+        let zone = self
+            .dns
+            .zone_for(challenge)
+            .and_then(|zone| self.survey.get(&zone.unique_name()));
+        match zone {
+            Some(Ok(zone)) => Ok(Arc::clone(zone)),
+            Some(Err(error)) => Err(anyhow::Error::new(error.clone())),
+            None => Err(anyhow!("`{challenge}` is in no zone of dnsconfig.js")),
+        }
+    }
+
+    /// Publishes all challenges and waits; returns what failed, by challenge name.
+    async fn prove_in_dns(&self, orders: &[Result<Ordered>]) -> BTreeMap<DnsName, Shared> {
+        let placements: Vec<_> = orders
+            .iter()
+            .flatten()
+            .flat_map(|ordered| ordered.placements.iter().cloned())
+            .collect();
+        if placements.is_empty() {
+            return BTreeMap::new();
+        }
+        let names: Vec<_> = placements
+            .iter()
+            .map(|placement| placement.txt.name.clone())
+            .collect();
+        let step = self.progress.step("writing challenges");
+        let report = |seen: crate::dns::wait::Seen| step.update(seen.to_string());
+        let failed = tokio::select! {
+            failed = self.challenges.publish(placements, self.wait, &report) => failed,
+            () = self.stopped(Duration::ZERO) => {
+                let error = Shared::new(stopped());
+                return names.into_iter().map(|name| (name, error.clone())).collect();
+            }
+        };
+        if failed.is_empty() {
+            step.done("every name server shows every challenge");
+        }
+        failed
+    }
+
+    /// Tells the CA to look, finalizes, checks what came back, seals the key.
+    async fn finish(&self, wanted: &Wanted, ordered: &mut Ordered) -> Result<Issued> {
+        ordered.placed.prove().await?;
+        let request = ordered.key.request(&wanted.identifiers)?;
+        let finished = ordered.placed.finish(&request).await?;
+        let leaf = chain::check(
+            &finished.chain_pem,
+            &wanted.identifier_set(),
+            &ordered.key.public_key_der(),
+            OffsetDateTime::now_utc(),
+        )?;
+        let recipients = self
+            .recipients
+            .get(&wanted.name)
+            .with_context(|| format!("no recipients for `{}`", wanted.name))?;
+        Ok(Issued {
+            name: wanted.name.clone(),
+            chain_pem: finished.chain_pem,
+            leaf,
+            key: recipients.seal(&ordered.key.to_pem())?,
+            key_type: wanted.key_type,
+            url: finished.url,
+            directory: self.account.directory().to_owned(),
+        })
+    }
+
+    async fn stopped(&self, grace: Duration) {
+        self.stop.requested().await;
+        tokio::time::sleep(grace).await;
+    }
+}
+
+fn first_failure(ordered: &Ordered, unseen: &BTreeMap<DnsName, Shared>) -> Option<Shared> {
+    ordered
+        .placements
+        .iter()
+        .find_map(|placement| unseen.get(&placement.txt.name))
+        .cloned()
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow!("stopped by a signal")
+}
+
+/// A number and its noun: `1 certificate`, `2 certificates`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        many => format!("{many} {noun}s"),
+    }
+}

@@ -1,0 +1,74 @@
+//! What a run is to do: flags, environment and file have become one meaning.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::acme::presets::Directory;
+use crate::dnscontrol::config::Source;
+use crate::model::certificate::{CertificateName, KeyType};
+use crate::model::secret::Secret;
+use crate::net::http::Http;
+
+/// Where a repository is.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// To be cloned.
+    Remote {
+        /// `https://`, `ssh://`, `file://`, scp-like, or a path.
+        url: String,
+        branch: Option<String>,
+        /// For the host of an `https://` URL.
+        token: Option<Secret>,
+    },
+    /// To be worked on in place: a checkout, or a folder without git.
+    Folder {
+        path: PathBuf,
+        /// Where to push when no branch is checked out.
+        branch: Option<String>,
+        token: Option<Secret>,
+    },
+}
+
+/// A text that may open the account key, and where it came from.
+#[derive(Debug)]
+pub(crate) struct IdentityText {
+    /// A variable or a file, for messages.
+    pub(crate) origin: String,
+    pub(crate) text: Secret,
+}
+
+/// A text that replaces a file of the cert repository, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Override {
+    pub(crate) origin: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Everything a run needs to know besides the repositories' contents.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) http: Http,
+    pub(crate) directory: Directory,
+    pub(crate) agree_tos: bool,
+    pub(crate) email: Option<String>,
+    /// Renew with fewer days left; none: by lifetime.
+    pub(crate) renew_days: Option<u32>,
+    pub(crate) key_type: KeyType,
+    /// Only this certificate.
+    pub(crate) only: Option<CertificateName>,
+    /// certs.json from elsewhere than the root of the cert repository.
+    pub(crate) certs_json: Option<Override>,
+    pub(crate) recipients: Option<Override>,
+    pub(crate) identities: Vec<IdentityText>,
+    pub(crate) dns: Source,
+    /// The DNS repository is a clone that is gone after the run.
+    pub(crate) dns_is_temporary: bool,
+    /// Entries of creds.json that are left alone.
+    pub(crate) skip: BTreeSet<String>,
+    /// Recursive resolvers; none: the system's.
+    pub(crate) resolvers: Vec<SocketAddr>,
+    pub(crate) dns_timeout: Duration,
+    pub(crate) push: bool,
+}

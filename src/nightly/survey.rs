@@ -1,0 +1,217 @@
+//! Looks at the zones that a run needs, before anything is ordered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context, Error, Result, anyhow};
+use futures_util::future::{join_all, try_join_all};
+
+use crate::dns::lookup::{Lookup, NameServer};
+use crate::dnscontrol::config::DnsConfig;
+use crate::model::certificate::Wanted;
+use crate::model::hint::{Hint, Shared, with_hint};
+use crate::model::name::DnsName;
+use crate::model::zone::{Record, Zone, ZoneProvider};
+use crate::nightly::pending;
+use crate::provider::port::DnsProvider;
+use crate::provider::registry::{self, Context as ProviderContext};
+
+/// A zone that challenges can be written to.
+#[derive(Debug)]
+pub(crate) struct ReadyZone {
+    /// Name with the tag.
+    pub(crate) unique_name: String,
+    pub(crate) name: DnsName,
+    /// Every authoritative server.
+    pub(crate) servers: Vec<NameServer>,
+    /// Where the values go: every provider of the zone that is not skipped.
+    pub(crate) providers: Vec<ZoneAccess>,
+}
+
+/// A zone at one of its providers.
+#[derive(Clone, Debug)]
+pub(crate) struct ZoneAccess {
+    /// Entry in creds.json.
+    pub(crate) entry: String,
+    pub(crate) provider: Arc<dyn DnsProvider>,
+}
+
+/// The zones that a run needs, by unique name; one that is not ready fails its certificates.
+pub(crate) type Survey = BTreeMap<String, Result<Arc<ReadyZone>, Shared>>;
+
+/// What a survey works with.
+#[derive(Debug)]
+pub(crate) struct Surveyor<'a> {
+    pub(crate) dns: &'a DnsConfig,
+    pub(crate) lookup: &'a Lookup,
+    pub(crate) context: &'a ProviderContext,
+    /// Entries of creds.json that are left alone.
+    pub(crate) skip: &'a BTreeSet<String>,
+}
+
+impl Surveyor<'_> {
+    /// Looks at all zones of the certificates at once.
+    ///
+    /// A zone is ready when its name servers are known and no provider has pending corrections.
+    pub(crate) async fn survey(&self, due: impl Iterator<Item = &Wanted>) -> Survey {
+        let mut needed: BTreeMap<String, (&Zone, BTreeSet<DnsName>)> = BTreeMap::new();
+        for identifier in due.flat_map(|wanted| &wanted.identifiers) {
+            let challenge = identifier.challenge_name();
+            if let Some(zone) = self.dns.zone_for(&challenge) {
+                let (_, names) = needed
+                    .entry(zone.unique_name())
+                    .or_insert_with(|| (zone, BTreeSet::new()));
+                names.insert(challenge);
+            }
+        }
+        let providers = self.connect(needed.values().map(|(zone, _)| *zone));
+        let zones = needed.into_iter().map(|(unique_name, (zone, names))| {
+            let providers = &providers;
+            async move {
+                let ready = self
+                    .look(zone, &names, providers)
+                    .await
+                    .map(Arc::new)
+                    .map_err(Shared::new);
+                (unique_name, ready)
+            }
+        });
+        join_all(zones).await.into_iter().collect()
+    }
+
+    /// Connects each provider once, however many zones it has.
+    fn connect<'z>(&self, zones: impl Iterator<Item = &'z Zone>) -> Connected {
+        let entries: BTreeSet<&String> = zones
+            .flat_map(|zone| &zone.providers)
+            .map(|provider| &provider.entry)
+            .filter(|entry| !self.skip.contains(*entry))
+            .collect();
+        entries
+            .into_iter()
+            .map(|entry| {
+                let provider = self
+                    .dns
+                    .provider(entry)
+                    .and_then(|described| registry::connect(&described, self.context))
+                    .map(Arc::from)
+                    .map_err(Shared::new);
+                (entry.clone(), provider)
+            })
+            .collect()
+    }
+
+    async fn look(
+        &self,
+        zone: &Zone,
+        names: &BTreeSet<DnsName>,
+        connected: &Connected,
+    ) -> Result<ReadyZone> {
+        refuse_declared(zone, names)?;
+        let used: Vec<_> = zone
+            .providers
+            .iter()
+            .filter(|provider| !self.skip.contains(&provider.entry))
+            .collect();
+        if used.is_empty() {
+            return Err(no_provider(zone));
+        }
+        let providers = used
+            .iter()
+            .map(|used| match connected.get(&used.entry) {
+                Some(Ok(provider)) => Ok(ZoneAccess {
+                    entry: used.entry.clone(),
+                    provider: Arc::clone(provider),
+                }),
+                Some(Err(error)) => Err(Error::new(error.clone())),
+                None => Err(anyhow!("`{}` is not connected", used.entry)),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let checks = used
+            .iter()
+            .zip(&providers)
+            .map(|(used, access)| check(zone, used, access, names));
+        let (servers, _) = tokio::try_join!(
+            self.lookup.name_servers(&zone.name),
+            try_join_all(checks)
+        )?;
+        Ok(ReadyZone {
+            unique_name: zone.unique_name(),
+            name: zone.name.clone(),
+            servers,
+            providers,
+        })
+    }
+}
+
+type Connected = BTreeMap<String, Result<Arc<dyn DnsProvider>, Shared>>;
+
+/// What dnsconfig.js declares at a challenge name must leave room for TXT values.
+fn refuse_declared(zone: &Zone, names: &BTreeSet<DnsName>) -> Result<()> {
+    match other_than_txt(&zone.records, names) {
+        Some(record) => Err(with_hint(
+            anyhow!("`{}` is declared as {}", record.name, record.rtype),
+            "a challenge needs a TXT record there; CNAME delegation is not followed yet",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn other_than_txt<'r>(records: &'r [Record], names: &BTreeSet<DnsName>) -> Option<&'r Record> {
+    records
+        .iter()
+        .find(|record| names.contains(&record.name) && record.rtype != "TXT")
+}
+
+fn no_provider(zone: &Zone) -> Error {
+    let name = zone.unique_name();
+    if zone.providers.is_empty() {
+        with_hint(
+            anyhow!("zone `{name}` has no DNS provider in dnsconfig.js"),
+            format!("add `DnsProvider(...)` to `D(\"{name}\", ...)`"),
+        )
+    } else {
+        with_hint(
+            anyhow!("all DNS providers of zone `{name}` are skipped"),
+            "take one of them off `--skip`",
+        )
+    }
+}
+
+/// Refuses a zone that DNSControl would change: someone has yet to push, or changed it by hand.
+async fn check(
+    zone: &Zone,
+    used: &ZoneProvider,
+    access: &ZoneAccess,
+    names: &BTreeSet<DnsName>,
+) -> Result<()> {
+    let ZoneAccess { entry, provider } = access;
+    let (existing, nameservers) =
+        tokio::try_join!(provider.records(&zone.name), provider.nameservers(&zone.name))
+            .with_context(|| format!("cannot read zone `{}` at `{entry}`", zone.unique_name()))?;
+    if let Some(record) = other_than_txt(&existing, names) {
+        return Err(anyhow!(
+            "`{}` is a {} record at `{entry}`",
+            record.name,
+            record.rtype
+        ))
+        .hint(|| "a challenge needs a TXT record there; CNAME delegation is not followed yet");
+    }
+    let corrections =
+        pending::corrections(zone, used, &nameservers, &existing, &provider.quirks());
+    if corrections.is_empty() {
+        return Ok(());
+    }
+    let list: String = corrections
+        .iter()
+        .map(|correction| format!("\n  {correction}"))
+        .collect();
+    Err(anyhow!(
+        "zone `{}` has {} at `{entry}`:{list}",
+        zone.unique_name(),
+        match corrections.len() {
+            1 => "1 pending correction".to_owned(),
+            many => format!("{many} pending corrections"),
+        }
+    ))
+    .hint(|| "run `dnscontrol push`, or bring dnsconfig.js in line with the provider")
+}

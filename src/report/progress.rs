@@ -1,0 +1,89 @@
+//! What is being done, on stderr: spinners on a terminal, a line a step elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// How often a spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where progress is shown. Steps may overlap.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// None where stderr is no terminal.
+    bars: Option<MultiProgress>,
+}
+
+/// Something under way. Dropped without [`Step::done`], it disappears without a word.
+#[derive(Debug)]
+pub(crate) struct Step {
+    progress: Progress,
+    bar: Option<ProgressBar>,
+    start: Instant,
+}
+
+impl Progress {
+    /// Spinners if stderr is a terminal.
+    pub(crate) fn new() -> Self {
+        Self {
+            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+        }
+    }
+
+    /// Starts a step.
+    pub(crate) fn step(&self, doing: impl Into<String>) -> Step {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+                bar.set_style(style);
+            }
+            bar.set_message(doing.into());
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Step {
+            progress: self.clone(),
+            bar,
+            start: Instant::now(),
+        }
+    }
+
+    /// Says something that is worth a line of its own.
+    pub(crate) fn say(&self, line: &str) {
+        // Nobody is left to tell when stderr is closed.
+        let write = || {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Step {
+    /// Changes what a spinner says.
+    pub(crate) fn update(&self, doing: impl Into<String>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(doing.into());
+        }
+    }
+
+    /// Ends the step with what was done.
+    pub(crate) fn done(self, what: &str) {
+        let seconds = self.start.elapsed().as_secs_f64();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.progress.say(&format!("{what} ({seconds:.1} s)"));
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
