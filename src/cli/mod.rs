@@ -5,10 +5,13 @@ mod commands;
 mod config;
 mod environment;
 mod settings;
+mod temporary;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::arguments::Arguments;
@@ -17,12 +20,15 @@ use crate::report::terminal;
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
 
+/// How long a blocking call may go on after the run has ended.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
 /// Runs the program and returns its exit code.
 ///
 /// 0: done, or nothing to do. 1: some certificates failed, the rest is pushed. 2: could not run.
 pub fn main() -> ExitCode {
     harden();
-    let arguments = match Arguments::try_parse_from(arguments::two_dashes(std::env::args_os())) {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no failure; clap knows which is which.
@@ -40,12 +46,34 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn parse() -> Result<Arguments, clap::Error> {
+    let command = without_empty_variables(Arguments::command());
+    let words = arguments::two_dashes(std::env::args_os());
+    Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
+}
+
+/// CI systems set variables to the empty string where an input was left out: that is not given.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_subcommands(without_empty_variables)
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+}
+
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    // Fails only if it is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread()
+    // Outlives the runtime: a clone that a signal interrupts may still be writing.
+    let temporary = temporary::folder()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(commands::run(arguments))
+        .build()?;
+    let result = runtime.block_on(commands::run(arguments, temporary.path()));
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
 }
 
 /// Makes keys in memory unreadable for other processes of the user, and core dumps empty.

@@ -31,12 +31,13 @@ pub(crate) enum Location {
     },
 }
 
-/// A text that may open the account key, and where it came from.
+/// Something that may open the account key; a file is read when the key is needed.
 #[derive(Debug)]
-pub(crate) struct IdentityText {
-    /// A variable or a file, for messages.
-    pub(crate) origin: String,
-    pub(crate) text: Secret,
+pub(crate) enum IdentitySource {
+    /// The text of an age identity, from a variable.
+    Text { variable: String, text: Secret },
+    /// An age identity file or an SSH key.
+    File(PathBuf),
 }
 
 /// A text that replaces a file of the cert repository, and where it came from.
@@ -61,7 +62,7 @@ pub(crate) struct Job {
     /// certs.json from elsewhere than the root of the cert repository.
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,
-    pub(crate) identities: Vec<IdentityText>,
+    pub(crate) identities: Vec<IdentitySource>,
     pub(crate) dns: Source,
     /// The DNS repository is a clone that is gone after the run.
     pub(crate) dns_is_temporary: bool,

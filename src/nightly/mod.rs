@@ -8,4 +8,5 @@ pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod stop;
 pub(crate) mod survey;
+pub(crate) mod unlock;
 pub(crate) mod workspaces;

@@ -1,0 +1,119 @@
+//! One function a command.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
+use crate::cli::config;
+use crate::cli::settings::{FILE, Settings};
+use crate::model::outcome::Planned;
+use crate::nightly::job::Job;
+use crate::nightly::run::{self, Nightly};
+use crate::nightly::stop::Stop;
+use crate::nightly::workspaces::Workspaces;
+use crate::report::progress::Progress;
+use crate::report::{json, terminal};
+
+/// Some certificates failed, the rest is pushed.
+const SOME_FAILED: u8 = 1;
+
+/// `plan --detailed-exitcode`: something is due.
+const SOMETHING_DUE: u8 = 2;
+
+/// Runs the command. `temporary` is a folder of our own that is gone when the program ends.
+pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Renew(arguments) => renew(arguments, temporary).await,
+        Command::Plan(arguments) => plan(arguments, temporary).await,
+    }
+}
+
+async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new();
+    let format = arguments.run.format;
+    let (workspaces, mut job) = tokio::select! {
+        opened = open(arguments.run, temporary, &progress) => opened?,
+        () = stop.requested() => bail!("stopped by a signal"),
+    };
+    job.push = !arguments.no_push.unwrap_or_default();
+    let nightly = Nightly::new(workspaces, job, stop, progress);
+    if arguments.dry_run.unwrap_or_default() {
+        print_plan(&nightly.plan().await?.plan, format);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = nightly.renew().await?;
+    for error in outcome.errors() {
+        terminal::print_error(error);
+    }
+    terminal::print(&match format {
+        Format::Text => terminal::outcome(&outcome),
+        Format::Json => json::outcome(&outcome),
+    });
+    Ok(if outcome.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
+    })
+}
+
+async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
+    match print_what_is_due(arguments.run, temporary).await {
+        Ok(due) if due && arguments.detailed_exitcode => Ok(ExitCode::from(SOMETHING_DUE)),
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) if arguments.detailed_exitcode => {
+            terminal::print_error(&error);
+            Ok(ExitCode::from(SOME_FAILED))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether something is due.
+async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new();
+    let format = run.format;
+    let (workspaces, job) = tokio::select! {
+        opened = open(run, temporary, &progress) => opened?,
+        () = stop.requested() => bail!("stopped by a signal"),
+    };
+    let plan = Nightly::new(workspaces, job, stop, progress).plan().await?.plan;
+    print_plan(&plan, format);
+    Ok(plan.iter().any(Planned::is_due))
+}
+
+fn print_plan(plan: &[Planned], format: Format) {
+    terminal::print(&match format {
+        Format::Text => terminal::plan(plan),
+        Format::Json => json::plan(plan),
+    });
+}
+
+/// Opens the repositories and learns the settings of `git-certs.toml` on the way.
+async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Workspaces, Job)> {
+    config::refuse_unsupported(&run.settings)?;
+    let http = config::http(&run.settings)?;
+    let known = run.settings.dns_repo.is_some();
+    let dns = if known { Some(config::dns_repo(&run.settings, &run)?) } else { None };
+    let mut workspaces =
+        Workspaces::open(config::cert_repo(&run)?, dns, http.clone(), temporary, progress).await?;
+    let settings = match workspaces.read_cert_repo(FILE).await? {
+        Some(bytes) => run.settings.clone().over(Settings::from_file(&bytes)?)?,
+        None => run.settings.clone(),
+    };
+    config::refuse_unsupported(&settings)?;
+    if !known {
+        let location = config::dns_repo(&settings, &run)?;
+        workspaces.open_dns(location, http.clone(), progress).await?;
+    }
+    let http = if settings.ca_bundle == run.settings.ca_bundle {
+        http
+    } else {
+        config::http(&settings)?
+    };
+    let job = config::job(&run, &settings, http, workspaces.dns()?)?;
+    Ok((workspaces, job))
+}

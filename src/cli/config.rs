@@ -1,0 +1,238 @@
+//! What was typed becomes what it means: the places of the repositories, and the job.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::acme::presets::Directory;
+use crate::cli::arguments::Run;
+use crate::cli::environment;
+use crate::cli::settings::Settings;
+use crate::dnscontrol::config::Source;
+use crate::dnscontrol::engine::Limits;
+use crate::model::certificate::KeyType;
+use crate::model::hint::{Hint, with_hint};
+use crate::net::http::Http;
+use crate::nightly::job::{IdentitySource, Job, Location, Override};
+use crate::nightly::workspaces::DnsFolder;
+use crate::repo::address;
+
+/// How long name servers may take to show the challenges.
+const DNS_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+/// Where the cert repository is: `--repo`, or the checkout in `--dir`.
+pub(super) fn cert_repo(run: &Run) -> Result<Location> {
+    let branch = run.branch.clone();
+    if let Some(url) = &run.repo {
+        return Ok(Location::Remote {
+            token: token(url, environment::TOKEN)?,
+            url: url.clone(),
+            branch,
+        });
+    }
+    let path = run.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    if !path.is_dir() {
+        return Err(anyhow!("`{}` is not a folder", path.display()))
+            .hint(|| "`--dir` names the folder of the cert repository; `--repo` clones one");
+    }
+    Ok(Location::Folder {
+        path,
+        branch,
+        token: environment::secret(environment::TOKEN),
+    })
+}
+
+/// Where the DNS repository is: `--dns-repo`, or else where the cert repository is.
+pub(super) fn dns_repo(settings: &Settings, run: &Run) -> Result<Location> {
+    let branch = settings.dns_branch.clone();
+    let Some(place) = &settings.dns_repo else {
+        return match cert_repo(run)? {
+            remote @ Location::Remote { .. } => Ok(remote),
+            Location::Folder { .. } => Ok(Location::Folder {
+                path: PathBuf::from("."),
+                branch: None,
+                token: None,
+            }),
+        };
+    };
+    // A folder with files is read as it is; a bare repository has to be cloned.
+    let is_bare = Path::new(place).join("HEAD").is_file() && Path::new(place).join("objects").is_dir();
+    if Path::new(place).is_dir() && !is_bare && branch.is_none() {
+        return Ok(Location::Folder {
+            path: place.into(),
+            branch: None,
+            token: None,
+        });
+    }
+    let own = token(place, environment::DNS_TOKEN)?;
+    let same_host = run
+        .repo
+        .as_deref()
+        .is_some_and(|repo| address::host(repo) == address::host(place));
+    Ok(Location::Remote {
+        token: match own {
+            None if same_host => token(place, environment::TOKEN)?,
+            own => own,
+        },
+        url: place.clone(),
+        branch,
+    })
+}
+
+fn token(url: &str, variable: &str) -> Result<Option<crate::model::secret::Secret>> {
+    let Some(host) = address::host(url) else {
+        return Ok(None);
+    };
+    Ok(environment::secret(variable).or_else(|| environment::ci_token(&host)))
+}
+
+/// Ends with a clear word where an option of get-certs has no meaning yet.
+pub(super) fn refuse_unsupported(settings: &Settings) -> Result<()> {
+    if settings.vault == Some(true) || settings.vault_path.is_some() {
+        return Err(anyhow!("`--vault` is not supported yet"))
+            .hint(|| "leave it out: certificates are kept in the git repository");
+    }
+    if settings.notify == Some(true) {
+        return Err(anyhow!("`--notify` is not supported yet"))
+            .hint(|| "leave it out, and let the CI system tell when a run fails");
+    }
+    Ok(())
+}
+
+/// The HTTP client with the roots of `--ca-bundle`.
+pub(super) fn http(settings: &Settings) -> Result<Http> {
+    let Some(path) = &settings.ca_bundle else {
+        return Http::new(None);
+    };
+    let pem = read(path, "--ca-bundle")?;
+    Http::new(Some(&pem)).with_context(|| format!("cannot use `{}`", path.display()))
+}
+
+/// The job, once the repositories are open.
+///
+/// Relative paths start at the current folder for work in place and at the repository's root for
+/// clones.
+pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -> Result<Job> {
+    let only = run.only.as_deref().map(str::parse).transpose();
+    Ok(Job {
+        directory: Directory::from_option(settings.acme.as_deref())?,
+        http,
+        agree_tos: settings.agree_tos.unwrap_or_default(),
+        email: settings.email.clone(),
+        renew_days: settings.renew,
+        key_type: settings.key_type.unwrap_or(KeyType::Rsa2048),
+        only: only.context("`--only` names no certificate")?,
+        certs_json: certs_json(run, settings)?,
+        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
+        identities: identities(settings),
+        dns: source(settings, dns)?,
+        dns_is_temporary: dns.is_temporary,
+        skip: settings
+            .skip
+            .iter()
+            .flatten()
+            .map(|entry| entry.trim().to_owned())
+            .filter(|entry| !entry.is_empty())
+            .collect(),
+        resolvers: settings
+            .resolver
+            .iter()
+            .flatten()
+            .map(|text| resolver(text))
+            .collect::<Result<_>>()?,
+        dns_timeout: settings.dns_timeout.map_or(DNS_TIMEOUT, Duration::from_secs),
+        push: true,
+    })
+}
+
+/// `--cert-config` beside the current folder; in a clone, certs.json is read from the clone.
+fn certs_json(run: &Run, settings: &Settings) -> Result<Option<Override>> {
+    match &settings.cert_config {
+        Some(path) if run.repo.is_none() => override_file(Some(path), "--cert-config"),
+        _ => Ok(None),
+    }
+}
+
+fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> {
+    path.map(|path| {
+        Ok(Override {
+            origin: path.display().to_string(),
+            bytes: read(path, option)?,
+        })
+    })
+    .transpose()
+}
+
+fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
+}
+
+fn identities(settings: &Settings) -> Vec<IdentitySource> {
+    let text = |variable: &str| {
+        environment::secret(variable).map(|text| IdentitySource::Text {
+            variable: variable.to_owned(),
+            text,
+        })
+    };
+    let mut all: Vec<_> = text(environment::AGE_KEY).into_iter().collect();
+    all.extend(settings.identity.clone().map(IdentitySource::File));
+    all.extend(text(environment::SOPS_AGE_KEY));
+    all.extend(
+        environment::variable(environment::SOPS_AGE_KEY_FILE)
+            .map(|path| IdentitySource::File(path.into())),
+    );
+    if all.is_empty()
+        && let Some(home) = environment::home()
+    {
+        let keys = [".ssh/id_ed25519", ".ssh/id_rsa"].map(|key| home.join(key));
+        all.extend(keys.into_iter().filter(|key| key.is_file()).map(IdentitySource::File));
+    }
+    all
+}
+
+fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
+    let config = settings.config.clone().unwrap_or_else(|| "dnsconfig.js".into());
+    // A configuration elsewhere brings its own surroundings.
+    let root = match config.parent() {
+        Some(parent) if config.is_absolute() && !config.starts_with(&dns.path) => parent.to_owned(),
+        _ => dns.path.clone(),
+    };
+    Ok(Source {
+        root,
+        config,
+        creds: settings.creds.clone().unwrap_or_else(|| "creds.json".into()),
+        variables: settings
+            .variable
+            .iter()
+            .flatten()
+            .map(|text| variable(text))
+            .collect::<Result<_>>()?,
+        ir: settings.ir.clone(),
+        limits: Limits::default(),
+    })
+}
+
+fn variable(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(with_hint(
+            anyhow!("`--variable {text}` has no value"),
+            "write `--variable KEY=VALUE`",
+        )),
+    }
+}
+
+fn resolver(text: &str) -> Result<SocketAddr> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok((address, DNS_PORT).into());
+    }
+    match text.parse() {
+        Ok(address) => Ok(address),
+        Err(_) => bail!("`--resolver {text}` is no IP address"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Step one: the cert repository and the DNS repository, open.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use crate::net::http::Http;
+use crate::nightly::job::Location;
+use crate::repo::git::{self, Remote, Workspace};
+use crate::report::progress::Progress;
+
+/// The folder in which dnsconfig.js is read.
+#[derive(Clone, Debug)]
+pub(crate) struct DnsFolder {
+    pub(crate) path: PathBuf,
+    /// A clone that is gone after the run.
+    pub(crate) is_temporary: bool,
+}
+
+/// Both repositories. git is blocking: it works on threads of its own.
+#[derive(Debug)]
+pub(crate) struct Workspaces {
+    cert_repo: Arc<Mutex<Workspace>>,
+    dns: Option<DnsFolder>,
+    temporary: PathBuf,
+}
+
+impl Workspaces {
+    /// Opens the cert repository and, if it is known already, the DNS repository beside it.
+    ///
+    /// Clones go into `temporary`.
+    pub(crate) async fn open(
+        cert_repo: Location,
+        dns: Option<Location>,
+        http: Http,
+        temporary: &Path,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let open_dns = async {
+            match dns {
+                Some(location) => Ok(Some(
+                    open_dns(location, http.clone(), temporary, progress).await?,
+                )),
+                None => Ok(None),
+            }
+        };
+        let (workspace, dns) = tokio::try_join!(
+            open_cert_repo(cert_repo, http.clone(), temporary, progress),
+            open_dns
+        )?;
+        Ok(Self {
+            cert_repo: Arc::new(Mutex::new(workspace)),
+            dns,
+            temporary: temporary.to_owned(),
+        })
+    }
+
+    /// Opens the DNS repository where only the cert repository's settings say where it is.
+    pub(crate) async fn open_dns(
+        &mut self,
+        location: Location,
+        http: Http,
+        progress: &Progress,
+    ) -> Result<()> {
+        self.dns = Some(open_dns(location, http, &self.temporary, progress).await?);
+        Ok(())
+    }
+
+    /// Where dnsconfig.js is.
+    pub(crate) fn dns(&self) -> Result<&DnsFolder> {
+        self.dns.as_ref().context("the DNS repository is not open")
+    }
+
+    /// A file of the cert repository; none if it is not there.
+    pub(crate) async fn read_cert_repo(&self, path: &'static str) -> Result<Option<Vec<u8>>> {
+        self.with(move |workspace| workspace.read(path)).await
+    }
+
+    /// Works on the cert repository on a thread for blocking calls.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Workspace) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let workspace = Arc::clone(&self.cert_repo);
+        blocking(move || work(&mut workspace.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+async fn open_cert_repo(
+    location: Location,
+    http: Http,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<Workspace> {
+    match location {
+        Location::Folder {
+            path,
+            branch,
+            token,
+        } => blocking(move || Workspace::here(&path, branch, token, &http)).await,
+        Location::Remote { url, branch, token } => {
+            let remote = Remote::new(&url, branch, token, http)?;
+            let name = remote.to_string();
+            let step = progress.step(format!("cloning `{name}`"));
+            let into = temporary.join("certs");
+            let workspace = blocking(move || Workspace::clone(remote, &into)).await?;
+            step.done(&format!("cloned `{name}`"));
+            Ok(workspace)
+        }
+    }
+}
+
+async fn open_dns(
+    location: Location,
+    http: Http,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<DnsFolder> {
+    match location {
+        Location::Folder { path, .. } => Ok(DnsFolder {
+            path: std::path::absolute(&path)
+                .with_context(|| format!("cannot use `{}`", path.display()))?,
+            is_temporary: false,
+        }),
+        Location::Remote { url, branch, token } => {
+            let remote = Remote::new(&url, branch, token, http)?;
+            let name = remote.to_string();
+            let step = progress.step(format!("cloning `{name}`"));
+            let path = temporary.join("dns");
+            let into = path.clone();
+            blocking(move || git::checkout(remote, &into)).await?;
+            step.done(&format!("cloned `{name}`"));
+            Ok(DnsFolder {
+                path,
+                is_temporary: true,
+            })
+        }
+    }
+}
+
+/// Runs blocking work aside.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a thread of ours ended early")?
+}
