@@ -1,0 +1,68 @@
+//! `make bench`: git-certs and its peers, side by side on one lab, into docs/benchmarks.md.
+//!
+//! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated]` measures only those named.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark may panic, and prints"
+)]
+
+#[allow(dead_code, reason = "the lab offers more than the benchmark uses")]
+#[path = "../../tests/it/support/mod.rs"]
+mod support;
+mod table;
+mod tools;
+
+use support::lab::Lab;
+use table::Row;
+use tools::{Scenario, Tool};
+
+/// Runs of the quick tools; the slow ones (minutes a run) are measured once.
+const RUNS: usize = 3;
+
+fn main() {
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let lab = Lab::builder().all().start();
+    tools::trust_lab(&lab);
+    let mut rows = Vec::new();
+    for scenario in [
+        Scenario::new("1 certificate, 1 name", 1, 1),
+        Scenario::new("1 certificate, 100 names", 1, 100),
+        Scenario::new("20 certificates, 5 names each", 20, 5),
+    ] {
+        for tool in Tool::ALL {
+            if !chosen.is_empty() && !chosen.iter().any(|name| name == tool.name()) {
+                continue;
+            }
+            let runs = if tool.is_slow() { 1 } else { RUNS };
+            for run in 0..runs {
+                let measured = tool.measure(&lab, &scenario, run);
+                println!(
+                    "{:<30} {:<11} {:7.2} s {:5} MB",
+                    scenario.title,
+                    tool.name(),
+                    measured.seconds,
+                    measured.megabytes
+                );
+                rows.push(Row {
+                    scenario: scenario.title,
+                    tool,
+                    measured,
+                });
+            }
+        }
+    }
+    let text = table::render(&rows, &tools::versions(&lab));
+    println!("\n{text}");
+    if chosen.is_empty() {
+        table::write(&text);
+    }
+}

@@ -1,0 +1,66 @@
+//! What was measured, as a table with ratios.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::tools::{Measured, Tool};
+
+/// Between these lines of docs/benchmarks.md stands what a run writes.
+const BEGIN: &str = "<!-- measured: begin -->\n";
+const END: &str = "<!-- measured: end -->\n";
+
+/// One run.
+pub struct Row {
+    pub scenario: &'static str,
+    pub tool: Tool,
+    pub measured: Measured,
+}
+
+/// A table a scenario: medians, and how many times as long as git-certs each takes.
+pub fn render(rows: &[Row], versions: &str) -> String {
+    let mut text = String::new();
+    let mut scenarios: Vec<&str> = Vec::new();
+    for row in rows {
+        if !scenarios.contains(&row.scenario) {
+            scenarios.push(row.scenario);
+        }
+    }
+    for scenario in scenarios {
+        let mut by_tool: BTreeMap<Tool, Vec<&Measured>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.scenario == scenario) {
+            by_tool.entry(row.tool).or_default().push(&row.measured);
+        }
+        let ours = by_tool.get(&Tool::GitCerts).map(|runs| median(runs));
+        text += &format!(
+            "### {scenario}\n\n| tool | runs | wall, s | times git-certs | memory, MB |\n| --- | ---: | ---: | ---: | ---: |\n"
+        );
+        for (tool, runs) in &by_tool {
+            let seconds = median(runs);
+            let ratio = ours.map_or_else(String::new, |ours| format!("{:.1}", seconds / ours));
+            let memory = runs.iter().map(|run| run.megabytes).max().unwrap();
+            text += &format!(
+                "| {} | {} | {seconds:.2} | {ratio} | {memory} |\n",
+                tool.name(),
+                runs.len()
+            );
+        }
+        text.push('\n');
+    }
+    text + versions
+}
+
+fn median(runs: &[&Measured]) -> f64 {
+    let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// Puts the tables into docs/benchmarks.md.
+pub fn write(tables: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has a begin line");
+    let (_, after) = rest.split_once(END).expect("the page has an end line");
+    fs::write(&path, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).unwrap();
+}
