@@ -1,0 +1,217 @@
+//! ACME accounts: opened with a stored key, or registered.
+
+use anyhow::{Context, Result, anyhow, bail};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+};
+use instant_acme::{Key, NewAccount};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::acme::client::{Client, Endpoint, Requests};
+use crate::acme::pem::{self, KeyBlock};
+use crate::acme::presets::Directory;
+use crate::acme::refusal::{Refusal, explained};
+use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::Secret;
+use crate::net::http::{Http, Repeat};
+
+/// An account that the CA knows, ready to order. Cloning shares the connections.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(super) inner: instant_acme::Account,
+    pub(super) client: Client,
+    directory: Directory,
+}
+
+/// What a new account leaves to be stored.
+pub(crate) struct NewAccountFiles {
+    /// account.json in get-certs' form: JSON, two spaces a level.
+    pub(crate) metadata: String,
+    /// P-256, PKCS#8 in PEM form.
+    pub(crate) key: Secret,
+}
+
+/// The part of a directory that says what a new account needs (RFC 8555 section 7.1.1).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    terms_of_service: Option<String>,
+    external_account_required: bool,
+}
+
+#[derive(Deserialize)]
+struct DirectoryBody {
+    #[serde(default)]
+    meta: Meta,
+}
+
+impl Account {
+    /// Opens the account that `key` belongs to.
+    ///
+    /// The key is P-256: PKCS#8 or SEC1, in PEM form. The CA is asked for the account, so that one
+    /// that it does not know is an error here and not in every order; its answer also names the
+    /// account's URL, whatever account.json says.
+    pub(crate) async fn open(directory: &Directory, http: &Http, key: &Secret) -> Result<Self> {
+        let pkcs8 = account_key(key)
+            .with_context(|| format!("cannot use the account key for `{}`", directory.host()))?;
+        let client = Client::new(http.clone());
+        let found = client
+            .call(Endpoint::NewAccount, async || {
+                let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
+                // The second half goes into credentials that are dropped: no copy of the key.
+                let unused = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
+                instant_acme::Account::builder_with_http(Box::new(client.clone()))
+                    .from_key((key, unused), directory.url().to_owned())
+                    .await
+            })
+            .await;
+        let (inner, _) = found
+            .map_err(|error| unopened(explained(error), directory))
+            .with_context(|| format!("cannot open the account at `{directory}`"))?;
+        Ok(Self {
+            inner,
+            client,
+            directory: directory.clone(),
+        })
+    }
+
+    /// Registers an account with a new key.
+    ///
+    /// `email` is optional; Let's Encrypt has ignored it since 2025. `agreed` says that the user
+    /// agrees to the CA's terms of service; it is needed only where the CA has some.
+    pub(crate) async fn register(
+        directory: &Directory,
+        http: &Http,
+        email: Option<&str>,
+        agreed: bool,
+    ) -> Result<(Self, NewAccountFiles)> {
+        let context = || format!("cannot register an account at `{directory}`");
+        let meta = meta(directory, http).await.with_context(context)?;
+        may_register(&meta, directory, agreed)?;
+        let client = Client::new(http.clone());
+        let contacts = email.map(|email| format!("mailto:{email}"));
+        let contacts = contacts.iter().map(String::as_str).collect::<Vec<_>>();
+        let wanted = NewAccount {
+            contact: &contacts,
+            terms_of_service_agreed: agreed,
+            only_return_existing: false,
+        };
+        let (inner, credentials) = client
+            .call(Endpoint::NewAccount, async || {
+                instant_acme::Account::builder_with_http(Box::new(client.clone()))
+                    .create(&wanted, directory.url().to_owned(), None)
+                    .await
+            })
+            .await
+            .map_err(explained)
+            .with_context(context)?;
+        let files = NewAccountFiles {
+            metadata: metadata(email, &contacts, inner.id())?,
+            key: pem::encode(credentials.private_key().secret_pkcs8_der())?,
+        };
+        let account = Self {
+            inner,
+            client,
+            directory: directory.clone(),
+        };
+        Ok((account, files))
+    }
+
+    /// The account's URL at the CA, which CAA's `accounturi` names.
+    pub(crate) fn url(&self) -> &str {
+        self.inner.id()
+    }
+
+    /// Where the account is.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What was asked of the CA so far.
+    pub(crate) fn requests(&self) -> Requests {
+        self.client.requests()
+    }
+}
+
+/// PKCS#8 of a P-256 key; instant-acme signs with nothing else.
+fn account_key(key: &Secret) -> Result<aws_lc_rs::pkcs8::Document> {
+    let KeyBlock { label, der } = pem::decode(key)?;
+    if let Ok(pair) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der) {
+        return pair
+            .to_pkcs8v1()
+            .map_err(|_| anyhow!("cannot convert the key to PKCS#8"));
+    }
+    let kind = if EcdsaKeyPair::from_private_key_der(&ECDSA_P384_SHA384_FIXED_SIGNING, &der).is_ok()
+    {
+        "a P-384 key"
+    } else if label == "RSA PRIVATE KEY" || aws_lc_rs::rsa::KeyPair::from_pkcs8(&der).is_ok() {
+        "an RSA key"
+    } else {
+        bail!("it is neither a P-256 key nor another kind that is known");
+    };
+    Err(anyhow!("it is {kind}; accounts work with P-256 keys only")).hint(|| {
+        "get-certs made such keys: `git-certs import` will take the account over; until then \
+         move the account's folder away and run with --agree-tos, which registers a new account"
+    })
+}
+
+/// Says what to do about an account that cannot be opened.
+fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
+    let kind = error.downcast_ref::<Refusal>().and_then(Refusal::kind);
+    if kind != Some("accountDoesNotExist") {
+        return error;
+    }
+    with_hint(
+        error,
+        format!(
+            "check that --acme is the CA of this key; for a new account, move the files in \
+             .letsencrypt/{}/ away and run again with --agree-tos",
+            directory.host()
+        ),
+    )
+}
+
+fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> {
+    if meta.external_account_required {
+        bail!(
+            "`{}` wants accounts to be bound to one of its own (EAB), which does not work yet",
+            directory.host()
+        );
+    }
+    match &meta.terms_of_service {
+        Some(terms) if !agreed => Err(anyhow!(
+            "there is no account at `{}` yet, and a new one needs your agreement to its terms: {terms}",
+            directory.host()
+        ))
+        .hint(|| "read the terms, then run again with --agree-tos"),
+        _ => Ok(()),
+    }
+}
+
+/// instant-acme keeps the directory's `meta` to itself.
+async fn meta(directory: &Directory, http: &Http) -> Result<Meta> {
+    let request = http.client().get(directory.url()).build()?;
+    let answer = http
+        .send(request, Repeat::Safe)
+        .await
+        .map_err(|error| explained(instant_acme::Error::Other(Box::new(error))))?;
+    let status = answer.status();
+    if !status.is_success() {
+        bail!("the CA answered `{status}`");
+    }
+    let body: DirectoryBody = answer.json().await.context("this is no ACME directory")?;
+    Ok(body.meta)
+}
+
+fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String> {
+    let value = json!({
+        "email": email.unwrap_or_default(),
+        "registration": {
+            "body": { "status": "valid", "contact": contacts },
+            "uri": url,
+        },
+    });
+    serde_json::to_string_pretty(&value).context("cannot write account.json")
+}

@@ -1,0 +1,316 @@
+//! instant-acme's requests over the one HTTP client, with a pool of nonces and counts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
+use time::OffsetDateTime;
+
+use crate::acme::refusal::Refusal;
+use crate::net::http::{Http, Repeat, retry_after};
+
+/// Header with the value that the next signed request carries (RFC 8555 section 6.5).
+const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
+
+/// Type of the problem that says that a nonce was not accepted and nothing was done.
+const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
+
+/// How often a call that ends in `badNonce` is made again.
+///
+/// instant-acme signs three times in each call, so this is 30 in a row: a CA that rejects every
+/// second nonce fails one call in a thousand million.
+const BAD_NONCE_ROUNDS: u32 = 10;
+
+/// How often a call whose answer was lost is made again, where that does no harm.
+const LOST_ROUNDS: u32 = 3;
+
+/// First pause before a lost call is made again; doubled each time.
+const LOST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Largest answer that is read. A chain of four certificates with 100 names each is 40 kB.
+const LARGEST_ANSWER: usize = 4 << 20;
+
+/// Longest time for the body of an answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+tokio::task_local! {
+    /// What the requests of the running call are for.
+    static ENDPOINT: Endpoint;
+}
+
+/// The resources of RFC 8555 section 7.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Endpoint {
+    Directory,
+    NewNonce,
+    NewAccount,
+    NewOrder,
+    Order,
+    Authorization,
+    Challenge,
+    Finalize,
+    Certificate,
+}
+
+impl Endpoint {
+    /// Whether a call whose answer was lost can be made again blindly.
+    ///
+    /// A second newOrder leaves at worst an order that expires. A second newAccount would make
+    /// another account; challenges and finalize are read again first.
+    fn is_repeatable(self) -> bool {
+        !matches!(self, Self::NewAccount | Self::Challenge | Self::Finalize)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "directory",
+            Self::NewNonce => "newNonce",
+            Self::NewAccount => "newAccount",
+            Self::NewOrder => "newOrder",
+            Self::Order => "order",
+            Self::Authorization => "authorization",
+            Self::Challenge => "challenge",
+            Self::Finalize => "finalize",
+            Self::Certificate => "certificate",
+        })
+    }
+}
+
+/// How many requests the CA got. One that the HTTP client sent again after a 429, a 503 or a lost
+/// connection counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requests {
+    pub(crate) by_endpoint: BTreeMap<Endpoint, u32>,
+    /// Of these, the ones that were answered with `badNonce`.
+    pub(crate) bad_nonces: u32,
+}
+
+impl Requests {
+    /// All requests.
+    pub(crate) fn total(&self) -> u32 {
+        self.by_endpoint.values().sum()
+    }
+}
+
+/// The HTTP side of one CA. Cloning shares nonces and counts.
+///
+/// Every nonce that the CA sends goes into a pool, and newNonce is asked only when the pool is
+/// empty: orders side by side need a few newNonce requests between them instead of one each.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: Http,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    nonces: Vec<HeaderValue>,
+    requests: Requests,
+    /// What the latest answer of a URL asked for with Retry-After.
+    waits: HashMap<String, Duration>,
+}
+
+impl Client {
+    pub(super) fn new(http: Http) -> Self {
+        Self {
+            http,
+            shared: Arc::default(),
+        }
+    }
+
+    /// Makes a call of instant-acme; again after `badNonce`, and after a lost answer where that
+    /// does no harm.
+    pub(super) async fn call<T>(
+        &self,
+        endpoint: Endpoint,
+        mut call: impl AsyncFnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut bad_nonces = 0;
+        let mut lost = 0;
+        loop {
+            let error = match ENDPOINT.scope(endpoint, call()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if is_bad_nonce(&error) && bad_nonces < BAD_NONCE_ROUNDS {
+                bad_nonces += 1;
+            } else if endpoint.is_repeatable() && is_lost(&error) && lost < LOST_ROUNDS {
+                tokio::time::sleep(LOST_PAUSE * 2_u32.pow(lost)).await;
+                lost += 1;
+            } else {
+                return Err(error);
+            }
+        }
+    }
+
+    /// What the latest answer of `url` asked for with Retry-After; told once.
+    pub(super) fn take_wait(&self, url: &str) -> Option<Duration> {
+        self.shared().waits.remove(url)
+    }
+
+    /// The counts so far.
+    pub(super) fn requests(&self) -> Requests {
+        self.shared().requests.clone()
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<BodyWrapper<Bytes>>,
+    ) -> Result<BytesResponse, Error> {
+        let (parts, body) = request.into_parts();
+        // The only HEAD requests are for nonces.
+        let wants_nonce = parts.method == Method::HEAD;
+        if wants_nonce {
+            let pooled = self.shared().nonces.pop();
+            if let Some(nonce) = pooled {
+                let headers = HeaderMap::from_iter([(REPLAY_NONCE, nonce)]);
+                return Ok(response(StatusCode::OK, headers, Bytes::new()));
+            }
+        }
+        let url = parts.uri.to_string();
+        let repeat = if parts.method == Method::POST {
+            Repeat::WhenRefused
+        } else {
+            Repeat::Safe
+        };
+        let mut outgoing = reqwest::Request::new(parts.method.clone(), url.parse().map_err(other)?);
+        *outgoing.headers_mut() = parts.headers;
+        // instant-acme's name would hide ours.
+        outgoing.headers_mut().remove(USER_AGENT);
+        *outgoing.body_mut() = Some(body.collect().await.map_err(other)?.to_bytes().into());
+        self.count(&parts.method);
+
+        let answer = self.http.send(outgoing, repeat).await.map_err(other)?;
+        let status = answer.status();
+        let mut headers = answer.headers().clone();
+        let body = tokio::time::timeout(BODY_TIMEOUT, read(answer))
+            .await
+            .map_err(other)??;
+        let refusal = refusal(status, &headers, &body);
+        let is_bad_nonce = refusal.as_ref().is_some_and(has_bad_nonce);
+        self.remember(&url, &mut headers, wants_nonce, is_bad_nonce);
+        match refusal {
+            // instant-acme signs again with another nonce.
+            Some(_) if is_bad_nonce => Ok(response(status, headers, body)),
+            Some(refusal) => Err(other(refusal)),
+            None => Ok(response(status, headers, body)),
+        }
+    }
+
+    fn count(&self, method: &Method) {
+        let endpoint = match *method {
+            Method::HEAD => Endpoint::NewNonce,
+            Method::GET => Endpoint::Directory,
+            _ => ENDPOINT
+                .try_with(|endpoint| *endpoint)
+                .unwrap_or(Endpoint::Order),
+        };
+        *self
+            .shared()
+            .requests
+            .by_endpoint
+            .entry(endpoint)
+            .or_default() += 1;
+    }
+
+    /// Keeps what the headers of an answer say about the next requests.
+    fn remember(&self, url: &str, headers: &mut HeaderMap, wants_nonce: bool, is_bad_nonce: bool) {
+        let mut shared = self.shared();
+        if is_bad_nonce {
+            // The others came from the same server at about the same time.
+            shared.nonces.clear();
+            shared.requests.bad_nonces += 1;
+        }
+        if !wants_nonce && let Some(nonce) = headers.remove(REPLAY_NONCE) {
+            shared.nonces.push(nonce);
+        }
+        match retry_after(headers, OffsetDateTime::now_utc()) {
+            Some(wait) => shared.waits.insert(url.to_owned(), wait),
+            None => shared.waits.remove(url),
+        };
+    }
+}
+
+impl HttpClient for Client {
+    fn request(
+        &self,
+        request: http::Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let client = self.clone();
+        Box::pin(async move { client.exchange(request).await })
+    }
+}
+
+/// Whether the answer did not come, or said that the CA itself failed: what was asked may have
+/// been done.
+pub(super) fn is_lost(error: &Error) -> bool {
+    let Error::Other(inner) = error else {
+        return false;
+    };
+    inner.is::<reqwest::Error>()
+        || inner.is::<tokio::time::error::Elapsed>()
+        || inner
+            .downcast_ref::<Refusal>()
+            .and_then(|refusal| refusal.status)
+            .is_some_and(|status| status.is_server_error())
+}
+
+fn is_bad_nonce(error: &Error) -> bool {
+    matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(BAD_NONCE))
+}
+
+fn has_bad_nonce(refusal: &Refusal) -> bool {
+    let problem = refusal.problem.as_ref();
+    problem.and_then(|problem| problem.r#type.as_deref()) == Some(BAD_NONCE)
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Refusal> {
+    (!status.is_success()).then(|| Refusal {
+        status: Some(status),
+        problem: serde_json::from_slice::<Problem>(body)
+            .ok()
+            .filter(|problem| problem.r#type.is_some() || problem.detail.is_some()),
+        retry_after: retry_after(headers, OffsetDateTime::now_utc()),
+    })
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<Bytes, Error> {
+    let mut body = Vec::new();
+    let lost = |error: reqwest::Error| other(error.without_url());
+    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(Error::Other(
+                "the answer of the CA is larger than 4 MiB".into(),
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> BytesResponse {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = headers;
+    BytesResponse {
+        parts,
+        body: Box::new(body),
+    }
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Other(Box::new(error))
+}

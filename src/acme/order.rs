@@ -1,0 +1,401 @@
+//! One order from newOrder to the chain (RFC 8555 section 7.4).
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use instant_acme::{
+    AuthorizationState, AuthorizationStatus, ChallengeHandle, ChallengeStatus, ChallengeType,
+    NewOrder, Order, OrderStatus,
+};
+use tokio::time::Instant;
+
+use crate::acme::account::Account;
+use crate::acme::client::{Client, Endpoint, is_lost};
+use crate::acme::refusal::{Refusal, explained};
+use crate::model::certificate::Wanted;
+use crate::model::change::Txt;
+use crate::model::name::Identifier;
+
+/// Longest wait for the CA to check the proofs, and again for it to issue.
+const LONGEST_WAIT: Duration = Duration::from_secs(180);
+
+/// First pause between two looks at an order. It grows by half each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest pause between two looks at an order that does not ask for more with Retry-After.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often a challenge or finalize is sent when its answer is lost.
+const ATTEMPTS: u32 = 3;
+
+/// An order that the CA has accepted. Its steps come in this order: the values of
+/// [`Placed::challenges`] are published, [`Placed::prove`], [`Placed::finish`]; or
+/// [`Placed::abandon`].
+pub(crate) struct Placed {
+    client: Client,
+    order: Order,
+    challenges: Vec<Txt>,
+}
+
+/// What the CA delivered. Nothing of it is checked yet: see [`crate::model::chain::check`].
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    /// Leaf first, PEM.
+    pub(crate) chain_pem: String,
+    /// Where the CA keeps it.
+    pub(crate) url: String,
+}
+
+/// Names whose proof the CA did not accept.
+#[derive(Clone, Debug)]
+pub(crate) struct Unproven {
+    /// Each name with what the CA says about it, in the order's sequence.
+    pub(crate) names: Vec<(Identifier, Refusal)>,
+}
+
+impl std::error::Error for Unproven {}
+
+impl std::fmt::Display for Unproven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the CA did not accept the proof for ")?;
+        for (number, (name, refusal)) in self.names.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            write!(f, "{separator}`{name}`: {refusal}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Account {
+    /// Orders a certificate and reads what must be proven for it.
+    pub(crate) async fn place(&self, wanted: &Wanted) -> Result<Placed> {
+        let identifiers = wanted
+            .identifiers
+            .iter()
+            .map(|name| instant_acme::Identifier::Dns(name.as_str().to_owned()))
+            .collect::<Vec<_>>();
+        let order = self
+            .client
+            .call(Endpoint::NewOrder, async || {
+                self.inner.new_order(&NewOrder::new(&identifiers)).await
+            })
+            .await
+            .map_err(explained)
+            .context("cannot place the order")?;
+        self.read(order).await
+    }
+
+    /// Goes on with an order of an earlier run.
+    pub(crate) async fn resume(&self, url: &str) -> Result<Placed> {
+        let order = self
+            .client
+            .call(Endpoint::Order, async || {
+                self.inner.order(url.to_owned()).await
+            })
+            .await
+            .map_err(explained)
+            .with_context(|| format!("cannot read the order `{url}`"))?;
+        self.read(order).await
+    }
+
+    async fn read(&self, order: Order) -> Result<Placed> {
+        let mut placed = Placed {
+            client: self.client.clone(),
+            order,
+            challenges: Vec::new(),
+        };
+        // Orders in any other state have nothing left to prove.
+        if placed.order.state().status == OrderStatus::Pending {
+            placed.read_authorizations().await?;
+        }
+        Ok(placed)
+    }
+}
+
+impl Placed {
+    /// The values to publish, for authorizations that are not valid yet.
+    ///
+    /// A name and its wildcard have two values at one name.
+    pub(crate) fn challenges(&self) -> &[Txt] {
+        &self.challenges
+    }
+
+    /// The order's URL, with which a later run can go on.
+    pub(crate) fn url(&self) -> &str {
+        self.order.url()
+    }
+
+    /// Tells the CA that the values are published, and waits until it has checked them all.
+    ///
+    /// Waits 3 minutes at most. A name that fails is an [`Unproven`] with the CA's reason.
+    pub(crate) async fn prove(&mut self) -> Result<()> {
+        if self.order.state().status == OrderStatus::Pending {
+            self.answer_challenges().await?;
+            self.leave(OrderStatus::Pending).await?;
+        }
+        match self.order.state().status {
+            OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => Ok(()),
+            OrderStatus::Pending => {
+                let open = self.names(AuthorizationStatus::Pending).await?;
+                let open = open.iter().map(|(name, _)| format!("`{name}`"));
+                bail!(
+                    "the CA has not finished checking after {} s: {}",
+                    LONGEST_WAIT.as_secs(),
+                    open.collect::<Vec<_>>().join(", ")
+                )
+            }
+            OrderStatus::Invalid => {
+                let names = self.names(AuthorizationStatus::Invalid).await?;
+                if names.is_empty() {
+                    return Err(self.reason().context("the CA gave the order up"));
+                }
+                Err(Unproven { names }.into())
+            }
+        }
+    }
+
+    /// Hands in the certificate signing request (DER) and fetches the chain.
+    ///
+    /// Waits 3 minutes at most. An order that was finalized before is only fetched.
+    pub(crate) async fn finish(&mut self, request: &[u8]) -> Result<Delivered> {
+        self.finalize(request)
+            .await
+            .context("cannot finalize the order")?;
+        self.leave(OrderStatus::Processing).await?;
+        match self.order.state().status {
+            OrderStatus::Valid => self.fetch().await.context("cannot fetch the certificate"),
+            OrderStatus::Processing => {
+                bail!(
+                    "the CA has not issued after {} s; the next run fetches the certificate",
+                    LONGEST_WAIT.as_secs()
+                )
+            }
+            OrderStatus::Invalid => Err(self.reason().context("the CA did not issue")),
+            OrderStatus::Pending | OrderStatus::Ready => {
+                bail!("the CA did not take the certificate signing request")
+            }
+        }
+    }
+
+    /// Gives the order up: what is still pending is deactivated (RFC 8555 section 7.5.2), so that
+    /// it does not count against the CA's limits.
+    pub(crate) async fn abandon(mut self) -> Result<()> {
+        let mut all = self.order.authorizations();
+        while let Some(authorization) = all.next().await {
+            let mut authorization = authorization.map_err(explained)?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            // One that failed meanwhile is pending in our memory only.
+            self.client
+                .call(Endpoint::Authorization, async || {
+                    authorization.refresh().await?;
+                    match authorization.status {
+                        AuthorizationStatus::Pending => {
+                            authorization.deactivate().await.map(|_| ())
+                        }
+                        _ => Ok(()),
+                    }
+                })
+                .await
+                .map_err(explained)
+                .context("cannot give up an authorization")?;
+        }
+        Ok(())
+    }
+
+    async fn read_authorizations(&mut self) -> Result<()> {
+        let Self { client, order, .. } = self;
+        for count in 1..=order.state().authorizations.len() {
+            // The stream fetches what it has not seen: each call adds one.
+            client
+                .call(Endpoint::Authorization, async || {
+                    let mut all = order.authorizations();
+                    for _ in 0..count {
+                        all.next().await.transpose()?;
+                    }
+                    Ok(())
+                })
+                .await
+                .map_err(explained)
+                .context("cannot read an authorization")?;
+        }
+        let mut all = order.authorizations();
+        while let Some(authorization) = all.next().await {
+            let mut authorization = authorization.map_err(explained)?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let name = identifier(&authorization)?;
+            let challenge = authorization
+                .challenge(ChallengeType::Dns01)
+                .ok_or_else(|| anyhow!("the CA does not offer DNS-01 for `{name}`"))?;
+            self.challenges.push(Txt {
+                name: name.challenge_name(),
+                value: challenge.key_authorization().dns_value(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn answer_challenges(&mut self) -> Result<()> {
+        let mut all = self.order.authorizations();
+        while let Some(authorization) = all.next().await {
+            let mut authorization = authorization.map_err(explained)?;
+            let name = identifier(&authorization)?;
+            if !awaits_answer(&authorization) {
+                continue;
+            }
+            let Some(challenge) = authorization.challenge(ChallengeType::Dns01) else {
+                bail!("the CA does not offer DNS-01 for `{name}`");
+            };
+            answer(&self.client, challenge)
+                .await
+                .with_context(|| format!("cannot ask the CA to check `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the order until its status is another one than `status`, or the time is over.
+    async fn leave(&mut self, status: OrderStatus) -> Result<()> {
+        let Self { client, order, .. } = self;
+        let deadline = Instant::now() + LONGEST_WAIT;
+        let finalize = order.state().finalize.clone();
+        let mut pause = FIRST_PAUSE;
+        while order.state().status == status {
+            let asked = client
+                .take_wait(&finalize)
+                .or_else(|| client.take_wait(order.url()));
+            let next = Instant::now() + asked.unwrap_or(pause);
+            if next > deadline {
+                break;
+            }
+            tokio::time::sleep_until(next).await;
+            client
+                .call(Endpoint::Order, async || order.refresh().await.map(|_| ()))
+                .await
+                .map_err(explained)
+                .context("cannot read the order")?;
+            pause = LONGEST_PAUSE.min(pause * 3 / 2);
+        }
+        // What the last answer asked for belongs to this wait, not to the next.
+        client.take_wait(order.url());
+        Ok(())
+    }
+
+    async fn finalize(&mut self, request: &[u8]) -> Result<()> {
+        let Self { client, order, .. } = self;
+        for attempt in 1..=ATTEMPTS {
+            if order.state().status != OrderStatus::Ready {
+                break;
+            }
+            let answer = client
+                .call(Endpoint::Finalize, async || {
+                    order.finalize_csr(request).await
+                })
+                .await;
+            match answer {
+                Ok(()) => break,
+                // Whether the CA got it stands in the order.
+                Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
+                    client
+                        .call(Endpoint::Order, async || order.refresh().await.map(|_| ()))
+                        .await
+                        .map_err(explained)?;
+                }
+                Err(error) => return Err(explained(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&mut self) -> Result<Delivered> {
+        let Self { client, order, .. } = self;
+        let url = order.state().certificate.clone();
+        let url = url.ok_or_else(|| anyhow!("the order is valid but names no certificate"))?;
+        let chain = client
+            .call(Endpoint::Certificate, async || order.certificate().await)
+            .await
+            .map_err(explained)?;
+        Ok(Delivered {
+            chain_pem: chain.ok_or_else(|| anyhow!("the order is still being processed"))?,
+            url,
+        })
+    }
+
+    /// Reads the authorizations again: the names with this status, and what the CA says.
+    async fn names(&mut self, status: AuthorizationStatus) -> Result<Vec<(Identifier, Refusal)>> {
+        let mut names = Vec::new();
+        let mut all = self.order.authorizations();
+        while let Some(authorization) = all.next().await {
+            let mut authorization = authorization.map_err(explained)?;
+            if authorization.status == AuthorizationStatus::Pending {
+                self.client
+                    .call(Endpoint::Authorization, async || {
+                        authorization.refresh().await.map(|_| ())
+                    })
+                    .await
+                    .map_err(explained)
+                    .context("cannot read why the proof was not accepted")?;
+            }
+            if authorization.status == status {
+                names.push((identifier(&authorization)?, refusal(&authorization)));
+            }
+        }
+        Ok(names)
+    }
+
+    /// The order's own error.
+    fn reason(&mut self) -> anyhow::Error {
+        let problem = self.order.state().error.clone();
+        problem.map_or_else(
+            || anyhow!("the CA gave no reason"),
+            |problem| explained(instant_acme::Error::Api(problem)),
+        )
+    }
+}
+
+/// Tells the CA that one value is published.
+async fn answer(client: &Client, mut challenge: ChallengeHandle<'_>) -> Result<()> {
+    for attempt in 1..=ATTEMPTS {
+        let answer = client
+            .call(Endpoint::Challenge, async || challenge.set_ready().await)
+            .await;
+        match answer {
+            Ok(()) => break,
+            Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
+            // The lost one was taken, and a second is refused: the order tells how it went.
+            Err(error) if attempt > 1 && !is_lost(&error) => break,
+            Err(error) => return Err(explained(error)),
+        }
+    }
+    Ok(())
+}
+
+fn identifier(authorization: &AuthorizationState) -> Result<Identifier> {
+    let text = authorization.identifier().to_string();
+    text.parse()
+        .with_context(|| format!("the CA wants a proof for `{text}`"))
+}
+
+fn awaits_answer(authorization: &AuthorizationState) -> bool {
+    authorization.status == AuthorizationStatus::Pending
+        && authorization.challenges.iter().any(|challenge| {
+            challenge.r#type == ChallengeType::Dns01 && challenge.status == ChallengeStatus::Pending
+        })
+}
+
+/// The error of the challenge that was tried.
+fn refusal(authorization: &AuthorizationState) -> Refusal {
+    let problem = authorization
+        .challenges
+        .iter()
+        .find_map(|challenge| challenge.error.clone());
+    Refusal {
+        status: None,
+        problem,
+        retry_after: None,
+    }
+}
