@@ -9,7 +9,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::acme::client::{Client, Endpoint, Requests};
+use crate::acme::client::{Client, Endpoint, Requests, call};
 use crate::acme::pem::{self, KeyBlock};
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
@@ -57,16 +57,14 @@ impl Account {
         let pkcs8 = account_key(key)
             .with_context(|| format!("cannot use the account key for `{}`", directory.host()))?;
         let client = Client::new(http.clone());
-        let found = client
-            .call(Endpoint::NewAccount, async || {
-                let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
-                // The second half goes into credentials that are dropped: no copy of the key.
-                let unused = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
-                instant_acme::Account::builder_with_http(Box::new(client.clone()))
-                    .from_key((key, unused), directory.url().to_owned())
-                    .await
-            })
-            .await;
+        let found = call!(client, Endpoint::NewAccount, async {
+            let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
+            // The second half goes into credentials that are dropped: no copy of the key.
+            let unused = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
+            instant_acme::Account::builder_with_http(Box::new(client.clone()))
+                .from_key((key, unused), directory.url().to_owned())
+                .await
+        });
         let (inner, _) = found
             .map_err(|error| unopened(explained(error), directory))
             .with_context(|| format!("cannot open the account at `{directory}`"))?;
@@ -98,15 +96,13 @@ impl Account {
             terms_of_service_agreed: agreed,
             only_return_existing: false,
         };
-        let (inner, credentials) = client
-            .call(Endpoint::NewAccount, async || {
-                instant_acme::Account::builder_with_http(Box::new(client.clone()))
-                    .create(&wanted, directory.url().to_owned(), None)
-                    .await
-            })
-            .await
-            .map_err(explained)
-            .with_context(context)?;
+        let (inner, credentials) = call!(client, Endpoint::NewAccount, async {
+            instant_acme::Account::builder_with_http(Box::new(client.clone()))
+                .create(&wanted, directory.url().to_owned(), None)
+                .await
+        })
+        .map_err(explained)
+        .with_context(context)?;
         let files = NewAccountFiles {
             metadata: metadata(email, &contacts, inner.id())?,
             key: pem::encode(credentials.private_key().secret_pkcs8_der())?,
@@ -214,4 +210,167 @@ fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String>
         },
     });
     serde_json::to_string_pretty(&value).context("cannot write account.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use pretty_assertions::assert_eq;
+    use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+
+    use crate::acme::pebble::Pebble;
+    use crate::model::hint::explain;
+
+    use super::*;
+
+    /// Everything that the user sees, one line each.
+    fn told(error: &anyhow::Error) -> String {
+        let told = explain(error);
+        let causes = told.causes.iter().map(|cause| format!("  {cause}"));
+        let hints = told.hints.iter().map(|hint| format!("hint: {hint}"));
+        let lines = std::iter::once(told.what.clone())
+            .chain(causes)
+            .chain(hints);
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    async fn not_opened(directory: &Directory, http: &Http, key: &Secret) -> String {
+        told(&Account::open(directory, http, key).await.err().unwrap())
+    }
+
+    /// The SEC1 form inside a PKCS#8 key of an elliptic curve.
+    fn sec1(pkcs8: &KeyPair) -> Secret {
+        let der = pkcs8.serialized_der();
+        let (_, outer) = x509_parser::der_parser::der::parse_der(der).unwrap();
+        let inner = outer.as_sequence().unwrap()[2].as_slice().unwrap();
+        let base64 = BASE64_STANDARD.encode(inner);
+        Secret::from(format!(
+            "-----BEGIN EC PRIVATE KEY-----\n{base64}\n-----END EC PRIVATE KEY-----\n"
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_registered_account_is_opened_again_in_both_forms() {
+        let pebble = Pebble::start(&[]);
+        let (directory, http) = (&pebble.directory, &pebble.http);
+        let (account, files) = Account::register(directory, http, Some("me@example.test"), true)
+            .await
+            .unwrap();
+        let url = account.url();
+        assert_eq!(
+            files.metadata,
+            format!(
+                r#"{{
+  "email": "me@example.test",
+  "registration": {{
+    "body": {{
+      "status": "valid",
+      "contact": [
+        "mailto:me@example.test"
+      ]
+    }},
+    "uri": "{url}"
+  }}
+}}"#
+            )
+        );
+        let text = files.key.expose_str().unwrap();
+        assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        let again = Account::open(directory, http, &files.key).await.unwrap();
+        assert_eq!(again.url(), url);
+        let pair = KeyPair::from_pem(text).unwrap();
+        let again = Account::open(directory, http, &sec1(&pair)).await.unwrap();
+        assert_eq!(again.url(), url);
+    }
+
+    #[tokio::test]
+    async fn terms_must_be_agreed_to() {
+        let pebble = Pebble::start(&[]);
+        let error = Account::register(&pebble.directory, &pebble.http, None, false)
+            .await
+            .err()
+            .unwrap();
+        let host = pebble.directory.host();
+        assert_eq!(
+            told(&error),
+            format!(
+                "there is no account at `{host}` yet, and a new one needs your agreement to its \
+                 terms: data:text/plain,Do%20what%20thou%20wilt\n\
+                 hint: read the terms, then run again with --agree-tos"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn an_account_that_the_ca_does_not_know_is_an_error() {
+        let pebble = Pebble::start(&[]);
+        let key = KeyPair::generate().unwrap();
+        let key = Secret::from(key.serialize_pem());
+        println!(
+            "{}",
+            not_opened(&pebble.directory, &pebble.http, &key).await
+        );
+    }
+
+    #[tokio::test]
+    async fn other_kinds_of_account_keys_say_what_to_do() {
+        let http = Http::new(None).unwrap();
+        let directory = "staging".parse().unwrap();
+        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        println!("{}", not_opened(&directory, &http, &sec1(&p384)).await);
+        let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+        let rsa = Secret::from(rsa.serialize_pem());
+        println!("{}", not_opened(&directory, &http, &rsa).await);
+        let garbage = Secret::from("garbage".to_owned());
+        println!("{}", not_opened(&directory, &http, &garbage).await);
+    }
+
+    #[tokio::test]
+    async fn a_ca_that_cannot_be_used_is_told() {
+        let pebble = Pebble::start(&[]);
+        let key = Secret::from(KeyPair::generate().unwrap().serialize_pem());
+        let strangers = Http::new(None).unwrap();
+        println!("{}", not_opened(&pebble.directory, &strangers, &key).await);
+        let host = pebble.directory.host();
+        let other = format!("https://{host}/nothing").parse().unwrap();
+        println!("{}", not_opened(&other, &pebble.http, &key).await);
+        println!(
+            "{}",
+            told(
+                &Account::register(&other, &pebble.http, None, true)
+                    .await
+                    .err()
+                    .unwrap()
+            )
+        );
+        println!(
+            "{}",
+            told(
+                &Account::register(&pebble.directory, &strangers, None, true)
+                    .await
+                    .err()
+                    .unwrap()
+            )
+        );
+        println!(
+            "{}",
+            told(
+                &Account::register(&pebble.directory, &pebble.http, Some("nonsense"), true)
+                    .await
+                    .err()
+                    .unwrap()
+            )
+        );
+        drop(pebble);
+        println!(
+            "{}",
+            not_opened(
+                &format!("https://{host}/dir").parse().unwrap(),
+                &strangers,
+                &key
+            )
+            .await
+        );
+    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
-use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
+use instant_acme::{BodyWrapper, BytesBody, BytesResponse, Error, HttpClient, Problem};
 use time::OffsetDateTime;
 
 use crate::acme::refusal::Refusal;
@@ -101,6 +101,58 @@ impl Requests {
     }
 }
 
+/// Makes a call of instant-acme; again after `badNonce`, and after a lost answer where that does
+/// no harm.
+///
+/// A macro, because futures of closures that lend out what they captured are not `Send` for the
+/// compiler.
+macro_rules! call {
+    ($client:expr, $endpoint:expr, $call:expr) => {{
+        let mut patience = $crate::acme::client::Patience::new($endpoint);
+        loop {
+            match $client.attempt($endpoint, $call).await {
+                Err(error) if patience.allows(&error).await => {}
+                answer => break answer,
+            }
+        }
+    }};
+}
+pub(super) use call;
+
+/// How often one call can still be made again.
+pub(super) struct Patience {
+    endpoint: Endpoint,
+    bad_nonces: u32,
+    lost: u32,
+}
+
+impl Patience {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            bad_nonces: 0,
+            lost: 0,
+        }
+    }
+
+    /// Whether to make the call again; pauses first where an answer was lost.
+    pub(super) async fn allows(&mut self, error: &Error) -> bool {
+        if is_bad_nonce(error) {
+            self.bad_nonces += 1;
+            return self.bad_nonces <= BAD_NONCE_ROUNDS;
+        }
+        if !self.endpoint.is_repeatable() || !is_lost(error) {
+            return false;
+        }
+        self.lost += 1;
+        if self.lost > LOST_ROUNDS {
+            return false;
+        }
+        tokio::time::sleep(LOST_PAUSE * 2_u32.pow(self.lost - 1)).await;
+        true
+    }
+}
+
 /// The HTTP side of one CA. Cloning shares nonces and counts.
 ///
 /// Every nonce that the CA sends goes into a pool, and newNonce is asked only when the pool is
@@ -113,6 +165,7 @@ pub(super) struct Client {
 
 #[derive(Default)]
 struct Shared {
+    /// The newest is used first: those that the CA has forgotten stay below.
     nonces: Vec<HeaderValue>,
     requests: Requests,
     /// What the latest answer of a URL asked for with Retry-After.
@@ -127,29 +180,20 @@ impl Client {
         }
     }
 
-    /// Makes a call of instant-acme; again after `badNonce`, and after a lost answer where that
-    /// does no harm.
-    pub(super) async fn call<T>(
+    /// One attempt of [`call!`]: its requests are counted for `endpoint`.
+    pub(super) async fn attempt<T>(
         &self,
         endpoint: Endpoint,
-        mut call: impl AsyncFnMut() -> Result<T, Error>,
+        call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let mut bad_nonces = 0;
-        let mut lost = 0;
-        loop {
-            let error = match ENDPOINT.scope(endpoint, call()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if is_bad_nonce(&error) && bad_nonces < BAD_NONCE_ROUNDS {
-                bad_nonces += 1;
-            } else if endpoint.is_repeatable() && is_lost(&error) && lost < LOST_ROUNDS {
-                tokio::time::sleep(LOST_PAUSE * 2_u32.pow(lost)).await;
-                lost += 1;
-            } else {
-                return Err(error);
-            }
-        }
+        ENDPOINT.scope(endpoint, call).await
+    }
+
+    /// Fetches what needs no account.
+    pub(super) async fn get(&self, url: &str) -> Result<Bytes, Error> {
+        let request = http::Request::get(url).body(BodyWrapper::default())?;
+        let mut answer = self.exchange(request).await?;
+        answer.body.into_bytes().await.map_err(Error::Other)
     }
 
     /// What the latest answer of `url` asked for with Retry-After; told once.
@@ -229,11 +273,7 @@ impl Client {
     /// Keeps what the headers of an answer say about the next requests.
     fn remember(&self, url: &str, headers: &mut HeaderMap, wants_nonce: bool, is_bad_nonce: bool) {
         let mut shared = self.shared();
-        if is_bad_nonce {
-            // The others came from the same server at about the same time.
-            shared.nonces.clear();
-            shared.requests.bad_nonces += 1;
-        }
+        shared.requests.bad_nonces += u32::from(is_bad_nonce);
         if !wants_nonce && let Some(nonce) = headers.remove(REPLAY_NONCE) {
             shared.nonces.push(nonce);
         }
@@ -313,4 +353,41 @@ fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> BytesRespons
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+
+    fn headers() -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("3660"))])
+    }
+
+    #[test]
+    fn a_limit_is_a_refusal_with_its_wait() {
+        let body = br#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}"#;
+        let refusal = refusal(StatusCode::TOO_MANY_REQUESTS, &headers(), body).unwrap();
+        assert_eq!(refusal.kind(), Some("rateLimited"));
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(3660)));
+        let text = "too many (rateLimited); the CA asks to wait 1h 1m";
+        assert_eq!(refusal.to_string(), text);
+        assert!(!is_lost(&other(refusal)));
+    }
+
+    #[test]
+    fn a_page_is_a_refusal_without_a_problem() {
+        for body in ["<html>down</html>", "{}", ""] {
+            let refusal = refusal(StatusCode::BAD_GATEWAY, &HeaderMap::new(), body.as_bytes());
+            let refusal = refusal.unwrap();
+            assert_eq!(refusal.to_string(), "the CA answered `502 Bad Gateway`");
+            assert!(is_lost(&other(refusal)));
+        }
+    }
+
+    #[test]
+    fn success_is_no_refusal() {
+        assert!(refusal(StatusCode::CREATED, &HeaderMap::new(), b"").is_none());
+    }
 }

@@ -9,4 +9,4 @@ pub(crate) mod presets;
 pub(crate) mod refusal;
 
 #[cfg(test)]
-mod pebble {}
+mod pebble;

@@ -10,7 +10,7 @@ use instant_acme::{
 use tokio::time::Instant;
 
 use crate::acme::account::Account;
-use crate::acme::client::{Client, Endpoint, is_lost};
+use crate::acme::client::{Client, Endpoint, call, is_lost};
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::certificate::Wanted;
 use crate::model::change::Txt;
@@ -74,27 +74,21 @@ impl Account {
             .iter()
             .map(|name| instant_acme::Identifier::Dns(name.as_str().to_owned()))
             .collect::<Vec<_>>();
-        let order = self
-            .client
-            .call(Endpoint::NewOrder, async || {
-                self.inner.new_order(&NewOrder::new(&identifiers)).await
-            })
-            .await
-            .map_err(explained)
-            .context("cannot place the order")?;
+        let order = call!(self.client, Endpoint::NewOrder, async {
+            self.inner.new_order(&NewOrder::new(&identifiers)).await
+        })
+        .map_err(explained)
+        .context("cannot place the order")?;
         self.read(order).await
     }
 
     /// Goes on with an order of an earlier run.
     pub(crate) async fn resume(&self, url: &str) -> Result<Placed> {
-        let order = self
-            .client
-            .call(Endpoint::Order, async || {
-                self.inner.order(url.to_owned()).await
-            })
-            .await
-            .map_err(explained)
-            .with_context(|| format!("cannot read the order `{url}`"))?;
+        let order = call!(self.client, Endpoint::Order, async {
+            self.inner.order(url.to_owned()).await
+        })
+        .map_err(explained)
+        .with_context(|| format!("cannot read the order `{url}`"))?;
         self.read(order).await
     }
 
@@ -179,7 +173,7 @@ impl Placed {
 
     /// Gives the order up: what is still pending is deactivated (RFC 8555 section 7.5.2), so that
     /// it does not count against the CA's limits.
-    pub(crate) async fn abandon(mut self) -> Result<()> {
+    pub(crate) async fn abandon(&mut self) -> Result<()> {
         let mut all = self.order.authorizations();
         while let Some(authorization) = all.next().await {
             let mut authorization = authorization.map_err(explained)?;
@@ -187,19 +181,15 @@ impl Placed {
                 continue;
             }
             // One that failed meanwhile is pending in our memory only.
-            self.client
-                .call(Endpoint::Authorization, async || {
-                    authorization.refresh().await?;
-                    match authorization.status {
-                        AuthorizationStatus::Pending => {
-                            authorization.deactivate().await.map(|_| ())
-                        }
-                        _ => Ok(()),
-                    }
-                })
-                .await
-                .map_err(explained)
-                .context("cannot give up an authorization")?;
+            call!(self.client, Endpoint::Authorization, async {
+                authorization.refresh().await?;
+                match authorization.status {
+                    AuthorizationStatus::Pending => authorization.deactivate().await.map(|_| ()),
+                    _ => Ok(()),
+                }
+            })
+            .map_err(explained)
+            .context("cannot give up an authorization")?;
         }
         Ok(())
     }
@@ -208,17 +198,15 @@ impl Placed {
         let Self { client, order, .. } = self;
         for count in 1..=order.state().authorizations.len() {
             // The stream fetches what it has not seen: each call adds one.
-            client
-                .call(Endpoint::Authorization, async || {
-                    let mut all = order.authorizations();
-                    for _ in 0..count {
-                        all.next().await.transpose()?;
-                    }
-                    Ok(())
-                })
-                .await
-                .map_err(explained)
-                .context("cannot read an authorization")?;
+            call!(client, Endpoint::Authorization, async {
+                let mut all = order.authorizations();
+                for _ in 0..count {
+                    all.next().await.transpose()?;
+                }
+                Ok(())
+            })
+            .map_err(explained)
+            .context("cannot read an authorization")?;
         }
         let mut all = order.authorizations();
         while let Some(authorization) = all.next().await {
@@ -271,11 +259,11 @@ impl Placed {
                 break;
             }
             tokio::time::sleep_until(next).await;
-            client
-                .call(Endpoint::Order, async || order.refresh().await.map(|_| ()))
-                .await
-                .map_err(explained)
-                .context("cannot read the order")?;
+            call!(client, Endpoint::Order, async {
+                order.refresh().await.map(|_| ())
+            })
+            .map_err(explained)
+            .context("cannot read the order")?;
             pause = LONGEST_PAUSE.min(pause * 3 / 2);
         }
         // What the last answer asked for belongs to this wait, not to the next.
@@ -289,19 +277,17 @@ impl Placed {
             if order.state().status != OrderStatus::Ready {
                 break;
             }
-            let answer = client
-                .call(Endpoint::Finalize, async || {
-                    order.finalize_csr(request).await
-                })
-                .await;
+            let answer = call!(client, Endpoint::Finalize, async {
+                order.finalize_csr(request).await
+            });
             match answer {
                 Ok(()) => break,
                 // Whether the CA got it stands in the order.
                 Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
-                    client
-                        .call(Endpoint::Order, async || order.refresh().await.map(|_| ()))
-                        .await
-                        .map_err(explained)?;
+                    call!(client, Endpoint::Order, async {
+                        order.refresh().await.map(|_| ())
+                    })
+                    .map_err(explained)?;
                 }
                 Err(error) => return Err(explained(error)),
             }
@@ -313,10 +299,10 @@ impl Placed {
         let Self { client, order, .. } = self;
         let url = order.state().certificate.clone();
         let url = url.ok_or_else(|| anyhow!("the order is valid but names no certificate"))?;
-        let chain = client
-            .call(Endpoint::Certificate, async || order.certificate().await)
-            .await
-            .map_err(explained)?;
+        let chain = call!(client, Endpoint::Certificate, async {
+            order.certificate().await
+        })
+        .map_err(explained)?;
         Ok(Delivered {
             chain_pem: chain.ok_or_else(|| anyhow!("the order is still being processed"))?,
             url,
@@ -330,13 +316,11 @@ impl Placed {
         while let Some(authorization) = all.next().await {
             let mut authorization = authorization.map_err(explained)?;
             if authorization.status == AuthorizationStatus::Pending {
-                self.client
-                    .call(Endpoint::Authorization, async || {
-                        authorization.refresh().await.map(|_| ())
-                    })
-                    .await
-                    .map_err(explained)
-                    .context("cannot read why the proof was not accepted")?;
+                call!(self.client, Endpoint::Authorization, async {
+                    authorization.refresh().await.map(|_| ())
+                })
+                .map_err(explained)
+                .context("cannot read why the proof was not accepted")?;
             }
             if authorization.status == status {
                 names.push((identifier(&authorization)?, refusal(&authorization)));
@@ -358,9 +342,9 @@ impl Placed {
 /// Tells the CA that one value is published.
 async fn answer(client: &Client, mut challenge: ChallengeHandle<'_>) -> Result<()> {
     for attempt in 1..=ATTEMPTS {
-        let answer = client
-            .call(Endpoint::Challenge, async || challenge.set_ready().await)
-            .await;
+        let answer = call!(client, Endpoint::Challenge, async {
+            challenge.set_ready().await
+        });
         match answer {
             Ok(()) => break,
             Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
@@ -397,5 +381,281 @@ fn refusal(authorization: &AuthorizationState) -> Refusal {
         status: None,
         problem,
         retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use time::OffsetDateTime;
+
+    use crate::acme::key::CertificateKey;
+    use crate::acme::pebble::{Dns, Pebble};
+    use crate::model::certificate::KeyType;
+    use crate::model::chain;
+    use crate::model::hint::explain;
+
+    use super::*;
+
+    const NO_DNS: (&str, &str) = ("PEBBLE_VA_ALWAYS_VALID", "1");
+
+    fn wanted(names: impl IntoIterator<Item = impl AsRef<str>>, key_type: KeyType) -> Wanted {
+        Wanted {
+            name: "test".parse().unwrap(),
+            identifiers: names
+                .into_iter()
+                .map(|name| name.as_ref().parse().unwrap())
+                .collect(),
+            key_type,
+        }
+    }
+
+    /// 50 hosts and their wildcards.
+    fn hundred() -> Wanted {
+        let names = (0..50).flat_map(|n| [format!("h{n}.test"), format!("*.h{n}.test")]);
+        wanted(names, KeyType::P256)
+    }
+
+    /// The whole way; the chain passes the check.
+    async fn issue(account: &Account, wanted: &Wanted) -> Result<Delivered> {
+        let key = CertificateKey::generate(wanted.key_type)?;
+        let mut placed = account.place(wanted).await?;
+        placed.prove().await?;
+        let delivered = placed.finish(&key.request(&wanted.identifiers)?).await?;
+        let leaf = chain::check(
+            &delivered.chain_pem,
+            &wanted.identifier_set(),
+            &key.public_key_der(),
+            OffsetDateTime::now_utc(),
+        )?;
+        assert_eq!(leaf.key_type, Some(wanted.key_type));
+        Ok(delivered)
+    }
+
+    #[tokio::test]
+    async fn every_key_type_is_issued_and_passes_the_check() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, _) = pebble.account().await;
+        for key_type in [KeyType::Rsa2048, KeyType::P256, KeyType::P384] {
+            let wanted = wanted(
+                ["example.test", "*.example.test", "www.example.test"],
+                key_type,
+            );
+            let delivered = issue(&account, &wanted).await.unwrap();
+            assert!(delivered.url.contains("/certZ/"), "{}", delivered.url);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_order_needs_no_more_requests_than_the_protocol() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, _) = pebble.account().await;
+        issue(&account, &wanted(["a.test", "b.test"], KeyType::P256))
+            .await
+            .unwrap();
+        let mut requests = account.requests();
+        let polls = requests.by_endpoint.remove(&Endpoint::Order).unwrap();
+        assert!((1..=6).contains(&polls), "{polls} polls");
+        let counted = requests.by_endpoint.into_iter().collect::<Vec<_>>();
+        assert_eq!(
+            counted,
+            [
+                (Endpoint::Directory, 1),
+                (Endpoint::NewNonce, 1),
+                (Endpoint::NewAccount, 1),
+                (Endpoint::NewOrder, 1),
+                (Endpoint::Authorization, 2),
+                (Endpoint::Challenge, 2),
+                (Endpoint::Finalize, 1),
+                (Endpoint::Certificate, 1),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hundred_names_are_quick() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, _) = pebble.account().await;
+        let start = Instant::now();
+        issue(&account, &hundred()).await.unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        println!("100 names: {seconds:.2} s, {:?}", account.requests());
+        // Far above the measured time: the machine may be busy.
+        assert!(seconds < 10.0, "{seconds} s");
+    }
+
+    #[tokio::test]
+    async fn rejected_nonces_never_fail_an_order() {
+        for percentage in ["20", "50"] {
+            let pebble = Pebble::start(&[NO_DNS, ("PEBBLE_WFE_NONCEREJECT", percentage)]);
+            let (account, _) = pebble.account().await;
+            issue(&account, &hundred()).await.unwrap();
+            let rejected = account.requests().bad_nonces;
+            assert!(rejected > 20, "only {rejected} rejected");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn orders_run_side_by_side_on_one_account() {
+        let pebble = Pebble::start(&[NO_DNS, ("PEBBLE_WFE_NONCEREJECT", "5")]);
+        let (account, _) = pebble.account().await;
+        let orders = (0..20).map(|order| {
+            let account = account.clone();
+            tokio::spawn(async move {
+                let names = (0..5).map(|n| format!("h{n}.c{order}.test"));
+                issue(&account, &wanted(names, KeyType::P256))
+                    .await
+                    .unwrap();
+            })
+        });
+        for order in orders.collect::<Vec<_>>() {
+            order.await.unwrap();
+        }
+        let requests = account.requests();
+        let new_nonces = requests.by_endpoint.get(&Endpoint::NewNonce).unwrap();
+        assert!(*new_nonces <= 21, "{new_nonces} newNonce requests");
+    }
+
+    #[tokio::test]
+    async fn valid_authorizations_are_not_proven_again() {
+        let pebble = Pebble::start(&[NO_DNS, ("PEBBLE_AUTHZREUSE", "100")]);
+        let (account, _) = pebble.account().await;
+        let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
+        let first = account.place(&wanted).await.unwrap();
+        assert_eq!(first.challenges().len(), 2);
+        issue(&account, &wanted).await.unwrap();
+        let mut again = account.place(&wanted).await.unwrap();
+        assert!(again.challenges().is_empty(), "{:?}", again.challenges());
+        again.prove().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_order_is_resumed_by_its_url_at_every_stage() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, files) = pebble.account().await;
+        let wanted = wanted(["a.test", "b.test"], KeyType::P256);
+        let key = CertificateKey::generate(KeyType::P256).unwrap();
+        let request = key.request(&wanted.identifiers).unwrap();
+        let placed = account.place(&wanted).await.unwrap();
+        let url = placed.url().to_owned();
+
+        let account = Account::open(&pebble.directory, &pebble.http, &files.key)
+            .await
+            .unwrap();
+        let mut resumed = account.resume(&url).await.unwrap();
+        let sorted = |placed: &Placed| placed.challenges().iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(sorted(&resumed), sorted(&placed));
+        resumed.prove().await.unwrap();
+        let mut ready = account.resume(&url).await.unwrap();
+        ready.prove().await.unwrap();
+        let delivered = ready.finish(&request).await.unwrap();
+        let mut valid = account.resume(&url).await.unwrap();
+        valid.prove().await.unwrap();
+        let again = valid.finish(&request).await.unwrap();
+        assert_eq!(again.chain_pem, delivered.chain_pem);
+        assert_eq!(again.url, delivered.url);
+    }
+
+    #[tokio::test]
+    async fn apex_and_wildcard_are_proven_with_two_values_at_one_name() {
+        let dns = Dns::start();
+        let pebble = Pebble::asking(dns.address, &[]);
+        let (account, _) = pebble.account().await;
+        let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
+        let mut placed = account.place(&wanted).await.unwrap();
+        let [first, second] = placed.challenges() else {
+            panic!("{:?}", placed.challenges());
+        };
+        assert_eq!(first.name.as_str(), "_acme-challenge.a.test");
+        assert_eq!(second.name, first.name);
+        assert_ne!(second.value, first.value);
+        dns.add(first).await;
+        dns.add(second).await;
+        placed.prove().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failed_proof_names_the_name_and_the_reason() {
+        let dns = Dns::start();
+        let pebble = Pebble::asking(dns.address, &[]);
+        let (account, _) = pebble.account().await;
+        let wanted = wanted(["good.test", "bad.test"], KeyType::P256);
+        let mut placed = account.place(&wanted).await.unwrap();
+        for txt in placed.challenges() {
+            let mut txt = txt.clone();
+            if txt.name.as_str() == "_acme-challenge.bad.test" {
+                txt.value = "wrong".to_owned();
+            }
+            dns.add(&txt).await;
+        }
+        let error = placed.prove().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the CA did not accept the proof for `bad.test`: \
+             Correct value not found for DNS challenge (unauthorized)"
+        );
+        let unproven = error.downcast_ref::<Unproven>().unwrap();
+        assert_eq!(unproven.names.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_order_has_no_pending_authorization() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, _) = pebble.account().await;
+        let wanted = wanted(["a.test", "b.test"], KeyType::P256);
+        let mut placed = account.place(&wanted).await.unwrap();
+        placed.abandon().await.unwrap();
+        let given_up = placed
+            .names(AuthorizationStatus::Deactivated)
+            .await
+            .unwrap();
+        assert_eq!(given_up.len(), 2);
+        // RFC 8555 says `invalid`; this word is Pebble's own.
+        let error = account.resume(placed.url()).await.err().unwrap();
+        assert!(format!("{error:#}").contains("`deactivated`"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn lost_answers_do_not_fail_an_order() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let cutter = pebble.behind_cutter().await;
+        let (account, _) = Account::register(&cutter.directory, &pebble.http, None, true)
+            .await
+            .unwrap();
+        let wanted = wanted(["a.test", "b.test"], KeyType::P256);
+        let key = CertificateKey::generate(KeyType::P256).unwrap();
+        let request = key.request(&wanted.identifiers).unwrap();
+
+        cutter.cut();
+        let mut placed = account.place(&wanted).await.unwrap();
+        cutter.cut();
+        placed.prove().await.unwrap();
+        cutter.cut();
+        placed.finish(&request).await.unwrap();
+        assert_eq!(cutter.cuts(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_reason_of_a_refused_order_is_told() {
+        let pebble = Pebble::start(&[NO_DNS]);
+        let (account, _) = pebble.account().await;
+        let error = account
+            .place(&wanted([""; 0], KeyType::P256))
+            .await
+            .err()
+            .unwrap();
+        println!("{error:#}");
+        let key = CertificateKey::generate(KeyType::P256).unwrap();
+        let wanted = wanted(["a.test"], KeyType::P256);
+        let mut placed = account.place(&wanted).await.unwrap();
+        placed.prove().await.unwrap();
+        let error = placed
+            .finish(&key.request(&["b.test".parse().unwrap()]).unwrap())
+            .await
+            .unwrap_err();
+        let explained = explain(&error);
+        assert_eq!(explained.what, "cannot finalize the order");
+        println!("{:?}", explained.causes);
     }
 }

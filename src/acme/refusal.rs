@@ -97,9 +97,13 @@ fn printable(text: &str) -> String {
 pub(super) fn explained(error: Error) -> anyhow::Error {
     let error = match error {
         Error::Api(problem) => anyhow::Error::new(Refusal::from(problem)),
+        // Taken out of the box, or nobody could find them again.
         Error::Other(inner) => match inner.downcast::<Refusal>() {
             Ok(refusal) => anyhow::Error::new(*refusal),
-            Err(inner) => anyhow::Error::from_boxed(inner),
+            Err(inner) => match inner.downcast::<reqwest::Error>() {
+                Ok(lost) => anyhow::Error::new(*lost),
+                Err(inner) => anyhow::Error::from_boxed(inner),
+            },
         },
         Error::Json(json) => anyhow::Error::new(json).context("the answer is not what ACME says"),
         other => anyhow::Error::new(other),
