@@ -15,7 +15,7 @@ use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::Secret;
-use crate::net::http::{Http, Repeat};
+use crate::net::http::Http;
 
 /// An account that the CA knows, ready to order. Cloning shares the connections.
 #[derive(Clone)]
@@ -86,9 +86,9 @@ impl Account {
         agreed: bool,
     ) -> Result<(Self, NewAccountFiles)> {
         let context = || format!("cannot register an account at `{directory}`");
-        let meta = meta(directory, http).await.with_context(context)?;
-        may_register(&meta, directory, agreed)?;
         let client = Client::new(http.clone());
+        let meta = meta(directory, &client).await.with_context(context)?;
+        may_register(&meta, directory, agreed)?;
         let contacts = email.map(|email| format!("mailto:{email}"));
         let contacts = contacts.iter().map(String::as_str).collect::<Vec<_>>();
         let wanted = NewAccount {
@@ -187,17 +187,10 @@ fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> 
 }
 
 /// instant-acme keeps the directory's `meta` to itself.
-async fn meta(directory: &Directory, http: &Http) -> Result<Meta> {
-    let request = http.client().get(directory.url()).build()?;
-    let answer = http
-        .send(request, Repeat::Safe)
-        .await
-        .map_err(|error| explained(instant_acme::Error::Other(Box::new(error))))?;
-    let status = answer.status();
-    if !status.is_success() {
-        bail!("the CA answered `{status}`");
-    }
-    let body: DirectoryBody = answer.json().await.context("this is no ACME directory")?;
+async fn meta(directory: &Directory, client: &Client) -> Result<Meta> {
+    let body = client.get(directory.url()).await.map_err(explained)?;
+    let body: DirectoryBody =
+        serde_json::from_slice(&body).context("the answer is not what ACME says")?;
     Ok(body.meta)
 }
 
@@ -237,6 +230,11 @@ mod tests {
 
     async fn not_opened(directory: &Directory, http: &Http, key: &Secret) -> String {
         told(&Account::open(directory, http, key).await.err().unwrap())
+    }
+
+    async fn not_registered(directory: &Directory, http: &Http, email: Option<&str>) -> String {
+        let answer = Account::register(directory, http, email, true).await;
+        told(&answer.err().unwrap())
     }
 
     /// The SEC1 form inside a PKCS#8 key of an elliptic curve.
@@ -307,9 +305,16 @@ mod tests {
         let pebble = Pebble::start(&[]);
         let key = KeyPair::generate().unwrap();
         let key = Secret::from(key.serialize_pem());
-        println!(
-            "{}",
-            not_opened(&pebble.directory, &pebble.http, &key).await
+        let host = pebble.directory.host();
+        assert_eq!(
+            not_opened(&pebble.directory, &pebble.http, &key).await,
+            format!(
+                "cannot open the account at `https://{host}/dir`\n  \
+                 unable to find existing account for only-return-existing request \
+                 (accountDoesNotExist)\n\
+                 hint: check that --acme is the CA of this key; for a new account, move the files \
+                 in .letsencrypt/{host}/ away and run again with --agree-tos"
+            )
         );
     }
 
@@ -318,59 +323,75 @@ mod tests {
         let http = Http::new(None).unwrap();
         let directory = "staging".parse().unwrap();
         let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        println!("{}", not_opened(&directory, &http, &sec1(&p384)).await);
+        let takeover = |kind| {
+            format!(
+                "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
+                 it is {kind} key; accounts work with P-256 keys only\n\
+                 hint: get-certs made such keys: `git-certs import` will take the account over; \
+                 until then move the account's folder away and run with --agree-tos, which \
+                 registers a new account"
+            )
+        };
+        let told = not_opened(&directory, &http, &sec1(&p384)).await;
+        assert_eq!(told, takeover("a P-384"));
         let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
         let rsa = Secret::from(rsa.serialize_pem());
-        println!("{}", not_opened(&directory, &http, &rsa).await);
+        let told = not_opened(&directory, &http, &rsa).await;
+        assert_eq!(told, takeover("an RSA"));
         let garbage = Secret::from("garbage".to_owned());
-        println!("{}", not_opened(&directory, &http, &garbage).await);
+        assert_eq!(
+            not_opened(&directory, &http, &garbage).await,
+            "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
+             not a private key in PEM form"
+        );
     }
 
     #[tokio::test]
     async fn a_ca_that_cannot_be_used_is_told() {
         let pebble = Pebble::start(&[]);
         let key = Secret::from(KeyPair::generate().unwrap().serialize_pem());
-        let strangers = Http::new(None).unwrap();
-        println!("{}", not_opened(&pebble.directory, &strangers, &key).await);
         let host = pebble.directory.host();
-        let other = format!("https://{host}/nothing").parse().unwrap();
-        println!("{}", not_opened(&other, &pebble.http, &key).await);
-        println!(
-            "{}",
-            told(
-                &Account::register(&other, &pebble.http, None, true)
-                    .await
-                    .err()
-                    .unwrap()
+        let strangers = Http::new(None).unwrap();
+        assert_eq!(
+            not_opened(&pebble.directory, &strangers, &key).await,
+            format!(
+                "cannot open the account at `https://{host}/dir`\n  \
+                 error sending request\n  client error (Connect)\n  \
+                 invalid peer certificate: UnknownIssuer\n\
+                 hint: for a private CA, name the file with its root: --ca-bundle FILE"
             )
         );
-        println!(
-            "{}",
-            told(
-                &Account::register(&pebble.directory, &strangers, None, true)
-                    .await
-                    .err()
-                    .unwrap()
+        let elsewhere = format!("https://{host}/nothing").parse().unwrap();
+        assert_eq!(
+            not_opened(&elsewhere, &pebble.http, &key).await,
+            format!(
+                "cannot open the account at `https://{host}/nothing`\n  \
+                 the CA answered `404 Not Found`"
             )
         );
-        println!(
-            "{}",
-            told(
-                &Account::register(&pebble.directory, &pebble.http, Some("nonsense"), true)
-                    .await
-                    .err()
-                    .unwrap()
+        assert_eq!(
+            not_registered(&elsewhere, &pebble.http, None).await,
+            format!(
+                "cannot register an account at `https://{host}/nothing`\n  \
+                 the CA answered `404 Not Found`"
             )
         );
+        assert_eq!(
+            not_registered(&pebble.directory, &pebble.http, Some("nonsense")).await,
+            format!(
+                "cannot register an account at `https://{host}/dir`\n  \
+                 contact email \"nonsense\" is invalid (invalidContact)"
+            )
+        );
+        let directory = pebble.directory.clone();
         drop(pebble);
-        println!(
-            "{}",
-            not_opened(
-                &format!("https://{host}/dir").parse().unwrap(),
-                &strangers,
-                &key
+        assert_eq!(
+            not_opened(&directory, &strangers, &key).await,
+            format!(
+                "cannot open the account at `https://{host}/dir`\n  \
+                 error sending request\n  client error (Connect)\n  tcp connect error\n  \
+                 Connection refused (os error 111)"
             )
-            .await
         );
     }
 }
