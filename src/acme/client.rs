@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
-use instant_acme::{BodyWrapper, BytesBody, BytesResponse, Error, HttpClient, Problem};
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use time::OffsetDateTime;
 
 use crate::acme::refusal::Refusal;
@@ -38,7 +38,7 @@ const LOST_PAUSE: Duration = Duration::from_millis(250);
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Longest time for the body of an answer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
     /// What the requests of the running call are for.
@@ -258,6 +258,7 @@ impl Client {
         let endpoint = match *method {
             Method::HEAD => Endpoint::NewNonce,
             Method::GET => Endpoint::Directory,
+            // Every POST is made in `call!`.
             _ => ENDPOINT
                 .try_with(|endpoint| *endpoint)
                 .unwrap_or(Endpoint::Order),
@@ -370,7 +371,7 @@ mod tests {
         let body = br#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}"#;
         let refusal = refusal(StatusCode::TOO_MANY_REQUESTS, &headers(), body).unwrap();
         assert_eq!(refusal.kind(), Some("rateLimited"));
-        assert_eq!(refusal.retry_after, Some(Duration::from_secs(3660)));
+        assert_eq!(refusal.retry_after, Some(Duration::from_mins(61)));
         let text = "too many (rateLimited); the CA asks to wait 1h 1m";
         assert_eq!(refusal.to_string(), text);
         assert!(!is_lost(&other(refusal)));

@@ -60,7 +60,7 @@ impl CertificateKey {
         Ok(request.der().to_vec())
     }
 
-    /// The public key: SubjectPublicKeyInfo, DER.
+    /// The public key: `SubjectPublicKeyInfo`, DER.
     pub(crate) fn public_key_der(&self) -> Vec<u8> {
         self.0.subject_public_key_info()
     }

@@ -17,7 +17,7 @@ use crate::model::change::Txt;
 use crate::model::name::Identifier;
 
 /// Longest wait for the CA to check the proofs, and again for it to issue.
-const LONGEST_WAIT: Duration = Duration::from_secs(180);
+const LONGEST_WAIT: Duration = Duration::from_mins(3);
 
 /// First pause between two looks at an order. It grows by half each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -449,7 +449,10 @@ mod tests {
     #[tokio::test]
     async fn an_order_needs_no_more_requests_than_the_protocol() {
         let pebble = Pebble::start(&[NO_DNS]);
-        let (account, _) = pebble.account().await;
+        let (_, files) = pebble.account().await;
+        let account = Account::open(&pebble.directory, &pebble.http, &files.key)
+            .await
+            .unwrap();
         issue(&account, &wanted(["a.test", "b.test"], KeyType::P256))
             .await
             .unwrap();
@@ -479,8 +482,7 @@ mod tests {
         let start = Instant::now();
         issue(&account, &hundred()).await.unwrap();
         let seconds = start.elapsed().as_secs_f64();
-        println!("100 names: {seconds:.2} s, {:?}", account.requests());
-        // Far above the measured time: the machine may be busy.
+        // 0.4 s on two idle cores, unoptimised. Far above the measured time: the machine may be busy.
         assert!(seconds < 10.0, "{seconds} s");
     }
 
@@ -512,8 +514,8 @@ mod tests {
             order.await.unwrap();
         }
         let requests = account.requests();
-        let new_nonces = requests.by_endpoint.get(&Endpoint::NewNonce).unwrap();
-        assert!(*new_nonces <= 21, "{new_nonces} newNonce requests");
+        let new_nonces = requests.by_endpoint[&Endpoint::NewNonce];
+        assert!(new_nonces <= 21, "{new_nonces} newNonce requests");
     }
 
     #[tokio::test]

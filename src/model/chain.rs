@@ -24,7 +24,7 @@ pub(crate) struct Leaf {
     pub(crate) issuer: String,
     /// None for a kind of key that this program does not make.
     pub(crate) key_type: Option<KeyType>,
-    /// SubjectPublicKeyInfo, DER.
+    /// `SubjectPublicKeyInfo`, DER.
     pub(crate) public_key: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Leaf {
 /// Checks what the CA answered before it is stored.
 ///
 /// The chain must parse, be signed link by link, have an issuer after the leaf, match `public_key`
-/// (SubjectPublicKeyInfo, DER), cover exactly `wanted`, and be valid at `now`. Peers store what
+/// (`SubjectPublicKeyInfo`, DER), cover exactly `wanted`, and be valid at `now`. Peers store what
 /// they get; an empty body or a certificate for another key would end up on servers.
 pub(crate) fn check(
     chain: &str,
@@ -69,8 +69,10 @@ pub(crate) fn check(
     public_key: &[u8],
     now: OffsetDateTime,
 ) -> Result<Leaf> {
-    let blocks = blocks(chain.as_bytes())?;
-    let certificates = blocks.iter().map(parse).collect::<Result<Vec<_>>>()?;
+    let unreadable = "the CA answered with a chain that cannot be read";
+    let blocks = blocks(chain.as_bytes()).context(unreadable)?;
+    let certificates = blocks.iter().map(parse).collect::<Result<Vec<_>>>();
+    let certificates = certificates.context(unreadable)?;
     let Some((first, issuers)) = certificates.split_first() else {
         bail!("the CA answered without a certificate");
     };
@@ -78,7 +80,7 @@ pub(crate) fn check(
         !issuers.is_empty(),
         "the CA answered with a certificate but without its issuer"
     );
-    let leaf = Leaf::read(first)?;
+    let leaf = Leaf::read(first).context(unreadable)?;
     ensure!(
         leaf.public_key == public_key,
         "the CA answered with a certificate for another key"
@@ -287,11 +289,19 @@ mod tests {
             "the CA answered with a certificate but without its issuer"
         );
         let garbage = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
-        println!("{}", refused(garbage));
         let chain = format!("{leaf}{}", root.pem());
-        println!("{}", refused(&chain[..leaf.len() / 2]));
-        println!("{}", refused(&chain[..chain.len() - 40]));
-        println!("{}", refused(&format!("{leaf}{garbage}")));
+        let unreadable = "the CA answered with a chain that cannot be read: ";
+        for cut in [leaf.len() / 2, leaf.len() + 40, chain.len() - 40] {
+            assert_eq!(
+                refused(&chain[..cut]),
+                format!("{unreadable}bad PEM: incomplete PEM")
+            );
+        }
+        for broken in [garbage, &format!("{leaf}{garbage}")] {
+            let text = refused(broken);
+            let start = format!("{unreadable}cannot parse a certificate: ");
+            assert!(text.starts_with(&start), "{text}");
+        }
     }
 
     #[test]
@@ -328,14 +338,24 @@ mod tests {
 
     #[test]
     fn every_link_must_be_signed() {
-        let root = root("Root");
+        let (root, impostor) = (root("Root"), root("Root"));
         let middle = intermediate("Middle", &root);
         let key = KeyPair::generate().unwrap();
         let leaf = leaf(&key, &middle);
-        let skipped = format!("{leaf}{}", root.pem());
-        println!("{}", refused(&skipped, &NAMES, &key, NOW));
-        let impostor = super::tests::root("Root");
-        let chain = format!("{leaf}{}{}", middle.pem(), impostor.pem());
-        println!("{}", refused(&chain, &NAMES, &key, NOW));
+        assert_eq!(
+            refused(&format!("{leaf}{}", root.pem()), &NAMES, &key, NOW),
+            "the CA answered with a broken chain: `CN=Root` did not sign `CN=a.test`: \
+             signature verification error"
+        );
+        assert_eq!(
+            refused(
+                &format!("{leaf}{}{}", middle.pem(), impostor.pem()),
+                &NAMES,
+                &key,
+                NOW
+            ),
+            "the CA answered with a broken chain: `CN=Root` did not sign `CN=Middle`: \
+             signature verification error"
+        );
     }
 }
