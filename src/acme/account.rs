@@ -1,6 +1,7 @@
 //! ACME accounts: opened with a stored key, or registered.
 
 use anyhow::{Context, Result, anyhow, bail};
+use aws_lc_rs::pkcs8::Document;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
 };
@@ -13,7 +14,7 @@ use crate::acme::client::{Client, Endpoint, Requests, call};
 use crate::acme::pem::{self, KeyBlock};
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
-use crate::model::hint::{Hint, with_hint};
+use crate::model::hint::{Hint, find, with_hint};
 use crate::model::secret::Secret;
 use crate::net::http::Http;
 
@@ -54,19 +55,12 @@ impl Account {
     /// that it does not know is an error here and not in every order; its answer also names the
     /// account's URL, whatever account.json says.
     pub(crate) async fn open(directory: &Directory, http: &Http, key: &Secret) -> Result<Self> {
-        let pkcs8 = account_key(key)
+        let pkcs8 = account_key(key, directory)
             .with_context(|| format!("cannot use the account key for `{}`", directory.host()))?;
         let client = Client::new(http.clone());
-        let found = call!(client, Endpoint::NewAccount, async {
-            let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
-            // The second half goes into credentials that are dropped: no copy of the key.
-            let unused = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
-            instant_acme::Account::builder_with_http(Box::new(client.clone()))
-                .from_key((key, unused), directory.url().to_owned())
-                .await
-        });
-        let (inner, _) = found
-            .map_err(|error| unopened(explained(error), directory))
+        let inner = existing(&client, directory, &pkcs8)
+            .await
+            .map_err(|error| unopened(error, directory))
             .with_context(|| format!("cannot open the account at `{directory}`"))?;
         Ok(Self {
             inner,
@@ -131,8 +125,26 @@ impl Account {
     }
 }
 
+async fn existing(
+    client: &Client,
+    directory: &Directory,
+    pkcs8: &Document,
+) -> Result<instant_acme::Account> {
+    meta(directory, client).await?;
+    let found = call!(client, Endpoint::FindAccount, async {
+        let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
+        // The second half goes into credentials that are dropped: no copy of the key.
+        let unused = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(Vec::new()));
+        instant_acme::Account::builder_with_http(Box::new(client.clone()))
+            .from_key((key, unused), directory.url().to_owned())
+            .await
+    });
+    let (account, _) = found.map_err(explained)?;
+    Ok(account)
+}
+
 /// PKCS#8 of a P-256 key; instant-acme signs with nothing else.
-fn account_key(key: &Secret) -> Result<aws_lc_rs::pkcs8::Document> {
+fn account_key(key: &Secret, directory: &Directory) -> Result<Document> {
     let KeyBlock { label, der } = pem::decode(key)?;
     if let Ok(pair) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der) {
         return pair
@@ -148,14 +160,18 @@ fn account_key(key: &Secret) -> Result<aws_lc_rs::pkcs8::Document> {
         bail!("it is neither a P-256 key nor another kind that is known");
     };
     Err(anyhow!("it is {kind}; accounts work with P-256 keys only")).hint(|| {
-        "get-certs made such keys: `git-certs import` will take the account over; until then \
-         move the account's folder away and run with --agree-tos, which registers a new account"
+        format!(
+            "get-certs made such keys: `git-certs import` will take the account over; until then \
+             move the files in .letsencrypt/{}/ away and run again with --agree-tos, which \
+             registers a new account",
+            directory.host()
+        )
     })
 }
 
 /// Says what to do about an account that cannot be opened.
 fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
-    let kind = error.downcast_ref::<Refusal>().and_then(Refusal::kind);
+    let kind = find::<Refusal>(&error).and_then(Refusal::kind);
     if kind != Some("accountDoesNotExist") {
         return error;
     }
@@ -188,9 +204,8 @@ fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> 
 
 /// instant-acme keeps the directory's `meta` to itself.
 async fn meta(directory: &Directory, client: &Client) -> Result<Meta> {
-    let body = client.get(directory.url()).await.map_err(explained)?;
-    let body: DirectoryBody =
-        serde_json::from_slice(&body).context("the answer is not what ACME says")?;
+    let body = client.directory(directory.url()).await.map_err(explained)?;
+    let body: DirectoryBody = serde_json::from_slice(&body).context("this is no ACME directory")?;
     Ok(body.meta)
 }
 
@@ -328,8 +343,8 @@ mod tests {
                 "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
                  it is {kind} key; accounts work with P-256 keys only\n\
                  hint: get-certs made such keys: `git-certs import` will take the account over; \
-                 until then move the account's folder away and run with --agree-tos, which \
-                 registers a new account"
+                 until then move the files in .letsencrypt/acme-staging-v02.api.letsencrypt.org/ \
+                 away and run again with --agree-tos, which registers a new account"
             )
         };
         let told = not_opened(&directory, &http, &sec1(&p384)).await;

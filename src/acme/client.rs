@@ -50,6 +50,8 @@ tokio::task_local! {
 pub(crate) enum Endpoint {
     Directory,
     NewNonce,
+    /// newAccount that finds an account by its key (RFC 8555 section 7.3.1).
+    FindAccount,
     NewAccount,
     NewOrder,
     Order,
@@ -74,7 +76,7 @@ impl fmt::Display for Endpoint {
         f.write_str(match self {
             Self::Directory => "directory",
             Self::NewNonce => "newNonce",
-            Self::NewAccount => "newAccount",
+            Self::FindAccount | Self::NewAccount => "newAccount",
             Self::NewOrder => "newOrder",
             Self::Order => "order",
             Self::Authorization => "authorization",
@@ -167,6 +169,8 @@ pub(super) struct Client {
 struct Shared {
     /// The newest is used first: those that the CA has forgotten stay below.
     nonces: Vec<HeaderValue>,
+    /// Address and body: instant-acme asks for it again.
+    directory: Option<(String, Bytes)>,
     requests: Requests,
     /// What the latest answer of a URL asked for with Retry-After.
     waits: HashMap<String, Duration>,
@@ -189,11 +193,13 @@ impl Client {
         ENDPOINT.scope(endpoint, call).await
     }
 
-    /// Fetches what needs no account.
-    pub(super) async fn get(&self, url: &str) -> Result<Bytes, Error> {
+    /// Fetches the directory.
+    pub(super) async fn directory(&self, url: &str) -> Result<Bytes, Error> {
         let request = http::Request::get(url).body(BodyWrapper::default())?;
         let mut answer = self.exchange(request).await?;
-        answer.body.into_bytes().await.map_err(Error::Other)
+        let body = answer.body.into_bytes().await.map_err(Error::Other)?;
+        self.shared().directory = Some((url.to_owned(), body.clone()));
+        Ok(body)
     }
 
     /// What the latest answer of `url` asked for with Retry-After; told once.
@@ -215,16 +221,10 @@ impl Client {
         request: http::Request<BodyWrapper<Bytes>>,
     ) -> Result<BytesResponse, Error> {
         let (parts, body) = request.into_parts();
-        // The only HEAD requests are for nonces.
-        let wants_nonce = parts.method == Method::HEAD;
-        if wants_nonce {
-            let pooled = self.shared().nonces.pop();
-            if let Some(nonce) = pooled {
-                let headers = HeaderMap::from_iter([(REPLAY_NONCE, nonce)]);
-                return Ok(response(StatusCode::OK, headers, Bytes::new()));
-            }
-        }
         let url = parts.uri.to_string();
+        if let Some(kept) = self.kept(&parts.method, &url) {
+            return Ok(kept);
+        }
         let repeat = if parts.method == Method::POST {
             Repeat::WhenRefused
         } else {
@@ -245,12 +245,29 @@ impl Client {
             .map_err(other)??;
         let refusal = refusal(status, &headers, &body);
         let is_bad_nonce = refusal.as_ref().is_some_and(has_bad_nonce);
-        self.remember(&url, &mut headers, wants_nonce, is_bad_nonce);
+        self.remember(&url, &parts.method, &mut headers, is_bad_nonce);
         match refusal {
             // instant-acme signs again with another nonce.
             Some(_) if is_bad_nonce => Ok(response(status, headers, body)),
             Some(refusal) => Err(other(refusal)),
             None => Ok(response(status, headers, body)),
+        }
+    }
+
+    /// The answer to a request that need not be sent: a nonce from the pool, the known directory.
+    fn kept(&self, method: &Method, url: &str) -> Option<BytesResponse> {
+        let mut shared = self.shared();
+        match *method {
+            // The only HEAD requests are for nonces.
+            Method::HEAD => {
+                let headers = HeaderMap::from_iter([(REPLAY_NONCE, shared.nonces.pop()?)]);
+                Some(response(StatusCode::OK, headers, Bytes::new()))
+            }
+            Method::GET => {
+                let (address, body) = shared.directory.clone()?;
+                (address == url).then(|| response(StatusCode::OK, HeaderMap::new(), body))
+            }
+            _ => None,
         }
     }
 
@@ -272,10 +289,12 @@ impl Client {
     }
 
     /// Keeps what the headers of an answer say about the next requests.
-    fn remember(&self, url: &str, headers: &mut HeaderMap, wants_nonce: bool, is_bad_nonce: bool) {
+    fn remember(&self, url: &str, method: &Method, headers: &mut HeaderMap, is_bad_nonce: bool) {
         let mut shared = self.shared();
         shared.requests.bad_nonces += u32::from(is_bad_nonce);
-        if !wants_nonce && let Some(nonce) = headers.remove(REPLAY_NONCE) {
+        if method != Method::HEAD
+            && let Some(nonce) = headers.remove(REPLAY_NONCE)
+        {
             shared.nonces.push(nonce);
         }
         match retry_after(headers, OffsetDateTime::now_utc()) {

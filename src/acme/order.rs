@@ -465,7 +465,7 @@ mod tests {
             [
                 (Endpoint::Directory, 1),
                 (Endpoint::NewNonce, 1),
-                (Endpoint::NewAccount, 1),
+                (Endpoint::FindAccount, 1),
                 (Endpoint::NewOrder, 1),
                 (Endpoint::Authorization, 2),
                 (Endpoint::Challenge, 2),

@@ -12,7 +12,7 @@ use crate::net::http::is_untrusted;
 /// Common beginning of the types of RFC 8555 section 6.7.
 const NAMESPACE: &str = "urn:ietf:params:acme:error:";
 
-/// An answer that is no success.
+/// An answer that is no success. Found in an error with [`crate::model::hint::find`].
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     /// None where the refusal stands inside an order or a challenge.
