@@ -100,7 +100,7 @@ impl Account {
         };
         // Orders in any other state have nothing left to prove.
         if placed.order.state().status == OrderStatus::Pending {
-            placed.read_authorizations().await?;
+            placed.read_challenges().await?;
         }
         Ok(placed)
     }
@@ -159,10 +159,7 @@ impl Placed {
         match self.order.state().status {
             OrderStatus::Valid => self.fetch().await.context("cannot fetch the certificate"),
             OrderStatus::Processing => {
-                bail!(
-                    "the CA has not issued after {} s; the next run fetches the certificate",
-                    LONGEST_WAIT.as_secs()
-                )
+                bail!("the CA has not issued after {} s", LONGEST_WAIT.as_secs())
             }
             OrderStatus::Invalid => Err(self.reason().context("the CA did not issue")),
             OrderStatus::Pending | OrderStatus::Ready => {
@@ -174,6 +171,7 @@ impl Placed {
     /// Gives the order up: what is still pending is deactivated (RFC 8555 section 7.5.2), so that
     /// it does not count against the CA's limits.
     pub(crate) async fn abandon(&mut self) -> Result<()> {
+        self.fetch_authorizations().await?;
         let mut all = self.order.authorizations();
         while let Some(authorization) = all.next().await {
             let mut authorization = authorization.map_err(explained)?;
@@ -194,21 +192,9 @@ impl Placed {
         Ok(())
     }
 
-    async fn read_authorizations(&mut self) -> Result<()> {
-        let Self { client, order, .. } = self;
-        for count in 1..=order.state().authorizations.len() {
-            // The stream fetches what it has not seen: each call adds one.
-            call!(client, Endpoint::Authorization, async {
-                let mut all = order.authorizations();
-                for _ in 0..count {
-                    all.next().await.transpose()?;
-                }
-                Ok(())
-            })
-            .map_err(explained)
-            .context("cannot read an authorization")?;
-        }
-        let mut all = order.authorizations();
+    async fn read_challenges(&mut self) -> Result<()> {
+        self.fetch_authorizations().await?;
+        let mut all = self.order.authorizations();
         while let Some(authorization) = all.next().await {
             let mut authorization = authorization.map_err(explained)?;
             if authorization.status != AuthorizationStatus::Pending {
@@ -222,6 +208,24 @@ impl Placed {
                 name: name.challenge_name(),
                 value: challenge.key_authorization().dns_value(),
             });
+        }
+        Ok(())
+    }
+
+    /// Fetches the authorizations that were not yet.
+    async fn fetch_authorizations(&mut self) -> Result<()> {
+        let Self { client, order, .. } = self;
+        for count in 1..=order.state().authorizations.len() {
+            // The stream fetches what it has not seen: each call adds one.
+            call!(client, Endpoint::Authorization, async {
+                let mut all = order.authorizations();
+                for _ in 0..count {
+                    all.next().await.transpose()?;
+                }
+                Ok(())
+            })
+            .map_err(explained)
+            .context("cannot read an authorization")?;
         }
         Ok(())
     }
@@ -311,6 +315,7 @@ impl Placed {
 
     /// Reads the authorizations again: the names with this status, and what the CA says.
     async fn names(&mut self, status: AuthorizationStatus) -> Result<Vec<(Identifier, Refusal)>> {
+        self.fetch_authorizations().await?;
         let mut names = Vec::new();
         let mut all = self.order.authorizations();
         while let Some(authorization) = all.next().await {
@@ -596,6 +601,10 @@ mod tests {
             "the CA did not accept the proof for `bad.test`: \
              Correct value not found for DNS challenge (unauthorized)"
         );
+        // A later run that finds the order is told the same.
+        let mut again = account.resume(placed.url()).await.unwrap();
+        let later = again.prove().await.unwrap_err();
+        assert_eq!(later.to_string(), error.to_string());
         let unproven = error.downcast_ref::<Unproven>().unwrap();
         assert_eq!(unproven.names.len(), 1);
     }
