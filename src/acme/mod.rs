@@ -1,1 +1,12 @@
-//! TODO-SKELETON
+//! The CA: accounts, orders, keys and requests, in the words of RFC 8555.
+
+pub(crate) mod account;
+pub(crate) mod client;
+pub(crate) mod key;
+pub(crate) mod order;
+mod pem;
+pub(crate) mod presets;
+pub(crate) mod refusal;
+
+#[cfg(test)]
+mod pebble;

@@ -24,7 +24,7 @@ pub(crate) struct Leaf {
     pub(crate) issuer: String,
     /// None for a kind of key that this program does not make.
     pub(crate) key_type: Option<KeyType>,
-    /// SubjectPublicKeyInfo, DER.
+    /// `SubjectPublicKeyInfo`, DER.
     pub(crate) public_key: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Leaf {
 /// Checks what the CA answered before it is stored.
 ///
 /// The chain must parse, be signed link by link, have an issuer after the leaf, match `public_key`
-/// (SubjectPublicKeyInfo, DER), cover exactly `wanted`, and be valid at `now`. Peers store what
+/// (`SubjectPublicKeyInfo`, DER), cover exactly `wanted`, and be valid at `now`. Peers store what
 /// they get; an empty body or a certificate for another key would end up on servers.
 pub(crate) fn check(
     chain: &str,
@@ -69,8 +69,10 @@ pub(crate) fn check(
     public_key: &[u8],
     now: OffsetDateTime,
 ) -> Result<Leaf> {
-    let blocks = blocks(chain.as_bytes())?;
-    let certificates = blocks.iter().map(parse).collect::<Result<Vec<_>>>()?;
+    let unreadable = "the CA answered with a chain that cannot be read";
+    let blocks = blocks(chain.as_bytes()).context(unreadable)?;
+    let certificates = blocks.iter().map(parse).collect::<Result<Vec<_>>>();
+    let certificates = certificates.context(unreadable)?;
     let Some((first, issuers)) = certificates.split_first() else {
         bail!("the CA answered without a certificate");
     };
@@ -78,7 +80,7 @@ pub(crate) fn check(
         !issuers.is_empty(),
         "the CA answered with a certificate but without its issuer"
     );
-    let leaf = Leaf::read(first)?;
+    let leaf = Leaf::read(first).context(unreadable)?;
     ensure!(
         leaf.public_key == public_key,
         "the CA answered with a certificate for another key"
@@ -180,4 +182,180 @@ fn hex_upper(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02X}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa,
+        KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PublicKeyData, SerialNumber,
+    };
+    use time::macros::datetime;
+
+    use super::*;
+
+    type Ca = CertifiedIssuer<'static, KeyPair>;
+
+    const NAMES: [&str; 2] = ["*.a.test", "a.test"];
+    const NOW: OffsetDateTime = datetime!(2026-11-23 10:00:00 UTC);
+    const FROM: OffsetDateTime = datetime!(2026-11-01 00:00:00 UTC);
+    const UNTIL: OffsetDateTime = datetime!(2027-01-30 00:00:00 UTC);
+
+    fn ca_params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    }
+
+    fn root(name: &str) -> Ca {
+        Ca::self_signed(ca_params(name), KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn intermediate(name: &str, root: &Ca) -> Ca {
+        Ca::signed_by(ca_params(name), KeyPair::generate().unwrap(), root).unwrap()
+    }
+
+    /// A certificate for `NAMES`, valid at `NOW`.
+    fn leaf(key: &KeyPair, issuer: &Ca) -> String {
+        let mut params = CertificateParams::new(NAMES.map(str::to_owned)).unwrap();
+        params.not_before = FROM;
+        params.not_after = UNTIL;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "a.test");
+        params.serial_number = Some(SerialNumber::from_slice(&[0x0a, 0xbc, 0x01]));
+        params.signed_by(key, issuer).unwrap().pem()
+    }
+
+    fn check_at(chain: &str, names: &[&str], key: &KeyPair, now: OffsetDateTime) -> Result<Leaf> {
+        let names = names
+            .iter()
+            .map(|name| Identifier::from_str(name).unwrap())
+            .collect::<Vec<_>>();
+        let names = names.iter().collect();
+        check(chain, &names, &key.subject_public_key_info(), now)
+    }
+
+    fn refused(chain: &str, names: &[&str], key: &KeyPair, now: OffsetDateTime) -> String {
+        format!("{:#}", check_at(chain, names, key, now).unwrap_err())
+    }
+
+    #[test]
+    fn a_good_chain_is_read() {
+        let root = root("Root");
+        let middle = intermediate("Middle", &root);
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf(&key, &middle);
+        let with_blank_lines = format!("{leaf}\n{}\n{}", middle.pem(), root.pem());
+        for chain in [&with_blank_lines, &format!("{leaf}{}", middle.pem())] {
+            let read = check_at(chain, &NAMES, &key, NOW).unwrap();
+            assert_eq!(read.issuer, "Middle");
+            assert_eq!(read.serial, "0ABC01");
+            assert_eq!((read.not_before, read.not_after), (FROM, UNTIL));
+            assert_eq!(read.lifetime(), time::Duration::days(90));
+            assert_eq!(read.key_type, Some(KeyType::P256));
+            assert_eq!(read, Leaf::from_pem(chain.as_bytes()).unwrap());
+        }
+    }
+
+    #[test]
+    fn kinds_of_keys_are_told_apart() {
+        let root = root("Root");
+        for (algorithm, key_type) in [
+            (&PKCS_RSA_SHA256, KeyType::Rsa2048),
+            (&PKCS_ECDSA_P384_SHA384, KeyType::P384),
+        ] {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let chain = format!("{}{}", leaf(&key, &root), root.pem());
+            let read = check_at(&chain, &NAMES, &key, NOW).unwrap();
+            assert_eq!(read.key_type, Some(key_type));
+        }
+    }
+
+    #[test]
+    fn what_is_no_chain_is_refused() {
+        let root = root("Root");
+        let key = KeyPair::generate().unwrap();
+        let refused = |chain: &str| refused(chain, &NAMES, &key, NOW);
+        for nothing in ["", "<html>sorry</html>", &key.public_key_pem()] {
+            assert_eq!(refused(nothing), "the CA answered without a certificate");
+        }
+        let leaf = leaf(&key, &root);
+        assert_eq!(
+            refused(&leaf),
+            "the CA answered with a certificate but without its issuer"
+        );
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+        let chain = format!("{leaf}{}", root.pem());
+        let unreadable = "the CA answered with a chain that cannot be read: ";
+        for cut in [leaf.len() / 2, leaf.len() + 40, chain.len() - 40] {
+            assert_eq!(
+                refused(&chain[..cut]),
+                format!("{unreadable}bad PEM: incomplete PEM")
+            );
+        }
+        for broken in [garbage, &format!("{leaf}{garbage}")] {
+            let text = refused(broken);
+            let start = format!("{unreadable}cannot parse a certificate: ");
+            assert!(text.starts_with(&start), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_chain_for_something_else_is_refused() {
+        let root = root("Root");
+        let key = KeyPair::generate().unwrap();
+        let chain = format!("{}{}", leaf(&key, &root), root.pem());
+        let other = KeyPair::generate().unwrap();
+        assert_eq!(
+            refused(&chain, &NAMES, &other, NOW),
+            "the CA answered with a certificate for another key"
+        );
+        for names in [&["a.test"][..], &["*.a.test", "a.test", "b.test"]] {
+            assert_eq!(
+                refused(&chain, names, &key, NOW),
+                "the CA answered with a certificate for other names: *.a.test, a.test"
+            );
+        }
+    }
+
+    #[test]
+    fn a_chain_for_another_time_is_refused() {
+        let root = root("Root");
+        let key = KeyPair::generate().unwrap();
+        let chain = format!("{}{}", leaf(&key, &root), root.pem());
+        let text = "the CA answered with a certificate that is not valid now: \
+                    from 2026-11-01 to 2027-01-30";
+        let second = time::Duration::seconds(1);
+        assert_eq!(refused(&chain, &NAMES, &key, FROM - second), text);
+        check_at(&chain, &NAMES, &key, FROM).unwrap();
+        check_at(&chain, &NAMES, &key, UNTIL - second).unwrap();
+        assert_eq!(refused(&chain, &NAMES, &key, UNTIL), text);
+    }
+
+    #[test]
+    fn every_link_must_be_signed() {
+        let (root, impostor) = (root("Root"), root("Root"));
+        let middle = intermediate("Middle", &root);
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf(&key, &middle);
+        assert_eq!(
+            refused(&format!("{leaf}{}", root.pem()), &NAMES, &key, NOW),
+            "the CA answered with a broken chain: `CN=Root` did not sign `CN=a.test`: \
+             signature verification error"
+        );
+        assert_eq!(
+            refused(
+                &format!("{leaf}{}{}", middle.pem(), impostor.pem()),
+                &NAMES,
+                &key,
+                NOW
+            ),
+            "the CA answered with a broken chain: `CN=Root` did not sign `CN=Middle`: \
+             signature verification error"
+        );
+    }
 }

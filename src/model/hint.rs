@@ -65,6 +65,16 @@ pub(crate) fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow
     })
 }
 
+/// The first cause of type `E`, under hints and context too, for code that branches on it.
+pub(crate) fn find<E: StdError + 'static>(error: &anyhow::Error) -> Option<&E> {
+    error.chain().find_map(|cause| {
+        cause.downcast_ref::<E>().or_else(|| {
+            let hinted = cause.downcast_ref::<Hinted>()?;
+            find(&hinted.error)
+        })
+    })
+}
+
 /// What failed, the chain of causes, and the hints, outermost first.
 pub(crate) struct Explained {
     pub(crate) what: String,
@@ -141,5 +151,21 @@ mod tests {
         assert_eq!(explained.what, "cannot issue");
         assert_eq!(explained.causes, ["cannot push", "refused"]);
         assert_eq!(explained.hints, ["ask for access"]);
+    }
+
+    #[test]
+    fn a_typed_cause_is_found_below_hints_and_context() {
+        let error = std::io::Error::other("refused");
+        let error = Err::<(), _>(error)
+            .context("cannot push")
+            .hint(|| "ask for access")
+            .hint(|| "or use another branch")
+            .context("cannot finish")
+            .unwrap_err();
+        assert_eq!(
+            find::<std::io::Error>(&error).unwrap().to_string(),
+            "refused"
+        );
+        assert!(find::<fmt::Error>(&error).is_none());
     }
 }

@@ -129,7 +129,7 @@ fn is_lost(error: &reqwest::Error) -> bool {
 }
 
 /// A certificate that is not trusted now will not be trusted in a second.
-fn is_untrusted(error: &reqwest::Error) -> bool {
+pub(crate) fn is_untrusted(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
         if current.to_string().contains("certificate") {

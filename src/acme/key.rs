@@ -1,0 +1,158 @@
+//! Keys of certificates and the requests that are signed with them.
+
+use anyhow::{Context, Result};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize,
+};
+use zeroize::Zeroizing;
+
+use crate::acme::pem;
+use crate::model::certificate::KeyType;
+use crate::model::name::Identifier;
+use crate::model::secret::Secret;
+
+/// Longest common name (`ub-common-name`, RFC 5280 appendix A.1); CAs refuse longer ones.
+const LONGEST_COMMON_NAME: usize = 64;
+
+/// A certificate's private key. It is wiped on drop and never printed.
+pub(crate) struct CertificateKey(Zeroizing<KeyPair>);
+
+impl CertificateKey {
+    /// Makes a new key.
+    ///
+    /// Blocks: microseconds for P-256, up to seconds for RSA-4096. Async callers use
+    /// `spawn_blocking`.
+    pub(crate) fn generate(key_type: KeyType) -> Result<Self> {
+        let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size);
+        let key = match key_type {
+            KeyType::Rsa2048 => rsa(RsaKeySize::_2048),
+            KeyType::Rsa3072 => rsa(RsaKeySize::_3072),
+            KeyType::Rsa4096 => rsa(RsaKeySize::_4096),
+            KeyType::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            KeyType::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+        };
+        key.map(|key| Self(Zeroizing::new(key)))
+            .with_context(|| format!("cannot make a key of type `{key_type}`"))
+    }
+
+    /// Certificate signing request (PKCS#10, DER) for the names, in this order.
+    ///
+    /// The first name is the common name too, as get-certs had it, unless it is longer than 64
+    /// characters: then there is none, and the CA chooses.
+    pub(crate) fn request(&self, identifiers: &[Identifier]) -> Result<Vec<u8>> {
+        let request = || {
+            let names = identifiers
+                .iter()
+                .map(|name| name.as_str().to_owned())
+                .collect::<Vec<_>>();
+            let mut params = CertificateParams::new(names)?;
+            params.distinguished_name = DistinguishedName::new();
+            if let Some(first) = identifiers.first()
+                && first.as_str().len() <= LONGEST_COMMON_NAME
+            {
+                let name = &mut params.distinguished_name;
+                name.push(DnType::CommonName, first.as_str());
+            }
+            params.serialize_request(&*self.0)
+        };
+        let request = request().context("cannot make a certificate signing request")?;
+        Ok(request.der().to_vec())
+    }
+
+    /// The public key: `SubjectPublicKeyInfo`, DER.
+    pub(crate) fn public_key_der(&self) -> Vec<u8> {
+        self.0.subject_public_key_info()
+    }
+
+    /// The private key as PKCS#8 in PEM form.
+    pub(crate) fn into_pem(self) -> Result<Secret> {
+        pem::encode(self.0.serialized_der())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::extensions::ParsedExtension;
+    use x509_parser::prelude::{FromDer, X509CertificationRequest};
+
+    use super::*;
+
+    fn names(texts: &[&str]) -> Vec<Identifier> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// Common name and subject alternative names of a request.
+    fn read(der: &[u8]) -> (String, Vec<String>) {
+        let (_, request) = X509CertificationRequest::from_der(der).unwrap();
+        request.verify_signature().unwrap();
+        let names = request
+            .requested_extensions()
+            .unwrap()
+            .find_map(|extension| match extension {
+                ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+                _ => None,
+            })
+            .unwrap();
+        (
+            request.certification_request_info.subject.to_string(),
+            names.iter().map(ToString::to_string).collect(),
+        )
+    }
+
+    #[test]
+    fn a_request_has_the_names_in_order_and_the_first_as_common_name() {
+        let key = CertificateKey::generate(KeyType::P256).unwrap();
+        let der = key
+            .request(&names(&[
+                "www.bücher.example",
+                "*.example.com",
+                "example.com",
+            ]))
+            .unwrap();
+        let (subject, alternatives) = read(&der);
+        assert_eq!(subject, "CN=www.xn--bcher-kva.example");
+        assert_eq!(
+            alternatives,
+            [
+                "DNSName(www.xn--bcher-kva.example)",
+                "DNSName(*.example.com)",
+                "DNSName(example.com)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_first_name_is_no_common_name() {
+        let key = CertificateKey::generate(KeyType::P384).unwrap();
+        let exact = format!("{}.example", "a".repeat(56));
+        assert_eq!(exact.len(), 64);
+        let (subject, _) = read(&key.request(&names(&[&exact])).unwrap());
+        assert_eq!(subject, format!("CN={exact}"));
+        let (subject, alternatives) = read(
+            &key.request(&names(&[&format!("a{exact}"), "b.example"]))
+                .unwrap(),
+        );
+        assert_eq!(subject, "");
+        assert_eq!(alternatives.len(), 2);
+    }
+
+    #[test]
+    fn every_type_makes_a_key_of_its_kind_that_can_be_read_again() {
+        for (key_type, bits) in [
+            (KeyType::Rsa2048, 2048),
+            (KeyType::Rsa3072, 3072),
+            (KeyType::P256, 256),
+            (KeyType::P384, 384),
+        ] {
+            let key = CertificateKey::generate(key_type).unwrap();
+            let public = key.public_key_der();
+            let (_, info) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&public).unwrap();
+            assert_eq!(info.parsed().unwrap().key_size(), bits);
+            let pem = key.into_pem().unwrap();
+            assert!(pem.expose().starts_with(b"-----BEGIN PRIVATE KEY-----\n"));
+            let again = KeyPair::from_pem(pem.expose_str().unwrap()).unwrap();
+            assert_eq!(again.subject_public_key_info(), public);
+        }
+    }
+}

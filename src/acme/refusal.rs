@@ -1,0 +1,188 @@
+//! What the CA says when it does not do what was asked.
+
+use std::fmt;
+use std::time::Duration;
+
+use instant_acme::{Error, Identifier, Problem};
+use reqwest::StatusCode;
+
+use crate::model::hint::with_hint;
+use crate::net::http::is_untrusted;
+
+/// Common beginning of the types of RFC 8555 section 6.7.
+const NAMESPACE: &str = "urn:ietf:params:acme:error:";
+
+/// An answer that is no success. Found in an error with [`crate::model::hint::find`].
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// None where the refusal stands inside an order or a challenge.
+    pub(crate) status: Option<StatusCode>,
+    /// None where the answer is no problem document (RFC 7807), such as a proxy's page.
+    pub(crate) problem: Option<Problem>,
+    /// How long the CA asks to wait before the next attempt.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The problem's type without RFC 8555's common beginning, such as `rateLimited`.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        kind(self.problem.as_ref()?.r#type.as_deref())
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: None,
+            problem: Some(problem),
+            retry_after: None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.problem, self.status) {
+            (Some(problem), _) => {
+                write_problem(f, problem.detail.as_deref(), problem.r#type.as_deref())?;
+                for sub in &problem.subproblems {
+                    f.write_str("; ")?;
+                    if let Some(Identifier::Dns(name)) = &sub.identifier {
+                        write!(f, "`{}`: ", printable(name))?;
+                    }
+                    write_problem(f, sub.detail.as_deref(), sub.r#type.as_deref())?;
+                }
+            }
+            (None, Some(status)) => write!(f, "the CA answered `{status}`")?,
+            (None, None) => f.write_str("the CA gave no reason")?,
+        }
+        if let Some(wait) = self.retry_after.filter(|wait| !wait.is_zero()) {
+            write!(
+                f,
+                "; the CA asks to wait {}",
+                humantime::format_duration(wait)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+fn write_problem(
+    f: &mut fmt::Formatter<'_>,
+    detail: Option<&str>,
+    full_type: Option<&str>,
+) -> fmt::Result {
+    match (detail.map(printable), kind(full_type).map(printable)) {
+        (Some(detail), Some(kind)) => write!(f, "{detail} ({kind})"),
+        (Some(text), None) | (None, Some(text)) => f.write_str(&text),
+        (None, None) => f.write_str("no reason given"),
+    }
+}
+
+fn kind(full_type: Option<&str>) -> Option<&str> {
+    full_type.map(|text| text.strip_prefix(NAMESPACE).unwrap_or(text))
+}
+
+/// One line without control characters, whatever a server sends.
+fn printable(text: &str) -> String {
+    text.split(|character: char| character.is_control())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What instant-acme reports, as the error that the user gets, with a hint where there is one.
+pub(super) fn explained(error: Error) -> anyhow::Error {
+    let error = match error {
+        Error::Api(problem) => anyhow::Error::new(Refusal::from(problem)),
+        // Taken out of the box, or nobody could find them again.
+        Error::Other(inner) => match inner.downcast::<Refusal>() {
+            Ok(refusal) => anyhow::Error::new(*refusal),
+            Err(inner) => match inner.downcast::<reqwest::Error>() {
+                Ok(lost) => anyhow::Error::new(*lost),
+                Err(inner) => anyhow::Error::from_boxed(inner),
+            },
+        },
+        Error::Json(json) => anyhow::Error::new(json).context("the answer is not what ACME says"),
+        other => anyhow::Error::new(other),
+    };
+    match hint(&error) {
+        Some(hint) => with_hint(error, hint),
+        None => error,
+    }
+}
+
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    if error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(is_untrusted)
+    {
+        return Some("for a private CA, name the file with its root: --ca-bundle FILE");
+    }
+    match error.downcast_ref::<Refusal>()?.kind()? {
+        "rateLimited" => Some("run again later; to try things out, use --acme staging"),
+        "caa" => Some("allow this CA in the CAA records of the name"),
+        "userActionRequired" => Some("the CA's message says what the owner of the account must do"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::hint::explain;
+
+    use super::*;
+
+    fn problem(json: &str) -> Problem {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_problem_is_told_with_its_subproblems() {
+        let refusal = Refusal::from(problem(
+            r#"{"type": "urn:ietf:params:acme:error:compound", "detail": "2 errors",
+                "subproblems": [
+                    {"type": "urn:ietf:params:acme:error:caa", "detail": "CAA forbids",
+                     "identifier": {"type": "dns", "value": "a.example"}},
+                    {"type": "urn:ietf:params:acme:error:dns"}]}"#,
+        ));
+        assert_eq!(
+            refusal.to_string(),
+            "2 errors (compound); `a.example`: CAA forbids (caa); dns"
+        );
+    }
+
+    #[test]
+    fn a_page_of_a_proxy_is_told_by_its_status() {
+        let refusal = Refusal {
+            status: Some(StatusCode::BAD_GATEWAY),
+            problem: None,
+            retry_after: Some(Duration::from_secs(90)),
+        };
+        assert_eq!(
+            refusal.to_string(),
+            "the CA answered `502 Bad Gateway`; the CA asks to wait 1m 30s"
+        );
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let refusal = Refusal::from(problem(r#"{"detail": "one\n\u001b[2Jtwo"}"#));
+        assert_eq!(refusal.to_string(), "one [2Jtwo");
+    }
+
+    #[test]
+    fn a_limit_gives_a_hint() {
+        let error = explained(Error::Api(problem(
+            r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}"#,
+        )));
+        let explained = explain(&error);
+        assert_eq!(explained.what, "too many (rateLimited)");
+        assert_eq!(
+            explained.hints,
+            ["run again later; to try things out, use --acme staging"]
+        );
+    }
+}
