@@ -1,1 +1,7 @@
-//! TODO-SKELETON
+//! DNS as a client sees it: which servers a zone has, and whether each of them shows a value.
+
+mod exchange;
+pub(crate) mod lookup;
+#[cfg(test)]
+mod testing;
+pub(crate) mod wait;
