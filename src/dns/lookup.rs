@@ -15,7 +15,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dns::exchange::{Unanswered, ask, wire_name};
 use crate::model::hint::{Hint, with_hint};
@@ -30,6 +30,13 @@ const FIRST_PARENT_SERVERS: usize = 3;
 
 /// How long other servers of a zone may take for its NS records once one has answered.
 const STRAGGLERS: Duration = Duration::from_millis(500);
+
+/// How long the resolver may take for the addresses of a server that has an IPv4 address as glue.
+const BESIDES_GLUE: Duration = Duration::from_secs(2);
+
+/// Longest silence of a resolver that the user names, before the question is repeated. That of the
+/// others is set in `/etc/resolv.conf`.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Finds name servers, starting from a recursive resolver.
 ///
@@ -77,7 +84,9 @@ impl Lookup {
             server
         });
         let config = ResolverConfig::from_name_servers(servers.collect());
-        Self::new(config, ResolverOpts::default())
+        let mut options = ResolverOpts::default();
+        options.timeout = RESOLVER_PATIENCE;
+        Self::new(config, options)
     }
 
     fn new(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self> {
@@ -263,12 +272,15 @@ impl Lookup {
 
     async fn with_addresses(&self, zone: &DnsName, servers: Servers) -> Result<Vec<NameServer>> {
         let each = servers.into_iter().map(|(name, glue)| async move {
-            let looked_up = match self.addresses(&name).await {
-                Err(error) if glue.iter().any(IpAddr::is_ipv4) => {
-                    tracing::warn!(%zone, %name, error = format!("{error:#}"), "only glue is known");
+            let looked_up = if glue.iter().any(IpAddr::is_ipv4) {
+                // The resolver has to ask the servers of the zone, which may be down.
+                let found = timeout(BESIDES_GLUE, self.addresses(&name)).await;
+                found.ok().and_then(Result::ok).unwrap_or_else(|| {
+                    tracing::warn!(%zone, %name, "only the glue addresses are known");
                     Vec::new()
-                }
-                other => other?,
+                })
+            } else {
+                self.addresses(&name).await?
             };
             let addresses: BTreeSet<_> = glue.into_iter().chain(looked_up).collect();
             if addresses.is_empty() {
@@ -424,7 +436,7 @@ example NS ns2.example
 ns1.example A 127.0.0.1
 ns2.example A 127.0.0.3
 ns2.example AAAA ::1
-noaddress NS ns.nowhere.example
+noaddress NS ns.nowhere.example.
 mixed NS ns1.example
 mixed NS ns9.example
 gone NS ns1.gone
@@ -479,6 +491,7 @@ host A 127.0.0.1\nb NS ns1\n";
         ];
         assert_eq!(found, expected);
     }
+
     #[tokio::test]
     async fn parents_on_the_same_server_and_above_empty_names() {
         let (lab, lookup) = lab().await;

@@ -109,7 +109,7 @@ pub(crate) enum Problem {
     Code(ResponseCode),
     /// An answer without the AA bit: it does not serve the zone.
     NotAuthoritative,
-    /// The name is an alias, so that no TXT record can stand there.
+    /// The name is an alias, so that no TXT record can stand there. Lower case, no final dot.
     Alias(String),
     /// NXDOMAIN.
     NoName,
@@ -412,7 +412,7 @@ fn judge(
     for record in message.answers.iter().filter(|record| record.name == *name) {
         match &record.data {
             RData::CNAME(target) => {
-                let target = target.0.to_ascii();
+                let target = target.0.to_lowercase().to_ascii();
                 return Err(Problem::Alias(target.trim_end_matches('.').to_owned()));
             }
             RData::TXT(txt) => {
@@ -427,5 +427,360 @@ fn judge(
         (_, true, ResponseCode::NXDomain) => Err(Problem::NoName),
         (_, true, _) => Err(Problem::NoTxt),
         _ => Err(Problem::Lacks { missing, found }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use crate::dns::testing::{Lab, name};
+
+    use super::*;
+
+    const BIND: &str = "127.0.0.1";
+    const KNOT: &str = "127.0.0.3";
+    const OTHER: &str = "127.0.0.4";
+
+    fn settings(milliseconds: u64) -> WaitSettings {
+        WaitSettings {
+            deadline: Duration::from_millis(milliseconds),
+            ..WaitSettings::default()
+        }
+    }
+
+    fn expect(at: &str, values: &[&str], servers: &[NameServer]) -> Expectation {
+        Expectation {
+            name: name(at),
+            values: values.iter().map(|&value| value.to_owned()).collect(),
+            servers: servers.to_vec(),
+        }
+    }
+
+    /// What is said of each expectation; empty for what was seen.
+    async fn outcome(expectations: &[Expectation], milliseconds: u64) -> Vec<String> {
+        let results = until_seen(expectations, &settings(milliseconds), &|_| {}).await;
+        let text = |result: Result<(), NotSeen>| result.err().map(|error| error.to_string());
+        results
+            .into_iter()
+            .map(|result| text(result).unwrap_or_default())
+            .collect()
+    }
+
+    /// `x.test` on BIND and Knot: what one of them lacks is told from what both have.
+    async fn lab(on_bind: &str, on_knot: &str) -> (Lab, NameServer, NameServer) {
+        let mut lab = Lab::new();
+        lab.bind(&[("x.test", &format!("@ NS ns1.invalid.\n{on_bind}"))])
+            .await;
+        lab.knot(
+            KNOT,
+            &[("x.test", &format!("@ NS ns1.invalid.\n{on_knot}"))],
+        )
+        .await;
+        let ns1 = lab.server("ns1.x.test", &[BIND]);
+        let ns2 = lab.server("ns2.x.test", &[KNOT]);
+        (lab, ns1, ns2)
+    }
+
+    #[tokio::test]
+    async fn everything_is_there_at_once() {
+        let records = "a TXT one\na TXT two\na TXT other\nb TXT \"in two \" \"strings\"\nC TXT one";
+        let (_lab, ns1, ns2) = lab(records, records).await;
+        let both = [ns1, ns2];
+        let expectations = [
+            expect("a.x.test", &["one", "two"], &both),
+            expect("b.x.test", &["in two strings"], &both),
+            expect("c.x.test", &["one"], &both),
+        ];
+        let reports = Mutex::new(Vec::new());
+        let note = |progress: &Progress| reports.lock().unwrap().push(progress.clone());
+        let started = Instant::now();
+        let results = until_seen(&expectations, &settings(10_000), &note).await;
+        assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
+        assert!(started.elapsed() < Duration::from_secs(2));
+        // One round each: nothing is asked twice.
+        let reports = reports.into_inner().unwrap();
+        assert_eq!(reports.len(), 2);
+        assert_eq!(reports[0].seen, 0);
+        assert_eq!((reports[1].seen, reports[1].total), (3, 3));
+        assert_eq!(reports[1].newly_seen, [0, 1, 2]);
+        assert_eq!(reports[1].laggards, []);
+    }
+
+    #[tokio::test]
+    async fn values_that_come_later_are_seen_soon() {
+        let (lab, ns1, ns2) = lab("a TXT one\na TXT two\nb TXT one", "b TXT one").await;
+        let both = [ns1, ns2];
+        let expectations = [
+            expect("a.x.test", &["one", "two"], &both),
+            expect("b.x.test", &["one"], &both),
+        ];
+        let seen = Mutex::new(BTreeMap::new());
+        let note = |progress: &Progress| {
+            for index in &progress.newly_seen {
+                seen.lock().unwrap().insert(*index, progress.elapsed);
+            }
+        };
+        let written = async {
+            sleep(Duration::from_millis(400)).await;
+            lab.add_txt(KNOT, "x.test", &[("a.x.test", "one")]);
+            sleep(Duration::from_millis(200)).await;
+            lab.add_txt(KNOT, "x.test", &[("a.x.test", "two")]);
+            Instant::now()
+        };
+        let waited = async {
+            let results = until_seen(&expectations, &settings(20_000), &note).await;
+            (results, Instant::now())
+        };
+        let (at, (results, done)) = tokio::join!(written, waited);
+        assert_eq!(results, [Ok(()), Ok(())]);
+        assert!(done.duration_since(at) < Duration::from_secs(2));
+        // `b` did not have to wait for `a`.
+        let seen = seen.into_inner().unwrap();
+        assert!(seen[&1] < seen[&0], "{seen:?}");
+        assert!(seen[&0] > Duration::from_millis(600), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_fails_its_own_names_only() {
+        let (mut lab, ns1, ns2) = lab("a TXT one\nb TXT one", "a TXT one").await;
+        let expectations = [
+            expect("a.x.test", &["one"], &[ns1.clone(), ns2]),
+            expect("b.x.test", &["one"], &[ns1]),
+        ];
+        let port = lab.port;
+        lab.freeze(KNOT);
+        let text = |what| {
+            format!("`a.x.test` is not on every name server: ns2.x.test (127.0.0.3:{port}) {what}")
+        };
+        let silent = outcome(&expectations, 4_000).await;
+        assert_eq!(silent, [text("does not answer"), String::new()]);
+        // The deadline comes before the first answer could be given up.
+        let silent = outcome(&expectations, 1_500).await;
+        assert_eq!(silent, [text("does not answer"), String::new()]);
+        lab.kill(KNOT);
+        let refused = outcome(&expectations, 1_500).await;
+        assert_eq!(refused, [text("refuses connections"), String::new()]);
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_reported_early() {
+        let (mut lab, ns1, ns2) = lab("a TXT one\nb TXT one", "").await;
+        lab.freeze(KNOT);
+        let port = lab.port;
+        let both = [ns1, ns2];
+        let expectations = [
+            expect("a.x.test", &["one"], &both),
+            expect("b.x.test", &["one"], &both),
+        ];
+        let first = Mutex::new(None);
+        let note = |progress: &Progress| {
+            if let [laggard] = &progress.laggards[..] {
+                let told = (laggard.clone(), progress.elapsed);
+                first.lock().unwrap().get_or_insert(told);
+            }
+        };
+        until_seen(&expectations, &settings(5_000), &note).await;
+        let (laggard, elapsed) = first.into_inner().unwrap().unwrap();
+        assert_eq!(laggard.who(), format!("ns2.x.test (127.0.0.3:{port})"));
+        assert_eq!(laggard.problem.to_string(), "does not answer");
+        assert_eq!(laggard.names, 2);
+        assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_servers_say_instead() {
+        let mut lab = Lab::new();
+        let records = "a TXT one\na TXT two\nb A 127.0.0.1\ncut NS ns.cut\nns.cut A 127.0.0.1
+c TXT 1\nc TXT 2\nc TXT 3\nc TXT 4\nc TXT 5";
+        let zone = format!("@ NS ns1.invalid.\n{records}");
+        lab.bind(&[("x.test", &zone), ("broken.test", "not a zone file")])
+            .await;
+        lab.knot(KNOT, &[("x.test", &zone)]).await;
+        let both = [
+            lab.server("ns1.x.test", &[BIND]),
+            lab.server("ns2.x.test", &[KNOT]),
+        ];
+        let expectations = [
+            expect("a.x.test", &["three", "one"], &both),
+            expect("b.x.test", &["one"], &both[..1]),
+            expect("c.x.test", &["one", "two"], &both[..1]),
+            expect("missing.x.test", &["one"], &both[..1]),
+            expect("a.cut.x.test", &["one"], &both),
+            expect("a.elsewhere.test", &["one"], &both[..1]),
+            expect("a.broken.test", &["one"], &both[..1]),
+            expect("d.x.test", &["one"], &[]),
+            expect("a.x.test", &["one"], &both),
+        ];
+        let port = lab.port;
+        let ns1 = format!("ns1.x.test (127.0.0.1:{port})");
+        let ns2 = format!("ns2.x.test (127.0.0.3:{port})");
+        let not_on = "is not on every name server:";
+        assert_eq!(
+            outcome(&expectations, 1_500).await,
+            [
+                format!(
+                    "`a.x.test` {not_on} {ns1} lacks `three` (it has `one`, `two`); {ns2} lacks `three` (it has `one`, `two`)"
+                ),
+                format!("`b.x.test` {not_on} {ns1} has no TXT record there"),
+                format!(
+                    "`c.x.test` {not_on} {ns1} lacks `one`, `two` (it has `1`, `2`, `3` and 2 more)"
+                ),
+                format!("`missing.x.test` {not_on} {ns1} does not know the name (NXDOMAIN)"),
+                format!(
+                    "`a.cut.x.test` {not_on} {ns1} is not authoritative for it; {ns2} is not authoritative for it"
+                ),
+                format!("`a.elsewhere.test` {not_on} {ns1} answers REFUSED"),
+                format!("`a.broken.test` {not_on} {ns1} answers SERVFAIL"),
+                "`d.x.test` has no name server that can be asked".to_owned(),
+                String::new(),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_alias_fails_at_once() {
+        let records = "a CNAME Target.elsewhere.test.\nb TXT one";
+        let (_lab, ns1, ns2) = lab(records, records).await;
+        let both = [ns1, ns2];
+        let expectations = [
+            expect("a.x.test", &["one"], &both),
+            expect("b.x.test", &["one"], &both),
+        ];
+        let started = Instant::now();
+        let results = until_seen(&expectations, &settings(30_000), &|_| {}).await;
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert_eq!(results[1], Ok(()));
+        let error = results[0].clone().unwrap_err();
+        assert_eq!(error.alias(), Some("target.elsewhere.test"));
+        assert_eq!(
+            error.to_string(),
+            "`a.x.test` is a CNAME to `target.elsewhere.test`: it cannot have a TXT record"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_alias_on_one_server_only_is_waited_for() {
+        let (lab, ns1, ns2) = lab("a CNAME elsewhere.test.", "").await;
+        let expectation = [expect("a.x.test", &["one"], &[ns1, ns2])];
+        let port = lab.port;
+        assert_eq!(
+            outcome(&expectation, 1_500).await,
+            [format!(
+                "`a.x.test` is not on every name server: ns1.x.test (127.0.0.1:{port}) has a CNAME to `elsewhere.test` there; ns2.x.test (127.0.0.3:{port}) does not know the name (NXDOMAIN)"
+            )]
+        );
+    }
+
+    #[tokio::test]
+    async fn sets_that_only_fit_in_tcp() {
+        let value = |index: usize| format!("{index:03}{}", "v".repeat(200));
+        let record = |index| format!("a TXT {0}\nb TXT {0}\n", value(index));
+        let records: String = (0..100).map(record).collect();
+        let (_lab, ns1, ns2) = lab(&records, &records).await;
+        let all: Vec<_> = (0..100).map(value).collect();
+        let all: Vec<_> = all.iter().map(String::as_str).collect();
+        let both = [ns1, ns2];
+        let expectations = [
+            expect("a.x.test", &all, &both),
+            expect("b.x.test", &all, &both),
+        ];
+        assert_eq!(outcome(&expectations, 10_000).await, ["", ""]);
+    }
+
+    #[tokio::test]
+    async fn a_hundred_names_take_one_round() {
+        let record = |index| format!("_acme-challenge.n{index} TXT value-{index}\n");
+        let records: String = (0..100).map(record).collect();
+        let (_lab, ns1, ns2) = lab(&records, &records).await;
+        let both = [ns1, ns2];
+        let expectations: Vec<_> = (0..100)
+            .map(|index| {
+                let at = format!("_acme-challenge.n{index}.x.test");
+                expect(&at, &[&format!("value-{index}")], &both)
+            })
+            .collect();
+        let reports = Mutex::new(0);
+        let started = Instant::now();
+        let note = |_: &Progress| *reports.lock().unwrap() += 1;
+        let results = until_seen(&expectations, &settings(10_000), &note).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(*reports.lock().unwrap(), 2);
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn addresses_and_families() {
+        let (mut lab, _, _) = lab("a TXT one", "").await;
+        lab.knot(OTHER, &[("x.test", "@ NS ns1.invalid.\na TXT one")])
+            .await;
+        // One server with three addresses, the second of them with other contents.
+        let three = [lab.server("ns.x.test", &[BIND, KNOT, OTHER])];
+        let port = lab.port;
+        assert_eq!(
+            outcome(&[expect("a.x.test", &["one"], &three)], 1_500).await,
+            [format!(
+                "`a.x.test` is not on every name server: ns.x.test (127.0.0.3:{port}) does not know the name (NXDOMAIN)"
+            )]
+        );
+        // The loopback address of IPv6 where the machine has it; no route where it has not.
+        let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
+        let with_ipv6 = [lab.server("ns.x.test", &[BIND, "::1"])];
+        let only_ipv6 = [lab.server("ns.x.test", &["::1"])];
+        let said = outcome(
+            &[
+                expect("a.x.test", &["one"], &with_ipv6),
+                expect("a.x.test", &["one"], &only_ipv6),
+            ],
+            1_500,
+        )
+        .await;
+        let lacking = |what| {
+            format!("`a.x.test` is not on every name server: ns.x.test ([::1]:{port}) {what}")
+        };
+        if has_ipv6 {
+            let refused = lacking("refuses connections");
+            assert_eq!(said, [refused.clone(), refused]);
+            lab.knot("::1", &[("x.test", "@ NS ns1.invalid.\na TXT one")])
+                .await;
+            let expectation = [expect("a.x.test", &["one"], &with_ipv6)];
+            assert_eq!(outcome(&expectation, 5_000).await, [""]);
+        } else {
+            let no_route = "cannot be reached: this machine has no IPv6 route to it";
+            assert_eq!(said, [String::new(), lacking(no_route)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_on_after_a_drop() {
+        let (mut lab, ns1, ns2) = lab("", "").await;
+        lab.freeze(KNOT);
+        let expectations = [expect("a.x.test", &["one"], &[ns1, ns2])];
+        let wait = settings(60_000);
+        let dropped = timeout(
+            Duration::from_millis(400),
+            until_seen(&expectations, &wait, &|_| {}),
+        );
+        assert!(dropped.await.is_err());
+        let handle = tokio::runtime::Handle::current();
+        assert_eq!(handle.metrics().num_alive_tasks(), 0);
+    }
+
+    #[test]
+    fn the_standard_port_is_not_shown() {
+        let laggard = |address: &str| Laggard {
+            server: name("ns2.example.com"),
+            address: address.parse().unwrap(),
+            problem: Problem::Unanswered(Unanswered::Silent),
+            names: 1,
+        };
+        let error = NotSeen {
+            name: name("_acme-challenge.example.com"),
+            laggards: vec![laggard("192.0.2.2:53"), laggard("[2001:db8::2]:53")],
+        };
+        assert_eq!(
+            error.to_string(),
+            "`_acme-challenge.example.com` is not on every name server: ns2.example.com (192.0.2.2) does not answer; ns2.example.com (2001:db8::2) does not answer"
+        );
     }
 }
