@@ -1,6 +1,6 @@
 //! Which servers are authoritative for a zone: its delegation and its own NS records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use futures_util::future::{join, join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use hickory_net::NetError;
 use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dns::exchange::{Unanswered, ask, wire_name};
+use crate::dns::referral::{Delegation, Servers, address_in, delegation_in, plain_name, targets};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 
@@ -52,17 +53,6 @@ pub(crate) struct NameServer {
     pub(crate) name: DnsName,
     /// IPv4 before IPv6, on port 53 outside tests. Never empty when it comes from [`Lookup`].
     pub(crate) addresses: Vec<SocketAddr>,
-}
-
-/// Names of servers with the addresses that came along with them.
-type Servers = BTreeMap<DnsName, BTreeSet<IpAddr>>;
-
-/// What a server of the parent says about a zone.
-enum Delegation {
-    To(Servers),
-    /// The parent is another zone, nearer to the zone.
-    Below(DnsName),
-    Absent,
 }
 
 impl Lookup {
@@ -337,84 +327,6 @@ fn resolver_failed(error: NetError, name: &DnsName, kind: RecordType) -> anyhow:
     }
 }
 
-/// What a message from a server of `parent` says about `zone`; none if it is of no use.
-fn delegation_in(
-    message: &Message,
-    parent: &DnsName,
-    zone: &DnsName,
-) -> Option<Result<Delegation>> {
-    let apex = wire_name(zone);
-    let authoritative = message.metadata.authoritative;
-    match message.metadata.response_code {
-        ResponseCode::NoError => {}
-        ResponseCode::NXDomain if authoritative => return Some(Ok(Delegation::Absent)),
-        _ => return None,
-    }
-    // A server of both zones answers for the child.
-    for section in [&message.answers, &message.authorities] {
-        match targets(section, &apex) {
-            Ok(names) if names.is_empty() => {}
-            names => {
-                return Some(names.map(|names| Delegation::To(with_glue(names, message, parent))));
-            }
-        }
-    }
-    if authoritative {
-        return Some(Ok(Delegation::Absent));
-    }
-    let cut = message
-        .authorities
-        .iter()
-        .find(|record| record.record_type() == RecordType::NS)?;
-    match plain_name(&cut.name) {
-        Ok(nearer) if nearer != *parent && nearer.is_in(parent) && zone.is_in(&nearer) => {
-            Some(Ok(Delegation::Below(nearer)))
-        }
-        _ => None,
-    }
-}
-
-/// Adds the addresses that a server of `parent` may speak for: those of hosts in its zone.
-fn with_glue(names: BTreeSet<DnsName>, message: &Message, parent: &DnsName) -> Servers {
-    let glue_of = |name: &DnsName| {
-        let host = wire_name(name);
-        let records = message.additionals.iter();
-        records
-            .filter(|record| record.name == host && name.is_in(parent))
-            .filter_map(address_in)
-            .collect()
-    };
-    names
-        .into_iter()
-        .map(|name| (name.clone(), glue_of(&name)))
-        .collect()
-}
-
-/// Hosts of the NS records at `owner`.
-fn targets(records: &[Record], owner: &Name) -> Result<BTreeSet<DnsName>> {
-    let at_owner = records.iter().filter(|record| record.name == *owner);
-    at_owner
-        .filter_map(|record| match &record.data {
-            RData::NS(host) => Some(plain_name(host)),
-            _ => None,
-        })
-        .collect()
-}
-
-fn address_in(record: &Record) -> Option<IpAddr> {
-    match &record.data {
-        RData::A(address) => Some(address.0.into()),
-        RData::AAAA(address) => Some(address.0.into()),
-        _ => None,
-    }
-}
-
-fn plain_name(name: &Name) -> Result<DnsName> {
-    let text = name.to_ascii();
-    text.parse()
-        .with_context(|| format!("`{text}` cannot be used as a name"))
-}
-
 #[cfg(test)]
 mod tests {
     use crate::dns::testing::{Lab, name};
@@ -593,6 +505,15 @@ host A 127.0.0.1\nb NS ns1\n";
             hints,
             ["check `/etc/resolv.conf`, or name a resolver with `--resolver`"]
         );
+    }
+
+    /// Compiles only if the look-up can be spawned on a runtime with several threads.
+    #[tokio::test]
+    async fn spawned() {
+        let (lab, lookup) = lab().await;
+        let found = tokio::spawn(async move { lookup.name_servers(&name("test")).await });
+        let expected = [lab.server("a.root", &[ROOT])];
+        assert_eq!(found.await.unwrap().unwrap(), expected);
     }
 
     #[test]

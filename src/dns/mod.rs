@@ -2,6 +2,8 @@
 
 mod exchange;
 pub(crate) mod lookup;
+pub(crate) mod not_seen;
+mod referral;
 #[cfg(test)]
 mod testing;
 pub(crate) mod wait;

@@ -137,9 +137,12 @@ impl Lab {
         )];
         while ask(address, RecordType::SOA, &names).await[0].is_err() {
             let (_, child) = self.children.last_mut().unwrap();
-            if Instant::now() > end || child.try_wait().unwrap().is_some() {
-                panic!("{program} on {address} does not answer: {}", self.logs(ip));
-            }
+            let may_come = Instant::now() < end && child.try_wait().unwrap().is_none();
+            assert!(
+                may_come,
+                "{program} on {address} does not answer: {}",
+                self.logs(ip)
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         address
