@@ -132,10 +132,14 @@ impl Lookup {
             return self.name_server_names(zone).await;
         };
         let mut parent = self.apex(&above).await?;
+        let mut its_servers = self.name_server_names(&parent).await?;
         loop {
-            match self.ask_parent(&parent, zone).await? {
+            match self.ask_parent(&parent, its_servers, zone).await? {
                 Some(Delegation::To(servers)) => return Ok(servers),
-                Some(Delegation::Below(nearer)) => parent = nearer,
+                Some(Delegation::Below(nearer, servers)) => {
+                    parent = nearer;
+                    its_servers = servers;
+                }
                 Some(Delegation::Absent) => {
                     let error = anyhow!(
                         "the zone `{zone}` is not delegated: its parent `{parent}` has no NS records for it"
@@ -184,22 +188,39 @@ impl Lookup {
     }
 
     /// What the servers of `parent` say about `zone`; none if none of them says anything of use.
-    async fn ask_parent(&self, parent: &DnsName, zone: &DnsName) -> Result<Option<Delegation>> {
-        let names: Vec<_> = self.name_server_names(parent).await?.into_keys().collect();
-        let (first, others) = names.split_at(names.len().min(FIRST_PARENT_SERVERS));
+    async fn ask_parent(
+        &self,
+        parent: &DnsName,
+        servers: Servers,
+        zone: &DnsName,
+    ) -> Result<Option<Delegation>> {
+        let servers: Vec<_> = servers.into_iter().collect();
+        let (first, others) = servers.split_at(servers.len().min(FIRST_PARENT_SERVERS));
         for group in [first, others] {
-            let found = join_all(group.iter().map(|name| self.addresses(name))).await;
-            let addresses: BTreeSet<_> = found.into_iter().flatten().flatten().collect();
+            let found = join_all(group.iter().map(|(name, glue)| async move {
+                if glue.is_empty() {
+                    self.addresses(name).await
+                } else {
+                    Ok(glue.iter().copied().collect())
+                }
+            }));
+            let addresses: BTreeSet<_> = found.await.into_iter().flatten().flatten().collect();
             let mut answers: FuturesUnordered<_> = addresses
                 .iter()
                 .map(|&address| self.ask_name_servers(address, zone))
                 .collect();
+            let mut absent = None;
             while let Some((address, answer)) = answers.next().await {
                 match answer.map(|message| delegation_in(&message, parent, zone)) {
+                    // A delegation that is new comes to some servers later.
+                    Ok(Some(Ok(Delegation::Absent))) => absent = Some(Delegation::Absent),
                     Ok(Some(said)) => return said.map(Some),
                     Ok(None) => tracing::debug!(%parent, %address, %zone, "no referral"),
                     Err(error) => tracing::debug!(%parent, %address, %zone, %error, "no answer"),
                 }
+            }
+            if absent.is_some() {
+                return Ok(absent);
             }
         }
         Ok(None)
@@ -225,6 +246,7 @@ impl Lookup {
             .flat_map(|server| &server.addresses)
             .map(|address| self.ask_name_servers(address.ip(), zone))
             .collect();
+        // Every question ends by itself long before.
         let mut until = Instant::now() + Duration::from_hours(1);
         while let Ok(Some((address, answer))) = timeout_at(until, answers.next()).await {
             let Ok(message) = answer else { continue };
@@ -492,6 +514,39 @@ host A 127.0.0.1\nb NS ns1\n";
         let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
         let found = lookup.name_servers(&name("lone")).await.unwrap();
         assert_eq!(found, [lab.server("ns1.lone", &["127.0.0.3"])]);
+    }
+
+    #[tokio::test]
+    async fn one_server_of_the_parent_is_behind() {
+        let mut lab = Lab::new();
+        let top = "@ NS a.root.\n@ NS b.root.\na.root. A 127.0.0.9\nb.root. A 127.0.0.5\n";
+        lab.knot(ROOT, &[(".", top)]).await;
+        let new = format!("{top}new NS ns.new\nns.new A 127.0.0.66");
+        let ahead = lab.knot("127.0.0.5", &[(".", &new)]).await;
+        let resolver = lab.resolver(RESOLVER, &[(".", ahead)]).await;
+        let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
+        let found = lookup.name_servers(&name("new")).await.unwrap();
+        assert_eq!(found, [lab.server("ns.new", &["127.0.0.66"])]);
+    }
+
+    #[tokio::test]
+    async fn a_zone_between_that_the_resolver_does_not_see() {
+        let mut lab = Lab::new();
+        let seen = lab.knot("127.0.0.5", &[(".", "@ NS a.root.\na.root. A 127.0.0.9")]);
+        let seen = seen.await;
+        let top = "@ NS a.root.\na.root. A 127.0.0.9\nmid NS ns.mid\nns.mid A 127.0.0.3";
+        lab.knot(ROOT, &[(".", top)]).await;
+        let mid = "@ NS ns\nns A 127.0.0.3\nlow NS ns.low\nns.low A 127.0.0.66";
+        lab.knot("127.0.0.3", &[("mid.", mid)]).await;
+        let resolver = lab.resolver(RESOLVER, &[(".", seen)]).await;
+        let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
+        let found = lookup.name_servers(&name("low.mid")).await.unwrap();
+        assert_eq!(found, [lab.server("ns.low.mid", &["127.0.0.66"])]);
+        let (_, causes, _) = failure(&lookup, "none.mid").await;
+        assert_eq!(
+            causes,
+            ["the zone `none.mid` is not delegated: its parent `mid` has no NS records for it"]
+        );
     }
 
     #[tokio::test]

@@ -16,8 +16,8 @@ pub(super) type Servers = BTreeMap<DnsName, BTreeSet<IpAddr>>;
 /// What a server of the parent says about a zone.
 pub(super) enum Delegation {
     To(Servers),
-    /// The parent is another zone, nearer to the zone.
-    Below(DnsName),
+    /// The parent is another zone, nearer to the zone, on these servers.
+    Below(DnsName, Servers),
     Absent,
 }
 
@@ -50,9 +50,15 @@ pub(super) fn delegation_in(
         .authorities
         .iter()
         .find(|record| record.record_type() == RecordType::NS)?;
-    match plain_name(&cut.name) {
-        Ok(nearer) if nearer != *parent && nearer.is_in(parent) && zone.is_in(&nearer) => {
-            Some(Ok(Delegation::Below(nearer)))
+    match (
+        plain_name(&cut.name),
+        targets(&message.authorities, &cut.name),
+    ) {
+        (Ok(nearer), Ok(names))
+            if nearer != *parent && nearer.is_in(parent) && zone.is_in(&nearer) =>
+        {
+            let servers = with_glue(names, message, parent);
+            Some(Ok(Delegation::Below(nearer, servers)))
         }
         _ => None,
     }

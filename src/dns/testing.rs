@@ -165,7 +165,14 @@ impl Lab {
 
     /// Makes the server at `ip` deaf: it holds its sockets and answers nothing.
     pub(super) fn freeze(&mut self, ip: &str) {
-        self.signal(ip, "STOP");
+        let tasks = format!("/proc/{}/task", self.signal(ip, "STOP"));
+        let stopped = |task: std::io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        };
+        while !fs::read_dir(&tasks).unwrap().all(stopped) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Ends the server at `ip`.
@@ -177,12 +184,14 @@ impl Lab {
         }
     }
 
-    fn signal(&mut self, ip: &str, signal: &str) {
+    /// The id of the process that got the signal.
+    fn signal(&mut self, ip: &str, signal: &str) -> u32 {
         let ip: IpAddr = ip.parse().unwrap();
         let (_, child) = self.children.iter().find(|(at, _)| *at == ip).unwrap();
         let mut kill = Command::new("kill");
         let status = kill.args(["-s", signal, &child.id().to_string()]).status();
         assert!(status.unwrap().success());
+        child.id()
     }
 
     /// A server by its name and addresses in this lab.
