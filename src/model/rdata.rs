@@ -390,7 +390,8 @@ fn readable(bytes: &[u8]) -> String {
     text
 }
 
-fn quote_bytes(bytes: &[u8]) -> String {
+/// `bytes` as one quoted character-string.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     text.push('"');
     for &byte in bytes {
