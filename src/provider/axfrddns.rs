@@ -165,7 +165,8 @@ fn check_mode(entry: &ProviderEntry, field: &str) -> Result<()> {
 }
 
 fn address(entry: &ProviderEntry, field: &str, text: &str) -> Result<Address> {
-    Address::parse(text).with_context(|| format!("bad `{field}` in `creds.json` entry `{}`", entry.name))
+    Address::parse(text)
+        .with_context(|| format!("bad `{field}` in `creds.json` entry `{}`", entry.name))
 }
 
 fn nameservers(entry: &ProviderEntry) -> Result<Vec<DnsName>> {
@@ -291,7 +292,11 @@ impl AxfrDdns {
                 ));
             }
             if Instant::now() + pause > deadline {
-                let state = if is_there { "still has" } else { "does not have" };
+                let state = if is_there {
+                    "still has"
+                } else {
+                    "does not have"
+                };
                 return Err(with_hint(
                     anyhow!("the server accepted the update but {state} {txt}"),
                     "see the server's log; the update must reach the version of the zone that it serves here",

@@ -165,7 +165,7 @@ impl DnsProvider for PowerDns {
 impl fmt::Display for PowerDns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.zones.host_str().unwrap_or_default();
-        write!(f, "PowerDNS at `{host}")?;
+        write!(f, "PowerDNS at `{}://{host}", self.zones.scheme())?;
         if let Some(port) = self.zones.port() {
             write!(f, ":{port}")?;
         }
@@ -441,9 +441,13 @@ mod tests {
             let entry = ProviderEntry {
                 name: "main".into(),
                 kind: "POWERDNS".into(),
-                fields: [("apiUrl", url), ("apiKey", key), ("serverName", "localhost")]
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .into(),
+                fields: [
+                    ("apiUrl", url),
+                    ("apiKey", key),
+                    ("serverName", "localhost"),
+                ]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
                 meta: serde_json::Map::new(),
             };
             let context = Context {

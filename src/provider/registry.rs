@@ -194,9 +194,7 @@ mod tests {
         assert_eq!(what, "`creds.json` entry `main` (POWERDNS) has no `apiUrl`");
         assert_eq!(
             hints,
-            [
-                "add `apiUrl` to the entry, or set the environment variable that it names with `$`"
-            ]
+            ["add `apiUrl` to the entry, or set the environment variable that it names with `$`"]
         );
     }
 

@@ -157,7 +157,9 @@ impl Key {
                 ),
             ),
             TsigError::BadSig => (
-                format!("`{server}` does not accept the signature of the TSIG key `{name}` (BADSIG)"),
+                format!(
+                    "`{server}` does not accept the signature of the TSIG key `{name}` (BADSIG)"
+                ),
                 format!("the secret of {} must be the server's", self.origin),
             ),
             TsigError::BadTime => (
@@ -296,8 +298,9 @@ impl<'a> Connection<'a> {
             Ok::<_, std::io::Error>(bytes)
         };
         match timeout(ANSWER_TIMEOUT, message).await {
-            Ok(bytes) => bytes
-                .with_context(|| format!("`{}` closed the connection", self.server.address)),
+            Ok(bytes) => {
+                bytes.with_context(|| format!("`{}` closed the connection", self.server.address))
+            }
             Err(_) => Err(silent(self.server)),
         }
     }
@@ -317,7 +320,9 @@ pub(super) async fn ask_by_udp(server: &Server, message: Message) -> Result<Opti
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let unreachable = || format!("cannot reach `{}` by UDP", server.address);
-    let socket = UdpSocket::bind((local, 0)).await.with_context(unreachable)?;
+    let socket = UdpSocket::bind((local, 0))
+        .await
+        .with_context(unreachable)?;
     socket.connect(address).await.with_context(unreachable)?;
     let mut buffer = vec![0; usize::from(u16::MAX)];
     for _ in 0..UDP_ATTEMPTS {

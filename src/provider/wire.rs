@@ -105,8 +105,7 @@ pub(super) fn text(rtype: u16, rdata: &[u8]) -> String {
     find(rtype)
         .and_then(|(_, parts)| {
             let mut reader = Reader(rdata);
-            let fields: Option<Vec<String>> =
-                parts.iter().map(|part| reader.part(*part)).collect();
+            let fields: Option<Vec<String>> = parts.iter().map(|part| reader.part(*part)).collect();
             fields.filter(|_| reader.0.is_empty())
         })
         .map_or_else(
@@ -320,7 +319,11 @@ mod tests {
             (15, b"\0\x0a\x02mx\x04test\0", "10 mx.test."),
             (16, b"\x03a\"b\x02\xc3\xbc", r#""a\"b" "\195\188""#),
             (39, b"\x03a.b\0", r"a\.b."),
-            (257, b"\0\x05issueletsencrypt.org", r#"0 issue "letsencrypt.org""#),
+            (
+                257,
+                b"\0\x05issueletsencrypt.org",
+                r#"0 issue "letsencrypt.org""#,
+            ),
             (
                 65,
                 b"\0\x01\0\0\x01\0\x06\x02h3\x02h2\0\x03\0\x02\x01\xbb",
@@ -328,7 +331,7 @@ mod tests {
             ),
             (
                 29,
-                b"\0\x12\x16\x13\x8b\x0d\x2c\x8c\x7f\xf8\xfc\xa5\0\x98\x96\x80",
+                b"\0\x12\x16\x13\x8b\x0b\xbb\xec\x7f\xff\xe1\xa5\x00\x98\x96\x80",
                 "51 28 38.380 N 0 0 7.771 W 0.00m 1.00m 10000.00m 10.00m",
             ),
         ] {
