@@ -7,5 +7,6 @@ pub(crate) mod hint;
 pub(crate) mod name;
 pub(crate) mod outcome;
 pub(crate) mod provider;
+pub(crate) mod rdata;
 pub(crate) mod secret;
 pub(crate) mod zone;

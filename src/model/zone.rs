@@ -29,10 +29,38 @@ pub(crate) struct Zone {
 impl Zone {
     /// Name with the tag: `example.com!internal`, or just `example.com`.
     pub(crate) fn unique_name(&self) -> String {
+        self.reference().to_string()
+    }
+
+    /// What a provider needs to find this zone.
+    pub(crate) fn reference(&self) -> ZoneRef<'_> {
+        ZoneRef {
+            name: &self.name,
+            tag: &self.tag,
+        }
+    }
+}
+
+/// Which zone of a provider: its name, and its tag where one name has several versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ZoneRef<'a> {
+    pub(crate) name: &'a DnsName,
+    /// What follows `!` in split-horizon declarations; empty otherwise.
+    pub(crate) tag: &'a str,
+}
+
+impl<'a> From<&'a DnsName> for ZoneRef<'a> {
+    fn from(name: &'a DnsName) -> Self {
+        Self { name, tag: "" }
+    }
+}
+
+impl fmt::Display for ZoneRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.tag.is_empty() {
-            self.name.to_string()
+            write!(f, "{}", self.name)
         } else {
-            format!("{}!{}", self.name, self.tag)
+            write!(f, "{}!{}", self.name, self.tag)
         }
     }
 }

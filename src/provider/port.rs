@@ -7,7 +7,12 @@ use anyhow::Result;
 
 use crate::model::change::TxtBatch;
 use crate::model::name::DnsName;
-use crate::model::zone::Record;
+use crate::model::zone::{Record, ZoneRef};
+
+/// TTL in seconds of the TXT sets that a change creates.
+///
+/// Resolvers of the CA that saw an earlier value ask again after that long.
+pub(crate) const TXT_TTL: u32 = 60;
 
 /// A future that an object-safe trait can return.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -18,9 +23,12 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 
 ///
 /// - **By value.** Adding keeps the other values at the name; removing takes exactly the value named.
 /// - **Idempotent.** Adding what is there and removing what is absent succeed and change nothing.
-/// - **Nothing else.** Other names, types, values and TTLs of other sets stay as they are.
-/// - **A batch is one step** where the API has such a step; otherwise additions come before
-///   removals, and an error may leave the batch half done. Doing it again is safe.
+/// - **Nothing else.** Other names, types and values stay as they are. A set that exists keeps its
+///   TTL; a new one gets [`TXT_TTL`].
+/// - **A batch is one step** where the API has such a step. Additions come before removals: a value
+///   that is in both is gone afterwards. An error may leave the batch half done; doing it again is
+///   safe.
+/// - **Done means done.** When a change returns, the provider has been asked and holds the values.
 /// - **Concurrent.** Calls for different zones may overlap; calls for one zone are serialised by
 ///   the caller.
 /// - **Errors** name the provider's entry in creds.json and never hold a credential.
@@ -28,15 +36,15 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
     /// All records of the zone, as the provider has them, in the form that [`Record`] describes.
     ///
     /// Apex NS and SOA records are included where the provider lists them.
-    fn records<'a>(&'a self, zone: &'a DnsName) -> Answer<'a, Vec<Record>>;
+    fn records<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<Record>>;
 
     /// Adds and removes TXT values.
-    fn change<'a>(&'a self, zone: &'a DnsName, batch: &'a TxtBatch) -> Answer<'a, ()>;
+    fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()>;
 
     /// Name servers that DNSControl would declare at the apex for this provider.
     ///
     /// Empty where the provider does not know them (AXFRDDNS and BIND without `default_ns`).
-    fn nameservers<'a>(&'a self, zone: &'a DnsName) -> Answer<'a, Vec<DnsName>>;
+    fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>>;
 
     /// How DNSControl compares this provider's zones.
     fn quirks(&self) -> Quirks;
@@ -47,6 +55,8 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
 pub(crate) struct Quirks {
     /// Types that are never compared, such as `SOA`.
     pub(crate) ignored_types: &'static [&'static str],
+    /// An SOA record that dnsconfig.js does not declare stays; a declared one is compared.
+    pub(crate) keeps_undeclared_soa: bool,
     /// Smallest TTL that the provider stores, seconds; desired TTLs below are raised.
     pub(crate) minimum_ttl: u32,
     /// The provider manages the apex NS set itself: it is not compared.

@@ -1,0 +1,456 @@
+//! The contract of [`DnsProvider`], run over every provider on real servers.
+
+use std::sync::Mutex;
+
+use pretty_assertions::assert_eq;
+
+use crate::model::change::{Txt, TxtBatch};
+use crate::model::hint::explain;
+use crate::model::name::DnsName;
+use crate::model::provider::ProviderEntry;
+use crate::model::zone::{Record, ZoneRef};
+use crate::net::http::Http;
+use crate::provider::port::{DnsProvider, TXT_TTL};
+use crate::provider::registry::{Context, connect};
+use crate::provider::servers::{API_KEY, BIG, SECRET, Server, WRONG_SECRET, entry};
+
+/// What every server has in `example.test`, sorted; the SOA is left out.
+const EXPECTED: &[&str] = &[
+    "A ns1.example.test 127.0.0.1 ttl=300",
+    "AAAA ipv6.example.test 2001:db8::1 ttl=300",
+    "CAA example.test 0 issue \"letsencrypt.org\" ttl=300",
+    "CNAME _acme-challenge.alias.example.test elsewhere.example.net. ttl=300",
+    "CNAME www.example.test example.test. ttl=600",
+    "MX example.test 10 mail.example.test. ttl=300",
+    "NS example.test ns1.example.test. ttl=300",
+    "NS example.test ns2.example.net. ttl=300",
+    "NS sub.example.test ns1.example.test. ttl=300",
+    "SRV _sip._tcp.example.test 1 2 5060 sip.example.test. ttl=300",
+    "TXT example.test \"v=spf1 -all\" ttl=300",
+    "TXT many.example.test \"one\" ttl=300",
+    "TXT many.example.test \"two\" ttl=300",
+    "TXT quoted.example.test \"a\"b;c\\d\" ttl=300",
+];
+
+fn name(text: &str) -> DnsName {
+    text.parse().unwrap()
+}
+
+fn txt(owner: &str, value: &str) -> Txt {
+    Txt {
+        name: name(owner),
+        value: value.to_owned(),
+    }
+}
+
+fn provider(entry: &ProviderEntry) -> Box<dyn DnsProvider> {
+    let context = Context {
+        http: Http::new(None).unwrap(),
+        dns_root: "/nonexistent".into(),
+        dns_root_is_temporary: false,
+    };
+    connect(entry, &context).unwrap()
+}
+
+async fn records(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<Record> {
+    provider.records(zone.into()).await.unwrap()
+}
+
+/// The records but the SOA, as text, sorted.
+async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
+    let records = records(provider, zone).await;
+    assert_eq!(
+        records.iter().filter(|one| one.rtype == "SOA").count(),
+        1,
+        "one SOA record"
+    );
+    let others = records.iter().filter(|one| one.rtype != "SOA");
+    let mut lines: Vec<String> = others.map(ToString::to_string).collect();
+    lines.sort();
+    lines
+}
+
+fn expected_with(more: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
+    lines.extend(more.iter().cloned());
+    lines.sort();
+    lines
+}
+
+/// The contract, clause by clause; afterwards the zone is as it was.
+async fn conforms(provider: &dyn DnsProvider) {
+    let zone = name("example.test");
+    let challenge = "_acme-challenge.example.test";
+    let change = async |add: &[Txt], remove: &[Txt]| {
+        let batch = TxtBatch {
+            add: add.to_vec(),
+            remove: remove.to_vec(),
+        };
+        provider.change((&zone).into(), &batch).await.unwrap();
+        listed(provider, &zone).await
+    };
+    let line = |value: &str| format!("TXT {challenge} \"{value}\" ttl={TXT_TTL}");
+    assert_eq!(listed(provider, &zone).await, expected_with(&[]));
+    assert_eq!(change(&[], &[]).await, expected_with(&[]));
+    // Add, add a second value at the same name, add what is there.
+    let (one, two) = (txt(challenge, "one-_9"), txt(challenge, "two"));
+    let with_one = expected_with(&[line("one-_9")]);
+    let with_both = expected_with(&[line("one-_9"), line("two")]);
+    assert_eq!(change(&[one.clone()], &[]).await, with_one);
+    assert_eq!(change(&[two.clone()], &[]).await, with_both);
+    assert_eq!(change(&[one.clone(), two.clone()], &[]).await, with_both);
+    // Remove one, remove what is absent: another value, a name without records.
+    assert_eq!(change(&[], &[two.clone()]).await, with_one);
+    assert_eq!(
+        change(&[], &[two.clone(), txt("absent.example.test", "x")]).await,
+        with_one
+    );
+    // One batch that adds and removes at one name and at others.
+    let deep = txt("_acme-challenge.a.b.example.test", "deep");
+    let deep_line = format!("TXT _acme-challenge.a.b.example.test \"deep\" ttl={TXT_TTL}");
+    assert_eq!(
+        change(&[two.clone(), deep.clone()], &[one.clone()]).await,
+        expected_with(&[line("two"), deep_line])
+    );
+    // What is in both is gone.
+    assert_eq!(
+        change(&[one.clone()], &[one, two, deep]).await,
+        expected_with(&[])
+    );
+    // The other values of a set stay, and its TTL.
+    assert_eq!(
+        change(&[txt("many.example.test", "three")], &[]).await,
+        expected_with(&["TXT many.example.test \"three\" ttl=300".to_owned()])
+    );
+    assert_eq!(
+        change(&[], &[txt("many.example.test", "three")]).await,
+        expected_with(&[])
+    );
+    many_names(provider, &zone).await;
+}
+
+/// A hundred names at once.
+async fn many_names(provider: &dyn DnsProvider, zone: &DnsName) {
+    let values: Vec<Txt> = (0..100)
+        .flat_map(|number| {
+            let owner = format!("_acme-challenge.n{number}.example.test");
+            [txt(&owner, "a"), txt(&owner, "b")]
+        })
+        .collect();
+    let add = TxtBatch::adding(values.clone());
+    provider.change(zone.into(), &add).await.unwrap();
+    let count = listed(provider, zone).await.len();
+    assert_eq!(count, EXPECTED.len() + values.len());
+    let remove = TxtBatch::removing(values);
+    provider.change(zone.into(), &remove).await.unwrap();
+    assert_eq!(listed(provider, zone).await, expected_with(&[]));
+}
+
+/// A zone whose transfer takes several messages.
+async fn lists_a_big_zone(provider: &dyn DnsProvider) {
+    let records = records(provider, &name("big.test")).await;
+    assert_eq!(records.len(), BIG + 2);
+}
+
+/// The error of reading and of changing `zone`, as the user sees it.
+async fn errors(entry: &ProviderEntry, zone: &str) -> Vec<String> {
+    let provider = provider(entry);
+    let zone = name(zone);
+    let batch = TxtBatch::adding(vec![txt(&format!("_acme-challenge.{zone}"), "x")]);
+    let read = provider.records((&zone).into()).await.unwrap_err();
+    let change = provider.change((&zone).into(), &batch).await.unwrap_err();
+    [read, change].iter().map(message).collect()
+}
+
+fn message(error: &anyhow::Error) -> String {
+    let explained = explain(error);
+    let mut lines = vec![explained.what];
+    lines.extend(explained.causes);
+    lines.extend(explained.hints.iter().map(|hint| format!("hint: {hint}")));
+    lines.join("\n")
+}
+
+/// Both messages of a signed server that does not accept the key.
+fn refused(server: &Server, why: &str, hint: &str) -> Vec<String> {
+    let address = server.dns;
+    [
+        (
+            format!("cannot read zone `example.test` from `{address}` (AXFR, `creds.json` entry `main`)"),
+            "transfer-key",
+        ),
+        (
+            format!("cannot change zone `example.test` at `{address}` (RFC 2136, `creds.json` entry `main`)"),
+            "update-key",
+        ),
+    ]
+    .iter()
+    .map(|(what, field)| {
+        let origin = format!("`{field}` in `creds.json` entry `main`");
+        format!("{what}\n`{address}` {why}\nhint: {}", hint.replace("KEY", &origin))
+    })
+    .collect()
+}
+
+async fn wrong_keys_are_named(server: &Server) {
+    assert_eq!(
+        errors(&server.axfrddns(WRONG_SECRET), "example.test").await,
+        refused(
+            server,
+            "does not accept the signature of the TSIG key `test-key.` (BADSIG)",
+            "the secret of KEY must be the server's"
+        )
+    );
+    let mut entry = server.axfrddns(SECRET);
+    for field in ["update-key", "transfer-key"] {
+        let key = format!("hmac-sha256:other-key:{SECRET}");
+        entry.fields.insert(field.to_owned(), key);
+    }
+    assert_eq!(
+        errors(&entry, "example.test").await,
+        refused(
+            server,
+            "does not know the TSIG key `other-key.` (BADKEY)",
+            "the algorithm and the name of KEY must be the server's"
+        )
+    );
+}
+
+async fn an_alias_is_named(server: &Server) {
+    let provider = provider(&server.axfrddns(SECRET));
+    let zone = name("example.test");
+    let batch = TxtBatch::adding(vec![txt("_acme-challenge.alias.example.test", "x")]);
+    let error = provider.change((&zone).into(), &batch).await.unwrap_err();
+    assert_eq!(
+        message(&error),
+        format!(
+            "cannot change zone `example.test` at `{}` (RFC 2136, `creds.json` entry `main`)\n\
+             `_acme-challenge.alias.example.test` is a CNAME, so it cannot have a TXT record\n\
+             hint: remove the CNAME, or point it to a zone that `dnsconfig.js` has",
+            server.dns
+        )
+    );
+    assert_eq!(listed(&*provider, &zone).await, expected_with(&[]));
+}
+
+#[tokio::test]
+async fn axfrddns_on_bind() {
+    let server = Server::bind();
+    let provider = provider(&server.axfrddns(SECRET));
+    conforms(&*provider).await;
+    lists_a_big_zone(&*provider).await;
+    an_alias_is_named(&server).await;
+    wrong_keys_are_named(&server).await;
+}
+
+#[tokio::test]
+async fn axfrddns_on_knot() {
+    let server = Server::knot();
+    let provider = provider(&server.axfrddns(SECRET));
+    conforms(&*provider).await;
+    lists_a_big_zone(&*provider).await;
+    an_alias_is_named(&server).await;
+    wrong_keys_are_named(&server).await;
+}
+
+#[tokio::test]
+async fn axfrddns_on_powerdns() {
+    let server = Server::powerdns();
+    let provider = provider(&server.axfrddns(SECRET));
+    conforms(&*provider).await;
+    lists_a_big_zone(&*provider).await;
+}
+
+#[tokio::test]
+async fn axfrddns_by_udp_and_host_name() {
+    let server = Server::bind();
+    let mut entry = server.axfrddns(SECRET);
+    let master = format!("localhost:{}", server.dns.port());
+    entry.fields.insert("master".to_owned(), master);
+    entry
+        .fields
+        .insert("update-mode".to_owned(), "udp".to_owned());
+    conforms(&*provider(&entry)).await;
+}
+
+#[tokio::test]
+async fn axfrddns_on_a_server_that_does_not_answer() {
+    let server = Server::knot();
+    let entry = server.axfrddns(SECRET);
+    let address = server.dns;
+    assert_eq!(
+        errors(&entry, "absent.test").await,
+        [
+            format!(
+                "cannot read zone `absent.test` from `{address}` (AXFR, `creds.json` entry `main`)\n\
+                 `{address}` refuses to transfer the zone (NOTAUTH)\n\
+                 hint: the server must be primary for the zone"
+            ),
+            format!(
+                "cannot change zone `absent.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
+                 `{address}` refuses to answer a TXT query (REFUSED)\n\
+                 hint: allow it on the server for this key or address"
+            ),
+        ]
+    );
+    drop(server);
+    assert_eq!(
+        errors(&entry, "example.test").await,
+        [
+            format!(
+                "cannot read zone `example.test` from `{address}` (AXFR, `creds.json` entry `main`)\n\
+                 cannot connect to `{address}` by TCP\n\
+                 Connection refused (os error 111)"
+            ),
+            format!(
+                "cannot change zone `example.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
+                 cannot connect to `{address}` by TCP\n\
+                 Connection refused (os error 111)"
+            ),
+        ]
+    );
+}
+
+fn powerdns_entry(server: &Server, key: &str) -> ProviderEntry {
+    entry(
+        "POWERDNS",
+        &[
+            ("apiUrl", &format!("http://{}", server.control)),
+            ("apiKey", key),
+            ("serverName", "localhost"),
+        ],
+    )
+}
+
+#[tokio::test]
+async fn powerdns() {
+    let server = Server::powerdns();
+    let provider = provider(&powerdns_entry(&server, API_KEY));
+    conforms(&*provider).await;
+    lists_a_big_zone(&*provider).await;
+    let at = format!(
+        "PowerDNS at `http://{}` (`creds.json` entry `main`)",
+        server.control
+    );
+    let hint = "hint: `apiKey` in `creds.json` entry `main` must be the server's `api-key`";
+    assert_eq!(
+        errors(&powerdns_entry(&server, "wrong"), "example.test").await,
+        [
+            format!(
+                "cannot read zone `example.test` from {at}\n401 Unauthorized: Unauthorized\n{hint}"
+            ),
+            format!(
+                "cannot change zone `example.test` at {at}\n401 Unauthorized: Unauthorized\n{hint}"
+            ),
+        ]
+    );
+    let hint = "hint: the server must have the zone; check `serverName` and `apiUrl` in `creds.json` entry `main`";
+    assert_eq!(
+        errors(&powerdns_entry(&server, API_KEY), "absent.test").await,
+        [
+            format!("cannot read zone `absent.test` from {at}\n404 Not Found: Not Found\n{hint}"),
+            format!("cannot change zone `absent.test` at {at}\n404 Not Found: Not Found\n{hint}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn powerdns_keeps_comments_and_disabled_records() {
+    let server = Server::powerdns();
+    let http = Http::new(None).unwrap();
+    let url = format!(
+        "http://{}/api/v1/servers/localhost/zones/example.test.",
+        server.control
+    );
+    let set = serde_json::json!({
+        "name": "noted.example.test.", "type": "TXT", "ttl": 120, "changetype": "REPLACE",
+        "records": [{ "content": "\"off\"", "disabled": true }],
+        "comments": [{ "content": "why", "account": "me", "modified_at": 1 }],
+    });
+    let request = http
+        .client()
+        .patch(&url)
+        .header("X-API-Key", API_KEY)
+        .json(&serde_json::json!({ "rrsets": [set] }));
+    assert!(request.send().await.unwrap().status().is_success());
+    let noted = async || -> serde_json::Value {
+        let request = http.client().get(&url).header("X-API-Key", API_KEY);
+        let body = request.send().await.unwrap().text().await.unwrap();
+        let zone: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let sets = zone["rrsets"].as_array().unwrap();
+        let mut set = sets
+            .iter()
+            .find(|set| set["name"] == "noted.example.test.")
+            .unwrap()
+            .clone();
+        set["records"]
+            .as_array_mut()
+            .unwrap()
+            .sort_by_key(ToString::to_string);
+        set
+    };
+    let before = noted().await;
+    let provider = provider(&powerdns_entry(&server, API_KEY));
+    let zone = name("example.test");
+    let value = vec![txt("noted.example.test", "on")];
+    let add = TxtBatch::adding(value.clone());
+    provider.change((&zone).into(), &add).await.unwrap();
+    let with = noted().await;
+    assert_eq!(with["comments"], before["comments"]);
+    assert_eq!(with["ttl"], 120);
+    assert_eq!(with["records"].as_array().unwrap().len(), 2);
+    let remove = TxtBatch::removing(value);
+    provider.change((&zone).into(), &remove).await.unwrap();
+    assert_eq!(noted().await, before);
+}
+
+#[tokio::test]
+async fn powerdns_survives_other_writers() {
+    let server = Server::powerdns();
+    let entry = powerdns_entry(&server, API_KEY);
+    let zone = name("example.test");
+    let failures = Mutex::new(Vec::new());
+    let writer = async |letter: &str| {
+        let provider = provider(&entry);
+        for number in 0..10 {
+            let value = txt("_acme-challenge.example.test", &format!("{letter}{number}"));
+            let batch = TxtBatch::adding(vec![value]);
+            if let Err(error) = provider.change((&zone).into(), &batch).await {
+                failures.lock().unwrap().push(message(&error));
+            }
+        }
+    };
+    tokio::join!(writer("a"), writer("b"));
+    assert_eq!(*failures.lock().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn bind_with_reload() {
+    let server = Server::bind_with_files();
+    let folder = server.folder();
+    let reload = format!("rndc -c {}/rndc.conf reload %z", folder.display());
+    let entry = entry(
+        "BIND",
+        &[
+            ("directory", folder.to_str().unwrap()),
+            ("_reload_command", &reload),
+        ],
+    );
+    let files = provider(&entry);
+    conforms(&*files).await;
+    // What the server itself says.
+    let served = provider(&server.axfrddns(SECRET));
+    let zone = name("example.test");
+    let value = vec![txt("_acme-challenge.example.test", "served")];
+    let batch = TxtBatch::adding(value);
+    files.change(ZoneRef::from(&zone), &batch).await.unwrap();
+    let line = format!("TXT _acme-challenge.example.test \"served\" ttl={TXT_TTL}");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !listed(&*served, &zone).await.contains(&line) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "not reloaded:\n{}",
+            server.log()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

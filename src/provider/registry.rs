@@ -1,0 +1,235 @@
+//! The one list of providers, and how an entry of creds.json becomes one of them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::model::hint::with_hint;
+use crate::model::name::DnsName;
+use crate::model::provider::ProviderEntry;
+use crate::net::http::Http;
+use crate::provider::port::DnsProvider;
+use crate::provider::{axfrddns, bind, powerdns};
+
+/// Every provider that git-certs speaks to by itself.
+pub(crate) const PROVIDERS: &[&Spec] = &[&axfrddns::SPEC, &bind::SPEC, &powerdns::SPEC];
+
+/// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.
+const PRIVATE: &[&str] = &[
+    "ADGUARDHOME",
+    "AZURE_PRIVATE_DNS",
+    "FORTIGATE",
+    "MIKROTIK",
+    "NETBIRD",
+    "UNIFI",
+];
+
+/// DNSControl's TYPEs that are registrars and hold no records.
+const REGISTRARS: &[&str] = &[
+    "DNSOVERHTTPS",
+    "DYNADOT",
+    "EASYNAME",
+    "INTERNETBS",
+    "NONE",
+    "OPENSRS",
+];
+
+/// Description of a provider, kept at the top of its file.
+pub(crate) struct Spec {
+    /// DNSControl's TYPE in creds.json.
+    pub(crate) kind: &'static str,
+    /// What people call it.
+    pub(crate) name: &'static str,
+    /// Documentation of the API or protocol.
+    pub(crate) api: &'static str,
+    /// Fields of the entry in creds.json.
+    pub(crate) fields: &'static [Field],
+    /// Limits and oddities that a user should know.
+    pub(crate) notes: &'static [&'static str],
+    /// Makes the provider; no request is sent.
+    pub(crate) connect: fn(&ProviderEntry, &Context) -> Result<Box<dyn DnsProvider>>,
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spec({})", self.kind)
+    }
+}
+
+/// A field of an entry in creds.json.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) key: &'static str,
+    pub(crate) required: bool,
+    /// One sentence fragment, lower case.
+    pub(crate) help: &'static str,
+}
+
+/// What a provider may need besides its entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) http: Http,
+    /// Root of the DNS repository; relative paths of entries start here.
+    pub(crate) dns_root: PathBuf,
+    /// The DNS repository is a clone that this run made and will delete.
+    pub(crate) dns_root_is_temporary: bool,
+}
+
+/// Makes the provider that an entry describes; no request is sent.
+pub(crate) fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
+    let spec = PROVIDERS
+        .iter()
+        .find(|spec| spec.kind == entry.kind)
+        .ok_or_else(|| unknown(entry))?;
+    for field in spec.fields.iter().filter(|field| field.required) {
+        entry.required(field.key)?;
+    }
+    (spec.connect)(entry, context)
+}
+
+fn unknown(entry: &ProviderEntry) -> anyhow::Error {
+    let ProviderEntry { name, kind, .. } = entry;
+    let skip = format!("skip it with `--skip {name}` if another provider serves the zone");
+    if PRIVATE.contains(&kind.as_str()) {
+        return with_hint(
+            anyhow!(
+                "`creds.json` entry `{name}`: {kind} is never public DNS, so a CA cannot see what it serves"
+            ),
+            skip,
+        );
+    }
+    if REGISTRARS.contains(&kind.as_str()) {
+        return with_hint(
+            anyhow!("`creds.json` entry `{name}`: {kind} is a registrar and holds no DNS records"),
+            skip,
+        );
+    }
+    let native: Vec<&str> = PROVIDERS.iter().map(|spec| spec.kind).collect();
+    with_hint(
+        anyhow!("`creds.json` entry `{name}`: DNS provider {kind} is not supported"),
+        format!("supported are {}; {skip}", native.join(", ")),
+    )
+}
+
+/// The name servers of a provider's `default_ns`, which is a list of names in dnsconfig.js.
+pub(super) fn default_nameservers(entry: &ProviderEntry) -> Result<Vec<DnsName>> {
+    let Some(value) = entry.meta.get("default_ns") else {
+        return Ok(Vec::new());
+    };
+    let wrong = || {
+        with_hint(
+            anyhow!(
+                "`default_ns` of DNS provider `{}` is no list of names",
+                entry.name
+            ),
+            "write `NewDnsProvider(\"NAME\", {\"default_ns\": [\"ns1.example.com.\"]})` in `dnsconfig.js`",
+        )
+    };
+    value
+        .as_array()
+        .ok_or_else(wrong)?
+        .iter()
+        .map(|name| {
+            let text = name.as_str().ok_or_else(wrong)?;
+            text.parse()
+                .with_context(|| format!("bad `default_ns` of DNS provider `{}`", entry.name))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::hint::explain;
+
+    fn entry(kind: &str) -> ProviderEntry {
+        ProviderEntry {
+            name: "main".into(),
+            kind: kind.into(),
+            fields: [("apiKey".to_owned(), "hunter2".to_owned())].into(),
+            meta: serde_json::Map::new(),
+        }
+    }
+
+    fn error(entry: &ProviderEntry) -> (String, Vec<String>) {
+        let context = Context {
+            http: Http::new(None).unwrap(),
+            dns_root: "/nonexistent".into(),
+            dns_root_is_temporary: false,
+        };
+        let explained = explain(&connect(entry, &context).unwrap_err());
+        (explained.what, explained.hints)
+    }
+
+    #[test]
+    fn what_is_not_native_says_why() {
+        let skip = "skip it with `--skip main` if another provider serves the zone";
+        for (kind, what, hint) in [
+            (
+                "UNIFI",
+                "`creds.json` entry `main`: UNIFI is never public DNS, so a CA cannot see what it serves",
+                skip.to_owned(),
+            ),
+            (
+                "NONE",
+                "`creds.json` entry `main`: NONE is a registrar and holds no DNS records",
+                skip.to_owned(),
+            ),
+            (
+                "CLOUDFLAREAPI",
+                "`creds.json` entry `main`: DNS provider CLOUDFLAREAPI is not supported",
+                format!("supported are AXFRDDNS, BIND, POWERDNS; {skip}"),
+            ),
+        ] {
+            assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));
+        }
+    }
+
+    #[test]
+    fn required_fields_are_asked_for() {
+        let (what, hints) = error(&entry("POWERDNS"));
+        assert_eq!(what, "`creds.json` entry `main` (POWERDNS) has no `apiUrl`");
+        assert_eq!(
+            hints,
+            ["add `apiUrl` to the entry, or set the environment variable that it names with `$`"]
+        );
+    }
+
+    #[test]
+    fn default_ns_is_a_list_of_names() {
+        let mut entry = entry("BIND");
+        entry
+            .meta
+            .insert("default_ns".into(), json!(["ns1.example.com.", "NS2.test"]));
+        let names = default_nameservers(&entry).unwrap();
+        assert_eq!(format!("{names:?}"), "[ns1.example.com, ns2.test]");
+        entry.meta.insert("default_ns".into(), json!("ns1.test."));
+        let explained = explain(&default_nameservers(&entry).unwrap_err());
+        assert_eq!(
+            explained.what,
+            "`default_ns` of DNS provider `main` is no list of names"
+        );
+    }
+
+    #[test]
+    fn kinds_and_keys_are_unique() {
+        for (index, spec) in PROVIDERS.iter().enumerate() {
+            assert!(
+                PROVIDERS[index + 1..]
+                    .iter()
+                    .all(|other| other.kind != spec.kind)
+            );
+            assert!(!PRIVATE.contains(&spec.kind) && !REGISTRARS.contains(&spec.kind));
+            for (index, field) in spec.fields.iter().enumerate() {
+                assert!(
+                    spec.fields[index + 1..]
+                        .iter()
+                        .all(|other| other.key != field.key)
+                );
+            }
+        }
+    }
+}

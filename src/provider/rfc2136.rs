@@ -1,0 +1,560 @@
+//! Signed exchanges with one name server: queries, zone transfers (RFC 5936) and updates
+//! (RFC 2136), with TSIG (RFC 8945).
+//!
+//! The messages are hickory's; the exchange is ours because hickory's client neither signs plain
+//! queries, nor accepts transfers in which only some messages are signed, nor tells a server's
+//! BADKEY from BADSIG.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::tsig::{TsigAlgorithm, TsigError, signed_bitmessage_to_buf};
+use hickory_proto::rr::{Name, Record, RecordType, TSigner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use crate::model::hint::with_hint;
+
+/// Longest wait for a connection to one address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for one message; DNSControl waits as long.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Wait for a UDP answer before the message is sent again.
+const UDP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a UDP message is sent.
+const UDP_ATTEMPTS: u32 = 3;
+
+/// Largest UDP message that no network fragments (DNS flag day 2020).
+const UDP_SIZE: usize = 1232;
+
+/// How far the two clocks may differ, seconds (RFC 8945 section 10).
+const FUDGE: u16 = 300;
+
+/// How many questions are on their way at once.
+const PIPELINE: usize = 50;
+
+/// Where a server listens and how messages to it are signed.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) address: Address,
+    pub(super) key: Option<Key>,
+}
+
+/// Host name or address, and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// Reads `HOST`, `HOST:PORT`, `IPV6` or `[IPV6]:PORT`; the default port is 53.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self {
+                host: address.ip().to_string(),
+                port: address.port(),
+            });
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self {
+                host: address.to_string(),
+                port: 53,
+            });
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (text, Some(53)),
+        };
+        match port {
+            Some(port) if !host.is_empty() && port != 0 => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => bail!("`{text}` is no server: want `HOST` or `HOST:PORT`"),
+        }
+    }
+
+    async fn resolve(&self) -> Result<Vec<SocketAddr>> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .with_context(|| format!("cannot find the address of `{}`", self.host))?
+            .collect();
+        ensure!(!addresses.is_empty(), "`{}` has no address", self.host);
+        Ok(addresses)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A TSIG key, and the entry and field of creds.json that it comes from.
+#[derive(Clone)]
+pub(super) struct Key {
+    signer: TSigner,
+    /// `` `update-key` in `creds.json` entry `main` ``
+    origin: String,
+}
+
+impl Key {
+    /// Reads DNSControl's `algorithm:name:base64`.
+    pub(super) fn parse(text: &str, field: &str, entry: &str) -> Result<Self> {
+        let origin = format!("`{field}` in `creds.json` entry `{entry}`");
+        let form = || {
+            with_hint(
+                anyhow!("{origin} is no TSIG key"),
+                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
+            )
+        };
+        let parts: Vec<&str> = text.split(':').collect();
+        let [algorithm, name, secret] = parts.as_slice() else {
+            return Err(form());
+        };
+        let algorithm = match algorithm.trim_start_matches("hmac-") {
+            "sha256" => TsigAlgorithm::HmacSha256,
+            "sha384" => TsigAlgorithm::HmacSha384,
+            "sha512" => TsigAlgorithm::HmacSha512,
+            "md5" | "sha1" | "sha224" => {
+                return Err(with_hint(
+                    anyhow!("{origin} uses {algorithm}, which is not supported"),
+                    "make a key with `tsig-keygen -a hmac-sha256 NAME`, for the server and for the entry",
+                ));
+            }
+            _ => return Err(form()),
+        };
+        let secret = BASE64.decode(secret).map_err(|_| form())?;
+        let name = Name::from_ascii(name.to_ascii_lowercase()).map_err(|_| form())?;
+        let signer = TSigner::new(secret, algorithm, name, FUDGE).map_err(|_| form())?;
+        Ok(Self { signer, origin })
+    }
+
+    /// Why the server does not accept this key, and what to do.
+    fn refused(&self, server: &Address, error: TsigError) -> anyhow::Error {
+        let name = self.signer.signer_name();
+        let (what, hint) = match error {
+            TsigError::BadKey => (
+                format!("`{server}` does not know the TSIG key `{name}` (BADKEY)"),
+                format!(
+                    "the algorithm and the name of {} must be the server's",
+                    self.origin
+                ),
+            ),
+            TsigError::BadSig => (
+                format!(
+                    "`{server}` does not accept the signature of the TSIG key `{name}` (BADSIG)"
+                ),
+                format!("the secret of {} must be the server's", self.origin),
+            ),
+            TsigError::BadTime => (
+                format!("`{server}` does not accept the time of the TSIG signature (BADTIME)"),
+                "set the clocks: this machine's and the server's differ by more than 5 minutes"
+                    .to_owned(),
+            ),
+            TsigError::BadTrunc | TsigError::Unknown(_) => (
+                format!(
+                    "`{server}` does not accept the TSIG key `{name}` (error {})",
+                    u16::from(error)
+                ),
+                format!("check {}", self.origin),
+            ),
+        };
+        with_hint(anyhow!(what), hint)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.signer.signer_name())
+    }
+}
+
+/// A TCP connection to a server.
+pub(super) struct Connection<'a> {
+    server: &'a Server,
+    stream: TcpStream,
+}
+
+impl<'a> Connection<'a> {
+    /// Connects to the first address that answers.
+    pub(super) async fn open(server: &'a Server) -> Result<Self> {
+        let mut failure = None;
+        for address in server.address.resolve().await? {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(Self { server, stream }),
+                Ok(Err(error)) => failure = Some(anyhow!(error)),
+                Err(_) => {
+                    failure = Some(anyhow!("no answer in {} s", CONNECT_TIMEOUT.as_secs()));
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| anyhow!("no address")))
+            .with_context(|| format!("cannot connect to `{}` by TCP", server.address))
+    }
+
+    /// Sends messages together and returns their answers in the same order.
+    pub(super) async fn ask(&mut self, messages: Vec<Message>) -> Result<Vec<Message>> {
+        let mut answers = Vec::with_capacity(messages.len());
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() {
+            let group: Vec<Message> = messages.by_ref().take(PIPELINE).collect();
+            answers.extend(self.ask_group(group).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn ask_group(&mut self, messages: Vec<Message>) -> Result<Vec<Message>> {
+        let mut waiting = HashMap::new();
+        let mut ids = Vec::with_capacity(messages.len());
+        let mut frames = Vec::new();
+        for mut message in messages {
+            while waiting.contains_key(&message.metadata.id) {
+                message.metadata.id = message.metadata.id.wrapping_add(1);
+            }
+            let ((id, bytes), verifier) = sign(message, self.server)?;
+            frame(&mut frames, &bytes)?;
+            ids.push(id);
+            waiting.insert(id, verifier);
+        }
+        self.send(&frames).await?;
+        let mut answers = HashMap::new();
+        while !waiting.is_empty() {
+            let bytes = self.receive().await?;
+            let answer = decode(&bytes, self.server)?;
+            let id = answer.metadata.id;
+            let mut verifier = waiting
+                .remove(&id)
+                .ok_or_else(|| anyhow!("`{}` answered what was not asked", self.server.address))?;
+            verifier.check(&bytes, &answer)?;
+            answers.insert(id, answer);
+        }
+        Ok(ids.iter().filter_map(|id| answers.remove(id)).collect())
+    }
+
+    /// All records of a zone, the closing SOA left out.
+    pub(super) async fn transfer(&mut self, zone: &Name) -> Result<Vec<Record>> {
+        let server = &self.server.address;
+        let ((id, bytes), mut verifier) = sign(question(zone, RecordType::AXFR), self.server)?;
+        let mut frames = Vec::new();
+        frame(&mut frames, &bytes)?;
+        self.send(&frames).await?;
+        let mut records: Vec<Record> = Vec::new();
+        loop {
+            let bytes = self.receive().await?;
+            let answer = decode(&bytes, self.server)?;
+            ensure!(
+                answer.metadata.id == id,
+                "`{server}` answered what was not asked"
+            );
+            verifier.check(&bytes, &answer)?;
+            accepted(&answer, self.server, "transfer the zone")?;
+            ensure!(
+                !answer.answers.is_empty(),
+                "`{server}` broke off the transfer of the zone"
+            );
+            for record in answer.answers {
+                let is_soa = record.record_type() == RecordType::SOA && record.name == *zone;
+                match (records.is_empty(), is_soa) {
+                    (true, false) => bail!("`{server}` began the transfer without an SOA record"),
+                    (false, true) => {
+                        verifier.finish()?;
+                        return Ok(records);
+                    }
+                    _ => records.push(record),
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        match timeout(ANSWER_TIMEOUT, self.stream.write_all(bytes)).await {
+            Ok(sent) => sent.with_context(|| format!("cannot send to `{}`", self.server.address)),
+            Err(_) => Err(silent(self.server)),
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Vec<u8>> {
+        let stream = &mut self.stream;
+        let message = async {
+            let length = stream.read_u16().await?;
+            let mut bytes = vec![0; length.into()];
+            stream.read_exact(&mut bytes).await?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        match timeout(ANSWER_TIMEOUT, message).await {
+            Ok(bytes) => {
+                bytes.with_context(|| format!("`{}` closed the connection", self.server.address))
+            }
+            Err(_) => Err(silent(self.server)),
+        }
+    }
+}
+
+/// Sends one message by UDP; none where it is too long or the answer was truncated.
+pub(super) async fn ask_by_udp(server: &Server, message: Message) -> Result<Option<Message>> {
+    let ((id, bytes), mut verifier) = sign(message, server)?;
+    let Some(address) = server.address.resolve().await?.into_iter().next() else {
+        return Ok(None);
+    };
+    if bytes.len() > UDP_SIZE {
+        return Ok(None);
+    }
+    let local: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let unreachable = || format!("cannot reach `{}` by UDP", server.address);
+    let socket = UdpSocket::bind((local, 0))
+        .await
+        .with_context(unreachable)?;
+    socket.connect(address).await.with_context(unreachable)?;
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    for _ in 0..UDP_ATTEMPTS {
+        socket.send(&bytes).await.with_context(unreachable)?;
+        let Ok(length) = timeout(UDP_TIMEOUT, socket.recv(&mut buffer)).await else {
+            continue;
+        };
+        let received = buffer
+            .get(..length.with_context(unreachable)?)
+            .unwrap_or_default();
+        let answer = decode(received, server)?;
+        if answer.metadata.id != id {
+            continue;
+        }
+        verifier.check(received, &answer)?;
+        return Ok((!answer.metadata.truncation).then_some(answer));
+    }
+    Err(silent(server))
+}
+
+/// A question for the authoritative server itself.
+pub(super) fn question(name: &Name, rtype: RecordType) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = false;
+    message.add_query(Query::query(name.clone(), rtype));
+    message
+}
+
+/// Checks the response code; `action` completes "refuses to".
+pub(super) fn accepted(answer: &Message, server: &Server, action: &str) -> Result<()> {
+    let code = answer.metadata.response_code;
+    if code == ResponseCode::NoError {
+        return Ok(());
+    }
+    let (mnemonic, hint) = match code {
+        ResponseCode::Refused => ("REFUSED", "allow it on the server for this key or address"),
+        ResponseCode::NotAuth => ("NOTAUTH", "the server must be primary for the zone"),
+        ResponseCode::NotZone => ("NOTZONE", "the name must be in the zone"),
+        ResponseCode::NXDomain => ("NXDOMAIN", "the server must have the zone"),
+        ResponseCode::ServFail => ("SERVFAIL", "see the server's log"),
+        ResponseCode::NotImp => ("NOTIMP", "turn dynamic updates on"),
+        ResponseCode::FormErr => ("FORMERR", "see the server's log"),
+        _ => (code.to_str(), "see the server's log"),
+    };
+    Err(with_hint(
+        anyhow!("`{}` refuses to {action} ({mnemonic})", server.address),
+        hint,
+    ))
+}
+
+fn silent(server: &Server) -> anyhow::Error {
+    anyhow!(
+        "no answer from `{}` in {} s",
+        server.address,
+        ANSWER_TIMEOUT.as_secs()
+    )
+}
+
+fn frame(frames: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+    let length = u16::try_from(bytes.len()).context("a DNS message is too long")?;
+    frames.extend(length.to_be_bytes());
+    frames.extend(bytes);
+    Ok(())
+}
+
+fn decode(bytes: &[u8], server: &Server) -> Result<Message> {
+    let answer = Message::from_vec(bytes)
+        .with_context(|| format!("cannot read the answer of `{}`", server.address))?;
+    ensure!(
+        answer.metadata.message_type == MessageType::Response,
+        "`{}` answered with a question",
+        server.address
+    );
+    Ok(answer)
+}
+
+/// The message's id and bytes, signed where the server has a key, and what checks the answers.
+fn sign<'a>(mut message: Message, server: &'a Server) -> Result<((u16, Vec<u8>), Verifier<'a>)> {
+    let mut mac = Vec::new();
+    if let Some(key) = &server.key {
+        message
+            .finalize(&key.signer, unix_time())
+            .context("cannot sign a DNS message")?;
+        mac = message
+            .signature()
+            .map(|signature| signature.data.mac.clone())
+            .unwrap_or_default();
+    }
+    let bytes = message.to_vec().context("cannot encode a DNS message")?;
+    let verifier = Verifier {
+        server,
+        mac,
+        unsigned: Vec::new(),
+        first: true,
+    };
+    Ok(((message.metadata.id, bytes), verifier))
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Checks the signatures of the answers to one message (RFC 8945 section 5.3).
+struct Verifier<'a> {
+    server: &'a Server,
+    /// Of the question, then of the last answer that was signed.
+    mac: Vec<u8>,
+    /// Answers since then; the next signature covers them (RFC 8945 section 5.3.1).
+    unsigned: Vec<u8>,
+    first: bool,
+}
+
+impl Verifier<'_> {
+    fn check(&mut self, bytes: &[u8], answer: &Message) -> Result<()> {
+        let Some(key) = &self.server.key else {
+            return Ok(());
+        };
+        let server = &self.server.address;
+        let Some(signature) = answer.signature() else {
+            if self.first {
+                accepted(answer, self.server, "take a signed message")?;
+                bail!("`{server}` does not sign its answers");
+            }
+            self.unsigned.extend(bytes);
+            return Ok(());
+        };
+        if let Some(error) = signature.data.error
+            && u16::from(error) != 0
+        {
+            return Err(key.refused(server, error));
+        }
+        let invalid = || {
+            with_hint(
+                anyhow!("`{server}` answered with a TSIG signature that is not valid"),
+                format!("check {}", key.origin),
+            )
+        };
+        let (stripped, record) =
+            signed_bitmessage_to_buf(bytes, None, self.first).map_err(|_| invalid())?;
+        let length = u16::try_from(self.mac.len()).map_err(|_| invalid())?;
+        let mut covered = length.to_be_bytes().to_vec();
+        covered.append(&mut self.mac);
+        covered.append(&mut self.unsigned);
+        covered.extend(stripped);
+        let tsig = &record.data;
+        ensure!(
+            record.name == *key.signer.signer_name()
+                && tsig.algorithm == *key.signer.algorithm()
+                && key.signer.verify(&covered, &tsig.mac).is_ok(),
+            invalid()
+        );
+        if tsig.time.abs_diff(unix_time()) > tsig.fudge.into() {
+            return Err(key.refused(server, TsigError::BadTime));
+        }
+        self.mac.clone_from(&tsig.mac);
+        self.first = false;
+        Ok(())
+    }
+
+    /// Checks that the last answer was signed.
+    fn finish(&self) -> Result<()> {
+        ensure!(
+            self.unsigned.is_empty(),
+            "`{}` did not sign the end of the transfer",
+            self.server.address
+        );
+        Ok(())
+    }
+}
+
+/// An empty update of a zone (RFC 2136 section 2).
+pub(super) fn update(zone: &Name) -> Message {
+    let mut message = question(zone, RecordType::SOA);
+    message.metadata.op_code = OpCode::Update;
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hint::explain;
+
+    #[test]
+    fn addresses() {
+        for (text, expected) in [
+            ("127.0.0.1", "127.0.0.1:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+            ("ns1.example.com", "ns1.example.com:53"),
+            ("ns1.example.com:54", "ns1.example.com:54"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), expected);
+        }
+        for text in ["", ":53", "ns1:", "ns1:0", "ns1:dns", "a:1:2"] {
+            assert_eq!(
+                Address::parse(text).unwrap_err().to_string(),
+                format!("`{text}` is no server: want `HOST` or `HOST:PORT`")
+            );
+        }
+    }
+
+    #[test]
+    fn keys() {
+        let parse = |text: &str| Key::parse(text, "update-key", "main");
+        for text in ["hmac-sha256:K.:c2VjcmV0", "sha512:k:c2VjcmV0"] {
+            let key = parse(text).unwrap();
+            assert_eq!(format!("{key:?}"), "Key(k.)");
+        }
+        for (text, what, hint) in [
+            (
+                "hmac-md5:k:c2VjcmV0",
+                "`update-key` in `creds.json` entry `main` uses hmac-md5, which is not supported",
+                "make a key with `tsig-keygen -a hmac-sha256 NAME`, for the server and for the entry",
+            ),
+            (
+                "hmac-sha256:k",
+                "`update-key` in `creds.json` entry `main` is no TSIG key",
+                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
+            ),
+            (
+                "hmac-sha256:k:secret!",
+                "`update-key` in `creds.json` entry `main` is no TSIG key",
+                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
+            ),
+        ] {
+            let explained = explain(&parse(text).unwrap_err());
+            assert_eq!(explained.what, what);
+            assert_eq!(explained.hints, [hint]);
+            assert!(explained.causes.is_empty());
+        }
+    }
+}
