@@ -69,8 +69,11 @@ pub(crate) fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow
 pub(crate) fn find<E: StdError + 'static>(error: &anyhow::Error) -> Option<&E> {
     error.chain().find_map(|cause| {
         cause.downcast_ref::<E>().or_else(|| {
-            let hinted = cause.downcast_ref::<Hinted>()?;
-            find(&hinted.error)
+            let carried = match cause.downcast_ref::<Hinted>() {
+                Some(hinted) => &hinted.error,
+                None => &cause.downcast_ref::<Shared>()?.0,
+            };
+            find(carried)
         })
     })
 }

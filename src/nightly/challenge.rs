@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use futures_util::future::join_all;
 
-use crate::dns::wait::{self, Expectation, Seen, WaitSettings};
+use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::name::DnsName;
@@ -37,7 +37,7 @@ impl Challenges {
         &self,
         placements: Vec<Placement>,
         settings: &WaitSettings,
-        progress: &(dyn Fn(Seen) + Send + Sync),
+        progress: &(dyn Fn(&wait::Progress) + Send + Sync),
     ) -> BTreeMap<DnsName, Shared> {
         // Noted before it is written: a call that failed may have been carried out.
         lock(&self.up).extend(placements.iter().cloned());
@@ -61,15 +61,9 @@ impl Challenges {
                 }
             }
         }
-        let names: Vec<_> = expectations
-            .iter()
-            .map(|expectation| expectation.name.clone())
-            .collect();
-        let seen = wait::until_seen(expectations, settings, progress).await;
-        for (name, result) in names.into_iter().zip(seen) {
-            if let Err(unseen) = result {
-                failed.insert(name, Shared::new(Error::new(unseen)));
-            }
+        let seen = wait::until_seen(&expectations, settings, progress).await;
+        for unseen in seen.into_iter().filter_map(Result::err) {
+            failed.insert(unseen.name.clone(), Shared::new(Error::new(unseen)));
         }
         failed
     }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::acme::account::Account;
 use crate::acme::key::CertificateKey;
 use crate::acme::order::Placed;
-use crate::dns::wait::WaitSettings;
+use crate::dns::wait::{self, WaitSettings};
 use crate::dnscontrol::config::DnsConfig;
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
@@ -45,7 +45,7 @@ pub(crate) struct Issuer<'a> {
 /// An order that waits for its challenges.
 struct Ordered {
     placed: Placed,
-    key: Arc<CertificateKey>,
+    key: CertificateKey,
     placements: Vec<Placement>,
 }
 
@@ -58,13 +58,14 @@ impl Issuer<'_> {
         let finished = due.iter().zip(orders).map(|(planned, ordered)| {
             let unseen = &unseen;
             async move {
-                let mut ordered = ordered?;
+                let mut ordered: Ordered = ordered?;
                 if let Some(error) = first_failure(&ordered, unseen) {
-                    ordered.placed.abandon().await;
+                    // The certificate failed already; an authorization left pending expires by itself.
+                    let _ = ordered.placed.abandon().await;
                     return Err(anyhow::Error::new(error));
                 }
                 tokio::select! {
-                    issued = self.finish(&planned.wanted, &mut ordered) => issued,
+                    issued = self.finish(&planned.wanted, ordered) => issued,
                     () = self.stopped(GRACE) => Err(stopped()),
                 }
             }
@@ -108,7 +109,7 @@ impl Issuer<'_> {
             .collect::<Result<Vec<_>>>()?;
         Ok(Ordered {
             placed,
-            key: Arc::new(key.context("the key generator ended")??),
+            key: key.context("the key generator ended")??,
             placements,
         })
     }
@@ -148,7 +149,7 @@ impl Issuer<'_> {
             .map(|placement| placement.txt.name.clone())
             .collect();
         let step = self.progress.step("writing challenges");
-        let report = |seen: crate::dns::wait::Seen| step.update(seen.to_string());
+        let report = |at: &wait::Progress| step.update(waiting(at));
         let failed = tokio::select! {
             failed = self.challenges.publish(placements, self.wait, &report) => failed,
             () = self.stopped(Duration::ZERO) => {
@@ -163,12 +164,12 @@ impl Issuer<'_> {
     }
 
     /// Tells the CA to look, finalizes, checks what came back, seals the key.
-    async fn finish(&self, wanted: &Wanted, ordered: &mut Ordered) -> Result<Issued> {
+    async fn finish(&self, wanted: &Wanted, mut ordered: Ordered) -> Result<Issued> {
         ordered.placed.prove().await?;
         let request = ordered.key.request(&wanted.identifiers)?;
-        let finished = ordered.placed.finish(&request).await?;
+        let delivered = ordered.placed.finish(&request).await?;
         let leaf = chain::check(
-            &finished.chain_pem,
+            &delivered.chain_pem,
             &wanted.identifier_set(),
             &ordered.key.public_key_der(),
             OffsetDateTime::now_utc(),
@@ -178,13 +179,12 @@ impl Issuer<'_> {
             .get(&wanted.name)
             .with_context(|| format!("no recipients for `{}`", wanted.name))?;
         Ok(Issued {
-            name: wanted.name.clone(),
-            chain_pem: finished.chain_pem,
+            wanted: wanted.clone(),
+            chain_pem: delivered.chain_pem,
             leaf,
-            key: recipients.seal(&ordered.key.to_pem())?,
-            key_type: wanted.key_type,
-            url: finished.url,
-            directory: self.account.directory().to_owned(),
+            key: recipients.seal(&ordered.key.into_pem()?)?,
+            url: delivered.url,
+            directory: self.account.directory().url().to_owned(),
         })
     }
 
@@ -200,6 +200,15 @@ fn first_failure(ordered: &Ordered, unseen: &BTreeMap<DnsName, Shared>) -> Optio
         .iter()
         .find_map(|placement| unseen.get(&placement.txt.name))
         .cloned()
+}
+
+/// What the wait is at, for a spinner.
+fn waiting(at: &wait::Progress) -> String {
+    let text = format!("{} of {} challenges on every name server", at.seen, at.total);
+    match at.laggards.first() {
+        Some(laggard) => format!("{text}; {laggard}"),
+        None => text,
+    }
 }
 
 fn stopped() -> anyhow::Error {

@@ -7,6 +7,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use futures_util::future::{join_all, try_join_all};
 
 use crate::dns::lookup::{Lookup, NameServer};
+use crate::dns::reach;
 use crate::dnscontrol::config::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
@@ -52,7 +53,7 @@ pub(crate) struct Surveyor<'a> {
 impl Surveyor<'_> {
     /// Looks at all zones of the certificates at once.
     ///
-    /// A zone is ready when its name servers are known and no provider has pending corrections.
+    /// A zone is ready when all its name servers serve it and no provider has pending corrections.
     pub(crate) async fn survey(&self, due: impl Iterator<Item = &Wanted>) -> Survey {
         let mut needed: BTreeMap<String, (&Zone, BTreeSet<DnsName>)> = BTreeMap::new();
         for identifier in due.flat_map(|wanted| &wanted.identifiers) {
@@ -130,10 +131,12 @@ impl Surveyor<'_> {
             .iter()
             .zip(&providers)
             .map(|(used, access)| check(zone, used, access, names));
-        let (servers, _) = tokio::try_join!(
-            self.lookup.name_servers(&zone.name),
-            try_join_all(checks)
-        )?;
+        let servers = async {
+            let servers = self.lookup.name_servers(&zone.name).await?;
+            reach::every_server(&zone.name, &servers).await?;
+            Ok(servers)
+        };
+        let (servers, _) = tokio::try_join!(servers, try_join_all(checks))?;
         Ok(ReadyZone {
             unique_name: zone.unique_name(),
             name: zone.name.clone(),

@@ -1,0 +1,72 @@
+//! Looks whether every name server of a zone serves it, before anything is written.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, anyhow};
+use futures_util::future::join_all;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+
+use crate::dns::exchange::{Unanswered, ask, wire_name};
+use crate::dns::lookup::NameServer;
+use crate::dns::not_seen::{Laggard, Problem};
+use crate::model::hint::Hint;
+use crate::model::name::DnsName;
+
+/// How often a server is asked; with its own patience a silent one costs about six seconds.
+const ATTEMPTS: usize = 2;
+
+/// Fails if an address of a server does not answer for the zone with authority.
+///
+/// IPv6 addresses are left out on a machine without an IPv6 route. A challenge would never be seen
+/// on such a server, and the CA may ask just that one.
+pub(crate) async fn every_server(zone: &DnsName, servers: &[NameServer]) -> Result<()> {
+    let addresses = servers.iter().flat_map(|server| {
+        let addresses = server.addresses.iter();
+        addresses.map(|&address| look(zone, &server.name, address))
+    });
+    let failed: Vec<_> = join_all(addresses).await.into_iter().flatten().collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> = failed.iter().map(ToString::to_string).collect();
+    Err(anyhow!(
+        "not every name server of zone `{zone}` serves it: {}",
+        list.join("; ")
+    ))
+    .hint(|| "the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js")
+}
+
+async fn look(zone: &DnsName, server: &DnsName, address: SocketAddr) -> Option<Laggard> {
+    let question = [wire_name(zone)];
+    let mut problem = None;
+    for _ in 0..ATTEMPTS {
+        let answer = ask(address, RecordType::SOA, &question).await.pop();
+        problem = match answer {
+            Some(answer) => judge(answer),
+            None => Some(Problem::Unanswered(Unanswered::Silent)),
+        };
+        if problem.is_none() {
+            return None;
+        }
+    }
+    problem.map(|problem| Laggard {
+        server: server.clone(),
+        address,
+        problem,
+        names: 1,
+    })
+}
+
+fn judge(answer: Result<Message, Unanswered>) -> Option<Problem> {
+    match answer {
+        Err(Unanswered::NoRoute) => None,
+        Err(why) => Some(Problem::Unanswered(why)),
+        Ok(message) => match message.metadata.response_code {
+            ResponseCode::NoError if message.metadata.authoritative => None,
+            ResponseCode::NoError => Some(Problem::NotAuthoritative),
+            ResponseCode::NXDomain => Some(Problem::NoName),
+            code => Some(Problem::Code(code)),
+        },
+    }
+}
