@@ -328,6 +328,50 @@ mod tests {
     }
 
     #[test]
+    fn questions_ask_for_no_recursion() {
+        let name = Name::from_ascii("x.test.").unwrap();
+        let read = |edns| {
+            let (id, bytes) = question(&name, RecordType::TXT, edns, &HashMap::new()).unwrap();
+            let message = Message::from_vec(&bytes).unwrap();
+            assert_eq!(message.metadata.id, id);
+            assert!(!message.metadata.recursion_desired);
+            message.edns.map(|options| options.max_payload())
+        };
+        assert_eq!(read(true), Some(UDP_PAYLOAD));
+        assert_eq!(read(false), None);
+    }
+
+    /// No server that is packaged today is without EDNS; this one follows RFC 6891 section 7.
+    #[tokio::test]
+    async fn a_server_without_edns_is_asked_without() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = socket.local_addr().unwrap();
+        let old_server = async {
+            let mut packet = [0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut packet).await.unwrap();
+                let mut message = Message::from_vec(&packet[..length]).unwrap();
+                message.metadata.message_type = MessageType::Response;
+                if message.edns.take().is_some() {
+                    message.metadata.response_code = ResponseCode::FormErr;
+                    message.queries.clear();
+                }
+                socket
+                    .send_to(&message.to_vec().unwrap(), from)
+                    .await
+                    .unwrap();
+            }
+        };
+        let names = [Name::from_ascii("x.test.").unwrap()];
+        let answers = tokio::select! {
+            answers = ask(server, RecordType::TXT, &names) => answers,
+            () = old_server => unreachable!(),
+        };
+        let code = answers[0].as_ref().unwrap().metadata.response_code;
+        assert_eq!(code, ResponseCode::NoError);
+    }
+
+    #[test]
     fn names_keep_their_labels() {
         let wire = |text: &str| wire_name(&text.parse().unwrap());
         assert!(wire(".").is_root());

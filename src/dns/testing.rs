@@ -33,6 +33,23 @@ impl Lab {
 
     /// Starts Knot as primary of zones: names and records without SOA.
     pub(super) async fn knot(&mut self, ip: &str, zones: &[(&str, &str)]) -> SocketAddr {
+        self.knot_with(ip, zones, ["", ""]).await
+    }
+
+    /// Starts a Knot that drops UDP questions above a few a second.
+    pub(super) async fn strict_knot(&mut self, ip: &str, zones: &[(&str, &str)]) -> SocketAddr {
+        let module = "mod-rrl:\n  - id: default\n    rate-limit: 5\n    slip: 0\n";
+        let setting = "    global-module: mod-rrl/default\n";
+        self.knot_with(ip, zones, [module, setting]).await
+    }
+
+    async fn knot_with(
+        &mut self,
+        ip: &str,
+        zones: &[(&str, &str)],
+        extra: [&str; 2],
+    ) -> SocketAddr {
+        let [module, setting] = extra;
         let mut config = String::new();
         let dir = self.home(ip);
         let (at, port) = (dir.display(), self.port);
@@ -41,8 +58,8 @@ impl Lab {
             "server:\n  rundir: {at}\n  pidfile: {at}/pid\n  listen: {ip}@{port}\n  \
              udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n\
              log:\n  - target: {at}/log\n    any: info\ncontrol:\n  listen: {at}/sock\n\
-             database:\n  storage: {at}\ntemplate:\n  - id: default\n    storage: {at}\n    \
-             journal-content: none\n    zonefile-sync: -1\nzone:\n"
+             database:\n  storage: {at}\n{module}template:\n  - id: default\n    storage: {at}\n    \
+             journal-content: none\n    zonefile-sync: -1\n{setting}zone:\n"
         )
         .unwrap();
         for (zone, records) in zones {

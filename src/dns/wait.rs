@@ -559,6 +559,26 @@ c TXT 1\nc TXT 2\nc TXT 3\nc TXT 4\nc TXT 5";
     }
 
     #[tokio::test]
+    async fn questions_that_are_dropped_go_over_tcp() {
+        let mut lab = Lab::new();
+        lab.strict_knot(KNOT, &[("x.test", "@ NS ns1.invalid.\n* TXT one")])
+            .await;
+        let server = [lab.server("ns1.x.test", &[KNOT])];
+        let expectations: Vec<_> = (0..100)
+            .map(|index| expect(&format!("n{index}.x.test"), &["one"], &server))
+            .collect();
+        let reports = Mutex::new(0);
+        let started = Instant::now();
+        let note = |_: &Progress| *reports.lock().unwrap() += 1;
+        let results = until_seen(&expectations, &settings(20_000), &note).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(*reports.lock().unwrap(), 1);
+        // Some answers were waited for in vain, once for all of them.
+        assert!(started.elapsed() > Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(4));
+    }
+
+    #[tokio::test]
     async fn a_hundred_names_take_one_round() {
         let record = |index| format!("_acme-challenge.n{index} TXT value-{index}\n");
         let records: String = (0..100).map(record).collect();
