@@ -6,5 +6,6 @@ pub(crate) mod change;
 pub(crate) mod hint;
 pub(crate) mod name;
 pub(crate) mod provider;
+pub(crate) mod rdata;
 pub(crate) mod secret;
 pub(crate) mod zone;
