@@ -1,1 +1,14 @@
-//! TODO-SKELETON
+//! A DNS repository becomes zones: dnsconfig.js is evaluated, its IR normalised, creds.json read.
+
+mod config;
+mod creds;
+mod engine;
+mod failure;
+mod files;
+mod ir;
+mod normalize;
+mod presentation;
+mod relaxed;
+
+pub(crate) use config::{DnsConfig, Source};
+pub(crate) use engine::Limits;

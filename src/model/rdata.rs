@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::model::location;
 use crate::model::name::DnsName;
 
 /// Longest character-string (RFC 1035 section 3.3).
@@ -26,7 +27,10 @@ pub(crate) fn canonical(rtype: &str, text: &str, origin: &DnsName) -> String {
             let joined: Vec<u8> = tokens.into_iter().flat_map(|token| token.bytes).collect();
             readable(&joined)
         }
-        "LOC" => location(&tokens).unwrap_or_else(|| collapsed(&tokens)),
+        "LOC" => {
+            let words: Vec<String> = tokens.iter().map(Token::text).collect();
+            location::canonical(&words).unwrap_or_else(|| words.join(" "))
+        }
         _ => fields(rtype).map_or_else(
             || collapsed(&tokens),
             |fields| by_fields(fields, &tokens, origin),
@@ -327,55 +331,6 @@ fn param_value(key: &str, value: &str) -> String {
         })
         .collect();
     addresses.join(",")
-}
-
-/// LOC (RFC 1876 section 3): all fields, with the precision that the wire format has.
-fn location(tokens: &[Token]) -> Option<String> {
-    let words: Vec<String> = tokens.iter().map(|token| token.text()).collect();
-    let (latitude, rest) = angle(&words, ["N", "S"])?;
-    let (longitude, rest) = angle(rest, ["E", "W"])?;
-    let metres = |index: usize, default: f64| -> Option<f64> {
-        rest.get(index).map_or(Some(default), |word| {
-            word.trim_end_matches(['m', 'M']).parse::<f64>().ok()
-        })
-    };
-    if rest.is_empty() || rest.len() > 4 {
-        return None;
-    }
-    Some(format!(
-        "{latitude} {longitude} {:.2}m {:.2}m {:.2}m {:.2}m",
-        metres(0, 0.0)?,
-        metres(1, 1.0)?,
-        metres(2, 10_000.0)?,
-        metres(3, 10.0)?,
-    ))
-}
-
-/// One to three numbers and a hemisphere, and what follows them.
-fn angle<'a>(words: &'a [String], hemispheres: [&str; 2]) -> Option<(String, &'a [String])> {
-    let end = words.iter().position(|word| {
-        hemispheres
-            .iter()
-            .any(|hemisphere| word.eq_ignore_ascii_case(hemisphere))
-    })?;
-    let (numbers, rest) = words.split_at_checked(end)?;
-    let (hemisphere, after) = rest.split_first()?;
-    let part = |index: usize| -> Option<f64> {
-        numbers
-            .get(index)
-            .map_or(Some(0.0), |word| word.parse().ok())
-    };
-    if numbers.is_empty() || numbers.len() > 3 {
-        return None;
-    }
-    let text = format!(
-        "{:.0} {:.0} {:.3} {}",
-        part(0)?,
-        part(1)?,
-        part(2)?,
-        hemisphere.to_uppercase()
-    );
-    Some((text, after))
 }
 
 /// Bytes as text; what is no UTF-8 as `\DDD`.

@@ -1,0 +1,249 @@
+//! Evaluates dnsconfig.js in QuickJS, within limits on memory, time and stack.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use aws_lc_rs::digest;
+use rquickjs::context::EvalOptions;
+use rquickjs::function::Rest;
+use rquickjs::{Coerced, Context, Ctx, FromJs, Function, Object, Runtime, Value};
+
+use crate::dnscontrol::failure::{Failure, throw};
+use crate::dnscontrol::files::{Files, Loaded};
+
+const HELPERS: &str = include_str!("helpers.js");
+const UNDERSCORE: &str = include_str!("underscore.js");
+
+/// Native stack beyond what scripts may use: for the natives and for unwinding.
+const STACK_MARGIN: usize = 2 << 20;
+
+/// How much longer than the time limit the engine may take to notice it.
+///
+/// QuickJS asks in loops, calls and regular expressions, but not inside every built-in function.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a script may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Bytes.
+    pub(crate) memory: usize,
+    pub(crate) time: Duration,
+    /// Bytes of native stack.
+    pub(crate) stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            time: Duration::from_secs(60),
+            stack: 8 << 20,
+        }
+    }
+}
+
+/// A configuration to evaluate.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    /// The DNS repository.
+    pub(super) root: PathBuf,
+    /// Relative to `root`, or absolute.
+    pub(super) config: PathBuf,
+    /// Become global strings before the script runs.
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) limits: Limits,
+}
+
+/// Runs the script and gives the IR that it declares, as JSON.
+///
+/// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
+/// stack that fits the limit; a script that hides in a built-in function is left behind in it.
+pub(super) fn evaluate(script: &Script) -> Result<String> {
+    let about = format!("cannot evaluate `{}`", script.config.display());
+    let (sender, receiver) = mpsc::channel();
+    let limits = script.limits;
+    let script = script.clone();
+    thread::Builder::new()
+        .name("dnsconfig".to_owned())
+        .stack_size(limits.stack.saturating_add(STACK_MARGIN))
+        .spawn(move || {
+            // The receiver is gone only after the time limit, and then nobody wants the answer.
+            drop(sender.send(run(&script)));
+        })
+        .context("cannot start a thread for the script engine")?;
+    match receiver.recv_timeout(limits.time.saturating_add(GRACE)) {
+        Ok(Ok(json)) => Ok(json),
+        Ok(Err(error)) => Err(error),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(Failure::timeout(limits).into_error()).context(about)
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Err(anyhow!("the script engine ended early")).context(about)
+        }
+    }
+}
+
+fn run(script: &Script) -> Result<String> {
+    let limits = script.limits;
+    let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
+    let about = || format!("cannot evaluate `{}`", script.config.display());
+    let runtime = Runtime::new().with_context(about)?;
+    runtime.set_memory_limit(limits.memory);
+    runtime.set_max_stack_size(limits.stack);
+    let late = Rc::new(Cell::new(false));
+    let watch = Rc::clone(&late);
+    let end = Instant::now() + limits.time;
+    runtime.set_interrupt_handler(Some(Box::new(move || {
+        watch.set(watch.get() || Instant::now() > end);
+        watch.get()
+    })));
+    let context = Context::full(&runtime).with_context(about)?;
+    context.with(|ctx| {
+        evaluate_in(&ctx, script, &Rc::new(files), &main)
+            .map_err(|error| Failure::describe(&ctx, &error, limits, late.get()).into_error())
+            .with_context(about)
+    })
+}
+
+fn evaluate_in(
+    ctx: &Ctx<'_>,
+    script: &Script,
+    files: &Rc<Files>,
+    main: &Loaded,
+) -> rquickjs::Result<String> {
+    for (name, value) in &script.variables {
+        ctx.globals().set(name.as_str(), value.as_str())?;
+    }
+    let underscore: Function<'_> = eval(ctx, "<underscore>", UNDERSCORE)?;
+    underscore.call::<_, ()>((ctx.globals(),))?;
+    let helpers: Function<'_> = eval(ctx, "<helpers>", HELPERS)?;
+    let controls: Object<'_> = helpers.call((ctx.globals(), natives(ctx, files)?))?;
+    run_file::<Value<'_>>(ctx, files, main)?;
+    let run_timer: Function<'_> = controls.get("runTimer")?;
+    loop {
+        if ctx.execute_pending_job() {
+            continue;
+        }
+        if !run_timer.call::<_, bool>(())? {
+            break;
+        }
+    }
+    controls.get::<_, Function<'_>>("result")?.call(())
+}
+
+/// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as
+/// configurations expect.
+fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquickjs::Result<V> {
+    let mut options = EvalOptions::default();
+    options.global = true;
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+fn run_file<'js, V: FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    files: &Files,
+    file: &Loaded,
+) -> rquickjs::Result<V> {
+    files.enter(file);
+    let result = eval(ctx, &file.shown, &file.text);
+    files.leave();
+    result
+}
+
+/// What helpers.js gets from this program.
+fn natives<'js>(ctx: &Ctx<'js>, files: &Rc<Files>) -> rquickjs::Result<Object<'js>> {
+    let natives = Object::new(ctx.clone())?;
+    let requiring = Rc::clone(files);
+    natives.set(
+        "require",
+        Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: Value<'js>| {
+            require(&ctx, &requiring, &path)
+        })?,
+    )?;
+    let globbing = Rc::clone(files);
+    natives.set(
+        "glob",
+        Function::new(
+            ctx.clone(),
+            move |ctx: Ctx<'js>, folder: String, recursive: bool, suffix: String| {
+                globbing
+                    .glob(&folder, recursive, &suffix)
+                    .map_err(|error| throw(&ctx, &format!("{error:#}")))
+            },
+        )?,
+    )?;
+    natives.set("hash", Function::new(ctx.clone(), hash)?)?;
+    natives.set("log", Function::new(ctx.clone(), log)?)?;
+    Ok(natives)
+}
+
+fn require<'js>(ctx: &Ctx<'js>, files: &Files, path: &Value<'js>) -> rquickjs::Result<Value<'js>> {
+    let Some(path) = path.as_string() else {
+        return Err(throw(ctx, "require: the path must be a string"));
+    };
+    let file = files
+        .require(&path.to_string()?)
+        .map_err(|error| throw(ctx, &format!("{error:#}")))?;
+    let lower = file.shown.to_lowercase();
+    if lower.ends_with("json") || lower.ends_with("json5") {
+        return json(ctx, &file);
+    }
+    run_file::<Value<'js>>(ctx, files, &file)?;
+    Ok(Value::new_bool(ctx.clone(), true))
+}
+
+/// The value of a JSON file. Comments, trailing commas and the rest of JSON5 are allowed: what is
+/// not plain JSON is evaluated as an expression.
+fn json<'js>(ctx: &Ctx<'js>, file: &Loaded) -> rquickjs::Result<Value<'js>> {
+    if serde_json::from_str::<serde::de::IgnoredAny>(&file.text).is_ok() {
+        return ctx.json_parse(file.text.as_str());
+    }
+    let expression = format!("JSON.parse(JSON.stringify({}\n))", file.text);
+    eval(ctx, &file.shown, &expression)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine passes arguments by value"
+)]
+fn hash(ctx: Ctx<'_>, algorithm: String, text: String) -> rquickjs::Result<String> {
+    let chosen = match algorithm.to_uppercase().as_str() {
+        "SHA1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "SHA256" => &digest::SHA256,
+        "SHA512" => &digest::SHA512,
+        _ => {
+            return Err(throw(
+                &ctx,
+                &format!("HASH: `{algorithm}` is none of SHA1, SHA256 and SHA512"),
+            ));
+        }
+    };
+    let bytes = digest::digest(chosen, text.as_bytes());
+    Ok(bytes
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine passes arguments by value"
+)]
+fn log(level: String, words: Rest<Coerced<String>>) {
+    let words: Vec<&str> = words.iter().map(|word| word.0.as_str()).collect();
+    let message = words.join(" ");
+    match level.as_str() {
+        "error" => tracing::error!(target: "dnsconfig", "{message}"),
+        "warn" => tracing::warn!(target: "dnsconfig", "{message}"),
+        "debug" => tracing::debug!(target: "dnsconfig", "{message}"),
+        _ => tracing::info!(target: "dnsconfig", "{message}"),
+    }
+}
