@@ -121,3 +121,134 @@ fn read_ir(source: &Source, file: &PathBuf) -> Result<Ir> {
     serde_json::from_slice(&bytes)
         .with_context(|| format!("`{shown}` is not the output of `dnscontrol print-ir`"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+
+    /// A DNS repository, and a file `outside.js` beside it.
+    struct Repository(tempfile::TempDir);
+
+    impl Repository {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let repository = Self(tempfile::tempdir().unwrap());
+            fs::write(repository.0.path().join("outside.js"), "").unwrap();
+            fs::create_dir(repository.root()).unwrap();
+            for (path, text) in files {
+                let path = repository.root().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            repository
+        }
+
+        fn root(&self) -> PathBuf {
+            self.0.path().join("dns")
+        }
+
+        fn source(&self) -> Source {
+            Source {
+                root: self.root(),
+                config: "dnsconfig.js".into(),
+                creds: "creds.json".into(),
+                variables: Vec::new(),
+                ir: None,
+                limits: Limits {
+                    memory: 64 << 20,
+                    time: Duration::from_secs(20),
+                    stack: 1 << 20,
+                },
+            }
+        }
+
+        fn load(&self) -> Result<DnsConfig> {
+            DnsConfig::load(&self.source())
+        }
+    }
+
+    /// The error as the user reads it.
+    fn shown<T>(result: Result<T>) -> String {
+        let explained = explain(&result.err().expect("an error"));
+        let mut lines = vec![explained.what];
+        lines.extend(explained.causes.iter().map(|cause| format!("  {cause}")));
+        lines.extend(explained.hints.iter().map(|hint| format!("hint: {hint}")));
+        lines.join("\n")
+    }
+
+    fn script_error(script: &str) -> String {
+        shown(Repository::new(&[("dnsconfig.js", script), ("lib.js", "\n\nthrow 'inner'")]).load())
+    }
+
+    #[test]
+    fn scratch() {
+        for s in [
+            "\n  throw new Error('boom');",
+            "throw 'text'",
+            "throw null",
+            "require('./lib.js')",
+            "throw {a:1}",
+            "throw {toString: function () { throw 1; }}",
+            "var x = 1;\nfunction f() {\n  undefined_word();\n}\nf();",
+            "var a = ;",
+            "\n\nD('a.test', ",
+            "function f() { return f() + 1; }\nf();",
+            "require('./missing.js')",
+            "require('../outside.js')",
+            "require('missing.js')",
+            "require(1)",
+            "D('a.test', 'none');",
+            "NewRegistrar('none');\nD('a.test','none', DnsProvider('x'));",
+            "NewRegistrar('none');\nD('a.test','none');\nD('a.test!', 'none')",
+            "NewRegistrar('none');\nD('a.test','none', A('@'))",
+            "NewRegistrar('none');\nD('a.test','none', A('@', true))",
+            "NewRegistrar('none');\nD('a.test','none', A('@', '1.2.3.4', 7))",
+            "NewRegistrar('none');\nD('a.test','none', undefined)",
+            "NewRegistrar('none');\nD('a.test','none', MX('@', 70000, 'a'))",
+            "NewRegistrar('none');\nD('a.test','none', SPF_BUILDER({}))",
+            "PANIC('help')",
+            "FETCH('https://x')",
+            "var a=[]; for (;;) a.push(new Array(1000).join('x') + a.length)",
+            "var s='x'; for(;;) s += s",
+            "JSON.parse('{')",
+            "NewRegistrar('none');\nD('a.test','none', { a: conf });conf.x = conf",
+            "setTimeout(function () { throw new Error('late') }, 5)",
+            "Promise.resolve().then(function () { throw new Error('promised') });x",
+            &format!("var x = {}1{};", "(".repeat(50_000), ")".repeat(50_000)),
+            &format!("var x = {}1{};", "[".repeat(50_000), "]".repeat(50_000)),
+            "var a = []; for (var i = 0; i < 1e5; i++) a = [a]; JSON.stringify(a)",
+            "new RegExp(new Array(100000).join('('))",
+        ] {
+            let t = Instant::now();
+            println!(
+                "=== {}\n{}\n   {:?}",
+                s.chars().take(100).collect::<String>(),
+                script_error(s),
+                t.elapsed()
+            );
+        }
+        for s in [
+            "for (;;) {}",
+            "while (true) { try { while(true); } finally { continue; } }",
+            "/^(a+)+$/.test(new Array(40).join('a') + 'b')",
+            "Array.prototype.indexOf.call({length: 9007199254740991}, 1)",
+            "\nfunction spin() {\n for (;;) {} }\nspin()",
+            "for(;;){try{for(;;);}catch(e){}}",
+            "Promise.resolve().then(function f() { return Promise.resolve().then(f) })",
+        ] {
+            let r = Repository::new(&[("dnsconfig.js", s)]);
+            let mut source = r.source();
+            source.limits.time = Duration::from_secs(1);
+            let t = Instant::now();
+            println!(
+                "=== {s}\n{}\n   {:?}",
+                shown(DnsConfig::load(&source)),
+                t.elapsed()
+            );
+        }
+    }
+}

@@ -15,9 +15,12 @@ use rquickjs::{Coerced, Context, Ctx, FromJs, Function, Object, Runtime, Value};
 
 use crate::dnscontrol::failure::{Failure, throw};
 use crate::dnscontrol::files::{Files, Loaded};
+use crate::dnscontrol::reverse;
 
-const HELPERS: &str = include_str!("helpers.js");
 const UNDERSCORE: &str = include_str!("underscore.js");
+const HELPERS: &str = include_str!("helpers.js");
+const RECORDS: &str = include_str!("records.js");
+const BUILDERS: &str = include_str!("builders.js");
 
 /// Native stack beyond what scripts may use: for the natives and for unwinding.
 const STACK_MARGIN: usize = 2 << 20;
@@ -95,17 +98,21 @@ fn run(script: &Script) -> Result<String> {
     let runtime = Runtime::new().with_context(about)?;
     runtime.set_memory_limit(limits.memory);
     runtime.set_max_stack_size(limits.stack);
-    let late = Rc::new(Cell::new(false));
-    let watch = Rc::clone(&late);
-    let end = Instant::now() + limits.time;
-    runtime.set_interrupt_handler(Some(Box::new(move || {
-        watch.set(watch.get() || Instant::now() > end);
-        watch.get()
-    })));
+    let watch = Rc::new(Watch {
+        end: Instant::now() + limits.time,
+        over: Cell::new(false),
+    });
+    let interrupting = Rc::clone(&watch);
+    runtime.set_interrupt_handler(Some(Box::new(move || interrupting.is_over())));
     let context = Context::full(&runtime).with_context(about)?;
+    let files = Rc::new(files);
     context.with(|ctx| {
-        evaluate_in(&ctx, script, &Rc::new(files), &main)
-            .map_err(|error| Failure::describe(&ctx, &error, limits, late.get()).into_error())
+        evaluate_in(&ctx, script, (&files, &main), &watch)
+            .map_err(|error| {
+                Failure::describe(&ctx, &error, limits, watch.over.get())
+                    .or_in(files.failed())
+                    .into_error()
+            })
             .with_context(about)
     })
 }
@@ -113,27 +120,28 @@ fn run(script: &Script) -> Result<String> {
 fn evaluate_in(
     ctx: &Ctx<'_>,
     script: &Script,
-    files: &Rc<Files>,
-    main: &Loaded,
+    (files, main): (&Rc<Files>, &Loaded),
+    watch: &Watch,
 ) -> rquickjs::Result<String> {
     for (name, value) in &script.variables {
         ctx.globals().set(name.as_str(), value.as_str())?;
     }
-    let underscore: Function<'_> = eval(ctx, "<underscore>", UNDERSCORE)?;
-    underscore.call::<_, ()>((ctx.globals(),))?;
-    let helpers: Function<'_> = eval(ctx, "<helpers>", HELPERS)?;
-    let controls: Object<'_> = helpers.call((ctx.globals(), natives(ctx, files)?))?;
+    let globals = ctx.globals();
+    let prelude = |name: &str, source: &str| eval::<Function<'_>>(ctx, name, source);
+    prelude("<underscore>", UNDERSCORE)?.call::<_, ()>((globals.clone(),))?;
+    let kit: Object<'_> =
+        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, files)?))?;
+    prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
+    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals,))?;
     run_file::<Value<'_>>(ctx, files, main)?;
-    let run_timer: Function<'_> = controls.get("runTimer")?;
-    loop {
-        if ctx.execute_pending_job() {
-            continue;
-        }
-        if !run_timer.call::<_, bool>(())? {
-            break;
+    let run_timer: Function<'_> = kit.get("runTimer")?;
+    while ctx.execute_pending_job() || run_timer.call::<_, bool>(())? {
+        // A job swallows its interruption.
+        if watch.is_over() {
+            return Err(rquickjs::Error::Exception);
         }
     }
-    controls.get::<_, Function<'_>>("result")?.call(())
+    kit.get::<_, Function<'_>>("result")?.call(())
 }
 
 /// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as
@@ -153,8 +161,22 @@ fn run_file<'js, V: FromJs<'js>>(
 ) -> rquickjs::Result<V> {
     files.enter(file);
     let result = eval(ctx, &file.shown, &file.text);
-    files.leave();
+    files.leave(file, result.is_ok());
     result
+}
+
+/// The time limit.
+struct Watch {
+    end: Instant,
+    over: Cell<bool>,
+}
+
+impl Watch {
+    fn is_over(&self) -> bool {
+        let over = self.over.get() || Instant::now() > self.end;
+        self.over.set(over);
+        over
+    }
 }
 
 /// What helpers.js gets from this program.
@@ -178,6 +200,12 @@ fn natives<'js>(ctx: &Ctx<'js>, files: &Rc<Files>) -> rquickjs::Result<Object<'j
                     .map_err(|error| throw(&ctx, &format!("{error:#}")))
             },
         )?,
+    )?;
+    natives.set(
+        "reverse",
+        Function::new(ctx.clone(), |ctx: Ctx<'js>, network: String| {
+            reverse::zone(&network).map_err(|error| throw(&ctx, &format!("REV: {error:#}")))
+        })?,
     )?;
     natives.set("hash", Function::new(ctx.clone(), hash)?)?;
     natives.set("log", Function::new(ctx.clone(), log)?)?;

@@ -13,7 +13,7 @@ use crate::model::hint::with_hint;
 #[derive(Debug)]
 pub(super) struct Failure {
     what: String,
-    /// `file:line:column`.
+    /// `file:line:column`, or `file`.
     position: Option<String>,
     hint: Option<&'static str>,
 }
@@ -72,6 +72,12 @@ impl Failure {
                 "look for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
             ),
         }
+    }
+
+    /// Names the script where nothing better is known: what is thrown need not be an `Error`.
+    pub(super) fn or_in(mut self, script: Option<String>) -> Self {
+        self.position = self.position.or(script);
+        self
     }
 
     pub(super) fn into_error(self) -> anyhow::Error {

@@ -17,6 +17,8 @@ pub(super) struct Files {
     home: PathBuf,
     /// Folders of the scripts that are running, innermost last; resolved.
     running: RefCell<Vec<PathBuf>>,
+    /// The innermost script that ended with an error.
+    failed: RefCell<Option<String>>,
     /// Largest file that is read, bytes.
     largest: usize,
 }
@@ -52,6 +54,7 @@ impl Files {
             root,
             home,
             running: RefCell::new(Vec::new()),
+            failed: RefCell::new(None),
             largest,
         };
         let loaded = files.read(&path, &files.shown(&path))?;
@@ -64,8 +67,18 @@ impl Files {
     }
 
     /// The innermost script ended.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, file: &Loaded, well: bool) {
         self.running.borrow_mut().pop();
+        if !well {
+            self.failed
+                .borrow_mut()
+                .get_or_insert_with(|| file.shown.clone());
+        }
+    }
+
+    /// The innermost script that ended with an error.
+    pub(super) fn failed(&self) -> Option<String> {
+        self.failed.borrow().clone()
     }
 
     /// Reads what `require(path)` names.
@@ -240,7 +253,7 @@ mod tests {
         assert_eq!(files.require("./sub/c.js").unwrap().text, "c");
         assert_eq!(files.require("../zones/b.js").unwrap().text, "b");
         assert_eq!(files.require("zones/b.js").unwrap().text, "b");
-        files.leave();
+        files.leave(&inner, true);
         assert_eq!(
             refused(&files, "./sub/c.js"),
             "no file `./sub/c.js` in the DNS repository"

@@ -9,6 +9,7 @@ mod ir;
 mod normalize;
 mod presentation;
 mod relaxed;
+mod reverse;
 
 pub(crate) use config::{DnsConfig, Source};
 pub(crate) use engine::Limits;

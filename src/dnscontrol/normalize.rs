@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::dnscontrol::ir;
 use crate::dnscontrol::presentation::{data, raw_data};
+use crate::dnscontrol::reverse::pointer;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone, ZoneProvider};
@@ -165,7 +166,7 @@ fn ignore_pattern(unmanaged: &ir::Unmanaged) -> IgnorePattern {
 
 fn record(item: &ir::Record, zone: &DnsName) -> Result<Record> {
     let build = || -> Result<Record> {
-        refuse_unsupported(&item.rtype, &item.meta)?;
+        refuse_unsupported(item)?;
         let label = match item.rtype.as_str() {
             "PTR" => reversed(&item.name, zone)?,
             _ => label(&item.name, zone)?,
@@ -226,20 +227,29 @@ fn place(position: &str) -> String {
 }
 
 /// What the language can say and this program does not do yet must not pass for done.
-fn refuse_unsupported(rtype: &str, meta: &Map<String, Value>) -> Result<()> {
+fn refuse_unsupported(item: &ir::Record) -> Result<()> {
+    let meta = &item.meta;
     ensure!(
-        !rtype.starts_with("IMPORT_TRANSFORM"),
+        !item.rtype.starts_with("IMPORT_TRANSFORM"),
         "IMPORT_TRANSFORM is not supported yet"
     );
     for (key, word) in [
-        ("flatten", "SPF flattening"),
-        ("split", "SPF splitting"),
+        ("flatten", "`flatten` of SPF_BUILDER"),
         ("transform", "the modifier `transform`"),
     ] {
-        let used = meta
-            .get(key)
-            .is_some_and(|value| value.as_str() != Some(""));
-        ensure!(!used, "{word} is not supported yet");
+        ensure!(!meta.contains_key(key), "{word} is not supported yet");
+    }
+    let number = |key: &str, default: usize| {
+        let text = meta.get(key).and_then(Value::as_str);
+        text.map_or(Ok(default), str::parse)
+            .with_context(|| format!("`{key}` is not a number"))
+    };
+    if meta.contains_key("split") {
+        let room = number("txtMaxSize", 255)?.saturating_sub(number("overhead1", 0)?);
+        ensure!(
+            item.target.len() <= room,
+            "`overflow` of SPF_BUILDER is not supported yet, and the text is longer than {room} bytes"
+        );
     }
     Ok(())
 }
@@ -262,26 +272,18 @@ fn reversed(name: &str, zone: &DnsName) -> Result<String> {
     let Ok(address) = name.parse::<IpAddr>() else {
         return label(name, zone);
     };
-    let reverse: DnsName = match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            let (first, _) = zone.as_str().split_once('.').unwrap_or_default();
-            if first.contains('/') {
-                // A classless zone (RFC 2317) holds the last number.
-                return Ok(d.to_string());
-            }
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa").parse()?
-        }
-        IpAddr::V6(address) => {
-            let nibbles: Vec<String> = address
-                .octets()
-                .iter()
-                .rev()
-                .map(|byte| format!("{:x}.{:x}", byte & 0xf, byte >> 4))
-                .collect();
-            format!("{}.ip6.arpa", nibbles.join(".")).parse()?
-        }
-    };
+    if let IpAddr::V4(address) = address
+        && zone
+            .as_str()
+            .split('.')
+            .next()
+            .is_some_and(|first| first.contains('/'))
+    {
+        // A classless zone (RFC 2317) holds the last number.
+        let [.., last] = address.octets();
+        return Ok(last.to_string());
+    }
+    let reverse: DnsName = pointer(address).parse()?;
     reverse
         .label_in(zone)
         .map(str::to_owned)
