@@ -69,7 +69,8 @@ impl Failure {
             what: format!("still running after {}", duration(limits.time)),
             position: None,
             hint: Some(
-                "look for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
+                // QuickJS names the statement before the loop.
+                "look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
             ),
         }
     }

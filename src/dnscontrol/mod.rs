@@ -13,3 +13,6 @@ mod reverse;
 
 pub(crate) use config::{DnsConfig, Source};
 pub(crate) use engine::Limits;
+
+#[cfg(test)]
+mod language_tests;
