@@ -15,4 +15,7 @@ pub(crate) use config::{DnsConfig, Source};
 pub(crate) use engine::Limits;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+#[expect(clippy::too_many_lines, reason = "tables of cases")]
+#[expect(clippy::print_stdout, reason = "figures of the large configuration")]
 mod language_tests;
