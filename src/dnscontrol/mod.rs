@@ -6,6 +6,7 @@ mod engine;
 mod failure;
 mod files;
 mod ir;
+mod language_tests;
 mod normalize;
 mod presentation;
 mod relaxed;
@@ -13,9 +14,3 @@ mod reverse;
 
 pub(crate) use config::{DnsConfig, Source};
 pub(crate) use engine::Limits;
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
-#[expect(clippy::too_many_lines, reason = "tables of cases")]
-#[expect(clippy::print_stdout, reason = "figures of the large configuration")]
-mod language_tests;
