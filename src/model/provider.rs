@@ -16,6 +16,9 @@ pub(crate) struct ProviderEntry {
     pub(crate) kind: String,
     /// Credential fields as creds.json names them, `$VAR` resolved. Secret.
     pub(crate) fields: BTreeMap<String, String>,
+    /// Fields that are empty because the environment variable that they name is not set: the
+    /// field, the variable.
+    pub(crate) unset: BTreeMap<String, String>,
     /// Third argument of `NewDnsProvider`.
     pub(crate) meta: serde_json::Map<String, serde_json::Value>,
 }
@@ -32,16 +35,19 @@ impl ProviderEntry {
     /// A credential field that the provider cannot do without.
     pub(crate) fn required(&self, key: &str) -> Result<&str> {
         self.field(key).ok_or_else(|| {
-            with_hint(
-                anyhow!(
-                    "`creds.json` entry `{}` ({}) has no `{key}`",
-                    self.name,
-                    self.kind
+            let Self { name, kind, .. } = self;
+            match self.unset.get(key) {
+                Some(variable) => with_hint(
+                    anyhow!(
+                        "the entry `{name}` ({kind}) in `creds.json` takes `{key}` from the environment variable `{variable}`, which is not set"
+                    ),
+                    format!("set `{variable}`"),
                 ),
-                format!(
-                    "add `{key}` to the entry, or set the environment variable that it names with `$`"
+                None => with_hint(
+                    anyhow!("the entry `{name}` ({kind}) in `creds.json` has no `{key}`"),
+                    format!("add `{key}` to the entry"),
                 ),
-            )
+            }
         })
     }
 }

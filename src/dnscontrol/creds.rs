@@ -1,0 +1,441 @@
+//! creds.json: TYPE and credentials of providers. Its values never print.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::{Map, Value};
+
+use crate::dnscontrol::ir::Declaration;
+use crate::dnscontrol::relaxed;
+use crate::model::hint::{Hint, with_hint};
+use crate::model::provider::ProviderEntry;
+
+/// Entries that need not be written down.
+const IMPLIED: [(&str, &str); 2] = [("none", "NONE"), ("bind", "BIND")];
+
+/// All bits that let somebody execute a file.
+const EXECUTABLE: u32 = 0o111;
+
+/// Looks up an environment variable.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The entries, as they were written. `Debug` shows names only.
+pub(super) struct Creds {
+    /// What the user calls it.
+    shown: String,
+    entries: Map<String, Value>,
+}
+
+impl Creds {
+    /// Reads `source`: a path relative to `root`, or absolute, or `!command args`.
+    ///
+    /// A command, and an executable file whose name does not end with `.json`, is run in `root`,
+    /// without a shell, and its standard output read. A file that does not exist is empty: the
+    /// implied entries `none` and `bind` need none.
+    pub(super) fn read(source: &str, root: &Path) -> Result<Self> {
+        if let Some(command) = source.strip_prefix('!') {
+            let words = shlex::split(command).unwrap_or_default();
+            let Some((program, arguments)) = words.split_first() else {
+                return Err(anyhow!(
+                    "`--creds` has no command after `!`, or quotes without an end"
+                ))
+                .hint(|| "write `--creds '!sops -d creds.json'`");
+            };
+            let output = run(Command::new(program).args(arguments), program, root)?;
+            return Self::parse(&output, &format!("output of `{program}`"));
+        }
+        let path = root.join(source);
+        let shown = format!("`{source}`");
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self {
+                    shown,
+                    entries: Map::new(),
+                });
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot open {shown}")),
+        };
+        ensure!(metadata.is_file(), "{shown} is not a file");
+        let executable = metadata.permissions().mode() & EXECUTABLE == EXECUTABLE;
+        let named_json = path
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        let bytes = if executable && !named_json {
+            run(&mut Command::new(&path), source, root)?
+        } else {
+            fs::read(&path).with_context(|| format!("cannot read {shown}"))?
+        };
+        Self::parse(&bytes, &shown)
+    }
+
+    fn parse(bytes: &[u8], shown: &str) -> Result<Self> {
+        let text = relaxed::decode(bytes)
+            .with_context(|| format!("{shown} is neither UTF-8 nor UTF-16"))?;
+        let strict = relaxed::to_json(&text);
+        if strict.trim().is_empty() {
+            return Ok(Self {
+                shown: shown.to_owned(),
+                entries: Map::new(),
+            });
+        }
+        let value: Value = serde_json::from_str(&strict)
+            // serde_json's own words can quote a value.
+            .map_err(|error| {
+                anyhow!(
+                    "{shown} is not JSON: line {}, column {}",
+                    error.line(),
+                    error.column()
+                )
+            })
+            .hint(|| "comments and trailing commas are allowed; everything else must be JSON")?;
+        match value {
+            Value::Object(entries) => Ok(Self {
+                shown: shown.to_owned(),
+                entries,
+            }),
+            _ => bail!("{shown} is not a JSON object of entries"),
+        }
+    }
+
+    /// The entry of a provider that dnsconfig.js declares, checked.
+    ///
+    /// Only this entry has to be valid. A variable that is not set makes an empty field, and the
+    /// provider that needs the field names the variable.
+    pub(super) fn provider(
+        &self,
+        declared: &Declaration,
+        environment: Lookup<'_>,
+    ) -> Result<ProviderEntry> {
+        let name = &declared.name;
+        let mut unset = BTreeMap::new();
+        let mut fields = match self.entry(name)? {
+            Some(written) => resolved(written, environment, &mut unset),
+            None => BTreeMap::new(),
+        };
+        let present = self.entry(name)?.is_some();
+        let here = fields.remove("TYPE").filter(|kind| !kind.is_empty());
+        let kind = match (declared_kind(declared), here) {
+            (None, None) => return Err(self.no_type(name, present)),
+            (Some(script), Some(here)) if script != here => {
+                return Err(anyhow!(
+                    "dnsconfig.js declares `{name}` as {script}, but its entry in {} has TYPE {here}",
+                    self.shown
+                ))
+                .hint(|| {
+                    format!("leave the type out of `NewDnsProvider(\"{name}\")`, or correct the entry")
+                });
+            }
+            (_, Some(here)) => {
+                ensure!(
+                    here != "-",
+                    "the entry `{name}` in {} has TYPE `-`",
+                    self.shown
+                );
+                here
+            }
+            (Some(script), None) => script.to_owned(),
+        };
+        Ok(ProviderEntry {
+            name: name.clone(),
+            kind,
+            fields,
+            unset,
+            meta: declared.meta.clone(),
+        })
+    }
+
+    fn no_type(&self, name: &str, present: bool) -> anyhow::Error {
+        if present {
+            with_hint(
+                anyhow!("the entry `{name}` in {} has no TYPE", self.shown),
+                "add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`",
+            )
+        } else {
+            with_hint(
+                anyhow!("{} has no entry `{name}`", self.shown),
+                format!(
+                    "add `\"{name}\": {{\"TYPE\": \"...\"}}` with the credentials of the provider"
+                ),
+            )
+        }
+    }
+
+    /// The fields of an entry, as they were written; none if it is not there.
+    fn entry(&self, name: &str) -> Result<Option<BTreeMap<&str, &str>>> {
+        let Some(entry) = self.entries.get(name) else {
+            let implied = IMPLIED.iter().find(|(implied, _)| *implied == name);
+            return Ok(implied.map(|(_, kind)| BTreeMap::from([("TYPE", *kind)])));
+        };
+        let Value::Object(fields) = entry else {
+            bail!("the entry `{name}` in {} is not an object", self.shown);
+        };
+        let texts = fields.iter().map(|(key, value)| {
+            let text = value.as_str().ok_or_else(|| {
+                with_hint(
+                    anyhow!(
+                        "the entry `{name}` in {} has a value that is not a string: `{key}`",
+                        self.shown
+                    ),
+                    "put the value in quotes",
+                )
+            })?;
+            Ok((key.as_str(), text))
+        });
+        texts.collect::<Result<_>>().map(Some)
+    }
+}
+
+impl fmt::Debug for Creds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.keys()).finish()
+    }
+}
+
+fn declared_kind(declared: &Declaration) -> Option<&str> {
+    Some(declared.kind.as_str()).filter(|kind| !matches!(*kind, "" | "-"))
+}
+
+/// Replaces `$VAR`, which is always a whole value.
+fn resolved(
+    written: BTreeMap<&str, &str>,
+    environment: Lookup<'_>,
+    unset: &mut BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    for (key, text) in written {
+        let value = match text.strip_prefix('$') {
+            None => text.to_owned(),
+            Some(variable) => environment(variable).unwrap_or_else(|| {
+                unset.insert(key.to_owned(), variable.to_owned());
+                String::new()
+            }),
+        };
+        fields.insert(key.to_owned(), value);
+    }
+    fields
+}
+
+fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {
+    let output = command
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run `{shown}`, which should print the credentials"))?;
+    ensure!(
+        output.status.success(),
+        "`{shown}`, which should print the credentials, failed: {}",
+        output.status
+    );
+    Ok(output.stdout)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+mod tests {
+    use super::*;
+    use crate::model::hint::explain;
+
+    fn declared(name: &str, kind: &str) -> Declaration {
+        Declaration {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            meta: Map::new(),
+        }
+    }
+
+    fn environment(variable: &str) -> Option<String> {
+        (variable == "SET").then(|| "from the environment".to_owned())
+    }
+
+    fn creds(text: &str) -> Result<Creds> {
+        Creds::parse(text.as_bytes(), "`creds.json`")
+    }
+
+    /// What the user reads when `name`, declared with `kind`, is asked for.
+    fn refused(text: &str, name: &str, kind: &str) -> String {
+        let result =
+            creds(text).and_then(|creds| creds.provider(&declared(name, kind), &environment));
+        let explained = explain(&result.unwrap_err());
+        assert_eq!(explained.causes, [""; 0]);
+        [vec![explained.what], explained.hints]
+            .concat()
+            .join("\nhint: ")
+    }
+
+    #[test]
+    fn entries_are_read_when_they_are_needed() {
+        let creds = creds(
+            r#"{
+                // the account of the company
+                "x": {"TYPE": "POWERDNS", "apiUrl": "http://h/?a=$SET", "apiKey": "$SET", "gone": "$UNSET", "empty": "",},
+                "broken": {"TYPE": 1}, /* nobody asks for it */
+                "notifications": {"slack_url": "https://s"},
+                "typeless": {"token": "t"}
+            }"#,
+        )
+        .unwrap();
+        let entry = creds.provider(&declared("x", "-"), &environment).unwrap();
+        assert_eq!(entry.kind, "POWERDNS");
+        assert_eq!(entry.field("apiKey"), Some("from the environment"));
+        assert_eq!(entry.field("apiUrl"), Some("http://h/?a=$SET"));
+        assert_eq!(entry.fields["gone"], "");
+        assert!(!entry.fields.contains_key("TYPE"));
+        let missing = |key| {
+            let explained = explain(&entry.required(key).unwrap_err());
+            format!("{}, {}", explained.what, explained.hints.join(", "))
+        };
+        assert_eq!(
+            missing("gone"),
+            "the entry `x` (POWERDNS) in `creds.json` takes `gone` from the environment variable `UNSET`, which is not set, set `UNSET`"
+        );
+        assert_eq!(
+            missing("empty"),
+            "the entry `x` (POWERDNS) in `creds.json` has no `empty`, add `empty` to the entry"
+        );
+        let typeless = creds.provider(&declared("typeless", "DESEC"), &environment);
+        assert_eq!(typeless.unwrap().kind, "DESEC");
+        let absent = creds.provider(&declared("absent", "BIND"), &environment);
+        assert_eq!(absent.unwrap().fields.len(), 0);
+        assert_eq!(
+            format!("{creds:?}"),
+            r#"["x", "broken", "notifications", "typeless"]"#
+        );
+    }
+
+    #[test]
+    fn none_and_bind_are_implied() {
+        let creds = creds(r#"{"bind": {"TYPE": "POWERDNS"}}"#).unwrap();
+        let kind = |name| {
+            creds
+                .provider(&declared(name, ""), &environment)
+                .unwrap()
+                .kind
+        };
+        assert_eq!(
+            (kind("none").as_str(), kind("bind").as_str()),
+            ("NONE", "POWERDNS")
+        );
+        let empty = Creds::parse(b"\xef\xbb\xbf // nothing", "`creds.json`").unwrap();
+        assert_eq!(
+            empty
+                .provider(&declared("bind", "-"), &environment)
+                .unwrap()
+                .kind,
+            "BIND"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named_and_values_are_not() {
+        for (text, kind, expected) in [
+            (
+                "{\n  \"x\": \"hunter2\" 1\n}",
+                "-",
+                "`creds.json` is not JSON: line 2, column 18\nhint: comments and trailing commas are allowed; everything else must be JSON",
+            ),
+            (
+                "[\"hunter2\"]",
+                "-",
+                "`creds.json` is not a JSON object of entries",
+            ),
+            (
+                "{\"x\": \"hunter2\"}",
+                "-",
+                "the entry `x` in `creds.json` is not an object",
+            ),
+            (
+                "{\"x\": {\"port\": 443}}",
+                "-",
+                "the entry `x` in `creds.json` has a value that is not a string: `port`\nhint: put the value in quotes",
+            ),
+            (
+                "{\"x\": {\"token\": \"hunter2\"}}",
+                "-",
+                "the entry `x` in `creds.json` has no TYPE\nhint: add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`",
+            ),
+            (
+                "{\"y\": {\"token\": \"hunter2\"}}",
+                "-",
+                "`creds.json` has no entry `x`\nhint: add `\"x\": {\"TYPE\": \"...\"}` with the credentials of the provider",
+            ),
+            (
+                "{\"x\": {\"TYPE\": \"-\"}}",
+                "-",
+                "the entry `x` in `creds.json` has TYPE `-`",
+            ),
+            (
+                "{\"x\": {\"TYPE\": \"BIND\", \"token\": \"hunter2\"}}",
+                "DESEC",
+                "dnsconfig.js declares `x` as DESEC, but its entry in `creds.json` has TYPE BIND\nhint: leave the type out of `NewDnsProvider(\"x\")`, or correct the entry",
+            ),
+        ] {
+            assert_eq!(refused(text, "x", kind), expected);
+        }
+    }
+
+    #[test]
+    fn commands_and_executable_files_are_run_without_a_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let json = r#"{"x": {"TYPE": "BIND"}}"#;
+        fs::write(root.join("with space.json"), json).unwrap();
+        fs::write(
+            root.join("script"),
+            format!("#!/bin/sh\necho '{json}'; pwd >&2\n"),
+        )
+        .unwrap();
+        for (path, mode) in [("script", 0o755), ("with space.json", 0o777)] {
+            fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for source in [
+            "script",
+            "with space.json",
+            "!cat 'with space.json'",
+            "!./script",
+        ] {
+            let creds = Creds::read(source, root).unwrap();
+            assert_eq!(
+                creds
+                    .provider(&declared("x", "-"), &environment)
+                    .unwrap()
+                    .kind,
+                "BIND"
+            );
+        }
+        let refused = |source: &str| {
+            let explained = explain(&Creds::read(source, root).unwrap_err());
+            [vec![explained.what], explained.causes, explained.hints]
+                .concat()
+                .join("\n")
+        };
+        assert_eq!(
+            refused("!cat $HOME"),
+            "`cat`, which should print the credentials, failed: exit status: 1"
+        );
+        assert_eq!(
+            refused("!no-such-command --token hunter2"),
+            "cannot run `no-such-command`, which should print the credentials\nNo such file or directory (os error 2)"
+        );
+        for empty in ["!", "!cat 'x"] {
+            assert_eq!(
+                refused(empty),
+                "`--creds` has no command after `!`, or quotes without an end\nwrite `--creds '!sops -d creds.json'`"
+            );
+        }
+        assert_eq!(
+            refused("!echo hunter2"),
+            "output of `echo` is not JSON: line 1, column 1\ncomments and trailing commas are allowed; everything else must be JSON"
+        );
+        assert_eq!(refused("."), "`.` is not a file");
+        let missing = Creds::read("creds.json", root).unwrap();
+        assert_eq!(missing.entries.len(), 0);
+    }
+}

@@ -1,0 +1,279 @@
+//! Evaluates dnsconfig.js in `QuickJS`, within limits on memory, time and stack.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use aws_lc_rs::digest;
+use rquickjs::context::EvalOptions;
+use rquickjs::function::Rest;
+use rquickjs::{Coerced, Context, Ctx, FromJs, Function, Object, Runtime, Value};
+
+use crate::dnscontrol::failure::{Failure, throw};
+use crate::dnscontrol::files::{Files, Loaded};
+use crate::dnscontrol::reverse;
+
+const UNDERSCORE: &str = include_str!("underscore.js");
+const HELPERS: &str = include_str!("helpers.js");
+const RECORDS: &str = include_str!("records.js");
+const BUILDERS: &str = include_str!("builders.js");
+
+/// Native stack beyond what scripts may use: for the natives and for unwinding.
+const STACK_MARGIN: usize = 2 << 20;
+
+/// How much longer than the time limit the engine may take to notice it.
+///
+/// `QuickJS` asks in loops, calls and regular expressions, but not inside every built-in function.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a script may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Bytes.
+    pub(crate) memory: usize,
+    pub(crate) time: Duration,
+    /// Bytes of native stack.
+    pub(crate) stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            time: Duration::from_mins(1),
+            stack: 8 << 20,
+        }
+    }
+}
+
+/// A configuration to evaluate.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    /// The DNS repository.
+    pub(super) root: PathBuf,
+    /// Relative to `root`, or absolute.
+    pub(super) config: PathBuf,
+    /// Become global strings before the script runs.
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) limits: Limits,
+}
+
+/// Runs the script and gives the IR that it declares, as JSON.
+///
+/// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
+/// stack that fits the limit; a script that hides in a built-in function is left behind in it.
+pub(super) fn evaluate(script: &Script) -> Result<String> {
+    let about = format!("cannot evaluate `{}`", script.config.display());
+    let (sender, receiver) = mpsc::channel();
+    let limits = script.limits;
+    let script = script.clone();
+    thread::Builder::new()
+        .name("dnsconfig".to_owned())
+        .stack_size(limits.stack.saturating_add(STACK_MARGIN))
+        .spawn(move || {
+            // The receiver is gone only after the time limit, and then nobody wants the answer.
+            drop(sender.send(run(&script)));
+        })
+        .context("cannot start a thread for the script engine")?;
+    match receiver.recv_timeout(limits.time.saturating_add(GRACE)) {
+        Ok(Ok(json)) => Ok(json),
+        Ok(Err(error)) => Err(error),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(Failure::timeout(limits).into_error()).context(about)
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Err(anyhow!("the script engine ended early")).context(about)
+        }
+    }
+}
+
+fn run(script: &Script) -> Result<String> {
+    let limits = script.limits;
+    let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
+    let about = || format!("cannot evaluate `{}`", script.config.display());
+    let runtime = Runtime::new().with_context(about)?;
+    runtime.set_memory_limit(limits.memory);
+    runtime.set_max_stack_size(limits.stack);
+    let watch = Rc::new(Watch {
+        end: Instant::now() + limits.time,
+        over: Cell::new(false),
+    });
+    let interrupting = Rc::clone(&watch);
+    runtime.set_interrupt_handler(Some(Box::new(move || interrupting.is_over())));
+    let context = Context::full(&runtime).with_context(about)?;
+    let files = Rc::new(files);
+    context.with(|ctx| {
+        evaluate_in(&ctx, script, (&files, &main), &watch)
+            .map_err(|error| {
+                Failure::describe(&ctx, &error, limits, watch.over.get())
+                    .or_in(files.failed())
+                    .into_error()
+            })
+            .with_context(about)
+    })
+}
+
+fn evaluate_in(
+    ctx: &Ctx<'_>,
+    script: &Script,
+    (files, main): (&Rc<Files>, &Loaded),
+    watch: &Watch,
+) -> rquickjs::Result<String> {
+    for (name, value) in &script.variables {
+        ctx.globals().set(name.as_str(), value.as_str())?;
+    }
+    let globals = ctx.globals();
+    let prelude = |name: &str, source: &str| eval::<Function<'_>>(ctx, name, source);
+    prelude("<underscore>", UNDERSCORE)?.call::<_, ()>((globals.clone(),))?;
+    let kit: Object<'_> =
+        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, files)?))?;
+    prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
+    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals,))?;
+    run_file::<Value<'_>>(ctx, files, main)?;
+    let run_timer: Function<'_> = kit.get("runTimer")?;
+    while ctx.execute_pending_job() || run_timer.call::<_, bool>(())? {
+        // A job swallows its interruption.
+        if watch.is_over() {
+            return Err(rquickjs::Error::Exception);
+        }
+    }
+    kit.get::<_, Function<'_>>("result")?.call(())
+}
+
+/// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as
+/// configurations expect.
+fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquickjs::Result<V> {
+    let mut options = EvalOptions::default();
+    options.global = true;
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+fn run_file<'js, V: FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    files: &Files,
+    file: &Loaded,
+) -> rquickjs::Result<V> {
+    files.enter(file);
+    let result = eval(ctx, &file.shown, &file.text);
+    files.leave(file, result.is_ok());
+    result
+}
+
+/// The time limit.
+struct Watch {
+    end: Instant,
+    over: Cell<bool>,
+}
+
+impl Watch {
+    fn is_over(&self) -> bool {
+        let over = self.over.get() || Instant::now() > self.end;
+        self.over.set(over);
+        over
+    }
+}
+
+/// What helpers.js gets from this program.
+fn natives<'js>(ctx: &Ctx<'js>, files: &Rc<Files>) -> rquickjs::Result<Object<'js>> {
+    let natives = Object::new(ctx.clone())?;
+    let requiring = Rc::clone(files);
+    natives.set(
+        "require",
+        Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: Value<'js>| {
+            require(&ctx, &requiring, &path)
+        })?,
+    )?;
+    let globbing = Rc::clone(files);
+    natives.set(
+        "glob",
+        Function::new(
+            ctx.clone(),
+            move |ctx: Ctx<'js>, folder: String, recursive: bool, suffix: String| {
+                globbing
+                    .glob(&folder, recursive, &suffix)
+                    .map_err(|error| throw(&ctx, &format!("{error:#}")))
+            },
+        )?,
+    )?;
+    natives.set(
+        "reverse",
+        Function::new(ctx.clone(), |ctx: Ctx<'js>, network: String| {
+            reverse::zone(&network).map_err(|error| throw(&ctx, &format!("REV: {error:#}")))
+        })?,
+    )?;
+    natives.set("hash", Function::new(ctx.clone(), hash)?)?;
+    natives.set("log", Function::new(ctx.clone(), log)?)?;
+    Ok(natives)
+}
+
+fn require<'js>(ctx: &Ctx<'js>, files: &Files, path: &Value<'js>) -> rquickjs::Result<Value<'js>> {
+    let Some(path) = path.as_string() else {
+        return Err(throw(ctx, "require: the path must be a string"));
+    };
+    let file = files
+        .require(&path.to_string()?)
+        .map_err(|error| throw(ctx, &format!("{error:#}")))?;
+    let lower = file.shown.to_lowercase();
+    if lower.ends_with("json") || lower.ends_with("json5") {
+        return json(ctx, &file);
+    }
+    run_file::<Value<'js>>(ctx, files, &file)?;
+    Ok(Value::new_bool(ctx.clone(), true))
+}
+
+/// The value of a JSON file. Comments, trailing commas and the rest of JSON5 are allowed: what is
+/// not plain JSON is evaluated as an expression.
+fn json<'js>(ctx: &Ctx<'js>, file: &Loaded) -> rquickjs::Result<Value<'js>> {
+    if serde_json::from_str::<serde::de::IgnoredAny>(&file.text).is_ok() {
+        return ctx.json_parse(file.text.as_str());
+    }
+    let expression = format!("JSON.parse(JSON.stringify({}\n))", file.text);
+    eval(ctx, &file.shown, &expression)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine passes arguments by value"
+)]
+fn hash(ctx: Ctx<'_>, algorithm: String, text: String) -> rquickjs::Result<String> {
+    let chosen = match algorithm.to_uppercase().as_str() {
+        "SHA1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "SHA256" => &digest::SHA256,
+        "SHA512" => &digest::SHA512,
+        _ => {
+            return Err(throw(
+                &ctx,
+                &format!("HASH: `{algorithm}` is none of SHA1, SHA256 and SHA512"),
+            ));
+        }
+    };
+    let bytes = digest::digest(chosen, text.as_bytes());
+    let hexadecimal = |byte: &u8| format!("{byte:02x}");
+    Ok(bytes
+        .as_ref()
+        .iter()
+        .map(hexadecimal)
+        .collect::<Vec<_>>()
+        .concat())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the engine passes arguments by value"
+)]
+fn log(level: String, words: Rest<Coerced<String>>) {
+    let words: Vec<&str> = words.iter().map(|word| word.0.as_str()).collect();
+    let message = words.join(" ");
+    match level.as_str() {
+        "error" => tracing::error!(target: "dnsconfig", "{message}"),
+        "warn" => tracing::warn!(target: "dnsconfig", "{message}"),
+        "debug" => tracing::debug!(target: "dnsconfig", "{message}"),
+        _ => tracing::info!(target: "dnsconfig", "{message}"),
+    }
+}
