@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
-use crate::cli::config;
+use crate::cli::{COULD_NOT_RUN, config};
 use crate::cli::settings::{FILE, Settings};
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
@@ -41,21 +41,21 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     job.push = !arguments.no_push.unwrap_or_default();
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if arguments.dry_run.unwrap_or_default() {
-        print_plan(&nightly.plan().await?.plan, format);
+        print_plan(&nightly.plan().await?, format);
         return Ok(ExitCode::SUCCESS);
     }
     let outcome = nightly.renew().await?;
-    for error in outcome.errors() {
-        terminal::print_error(error);
-    }
+    let errors = outcome.errors();
+    errors.iter().chain(&outcome.left_over).for_each(terminal::print_error);
     terminal::print(&match format {
         Format::Text => terminal::outcome(&outcome),
         Format::Json => json::outcome(&outcome),
     });
-    Ok(if outcome.is_clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(SOME_FAILED)
+    Ok(match outcome.is_clean() {
+        true => ExitCode::SUCCESS,
+        // Nothing was asked of the CA and nothing was changed: the run could not run.
+        false if !outcome.has_ordered => ExitCode::from(COULD_NOT_RUN),
+        false => ExitCode::from(SOME_FAILED),
     })
 }
 
@@ -80,7 +80,7 @@ async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
         opened = open(run, temporary, &progress) => opened?,
         () = stop.requested() => bail!("stopped by a signal"),
     };
-    let plan = Nightly::new(workspaces, job, stop, progress).plan().await?.plan;
+    let plan = Nightly::new(workspaces, job, stop, progress).plan().await?;
     print_plan(&plan, format);
     Ok(plan.iter().any(Planned::is_due))
 }

@@ -162,7 +162,8 @@ fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> 
     path.map(|path| {
         Ok(Override {
             origin: path.display().to_string(),
-            bytes: read(path, option)?,
+            text: String::from_utf8(read(path, option)?)
+                .with_context(|| format!("`{}` is not UTF-8", path.display()))?,
         })
     })
     .transpose()

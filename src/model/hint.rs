@@ -31,6 +31,11 @@ impl Shared {
     pub(crate) fn new(error: anyhow::Error) -> Self {
         Self(Arc::new(error))
     }
+
+    /// Whether both print the same, causes included.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || format!("{:#}", self.0) == format!("{:#}", other.0)
+    }
 }
 
 impl fmt::Display for Shared {

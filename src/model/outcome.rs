@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use anyhow::Error;
 use time::OffsetDateTime;
 
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::Leaf;
+use crate::model::hint::Shared;
 
 /// What is to be done for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -54,7 +56,7 @@ impl Planned {
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) planned: Planned,
-    pub(crate) result: anyhow::Result<Stored>,
+    pub(crate) result: Result<Stored, Shared>,
 }
 
 /// A certificate that was issued and committed.
@@ -70,12 +72,14 @@ pub(crate) struct Stored {
 pub(crate) struct Outcome {
     /// One for each due certificate, in the order of the plan.
     pub(crate) done: Vec<Done>,
+    /// Whether the CA was asked for anything.
+    pub(crate) has_ordered: bool,
     /// Certificates for which nothing was due.
     pub(crate) kept: Vec<Planned>,
     /// Where the commits went, in words; none if there are no commits.
     pub(crate) pushed: Option<String>,
     /// Challenge values that could not be withdrawn, and other trouble that left a trace.
-    pub(crate) left_over: Vec<anyhow::Error>,
+    pub(crate) left_over: Vec<Error>,
 }
 
 impl Outcome {
@@ -85,6 +89,30 @@ impl Outcome {
             .iter()
             .filter(|done| done.result.is_err())
             .map(|done| &done.planned.wanted.name)
+    }
+
+    /// Everything that went wrong, each error once.
+    ///
+    /// What several certificates fail with, such as a zone that is not ready, is said once with
+    /// the names of all of them.
+    pub(crate) fn errors(&self) -> Vec<Error> {
+        let mut failures: Vec<(&Shared, Vec<String>)> = Vec::new();
+        for done in &self.done {
+            let Err(error) = &done.result else {
+                continue;
+            };
+            let name = format!("`{}`", done.planned.wanted.name);
+            match failures.iter_mut().find(|(known, _)| known.says_the_same(error)) {
+                Some((_, names)) => names.push(name),
+                None => failures.push((error, vec![name])),
+            }
+        }
+        failures
+            .into_iter()
+            .map(|(error, names)| {
+                Error::new(error.clone()).context(format!("cannot issue {}", names.join(", ")))
+            })
+            .collect()
     }
 
     /// Whether everything that was due is done and nothing is left over.

@@ -12,7 +12,6 @@ use crate::acme::account::Account;
 use crate::acme::key::CertificateKey;
 use crate::acme::order::Placed;
 use crate::dns::wait::{self, WaitSettings};
-use crate::dnscontrol::config::DnsConfig;
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
 use crate::model::hint::Shared;
@@ -20,7 +19,7 @@ use crate::model::name::DnsName;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
-use crate::nightly::survey::{ReadyZone, Survey};
+use crate::nightly::survey::Zones;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 
@@ -33,8 +32,7 @@ const GRACE: Duration = Duration::from_secs(4);
 /// What issuing works with.
 pub(crate) struct Issuer<'a> {
     pub(crate) account: &'a Account,
-    pub(crate) dns: &'a DnsConfig,
-    pub(crate) survey: &'a Survey,
+    pub(crate) zones: &'a Zones,
     pub(crate) challenges: &'a Challenges,
     pub(crate) wait: &'a WaitSettings,
     pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
@@ -51,7 +49,7 @@ struct Ordered {
 
 impl Issuer<'_> {
     /// Issues each certificate, or says why not; in the order given.
-    pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
+    pub(crate) async fn issue(&self, due: &[Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
         let unseen = self.prove_in_dns(&orders).await;
         let step = self.progress.step("waiting for the CA");
@@ -76,7 +74,7 @@ impl Issuer<'_> {
         results
     }
 
-    async fn order(&self, due: &[&Planned]) -> Vec<Result<Ordered>> {
+    async fn order(&self, due: &[Planned]) -> Vec<Result<Ordered>> {
         let step = self.progress.step("ordering");
         let orders = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
         let challenges = orders.iter().flatten().map(|ordered| ordered.placements.len());
@@ -92,7 +90,6 @@ impl Issuer<'_> {
         if self.stop.is_requested() {
             return Err(stopped());
         }
-        self.zones_ready(wanted)?;
         let key_type = wanted.key_type;
         let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
         let (placed, key) = tokio::join!(self.account.place(wanted), key);
@@ -102,7 +99,7 @@ impl Issuer<'_> {
             .iter()
             .map(|txt| {
                 Ok(Placement {
-                    zone: self.zone(&txt.name)?,
+                    zone: self.zones.zone(&txt.name)?,
                     txt: txt.clone(),
                 })
             })
@@ -112,26 +109,6 @@ impl Issuer<'_> {
             key: key.context("the key generator ended")??,
             placements,
         })
-    }
-
-    /// Fails before anything is ordered if a zone of the certificate is not ready.
-    fn zones_ready(&self, wanted: &Wanted) -> Result<()> {
-        wanted
-            .identifiers
-            .iter()
-            .try_for_each(|identifier| self.zone(&identifier.challenge_name()).map(drop))
-    }
-
-    fn zone(&self, challenge: &DnsName) -> Result<Arc<ReadyZone>> {
-        let zone = self
-            .dns
-            .zone_for(challenge)
-            .and_then(|zone| self.survey.get(&zone.unique_name()));
-        match zone {
-            Some(Ok(zone)) => Ok(Arc::clone(zone)),
-            Some(Err(error)) => Err(anyhow::Error::new(error.clone())),
-            None => Err(anyhow!("`{challenge}` is in no zone of dnsconfig.js")),
-        }
     }
 
     /// Publishes all challenges and waits; returns what failed, by challenge name.

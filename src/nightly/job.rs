@@ -10,24 +10,19 @@ use crate::dnscontrol::config::Source;
 use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::secret::Secret;
 use crate::net::http::Http;
+use crate::repo::transport::{Access, Remote};
 
 /// Where a repository is.
 #[derive(Debug)]
 pub(crate) enum Location {
     /// To be cloned.
-    Remote {
-        /// `https://`, `ssh://`, `file://`, scp-like, or a path.
-        url: String,
-        branch: Option<String>,
-        /// For the host of an `https://` URL.
-        token: Option<Secret>,
-    },
+    Remote(Remote),
     /// To be worked on in place: a checkout, or a folder without git.
     Folder {
         path: PathBuf,
         /// Where to push when no branch is checked out.
         branch: Option<String>,
-        token: Option<Secret>,
+        access: Access,
     },
 }
 
@@ -44,7 +39,7 @@ pub(crate) enum IdentitySource {
 #[derive(Debug)]
 pub(crate) struct Override {
     pub(crate) origin: String,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) text: String,
 }
 
 /// Everything a run needs to know besides the repositories' contents.

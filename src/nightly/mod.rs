@@ -7,6 +7,7 @@ pub(crate) mod pending;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod stop;
+pub(crate) mod store;
 pub(crate) mod survey;
 pub(crate) mod unlock;
 pub(crate) mod workspaces;

@@ -3,28 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 
-use crate::acme::account::Account;
 use crate::dns::lookup::Lookup;
 use crate::dns::wait::WaitSettings;
 use crate::dnscontrol::config::DnsConfig;
-use crate::model::certificate::{CertificateName, Issued, Wanted};
-use crate::model::hint::with_hint;
-use crate::model::outcome::{Done, Outcome, Planned, Stored};
+use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::hint::{Shared, with_hint};
+use crate::model::outcome::{Done, Outcome, Planned};
 use crate::nightly::challenge::Challenges;
-use crate::nightly::issue::{Issuer, count};
+use crate::nightly::issue::Issuer;
 use crate::nightly::job::Job;
 use crate::nightly::plan::{self, Holdings};
 use crate::nightly::stop::Stop;
-use crate::nightly::survey::{Survey, Surveyor};
-use crate::nightly::unlock;
+use crate::nightly::store;
+use crate::nightly::survey::{Surveyor, Zones};
+use crate::nightly::unlock::{self, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::provider::registry::Context;
-use crate::repo::layout;
+use crate::provider::registry;
+use crate::repo::{certs_json, layout};
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
+use crate::report::terminal;
 
 /// A run with its repositories open: the first step is done.
 pub(crate) struct Nightly {
@@ -34,12 +35,7 @@ pub(crate) struct Nightly {
     progress: Progress,
 }
 
-/// What is wanted, what is to be done, and the zones that it is to be done in.
-pub(crate) struct Decided {
-    pub(crate) plan: Vec<Planned>,
-    dns: DnsConfig,
-}
-
+/// Recipients of the keys that a run makes.
 type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
 
 impl Nightly {
@@ -53,40 +49,46 @@ impl Nightly {
     }
 
     /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
-    pub(crate) async fn plan(&self) -> Result<Decided> {
-        let job = Arc::clone(&self.job);
-        let dns = blocking(move || DnsConfig::load(&job.dns));
-        let (dns, (wanted, held)) = tokio::try_join!(dns, self.read())?;
-        let wanted = self.selected(wanted)?;
-        every_name_in_a_zone(&wanted, &dns)?;
-        Ok(Decided {
-            plan: plan::plan(&wanted, &held, self.job.renew_days, OffsetDateTime::now_utc()),
-            dns,
-        })
+    pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
+        Ok(self.decide().await?.0)
     }
 
     /// The whole build.
+    ///
+    /// An error means that nothing could be issued, or that what was issued could not be pushed;
+    /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
-        let Decided { plan, dns } = self.plan().await?;
+        let (plan, dns) = self.decide().await?;
         let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let mut outcome = Outcome {
+            kept,
+            ..Outcome::default()
+        };
         if due.is_empty() {
-            return Ok(Outcome {
-                kept,
-                ..Outcome::default()
-            });
+            return Ok(outcome);
         }
-        for planned in &due {
-            self.progress.say(&format!(
-                "{} `{}`: {}",
-                planned.action, planned.wanted.name, planned.reason
-            ));
-        }
-        let lookup = self.lookup()?;
+        self.say_what_is_due(&due);
         let recipients = self.recipients(&due).await?;
-        let (survey, ()) = tokio::try_join!(self.survey(&due, &dns, &lookup), self.prove_push())?;
-        let account = self.account(&survey).await?;
-        self.issue_and_store(due, kept, &Ready { dns, survey, recipients, account })
-            .await
+        let (zones, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+        let (ready, blocked) = zones.sort(due);
+        outcome.done = blocked;
+        if !ready.is_empty() {
+            let opened = unlock::account(&self.job, &self.workspaces).await?;
+            outcome.has_ordered = true;
+            self.issue_and_store(ready, &zones, &recipients, opened, &mut outcome)
+                .await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn decide(&self) -> Result<(Vec<Planned>, DnsConfig)> {
+        let job = Arc::clone(&self.job);
+        let dns = blocking(move || DnsConfig::load(&job.dns));
+        let (dns, (wanted, held)) = tokio::try_join!(dns, self.read())?;
+        every_name_in_a_zone(&wanted, &dns)?;
+        let wanted = self.selected(wanted)?;
+        let now = OffsetDateTime::now_utc();
+        Ok((plan::plan(&wanted, &held, self.job.renew_days, now), dns))
     }
 
     /// certs.json and the certificates that the repository has.
@@ -96,13 +98,13 @@ impl Nightly {
         self.workspaces
             .with(move |workspace| {
                 let listed = match &job.certs_json {
-                    Some(other) => layout::wanted(&other.bytes, &other.origin, job.key_type)?,
-                    None => layout::wanted_in(workspace, job.key_type)?,
-                };
+                    Some(other) => certs_json::parse(other.text.as_bytes(), &other.origin, job.key_type),
+                    None => layout::wanted(workspace, job.key_type),
+                }?;
                 for warning in &listed.warnings {
                     progress.say(&format!("warning: {warning}"));
                 }
-                let held = layout::holdings(workspace, &listed.wanted)?;
+                let held = layout::held(workspace, &listed.wanted)?;
                 Ok((listed.wanted, held))
             })
             .await
@@ -122,12 +124,159 @@ impl Nightly {
             format!("`--only` takes one of {}", names.join(", ")),
         ))
     }
+
+    fn say_what_is_due(&self, due: &[Planned]) {
+        for planned in due {
+            let Planned {
+                wanted,
+                action,
+                reason,
+                ..
+            } = planned;
+            self.progress.say(&format!("to {action}: `{}`, {reason}", wanted.name));
+        }
+    }
+
+    /// Who the new keys will be encrypted for, before anything is asked of the CA.
+    async fn recipients(&self, due: &[Planned]) -> Result<RecipientsByName> {
+        let names: Vec<_> = due.iter().map(|planned| planned.wanted.name.clone()).collect();
+        let job = Arc::clone(&self.job);
+        self.workspaces
+            .with(move |workspace| {
+                names
+                    .into_iter()
+                    .map(|name| {
+                        let instead = job.recipients.as_ref();
+                        let recipients = layout::recipients(
+                            workspace,
+                            &name,
+                            instead.map(|list| (list.text.as_str(), list.origin.as_str())),
+                        )?;
+                        Ok((name, Arc::new(recipients)))
+                    })
+                    .collect()
+            })
+            .await
+    }
+
+    async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Zones> {
+        let step = self.progress.step("looking at the zones");
+        let lookup = match self.job.resolvers.as_slice() {
+            [] => Lookup::system()?,
+            resolvers => Lookup::at(resolvers)?,
+        };
+        let surveyor = Surveyor {
+            lookup: &lookup,
+            context: &registry::Context {
+                http: self.job.http.clone(),
+                dns_root: self.job.dns.root.clone(),
+                dns_root_is_temporary: self.job.dns_is_temporary,
+            },
+            skip: &self.job.skip,
+        };
+        let zones = surveyor
+            .survey(dns, due.iter().map(|planned| &planned.wanted))
+            .await;
+        step.done(&format!("looked at {}", zones.summary()));
+        Ok(zones)
+    }
+
+    /// A certificate that cannot be stored would be lost, and counts against the CA's limits.
+    async fn prove_push(&self) -> Result<()> {
+        if !self.job.push {
+            return Ok(());
+        }
+        let step = self.progress.step("trying out a push");
+        let check = self.workspaces.with(|workspace| workspace.prove_push()).await?;
+        step.done(store::describe(check));
+        Ok(())
+    }
+
+    async fn issue_and_store(
+        &self,
+        ready: Vec<Planned>,
+        zones: &Zones,
+        recipients: &RecipientsByName,
+        opened: Opened,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let challenges = Challenges::default();
+        let issuer = Issuer {
+            account: &opened.account,
+            zones,
+            challenges: &challenges,
+            wait: &WaitSettings {
+                deadline: self.job.dns_timeout,
+                ..WaitSettings::default()
+            },
+            recipients,
+            stop: &self.stop,
+            progress: &self.progress,
+        };
+        let results = issuer.issue(&ready).await;
+        let new_account = store::Account {
+            files: opened.new_files,
+            host: self.job.directory.host(),
+        };
+        let store = store::Store {
+            workspaces: &self.workspaces,
+            push: self.job.push,
+            progress: &self.progress,
+        };
+        let (left_over, stored) = tokio::join!(
+            challenges.withdraw(),
+            store.keep(new_account, &ready, results, recipients)
+        );
+        if stored.is_err() {
+            // The error below ends the run: this is the last chance to name them.
+            left_over.iter().for_each(terminal::print_error);
+        }
+        let (results, pushed) = stored?;
+        outcome.left_over = left_over;
+        let done = ready.into_iter().zip(results);
+        outcome.done.extend(done.map(|(planned, result)| Done {
+            planned,
+            result: result.map_err(Shared::new),
+        }));
+        outcome.pushed = pushed;
+        Ok(())
+    }
 }
 
-/// What issuing needs, once everything has been looked at.
-struct Ready {
-    dns: DnsConfig,
-    survey: Survey,
-    recipients: RecipientsByName,
-    account: Account,
+/// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
+fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
+    for Wanted {
+        name, identifiers, ..
+    } in wanted
+    {
+        for identifier in identifiers {
+            if dns.zone_for(&identifier.challenge_name()).is_none() {
+                return Err(with_hint(
+                    anyhow!("`{identifier}` of certificate `{name}` is in no zone of dnsconfig.js"),
+                    format!(
+                        "declare the zone with `D(...)`, or take the name out of certs.json; \
+                         dnsconfig.js has {}",
+                        zone_list(dns)
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first zones, for a hint.
+fn zone_list(dns: &DnsConfig) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<_> = dns
+        .zones
+        .iter()
+        .take(SHOWN)
+        .map(|zone| format!("`{}`", zone.unique_name()))
+        .collect();
+    match dns.zones.len() {
+        0 => "no zone".to_owned(),
+        all if all > SHOWN => format!("{} and {} more", names.join(", "), all - SHOWN),
+        _ => names.join(", "),
+    }
 }

@@ -12,7 +12,9 @@ use crate::dnscontrol::config::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::DnsName;
+use crate::model::outcome::{Done, Planned};
 use crate::model::zone::{Record, Zone, ZoneProvider};
+use crate::nightly::issue::count;
 use crate::nightly::pending;
 use crate::provider::port::DnsProvider;
 use crate::provider::registry::{self, Context as ProviderContext};
@@ -37,13 +39,55 @@ pub(crate) struct ZoneAccess {
     pub(crate) provider: Arc<dyn DnsProvider>,
 }
 
-/// The zones that a run needs, by unique name; one that is not ready fails its certificates.
-pub(crate) type Survey = BTreeMap<String, Result<Arc<ReadyZone>, Shared>>;
+/// The zones that a run needs; one that is not ready fails its certificates.
+pub(crate) struct Zones {
+    dns: DnsConfig,
+    /// By unique name.
+    looked_at: BTreeMap<String, Result<Arc<ReadyZone>, Shared>>,
+}
+
+impl Zones {
+    /// The zone that a challenge name is in.
+    pub(crate) fn zone(&self, challenge: &DnsName) -> Result<Arc<ReadyZone>, Shared> {
+        let zone = self.dns.zone_for(challenge);
+        zone.and_then(|zone| self.looked_at.get(&zone.unique_name()))
+            .cloned()
+            .unwrap_or_else(|| {
+                Err(Shared::new(anyhow!("`{challenge}` is in no zone of dnsconfig.js")))
+            })
+    }
+
+    /// Parts the certificates whose zones are all ready from those that cannot be issued.
+    pub(crate) fn sort(&self, due: Vec<Planned>) -> (Vec<Planned>, Vec<Done>) {
+        let mut ready = Vec::new();
+        let mut blocked = Vec::new();
+        for planned in due {
+            let mut zones = planned.wanted.identifiers.iter();
+            let failed = zones.find_map(|identifier| self.zone(&identifier.challenge_name()).err());
+            match failed {
+                None => ready.push(planned),
+                Some(error) => blocked.push(Done {
+                    planned,
+                    result: Err(error),
+                }),
+            }
+        }
+        (ready, blocked)
+    }
+
+    /// How many there are, and how many are not ready.
+    pub(crate) fn summary(&self) -> String {
+        let all = count(self.looked_at.len(), "zone");
+        match self.looked_at.values().filter(|zone| zone.is_err()).count() {
+            0 => all,
+            failed => format!("{all}, {failed} not ready"),
+        }
+    }
+}
 
 /// What a survey works with.
 #[derive(Debug)]
 pub(crate) struct Surveyor<'a> {
-    pub(crate) dns: &'a DnsConfig,
     pub(crate) lookup: &'a Lookup,
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
@@ -54,18 +98,22 @@ impl Surveyor<'_> {
     /// Looks at all zones of the certificates at once.
     ///
     /// A zone is ready when all its name servers serve it and no provider has pending corrections.
-    pub(crate) async fn survey(&self, due: impl Iterator<Item = &Wanted>) -> Survey {
+    pub(crate) async fn survey<'w>(
+        &self,
+        dns: DnsConfig,
+        due: impl Iterator<Item = &'w Wanted>,
+    ) -> Zones {
         let mut needed: BTreeMap<String, (&Zone, BTreeSet<DnsName>)> = BTreeMap::new();
         for identifier in due.flat_map(|wanted| &wanted.identifiers) {
             let challenge = identifier.challenge_name();
-            if let Some(zone) = self.dns.zone_for(&challenge) {
+            if let Some(zone) = dns.zone_for(&challenge) {
                 let (_, names) = needed
                     .entry(zone.unique_name())
                     .or_insert_with(|| (zone, BTreeSet::new()));
                 names.insert(challenge);
             }
         }
-        let providers = self.connect(needed.values().map(|(zone, _)| *zone));
+        let providers = self.connect(&dns, needed.values().map(|(zone, _)| *zone));
         let zones = needed.into_iter().map(|(unique_name, (zone, names))| {
             let providers = &providers;
             async move {
@@ -77,11 +125,12 @@ impl Surveyor<'_> {
                 (unique_name, ready)
             }
         });
-        join_all(zones).await.into_iter().collect()
+        let looked_at = join_all(zones).await.into_iter().collect();
+        Zones { dns, looked_at }
     }
 
     /// Connects each provider once, however many zones it has.
-    fn connect<'z>(&self, zones: impl Iterator<Item = &'z Zone>) -> Connected {
+    fn connect<'z>(&self, dns: &DnsConfig, zones: impl Iterator<Item = &'z Zone>) -> Connected {
         let entries: BTreeSet<&String> = zones
             .flat_map(|zone| &zone.providers)
             .map(|provider| &provider.entry)
@@ -90,8 +139,7 @@ impl Surveyor<'_> {
         entries
             .into_iter()
             .map(|entry| {
-                let provider = self
-                    .dns
+                let provider = dns
                     .provider(entry)
                     .and_then(|described| registry::connect(&described, self.context))
                     .map(Arc::from)

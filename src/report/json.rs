@@ -55,7 +55,7 @@ fn done(done: &Done) -> Value {
         }
         Err(failure) => {
             value["result"] = "failed".into();
-            value["error"] = error(failure);
+            value["error"] = error(&anyhow::Error::new(failure.clone()));
         }
     }
     value

@@ -1,0 +1,141 @@
+//! Step five: every certificate that was issued becomes a commit; then one push.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::model::certificate::{CertificateName, Issued};
+use crate::model::chain::list;
+use crate::model::outcome::{Action, Planned, Stored};
+use crate::nightly::issue::count;
+use crate::nightly::workspaces::Workspaces;
+use crate::repo::git::{File, PushCheck, Pushed};
+use crate::repo::layout;
+use crate::repo::seal::Recipients;
+use crate::report::progress::Progress;
+
+/// Digits of a commit's id that people see.
+const SHORT_ID: usize = 10;
+
+/// Where certificates are kept.
+pub(crate) struct Store<'a> {
+    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) push: bool,
+    pub(crate) progress: &'a Progress,
+}
+
+/// What became of each certificate, and where the commits went.
+pub(crate) type Kept = (Vec<Result<Stored>>, Option<String>);
+
+impl Store<'_> {
+    /// Commits the account's files if there are any, then each certificate, and pushes once.
+    ///
+    /// One that cannot be committed fails alone. A push that fails is an error.
+    pub(crate) async fn keep(
+        &self,
+        account: Account,
+        planned: &[Planned],
+        results: Vec<Result<Issued>>,
+        recipients: &BTreeMap<CertificateName, Arc<Recipients>>,
+    ) -> Result<Kept> {
+        self.commit_account(account).await?;
+        let mut all = Vec::new();
+        for (planned, result) in planned.iter().zip(results) {
+            all.push(match (result, recipients.get(&planned.wanted.name)) {
+                (Ok(issued), Some(recipients)) => self.commit(planned, issued, recipients).await,
+                (Ok(issued), None) => Err(anyhow!("`{}` has no recipients", issued.wanted.name)),
+                (Err(error), _) => Err(error),
+            });
+        }
+        Ok((all, self.push().await?))
+    }
+
+    async fn commit_account(&self, Account { files, host }: Account) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let message = format!("Register an ACME account at {host}\n");
+        self.workspaces
+            .with(move |workspace| workspace.commit(&message, &files))
+            .await
+            .context("cannot store the new ACME account")?;
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        planned: &Planned,
+        issued: Issued,
+        recipients: &Recipients,
+    ) -> Result<Stored> {
+        let files = layout::certificate_files(&issued, recipients)?;
+        let message = message(planned, &issued);
+        let id = self
+            .workspaces
+            .with(move |workspace| workspace.commit(&message, &files))
+            .await
+            .with_context(|| format!("cannot store certificate `{}`", planned.wanted.name))?;
+        Ok(Stored {
+            leaf: issued.leaf,
+            commit: id.map(|id| id.to_string().chars().take(SHORT_ID).collect()),
+        })
+    }
+
+    async fn push(&self) -> Result<Option<String>> {
+        if !self.push {
+            return Ok(None);
+        }
+        let step = self.progress.step("pushing");
+        let pushed = self.workspaces.with(|workspace| workspace.push()).await?;
+        let Pushed::Done(done) = pushed else {
+            return Ok(None);
+        };
+        let text = format!(
+            "pushed {} to `{}`",
+            count(done.commits.len(), "commit"),
+            done.branch
+        );
+        step.done(&text);
+        if done.work_tree_behind {
+            self.progress.say(
+                "warning: the checkout could not follow the push, as changes of yours are in the way: \
+                 run `git pull --rebase`",
+            );
+        }
+        Ok(Some(text))
+    }
+}
+
+/// A new account's files, if there is one, and the host that it is at.
+pub(crate) struct Account {
+    pub(crate) files: Vec<File>,
+    pub(crate) host: String,
+}
+
+/// What a trial push showed, in words.
+pub(crate) fn describe(check: PushCheck) -> &'static str {
+    match check {
+        PushCheck::WouldBeAccepted => "a push would be accepted",
+        PushCheck::NoRemote => "there is no remote to push to",
+    }
+}
+
+/// What, why, and what the certificate says.
+fn message(planned: &Planned, issued: &Issued) -> String {
+    let verb = match planned.action {
+        Action::Issue | Action::Keep => "Issue",
+        Action::Reissue => "Reissue",
+        Action::Renew => "Renew",
+    };
+    let leaf = &issued.leaf;
+    format!(
+        "{verb} {}: {}\n\nNames: {}\nExpires: {}\nSerial: {}\nIssuer: {}\n",
+        planned.wanted.name,
+        planned.reason,
+        list(&leaf.identifiers),
+        leaf.not_after.date(),
+        leaf.serial,
+        leaf.issuer
+    )
+}
