@@ -243,7 +243,7 @@ impl AxfrDdns {
         let mut connection = Connection::open(&self.update).await?;
         let before = self.sets(&mut connection, &names).await?;
         let mut changes = Vec::with_capacity(batch.add.len() + batch.remove.len());
-        for txt in &batch.add {
+        for txt in batch.add.iter().filter(|txt| !batch.remove.contains(txt)) {
             let ttl = before.get(&txt.name).and_then(|set| set.ttl);
             changes.push(txt_record(txt, ttl.unwrap_or(TXT_TTL), DNSClass::IN)?);
         }

@@ -288,7 +288,7 @@ async fn axfrddns_on_a_server_that_does_not_answer() {
             format!(
                 "cannot change zone `absent.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
                  `{address}` refuses to answer a TXT query (REFUSED)\n\
-                 hint: allow it on the server for this key or address"
+                 hint: the server must have the zone, and allow this for the key or address"
             ),
         ]
     );

@@ -358,7 +358,10 @@ pub(super) fn accepted(answer: &Message, server: &Server, action: &str) -> Resul
         return Ok(());
     }
     let (mnemonic, hint) = match code {
-        ResponseCode::Refused => ("REFUSED", "allow it on the server for this key or address"),
+        ResponseCode::Refused => (
+            "REFUSED",
+            "the server must have the zone, and allow this for the key or address",
+        ),
         ResponseCode::NotAuth => ("NOTAUTH", "the server must be primary for the zone"),
         ResponseCode::NotZone => ("NOTZONE", "the name must be in the zone"),
         ResponseCode::NXDomain => ("NXDOMAIN", "the server must have the zone"),
@@ -445,8 +448,13 @@ impl Verifier<'_> {
         let server = &self.server.address;
         let Some(signature) = answer.signature() else {
             if self.first {
-                accepted(answer, self.server, "take a signed message")?;
-                bail!("`{server}` does not sign its answers");
+                let code = answer.metadata.response_code;
+                // Some servers do not sign their errors; the caller reports them.
+                ensure!(
+                    ![ResponseCode::NoError, ResponseCode::NXDomain].contains(&code),
+                    "`{server}` does not sign its answers"
+                );
+                return Ok(());
             }
             self.unsigned.extend(bytes);
             return Ok(());
