@@ -1,1 +1,3 @@
-//! TODO-SKELETON
+//! The nightly build: decide, prove, issue, sweep.
+
+mod pending;
