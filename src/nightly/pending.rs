@@ -96,19 +96,23 @@ pub(crate) fn corrections(
     let existing = compared(zone, existing, &desired, nameservers.is_some(), quirks);
     let kept = hands_off(zone, &existing, &desired)?;
     desired.extend(kept);
-    let mut groups: BTreeMap<(&DnsName, &str), (Vec<&Record>, Vec<&Record>)> = BTreeMap::new();
+    let mut sets: BTreeMap<_, Set<'_>> = BTreeMap::new();
     for record in &existing {
-        let group = groups.entry((&record.name, &record.rtype)).or_default();
-        group.0.push(record);
+        let set = sets.entry(set_of(record)).or_default();
+        set.existing.push(record);
     }
     for record in &desired {
-        let group = groups.entry((&record.name, &record.rtype)).or_default();
-        group.1.push(record);
+        let set = sets.entry(set_of(record)).or_default();
+        set.desired.push(record);
     }
-    Ok(groups
-        .into_values()
-        .flat_map(|(existing, desired)| differences(&existing, &desired))
-        .collect())
+    Ok(sets.values().flat_map(differences).collect())
+}
+
+/// The two sides of the records of one type at one name.
+#[derive(Default)]
+struct Set<'a> {
+    existing: Vec<&'a Record>,
+    desired: Vec<&'a Record>,
 }
 
 fn is_apex_ns(zone: &Zone, record: &Record) -> bool {
@@ -171,7 +175,7 @@ fn set_of(record: &Record) -> (DnsName, String) {
 
 /// Existing records that DNSControl leaves alone, as if they were declared.
 fn hands_off(zone: &Zone, existing: &[Record], desired: &[Record]) -> Result<Vec<Record>> {
-    let patterns: Vec<Pattern> = zone
+    let patterns: Vec<Pattern<'_>> = zone
         .ignore
         .iter()
         .map(|pattern| {
@@ -289,14 +293,14 @@ fn comparable(record: &Record) -> String {
 }
 
 /// The differences of one set: TTLs first, then values paired in their order, then what is left.
-fn differences(existing: &[&Record], desired: &[&Record]) -> Vec<Correction> {
+fn differences(set: &Set<'_>) -> Vec<Correction> {
     let by_value = |records: &[&Record]| -> BTreeSet<(String, u32)> {
         let values = records
             .iter()
             .map(|record| (comparable(record), record.ttl));
         values.collect()
     };
-    let (before, after) = (by_value(existing), by_value(desired));
+    let (before, after) = (by_value(&set.existing), by_value(&set.desired));
     let changed = |records: &[&Record], others: &BTreeSet<(String, u32)>| {
         let changed = records
             .iter()
@@ -306,8 +310,8 @@ fn differences(existing: &[&Record], desired: &[&Record]) -> Vec<Correction> {
             .collect();
         unique.into_values().collect::<Vec<_>>()
     };
-    let mut gone = changed(existing, &after);
-    let mut new = changed(desired, &before);
+    let mut gone = changed(&set.existing, &after);
+    let mut new = changed(&set.desired, &before);
     let mut corrections = Vec::new();
     new.retain(|to| {
         let same = gone
