@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
-use crate::cli::{COULD_NOT_RUN, config};
+use crate::cli::{COULD_NOT_RUN, config, environment};
 use crate::cli::settings::{FILE, Settings};
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
@@ -97,17 +97,18 @@ async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Worksp
     config::refuse_unsupported(&run.settings)?;
     let http = config::http(&run.settings)?;
     let known = run.settings.dns_repo.is_some();
-    let dns = if known { Some(config::dns_repo(&run.settings, &run)?) } else { None };
-    let mut workspaces =
-        Workspaces::open(config::cert_repo(&run)?, dns, http.clone(), temporary, progress).await?;
+    let dns = known.then(|| config::dns_repo(&run.settings, &run, &http)).transpose()?;
+    let certs = config::cert_repo(&run, &http)?;
+    let people = environment::people()?;
+    let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;
     let settings = match workspaces.read_cert_repo(FILE).await? {
         Some(bytes) => run.settings.clone().over(Settings::from_file(&bytes)?)?,
         None => run.settings.clone(),
     };
     config::refuse_unsupported(&settings)?;
     if !known {
-        let location = config::dns_repo(&settings, &run)?;
-        workspaces.open_dns(location, http.clone(), progress).await?;
+        let location = config::dns_repo(&settings, &run, &http)?;
+        workspaces.open_dns(location, progress).await?;
     }
     let http = if settings.ca_bundle == run.settings.ca_bundle {
         http

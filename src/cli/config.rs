@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -17,7 +18,8 @@ use crate::model::hint::{Hint, with_hint};
 use crate::net::http::Http;
 use crate::nightly::job::{IdentitySource, Job, Location, Override};
 use crate::nightly::workspaces::DnsFolder;
-use crate::repo::address;
+use crate::repo::address::Address;
+use crate::repo::transport::{Access, Remote, Token};
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_secs(300);
@@ -26,14 +28,11 @@ const DNS_TIMEOUT: Duration = Duration::from_secs(300);
 const DNS_PORT: u16 = 53;
 
 /// Where the cert repository is: `--repo`, or the checkout in `--dir`.
-pub(super) fn cert_repo(run: &Run) -> Result<Location> {
+pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
     let branch = run.branch.clone();
     if let Some(url) = &run.repo {
-        return Ok(Location::Remote {
-            token: token(url, environment::TOKEN)?,
-            url: url.clone(),
-            branch,
-        });
+        let token = environment::secret(environment::TOKEN).map(Token::new);
+        return remote(url, branch, token, http).map(Location::Remote);
     }
     let path = run.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     if !path.is_dir() {
@@ -43,52 +42,62 @@ pub(super) fn cert_repo(run: &Run) -> Result<Location> {
     Ok(Location::Folder {
         path,
         branch,
-        token: environment::secret(environment::TOKEN),
+        access: access(environment::secret(environment::TOKEN).map(Token::new), http),
     })
 }
 
 /// Where the DNS repository is: `--dns-repo`, or else where the cert repository is.
-pub(super) fn dns_repo(settings: &Settings, run: &Run) -> Result<Location> {
+pub(super) fn dns_repo(settings: &Settings, run: &Run, http: &Http) -> Result<Location> {
     let branch = settings.dns_branch.clone();
     let Some(place) = &settings.dns_repo else {
-        return match cert_repo(run)? {
-            remote @ Location::Remote { .. } => Ok(remote),
-            Location::Folder { .. } => Ok(Location::Folder {
-                path: PathBuf::from("."),
-                branch: None,
-                token: None,
-            }),
+        return match cert_repo(run, http)? {
+            remote @ Location::Remote(_) => Ok(remote),
+            Location::Folder { .. } => Ok(folder(Path::new("."), http)),
         };
     };
     // A folder with files is read as it is; a bare repository has to be cloned.
-    let is_bare = Path::new(place).join("HEAD").is_file() && Path::new(place).join("objects").is_dir();
-    if Path::new(place).is_dir() && !is_bare && branch.is_none() {
-        return Ok(Location::Folder {
-            path: place.into(),
-            branch: None,
-            token: None,
-        });
+    let path = Path::new(place);
+    let is_bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
+    if path.is_dir() && !is_bare && branch.is_none() {
+        return Ok(folder(path, http));
     }
-    let own = token(place, environment::DNS_TOKEN)?;
-    let same_host = run
-        .repo
-        .as_deref()
-        .is_some_and(|repo| address::host(repo) == address::host(place));
-    Ok(Location::Remote {
-        token: match own {
-            None if same_host => token(place, environment::TOKEN)?,
-            own => own,
-        },
-        url: place.clone(),
+    let own = environment::secret(environment::DNS_TOKEN).map(Token::new);
+    let dns = remote(place, branch.clone(), None, http)?;
+    let token = match (own, &run.repo) {
+        (Some(own), _) => Some(own),
+        (None, Some(certs)) if Address::parse(certs)?.host() == dns.address.host() => {
+            environment::secret(environment::TOKEN).map(Token::new)
+        }
+        (None, _) => None,
+    };
+    remote(place, branch, token, http).map(Location::Remote)
+}
+
+/// A repository to clone, with `token` or else the one that CI made for its host.
+fn remote(url: &str, branch: Option<String>, token: Option<Token>, http: &Http) -> Result<Remote> {
+    let address = Address::parse(url)?;
+    let token = token.or_else(|| environment::ci_token(address.host()?));
+    Ok(Remote {
+        address: Arc::new(address),
         branch,
+        access: access(token, http),
     })
 }
 
-fn token(url: &str, variable: &str) -> Result<Option<crate::model::secret::Secret>> {
-    let Some(host) = address::host(url) else {
-        return Ok(None);
-    };
-    Ok(environment::secret(variable).or_else(|| environment::ci_token(&host)))
+fn access(token: Option<Token>, http: &Http) -> Access {
+    Access {
+        token: token.map(Arc::new),
+        http: http.clone(),
+        ssh: environment::ssh(),
+    }
+}
+
+fn folder(path: &Path, http: &Http) -> Location {
+    Location::Folder {
+        path: path.to_owned(),
+        branch: None,
+        access: access(None, http),
+    }
 }
 
 /// Ends with a clear word where an option of get-certs has no meaning yet.
@@ -120,7 +129,7 @@ pub(super) fn http(settings: &Settings) -> Result<Http> {
 pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -> Result<Job> {
     let only = run.only.as_deref().map(str::parse).transpose();
     Ok(Job {
-        directory: Directory::from_option(settings.acme.as_deref())?,
+        directory: directory(settings)?,
         http,
         agree_tos: settings.agree_tos.unwrap_or_default(),
         email: settings.email.clone(),
@@ -216,6 +225,15 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
         ir: settings.ir.clone(),
         limits: Limits::default(),
     })
+}
+
+fn directory(settings: &Settings) -> Result<Directory> {
+    settings
+        .acme
+        .as_deref()
+        .unwrap_or("live")
+        .parse::<Directory>()
+        .hint(|| "`--acme` takes `live`, `staging` or the URL of an ACME directory")
 }
 
 fn variable(text: &str) -> Result<(String, String)> {

@@ -1,8 +1,13 @@
 //! Secrets and facts that come from the environment alone, each variable named once.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use anyhow::Result;
+
 use crate::model::secret::Secret;
+use crate::repo::git::People;
+use crate::repo::transport::{Ssh, Token};
 
 /// Text of an age identity.
 pub(super) const AGE_KEY: &str = "GIT_CERTS_AGE_KEY";
@@ -37,16 +42,30 @@ pub(super) fn home() -> Option<PathBuf> {
 }
 
 /// A token that CI made for `host`: GitHub's and GitLab's are sent to their own servers only.
-pub(super) fn ci_token(host: &str) -> Option<Secret> {
+pub(super) fn ci_token(host: &str) -> Option<Token> {
     let of_github = variable("GITHUB_SERVER_URL").map_or_else(
         || host == "github.com",
         |server| server.split("//").nth(1) == Some(host),
     );
     if of_github && let Some(token) = secret("GITHUB_TOKEN") {
-        return Some(token);
+        return Some(Token::new(token));
     }
     if variable("CI_SERVER_HOST").as_deref() == Some(host) {
-        return secret("CI_JOB_TOKEN");
+        return secret("CI_JOB_TOKEN").map(Token::gitlab_job);
     }
     None
+}
+
+/// How ssh is called.
+pub(super) fn ssh() -> Ssh {
+    Ssh::new(
+        variable("GIT_SSH_COMMAND"),
+        variable("GIT_SSH"),
+        std::io::stdin().is_terminal(),
+    )
+}
+
+/// Who commits: git's variables, then the user's git configuration.
+pub(super) fn people() -> Result<People> {
+    People::find(variable, git2::Config::open_default().ok().as_ref())
 }

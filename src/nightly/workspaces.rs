@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use crate::net::http::Http;
 use crate::nightly::job::Location;
-use crate::repo::git::{self, Remote, Workspace};
+use crate::repo::git::{People, Workspace, checkout};
 use crate::report::progress::Progress;
 
 /// The folder in which dnsconfig.js is read.
@@ -19,7 +18,6 @@ pub(crate) struct DnsFolder {
 }
 
 /// Both repositories. git is blocking: it works on threads of its own.
-#[derive(Debug)]
 pub(crate) struct Workspaces {
     cert_repo: Arc<Mutex<Workspace>>,
     dns: Option<DnsFolder>,
@@ -33,20 +31,18 @@ impl Workspaces {
     pub(crate) async fn open(
         cert_repo: Location,
         dns: Option<Location>,
-        http: Http,
+        people: People,
         temporary: &Path,
         progress: &Progress,
     ) -> Result<Self> {
         let open_dns = async {
             match dns {
-                Some(location) => Ok(Some(
-                    open_dns(location, http.clone(), temporary, progress).await?,
-                )),
+                Some(location) => open_dns(location, temporary, progress).await.map(Some),
                 None => Ok(None),
             }
         };
         let (workspace, dns) = tokio::try_join!(
-            open_cert_repo(cert_repo, http.clone(), temporary, progress),
+            open_cert_repo(cert_repo, people, temporary, progress),
             open_dns
         )?;
         Ok(Self {
@@ -60,10 +56,9 @@ impl Workspaces {
     pub(crate) async fn open_dns(
         &mut self,
         location: Location,
-        http: Http,
         progress: &Progress,
     ) -> Result<()> {
-        self.dns = Some(open_dns(location, http, &self.temporary, progress).await?);
+        self.dns = Some(open_dns(location, &self.temporary, progress).await?);
         Ok(())
     }
 
@@ -89,7 +84,7 @@ impl Workspaces {
 
 async fn open_cert_repo(
     location: Location,
-    http: Http,
+    people: People,
     temporary: &Path,
     progress: &Progress,
 ) -> Result<Workspace> {
@@ -97,40 +92,33 @@ async fn open_cert_repo(
         Location::Folder {
             path,
             branch,
-            token,
-        } => blocking(move || Workspace::here(&path, branch, token, &http)).await,
-        Location::Remote { url, branch, token } => {
-            let remote = Remote::new(&url, branch, token, http)?;
-            let name = remote.to_string();
-            let step = progress.step(format!("cloning `{name}`"));
+            access,
+        } => blocking(move || Workspace::here(&path, branch.as_deref(), &access, people)).await,
+        Location::Remote(remote) => {
+            let step = progress.step(format!("cloning `{remote}`"));
+            let done = format!("cloned `{remote}`");
             let into = temporary.join("certs");
-            let workspace = blocking(move || Workspace::clone(remote, &into)).await?;
-            step.done(&format!("cloned `{name}`"));
+            let workspace = blocking(move || Workspace::clone(&remote, &into, people)).await?;
+            step.done(&done);
             Ok(workspace)
         }
     }
 }
 
-async fn open_dns(
-    location: Location,
-    http: Http,
-    temporary: &Path,
-    progress: &Progress,
-) -> Result<DnsFolder> {
+async fn open_dns(location: Location, temporary: &Path, progress: &Progress) -> Result<DnsFolder> {
     match location {
         Location::Folder { path, .. } => Ok(DnsFolder {
             path: std::path::absolute(&path)
                 .with_context(|| format!("cannot use `{}`", path.display()))?,
             is_temporary: false,
         }),
-        Location::Remote { url, branch, token } => {
-            let remote = Remote::new(&url, branch, token, http)?;
-            let name = remote.to_string();
-            let step = progress.step(format!("cloning `{name}`"));
+        Location::Remote(remote) => {
+            let step = progress.step(format!("cloning `{remote}`"));
+            let done = format!("cloned `{remote}`");
             let path = temporary.join("dns");
             let into = path.clone();
-            blocking(move || git::checkout(remote, &into)).await?;
-            step.done(&format!("cloned `{name}`"));
+            blocking(move || checkout(&remote, &into)).await?;
+            step.done(&done);
             Ok(DnsFolder {
                 path,
                 is_temporary: true,

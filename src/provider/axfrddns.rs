@@ -7,19 +7,18 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{DNSClass, Name, RData, Record as WireRecord, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
-use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 use crate::provider::rfc2136::{
-    Address, Connection, Key, Server, accepted, ask_by_udp, question, update,
+    Address, Connection, Server, accepted, ask_by_udp, question, update,
 };
+use crate::provider::tsig::Key;
 use crate::provider::wire;
 
 pub(super) const SPEC: Spec = Spec {
@@ -219,10 +218,10 @@ impl DnsProvider for AxfrDdns {
 impl AxfrDdns {
     async fn transfer_zone(&self, zone: &DnsName) -> Result<Vec<Record>> {
         let mut connection = Connection::open(&self.transfer).await?;
-        let records = connection.transfer(&wire_name(zone)?).await?;
+        let records = connection.transfer(&wire::name(zone)?).await?;
         let mut all = Vec::with_capacity(records.len());
         for record in &records {
-            let record = read(record, zone)?;
+            let record = wire::record(record, zone)?;
             if !DNSSEC_TYPES.contains(&record.rtype.as_str()) {
                 all.push(record);
             }
@@ -243,7 +242,7 @@ impl AxfrDdns {
         let mut connection = Connection::open(&self.update).await?;
         let before = self.sets(&mut connection, &names).await?;
         let mut changes = Vec::with_capacity(batch.add.len() + batch.remove.len());
-        for txt in &batch.add {
+        for txt in batch.add.iter().filter(|txt| !batch.remove.contains(txt)) {
             let ttl = before.get(&txt.name).and_then(|set| set.ttl);
             changes.push(txt_record(txt, ttl.unwrap_or(TXT_TTL), DNSClass::IN)?);
         }
@@ -251,7 +250,7 @@ impl AxfrDdns {
             changes.push(txt_record(txt, 0, DNSClass::NONE)?);
         }
         for group in changes.chunks(CHANGES_PER_MESSAGE) {
-            let mut message = update(&wire_name(zone)?);
+            let mut message = update(&wire::name(zone)?);
             message.add_authorities(group.iter().cloned());
             let answer = self.send(&mut connection, message).await?;
             accepted(&answer, &self.update, "update the zone")?;
@@ -314,7 +313,7 @@ impl AxfrDdns {
     ) -> Result<BTreeMap<DnsName, TxtSet>> {
         let owners: Vec<Name> = names
             .iter()
-            .map(|name| wire_name(name))
+            .map(|name| wire::name(name))
             .collect::<Result<_>>()?;
         let questions = owners
             .iter()
@@ -380,36 +379,9 @@ fn unfinished<'a>(
 
 fn txt_record(txt: &Txt, ttl: u32, class: DNSClass) -> Result<WireRecord> {
     let data = RData::TXT(TXT::from_bytes(vec![txt.value.as_bytes()]));
-    let mut record = WireRecord::from_rdata(wire_name(&txt.name)?, ttl, data);
+    let mut record = WireRecord::from_rdata(wire::name(&txt.name)?, ttl, data);
     record.dns_class = class;
     Ok(record)
-}
-
-fn wire_name(name: &DnsName) -> Result<Name> {
-    Name::from_ascii(name.fqdn()).with_context(|| format!("`{name}` cannot be sent as a DNS name"))
-}
-
-fn read(record: &WireRecord, zone: &DnsName) -> Result<Record> {
-    let owner = record.name.to_ascii();
-    let name: DnsName = owner
-        .parse()
-        .with_context(|| format!("the zone has a record at `{owner}`"))?;
-    let mut rdata = Vec::new();
-    let mut encoder = BinEncoder::new(&mut rdata);
-    encoder.set_name_encoding(NameEncoding::Uncompressed);
-    record
-        .data
-        .emit(&mut encoder)
-        .with_context(|| format!("cannot read a record of `{name}`"))?;
-    let number = u16::from(record.record_type());
-    let rtype = wire::mnemonic(number);
-    let data = canonical(&rtype, &wire::text(number, &rdata), zone);
-    Ok(Record {
-        name,
-        rtype,
-        ttl: record.ttl,
-        data,
-    })
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// Longest run of the reload command.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
+const RELOAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest part of the reload command's output that an error repeats, characters.
 const OUTPUT: usize = 500;

@@ -1,5 +1,6 @@
 //! The contract of [`DnsProvider`], run over every provider on real servers.
 
+use std::slice::from_ref;
 use std::sync::Mutex;
 
 use pretty_assertions::assert_eq;
@@ -96,11 +97,11 @@ async fn conforms(provider: &dyn DnsProvider) {
     let (one, two) = (txt(challenge, "one-_9"), txt(challenge, "two"));
     let with_one = expected_with(&[line("one-_9")]);
     let with_both = expected_with(&[line("one-_9"), line("two")]);
-    assert_eq!(change(&[one.clone()], &[]).await, with_one);
-    assert_eq!(change(&[two.clone()], &[]).await, with_both);
+    assert_eq!(change(from_ref(&one), &[]).await, with_one);
+    assert_eq!(change(from_ref(&two), &[]).await, with_both);
     assert_eq!(change(&[one.clone(), two.clone()], &[]).await, with_both);
     // Remove one, remove what is absent: another value, a name without records.
-    assert_eq!(change(&[], &[two.clone()]).await, with_one);
+    assert_eq!(change(&[], from_ref(&two)).await, with_one);
     assert_eq!(
         change(&[], &[two.clone(), txt("absent.example.test", "x")]).await,
         with_one
@@ -109,12 +110,12 @@ async fn conforms(provider: &dyn DnsProvider) {
     let deep = txt("_acme-challenge.a.b.example.test", "deep");
     let deep_line = format!("TXT _acme-challenge.a.b.example.test \"deep\" ttl={TXT_TTL}");
     assert_eq!(
-        change(&[two.clone(), deep.clone()], &[one.clone()]).await,
+        change(&[two.clone(), deep.clone()], from_ref(&one)).await,
         expected_with(&[line("two"), deep_line])
     );
     // What is in both is gone.
     assert_eq!(
-        change(&[one.clone()], &[one, two, deep]).await,
+        change(from_ref(&one), &[one.clone(), two, deep]).await,
         expected_with(&[])
     );
     // The other values of a set stay, and its TTL.
@@ -288,7 +289,7 @@ async fn axfrddns_on_a_server_that_does_not_answer() {
             format!(
                 "cannot change zone `absent.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
                  `{address}` refuses to answer a TXT query (REFUSED)\n\
-                 hint: allow it on the server for this key or address"
+                 hint: the server must have the zone, and allow this for the key or address"
             ),
         ]
     );

@@ -6,6 +6,7 @@ pub(crate) mod port;
 mod powerdns;
 pub(crate) mod registry;
 mod rfc2136;
+mod tsig;
 mod wire;
 mod zonefile;
 

@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn bad_entries_name_the_field() {
-        let connect = |url: &str, key: &str| {
+        let problem = |url: &str, key: &str| {
             let entry = ProviderEntry {
                 name: "main".into(),
                 kind: "POWERDNS".into(),
@@ -455,10 +455,10 @@ mod tests {
                 dns_root: "/nonexistent".into(),
                 dns_root_is_temporary: false,
             };
-            explain(&super::connect(&entry, &context).unwrap_err())
+            explain(&connect(&entry, &context).unwrap_err())
         };
         for url in ["localhost", "ftp://localhost"] {
-            let explained = connect(url, "secret");
+            let explained = problem(url, "secret");
             assert_eq!(
                 explained.what,
                 "`apiUrl` in `creds.json` entry `main` is no URL"
@@ -466,7 +466,7 @@ mod tests {
             assert_eq!(explained.hints, ["write it as `http://HOST:8081`"]);
         }
         assert_eq!(
-            connect("http://localhost", "a\nb").what,
+            problem("http://localhost", "a\nb").what,
             "`apiKey` in `creds.json` entry `main` has a character that no HTTP header can have"
         );
     }

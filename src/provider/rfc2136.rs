@@ -8,19 +8,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::tsig::{TsigAlgorithm, TsigError, signed_bitmessage_to_buf};
-use hickory_proto::rr::{Name, Record, RecordType, TSigner};
+use hickory_proto::rr::{Name, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::model::hint::with_hint;
+use crate::provider::tsig::{Key, Verifier, sign};
 
 /// Longest wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,9 +35,6 @@ const UDP_ATTEMPTS: u32 = 3;
 /// Largest UDP message that no network fragments (DNS flag day 2020).
 const UDP_SIZE: usize = 1232;
 
-/// How far the two clocks may differ, seconds (RFC 8945 section 10).
-const FUDGE: u16 = 300;
-
 /// How many questions are on their way at once.
 const PIPELINE: usize = 50;
 
@@ -48,6 +43,15 @@ const PIPELINE: usize = 50;
 pub(super) struct Server {
     pub(super) address: Address,
     pub(super) key: Option<Key>,
+}
+
+impl Server {
+    /// The message's id and bytes, and what checks the answers to it.
+    fn sign(&self, message: Message) -> Result<((u16, Vec<u8>), Verifier<'_>)> {
+        let id = message.metadata.id;
+        let (bytes, verifier) = sign(message, self.key.as_ref(), self.address.to_string())?;
+        Ok(((id, bytes), verifier))
+    }
 }
 
 /// Host name or address, and port.
@@ -105,86 +109,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// A TSIG key, and the entry and field of creds.json that it comes from.
-#[derive(Clone)]
-pub(super) struct Key {
-    signer: TSigner,
-    /// `` `update-key` in `creds.json` entry `main` ``
-    origin: String,
-}
-
-impl Key {
-    /// Reads DNSControl's `algorithm:name:base64`.
-    pub(super) fn parse(text: &str, field: &str, entry: &str) -> Result<Self> {
-        let origin = format!("`{field}` in `creds.json` entry `{entry}`");
-        let form = || {
-            with_hint(
-                anyhow!("{origin} is no TSIG key"),
-                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
-            )
-        };
-        let parts: Vec<&str> = text.split(':').collect();
-        let [algorithm, name, secret] = parts.as_slice() else {
-            return Err(form());
-        };
-        let algorithm = match algorithm.trim_start_matches("hmac-") {
-            "sha256" => TsigAlgorithm::HmacSha256,
-            "sha384" => TsigAlgorithm::HmacSha384,
-            "sha512" => TsigAlgorithm::HmacSha512,
-            "md5" | "sha1" | "sha224" => {
-                return Err(with_hint(
-                    anyhow!("{origin} uses {algorithm}, which is not supported"),
-                    "make a key with `tsig-keygen -a hmac-sha256 NAME`, for the server and for the entry",
-                ));
-            }
-            _ => return Err(form()),
-        };
-        let secret = BASE64.decode(secret).map_err(|_| form())?;
-        let name = Name::from_ascii(name.to_ascii_lowercase()).map_err(|_| form())?;
-        let signer = TSigner::new(secret, algorithm, name, FUDGE).map_err(|_| form())?;
-        Ok(Self { signer, origin })
-    }
-
-    /// Why the server does not accept this key, and what to do.
-    fn refused(&self, server: &Address, error: TsigError) -> anyhow::Error {
-        let name = self.signer.signer_name();
-        let (what, hint) = match error {
-            TsigError::BadKey => (
-                format!("`{server}` does not know the TSIG key `{name}` (BADKEY)"),
-                format!(
-                    "the algorithm and the name of {} must be the server's",
-                    self.origin
-                ),
-            ),
-            TsigError::BadSig => (
-                format!(
-                    "`{server}` does not accept the signature of the TSIG key `{name}` (BADSIG)"
-                ),
-                format!("the secret of {} must be the server's", self.origin),
-            ),
-            TsigError::BadTime => (
-                format!("`{server}` does not accept the time of the TSIG signature (BADTIME)"),
-                "set the clocks: this machine's and the server's differ by more than 5 minutes"
-                    .to_owned(),
-            ),
-            TsigError::BadTrunc | TsigError::Unknown(_) => (
-                format!(
-                    "`{server}` does not accept the TSIG key `{name}` (error {})",
-                    u16::from(error)
-                ),
-                format!("check {}", self.origin),
-            ),
-        };
-        with_hint(anyhow!(what), hint)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.signer.signer_name())
-    }
-}
-
 /// A TCP connection to a server.
 pub(super) struct Connection<'a> {
     server: &'a Server,
@@ -227,7 +151,7 @@ impl<'a> Connection<'a> {
             while waiting.contains_key(&message.metadata.id) {
                 message.metadata.id = message.metadata.id.wrapping_add(1);
             }
-            let ((id, bytes), verifier) = sign(message, self.server)?;
+            let ((id, bytes), verifier) = self.server.sign(message)?;
             frame(&mut frames, &bytes)?;
             ids.push(id);
             waiting.insert(id, verifier);
@@ -250,7 +174,7 @@ impl<'a> Connection<'a> {
     /// All records of a zone, the closing SOA left out.
     pub(super) async fn transfer(&mut self, zone: &Name) -> Result<Vec<Record>> {
         let server = &self.server.address;
-        let ((id, bytes), mut verifier) = sign(question(zone, RecordType::AXFR), self.server)?;
+        let ((id, bytes), mut verifier) = self.server.sign(question(zone, RecordType::AXFR))?;
         let mut frames = Vec::new();
         frame(&mut frames, &bytes)?;
         self.send(&frames).await?;
@@ -308,7 +232,7 @@ impl<'a> Connection<'a> {
 
 /// Sends one message by UDP; none where it is too long or the answer was truncated.
 pub(super) async fn ask_by_udp(server: &Server, message: Message) -> Result<Option<Message>> {
-    let ((id, bytes), mut verifier) = sign(message, server)?;
+    let ((id, bytes), mut verifier) = server.sign(message)?;
     let Some(address) = server.address.resolve().await?.into_iter().next() else {
         return Ok(None);
     };
@@ -358,7 +282,10 @@ pub(super) fn accepted(answer: &Message, server: &Server, action: &str) -> Resul
         return Ok(());
     }
     let (mnemonic, hint) = match code {
-        ResponseCode::Refused => ("REFUSED", "allow it on the server for this key or address"),
+        ResponseCode::Refused => (
+            "REFUSED",
+            "the server must have the zone, and allow this for the key or address",
+        ),
         ResponseCode::NotAuth => ("NOTAUTH", "the server must be primary for the zone"),
         ResponseCode::NotZone => ("NOTZONE", "the name must be in the zone"),
         ResponseCode::NXDomain => ("NXDOMAIN", "the server must have the zone"),
@@ -399,102 +326,6 @@ fn decode(bytes: &[u8], server: &Server) -> Result<Message> {
     Ok(answer)
 }
 
-/// The message's id and bytes, signed where the server has a key, and what checks the answers.
-fn sign<'a>(mut message: Message, server: &'a Server) -> Result<((u16, Vec<u8>), Verifier<'a>)> {
-    let mut mac = Vec::new();
-    if let Some(key) = &server.key {
-        message
-            .finalize(&key.signer, unix_time())
-            .context("cannot sign a DNS message")?;
-        mac = message
-            .signature()
-            .map(|signature| signature.data.mac.clone())
-            .unwrap_or_default();
-    }
-    let bytes = message.to_vec().context("cannot encode a DNS message")?;
-    let verifier = Verifier {
-        server,
-        mac,
-        unsigned: Vec::new(),
-        first: true,
-    };
-    Ok(((message.metadata.id, bytes), verifier))
-}
-
-fn unix_time() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
-}
-
-/// Checks the signatures of the answers to one message (RFC 8945 section 5.3).
-struct Verifier<'a> {
-    server: &'a Server,
-    /// Of the question, then of the last answer that was signed.
-    mac: Vec<u8>,
-    /// Answers since then; the next signature covers them (RFC 8945 section 5.3.1).
-    unsigned: Vec<u8>,
-    first: bool,
-}
-
-impl Verifier<'_> {
-    fn check(&mut self, bytes: &[u8], answer: &Message) -> Result<()> {
-        let Some(key) = &self.server.key else {
-            return Ok(());
-        };
-        let server = &self.server.address;
-        let Some(signature) = answer.signature() else {
-            if self.first {
-                accepted(answer, self.server, "take a signed message")?;
-                bail!("`{server}` does not sign its answers");
-            }
-            self.unsigned.extend(bytes);
-            return Ok(());
-        };
-        if let Some(error) = signature.data.error
-            && u16::from(error) != 0
-        {
-            return Err(key.refused(server, error));
-        }
-        let invalid = || {
-            with_hint(
-                anyhow!("`{server}` answered with a TSIG signature that is not valid"),
-                format!("check {}", key.origin),
-            )
-        };
-        let (stripped, record) =
-            signed_bitmessage_to_buf(bytes, None, self.first).map_err(|_| invalid())?;
-        let length = u16::try_from(self.mac.len()).map_err(|_| invalid())?;
-        let mut covered = length.to_be_bytes().to_vec();
-        covered.append(&mut self.mac);
-        covered.append(&mut self.unsigned);
-        covered.extend(stripped);
-        let tsig = &record.data;
-        ensure!(
-            record.name == *key.signer.signer_name()
-                && tsig.algorithm == *key.signer.algorithm()
-                && key.signer.verify(&covered, &tsig.mac).is_ok(),
-            invalid()
-        );
-        if tsig.time.abs_diff(unix_time()) > tsig.fudge.into() {
-            return Err(key.refused(server, TsigError::BadTime));
-        }
-        self.mac.clone_from(&tsig.mac);
-        self.first = false;
-        Ok(())
-    }
-
-    /// Checks that the last answer was signed.
-    fn finish(&self) -> Result<()> {
-        ensure!(
-            self.unsigned.is_empty(),
-            "`{}` did not sign the end of the transfer",
-            self.server.address
-        );
-        Ok(())
-    }
-}
-
 /// An empty update of a zone (RFC 2136 section 2).
 pub(super) fn update(zone: &Name) -> Message {
     let mut message = question(zone, RecordType::SOA);
@@ -505,7 +336,6 @@ pub(super) fn update(zone: &Name) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hint::explain;
 
     #[test]
     fn addresses() {
@@ -524,37 +354,6 @@ mod tests {
                 Address::parse(text).unwrap_err().to_string(),
                 format!("`{text}` is no server: want `HOST` or `HOST:PORT`")
             );
-        }
-    }
-
-    #[test]
-    fn keys() {
-        let parse = |text: &str| Key::parse(text, "update-key", "main");
-        for text in ["hmac-sha256:K.:c2VjcmV0", "sha512:k:c2VjcmV0"] {
-            let key = parse(text).unwrap();
-            assert_eq!(format!("{key:?}"), "Key(k.)");
-        }
-        for (text, what, hint) in [
-            (
-                "hmac-md5:k:c2VjcmV0",
-                "`update-key` in `creds.json` entry `main` uses hmac-md5, which is not supported",
-                "make a key with `tsig-keygen -a hmac-sha256 NAME`, for the server and for the entry",
-            ),
-            (
-                "hmac-sha256:k",
-                "`update-key` in `creds.json` entry `main` is no TSIG key",
-                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
-            ),
-            (
-                "hmac-sha256:k:secret!",
-                "`update-key` in `creds.json` entry `main` is no TSIG key",
-                "write it as `hmac-sha256:NAME:BASE64-SECRET`",
-            ),
-        ] {
-            let explained = explain(&parse(text).unwrap_err());
-            assert_eq!(explained.what, what);
-            assert_eq!(explained.hints, [hint]);
-            assert!(explained.causes.is_empty());
         }
     }
 }

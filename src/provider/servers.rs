@@ -143,7 +143,7 @@ impl Server {
         })
     }
 
-    /// PowerDNS with SQLite: its API, and updates by `test-key`.
+    /// PowerDNS with `SQLite`: its API, and updates by `test-key`.
     pub(super) fn powerdns() -> Self {
         Self::start("pdns_server", |folder, dns, control| {
             let here = folder.display();

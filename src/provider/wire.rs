@@ -1,12 +1,17 @@
-//! RDATA from the wire as presentation format, for the types that DNSControl compares.
+//! Records from the wire: RDATA as presentation format, for the types that DNSControl compares.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hickory_proto::rr::{Name, Record as WireRecord};
+use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder, NameEncoding};
 
-use crate::model::rdata::quote_bytes;
+use crate::model::name::DnsName;
+use crate::model::rdata::{canonical, quote_bytes};
+use crate::model::zone::Record;
 
 /// A field of RDATA.
 #[derive(Clone, Copy)]
@@ -28,7 +33,7 @@ enum Part {
     Quoted,
     Hex,
     Base64,
-    /// SvcParams (RFC 9460 section 2.2).
+    /// `SvcParams` (RFC 9460 section 2.2).
     Params,
     /// LOC (RFC 1876 section 2).
     Location,
@@ -80,7 +85,7 @@ const TYPES: &[(u16, &str, &[Part])] = {
     ]
 };
 
-/// SvcParamKeys by number (IANA's registry, 2026).
+/// `SvcParamKeys` by number (IANA's registry, 2026).
 const PARAMS: [&str; 9] = [
     "mandatory",
     "alpn",
@@ -93,15 +98,44 @@ const PARAMS: [&str; 9] = [
     "ohttp",
 ];
 
+/// A name for the wire.
+pub(super) fn name(name: &DnsName) -> Result<Name> {
+    Name::from_ascii(name.fqdn()).with_context(|| format!("`{name}` cannot be sent as a DNS name"))
+}
+
+/// A record from the wire in the form of [`Record`].
+pub(super) fn record(record: &WireRecord, zone: &DnsName) -> Result<Record> {
+    let owner = record.name.to_ascii();
+    let name: DnsName = owner
+        .parse()
+        .with_context(|| format!("the zone has a record at `{owner}`"))?;
+    let mut rdata = Vec::new();
+    let mut encoder = BinEncoder::new(&mut rdata);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    record
+        .data
+        .emit(&mut encoder)
+        .with_context(|| format!("cannot read a record of `{name}`"))?;
+    let number = u16::from(record.record_type());
+    let rtype = mnemonic(number);
+    let data = canonical(&rtype, &text(number, &rdata), zone);
+    Ok(Record {
+        name,
+        rtype,
+        ttl: record.ttl,
+        data,
+    })
+}
+
 /// Mnemonic of a type, `TYPE65534` for those without one here (RFC 3597 section 5).
-pub(super) fn mnemonic(rtype: u16) -> String {
+fn mnemonic(rtype: u16) -> String {
     find(rtype).map_or_else(|| format!("TYPE{rtype}"), |(name, _)| name.to_owned())
 }
 
 /// Presentation format of RDATA whose names are not compressed.
 ///
 /// Unknown types and RDATA that does not fit its type become `\# LENGTH HEX` (RFC 3597 section 5).
-pub(super) fn text(rtype: u16, rdata: &[u8]) -> String {
+fn text(rtype: u16, rdata: &[u8]) -> String {
     find(rtype)
         .and_then(|(_, parts)| {
             let mut reader = Reader(rdata);

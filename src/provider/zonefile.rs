@@ -1,6 +1,7 @@
 //! Zone files (RFC 1035 section 5): read them, and change single TXT values in their text.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -65,7 +66,7 @@ pub(super) fn edit(
             .find(|entry| entry.record.rtype == "TXT")
             .map_or(TXT_TTL, |entry| entry.record.ttl);
         let (owner, value) = (txt.name.fqdn(), quote(&txt.value));
-        edited.push_str(&format!("{owner} {ttl} IN TXT {value}{new_line}"));
+        let _ = write!(edited, "{owner} {ttl} IN TXT {value}{new_line}");
     }
     Ok(Some(edited))
 }
@@ -195,7 +196,7 @@ impl State<'_> {
     fn directive(&mut self, words: &[&str]) -> Result<()> {
         match words {
             [word, name] if word.eq_ignore_ascii_case("$ORIGIN") => {
-                self.origin = self.name(name)?
+                self.origin = self.name(name)?;
             }
             [word, ttl] if word.eq_ignore_ascii_case("$TTL") => {
                 self.default_ttl = Some(seconds(ttl).with_context(|| format!("bad TTL `{ttl}`"))?);
@@ -239,7 +240,7 @@ impl State<'_> {
         let ttl = ttl
             .or(self.default_ttl)
             .or(self.last_ttl)
-            .or(minimum.filter(|_| rtype == "SOA"))
+            .or_else(|| minimum.filter(|_| rtype == "SOA"))
             .context("a record without a TTL, and there is no `$TTL`")?;
         self.last_ttl = Some(ttl);
         let serial = line.tokens.get(index + 2).cloned();
