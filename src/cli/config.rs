@@ -11,8 +11,7 @@ use crate::acme::presets::Directory;
 use crate::cli::arguments::Run;
 use crate::cli::environment;
 use crate::cli::settings::Settings;
-use crate::dnscontrol::config::Source;
-use crate::dnscontrol::engine::Limits;
+use crate::dnscontrol::{Limits, Source};
 use crate::model::certificate::KeyType;
 use crate::model::hint::{Hint, with_hint};
 use crate::net::http::Http;
@@ -76,7 +75,7 @@ pub(super) fn dns_repo(settings: &Settings, run: &Run, http: &Http) -> Result<Lo
 /// A repository to clone, with `token` or else the one that CI made for its host.
 fn remote(url: &str, branch: Option<String>, token: Option<Token>, http: &Http) -> Result<Remote> {
     let address = Address::parse(url)?;
-    let token = token.or_else(|| environment::ci_token(address.host()?));
+    let token = token.or_else(|| address.host().and_then(environment::ci_token));
     Ok(Remote {
         address: Arc::new(address),
         branch,

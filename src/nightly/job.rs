@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::acme::presets::Directory;
-use crate::dnscontrol::config::Source;
+use crate::dnscontrol::Source;
 use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::secret::Secret;
 use crate::net::http::Http;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::dns::lookup::Lookup;
 use crate::dns::wait::WaitSettings;
-use crate::dnscontrol::config::DnsConfig;
+use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::{Done, Outcome, Planned};

@@ -8,7 +8,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::dns::lookup::{Lookup, NameServer};
 use crate::dns::reach;
-use crate::dnscontrol::config::DnsConfig;
+use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::DnsName;

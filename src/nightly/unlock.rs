@@ -8,7 +8,7 @@ use crate::model::secret::Secret;
 use crate::nightly::job::{IdentitySource, Job};
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::git::File;
-use crate::repo::layout;
+use crate::repo::layout::{self, StoredAccount};
 use crate::repo::seal::Identities;
 
 /// An account that orders can be placed with.
@@ -27,7 +27,7 @@ pub(crate) async fn account(job: &Job, workspaces: &Workspaces) -> Result<Opened
         .await?;
     match stored {
         Some(stored) => {
-            let key = identities(&job.identities)?.open(&stored.key, &stored.key_path)?;
+            let key = open(&job.identities, &stored)?;
             Ok(Opened {
                 account: Account::open(&job.directory, &job.http, &key).await?,
                 new_files: Vec::new(),
@@ -55,24 +55,32 @@ async fn register(job: &Job, workspaces: &Workspaces, host: String) -> Result<Op
     })
 }
 
-fn identities(sources: &[IdentitySource]) -> Result<Identities> {
-    let mut identities = Identities::default();
+/// Opens the account key with the first identity that can.
+fn open(sources: &[IdentitySource], stored: &StoredAccount) -> Result<Secret> {
+    let StoredAccount { key, key_path } = stored;
+    let mut failed = None;
     for source in sources {
-        match source {
-            IdentitySource::Text { variable, text } => {
-                identities.add(text, &format!("`{variable}`"))?;
-            }
-            IdentitySource::File(path) => {
-                let shown = path.display();
-                let text = std::fs::read(path)
-                    .with_context(|| format!("cannot read the identity `{shown}`"))?;
-                identities.add(&Secret::new(text), &format!("`{shown}`"))?;
-            }
+        let opened = identities(source)?.open(key);
+        match opened {
+            Ok(secret) => return Ok(secret),
+            Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
         }
     }
-    if identities.is_empty() {
-        return Err(anyhow!("there is no age identity to open the account key with"))
-            .hint(|| "set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`");
+    match failed {
+        Some(error) => Err(error),
+        None => Err(anyhow!("there is no age identity to open `{key_path}` with"))
+            .hint(|| "set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`"),
     }
-    Ok(identities)
+}
+
+fn identities(source: &IdentitySource) -> Result<Identities> {
+    match source {
+        IdentitySource::Text { variable, text } => Identities::parse(text, variable),
+        IdentitySource::File(path) => {
+            let origin = path.display().to_string();
+            let text = std::fs::read(path)
+                .with_context(|| format!("cannot read the identity `{origin}`"))?;
+            Identities::parse(&Secret::new(text), &origin)
+        }
+    }
 }
