@@ -123,6 +123,8 @@ fn read_ir(source: &Source, file: &PathBuf) -> Result<Ir> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+#[expect(clippy::too_many_lines, reason = "tables of cases")]
 mod tests {
     use std::time::{Duration, Instant};
 

@@ -64,7 +64,10 @@ impl Creds {
         };
         ensure!(metadata.is_file(), "{shown} is not a file");
         let executable = metadata.permissions().mode() & EXECUTABLE == EXECUTABLE;
-        let bytes = if executable && !source.ends_with(".json") {
+        let named_json = path
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        let bytes = if executable && !named_json {
             run(&mut Command::new(&path), source, root)?
         } else {
             fs::read(&path).with_context(|| format!("cannot read {shown}"))?
@@ -232,4 +235,207 @@ fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {
         output.status
     );
     Ok(output.stdout)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+mod tests {
+    use super::*;
+    use crate::model::hint::explain;
+
+    fn declared(name: &str, kind: &str) -> Declaration {
+        Declaration {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            meta: Map::new(),
+        }
+    }
+
+    fn environment(variable: &str) -> Option<String> {
+        (variable == "SET").then(|| "from the environment".to_owned())
+    }
+
+    fn creds(text: &str) -> Result<Creds> {
+        Creds::parse(text.as_bytes(), "`creds.json`")
+    }
+
+    /// What the user reads when `name`, declared with `kind`, is asked for.
+    fn refused(text: &str, name: &str, kind: &str) -> String {
+        let result =
+            creds(text).and_then(|creds| creds.provider(&declared(name, kind), &environment));
+        let explained = explain(&result.unwrap_err());
+        assert_eq!(explained.causes, [""; 0]);
+        [vec![explained.what], explained.hints]
+            .concat()
+            .join("\nhint: ")
+    }
+
+    #[test]
+    fn entries_are_read_when_they_are_needed() {
+        let creds = creds(
+            r#"{
+                // the account of the company
+                "x": {"TYPE": "POWERDNS", "apiUrl": "http://h/?a=$SET", "apiKey": "$SET", "gone": "$UNSET", "empty": "",},
+                "broken": {"TYPE": 1}, /* nobody asks for it */
+                "notifications": {"slack_url": "https://s"},
+                "typeless": {"token": "t"}
+            }"#,
+        )
+        .unwrap();
+        let entry = creds.provider(&declared("x", "-"), &environment).unwrap();
+        assert_eq!(entry.kind, "POWERDNS");
+        assert_eq!(entry.field("apiKey"), Some("from the environment"));
+        assert_eq!(entry.field("apiUrl"), Some("http://h/?a=$SET"));
+        assert_eq!(entry.fields["gone"], "");
+        assert!(!entry.fields.contains_key("TYPE"));
+        let missing = |key| {
+            let explained = explain(&entry.required(key).unwrap_err());
+            format!("{}, {}", explained.what, explained.hints.join(", "))
+        };
+        assert_eq!(
+            missing("gone"),
+            "the entry `x` (POWERDNS) in `creds.json` takes `gone` from the environment variable `UNSET`, which is not set, set `UNSET`"
+        );
+        assert_eq!(
+            missing("empty"),
+            "the entry `x` (POWERDNS) in `creds.json` has no `empty`, add `empty` to the entry"
+        );
+        let typeless = creds.provider(&declared("typeless", "DESEC"), &environment);
+        assert_eq!(typeless.unwrap().kind, "DESEC");
+        let absent = creds.provider(&declared("absent", "BIND"), &environment);
+        assert_eq!(absent.unwrap().fields.len(), 0);
+        assert_eq!(
+            format!("{creds:?}"),
+            r#"["x", "broken", "notifications", "typeless"]"#
+        );
+    }
+
+    #[test]
+    fn none_and_bind_are_implied() {
+        let creds = creds(r#"{"bind": {"TYPE": "POWERDNS"}}"#).unwrap();
+        let kind = |name| {
+            creds
+                .provider(&declared(name, ""), &environment)
+                .unwrap()
+                .kind
+        };
+        assert_eq!(
+            (kind("none").as_str(), kind("bind").as_str()),
+            ("NONE", "POWERDNS")
+        );
+        let empty = Creds::parse(b"\xef\xbb\xbf // nothing", "`creds.json`").unwrap();
+        assert_eq!(
+            empty
+                .provider(&declared("bind", "-"), &environment)
+                .unwrap()
+                .kind,
+            "BIND"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named_and_values_are_not() {
+        for (text, kind, expected) in [
+            (
+                "{\n  \"x\": \"hunter2\" 1\n}",
+                "-",
+                "`creds.json` is not JSON: line 2, column 18\nhint: comments and trailing commas are allowed; everything else must be JSON",
+            ),
+            (
+                "[\"hunter2\"]",
+                "-",
+                "`creds.json` is not a JSON object of entries",
+            ),
+            (
+                "{\"x\": \"hunter2\"}",
+                "-",
+                "the entry `x` in `creds.json` is not an object",
+            ),
+            (
+                "{\"x\": {\"port\": 443}}",
+                "-",
+                "the entry `x` in `creds.json` has a value that is not a string: `port`\nhint: put the value in quotes",
+            ),
+            (
+                "{\"x\": {\"token\": \"hunter2\"}}",
+                "-",
+                "the entry `x` in `creds.json` has no TYPE\nhint: add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`",
+            ),
+            (
+                "{\"y\": {\"token\": \"hunter2\"}}",
+                "-",
+                "`creds.json` has no entry `x`\nhint: add `\"x\": {\"TYPE\": \"...\"}` with the credentials of the provider",
+            ),
+            (
+                "{\"x\": {\"TYPE\": \"-\"}}",
+                "-",
+                "the entry `x` in `creds.json` has TYPE `-`",
+            ),
+            (
+                "{\"x\": {\"TYPE\": \"BIND\", \"token\": \"hunter2\"}}",
+                "DESEC",
+                "dnsconfig.js declares `x` as DESEC, but its entry in `creds.json` has TYPE BIND\nhint: leave the type out of `NewDnsProvider(\"x\")`, or correct the entry",
+            ),
+        ] {
+            assert_eq!(refused(text, "x", kind), expected);
+        }
+    }
+
+    #[test]
+    fn commands_and_executable_files_are_run_without_a_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let json = r#"{"x": {"TYPE": "BIND"}}"#;
+        fs::write(root.join("with space.json"), json).unwrap();
+        fs::write(
+            root.join("script"),
+            format!("#!/bin/sh\necho '{json}'; pwd >&2\n"),
+        )
+        .unwrap();
+        for (path, mode) in [("script", 0o755), ("with space.json", 0o777)] {
+            fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for source in [
+            "script",
+            "with space.json",
+            "!cat 'with space.json'",
+            "!./script",
+        ] {
+            let creds = Creds::read(source, root).unwrap();
+            assert_eq!(
+                creds
+                    .provider(&declared("x", "-"), &environment)
+                    .unwrap()
+                    .kind,
+                "BIND"
+            );
+        }
+        let refused = |source: &str| {
+            let explained = explain(&Creds::read(source, root).unwrap_err());
+            [vec![explained.what], explained.causes, explained.hints]
+                .concat()
+                .join("\n")
+        };
+        assert_eq!(
+            refused("!cat $HOME"),
+            "`cat`, which should print the credentials, failed: exit status: 1"
+        );
+        assert_eq!(
+            refused("!no-such-command --token hunter2"),
+            "cannot run `no-such-command`, which should print the credentials\nNo such file or directory (os error 2)"
+        );
+        for empty in ["!", "!cat 'x"] {
+            assert_eq!(
+                refused(empty),
+                "`--creds` has no command after `!`, or quotes without an end\nwrite `--creds '!sops -d creds.json'`"
+            );
+        }
+        assert_eq!(
+            refused("!echo hunter2"),
+            "output of `echo` is not JSON: line 1, column 1\ncomments and trailing commas are allowed; everything else must be JSON"
+        );
+        assert_eq!(refused("."), "`.` is not a file");
+        let missing = Creds::read("creds.json", root).unwrap();
+        assert_eq!(missing.entries.len(), 0);
+    }
 }

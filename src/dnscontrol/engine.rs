@@ -1,4 +1,4 @@
-//! Evaluates dnsconfig.js in QuickJS, within limits on memory, time and stack.
+//! Evaluates dnsconfig.js in `QuickJS`, within limits on memory, time and stack.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ const STACK_MARGIN: usize = 2 << 20;
 
 /// How much longer than the time limit the engine may take to notice it.
 ///
-/// QuickJS asks in loops, calls and regular expressions, but not inside every built-in function.
+/// `QuickJS` asks in loops, calls and regular expressions, but not inside every built-in function.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a script may use.
@@ -44,7 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 1 << 30,
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
             stack: 8 << 20,
         }
     }
@@ -254,11 +254,13 @@ fn hash(ctx: Ctx<'_>, algorithm: String, text: String) -> rquickjs::Result<Strin
         }
     };
     let bytes = digest::digest(chosen, text.as_bytes());
+    let hexadecimal = |byte: &u8| format!("{byte:02x}");
     Ok(bytes
         .as_ref()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+        .map(hexadecimal)
+        .collect::<Vec<_>>()
+        .concat())
 }
 
 #[expect(

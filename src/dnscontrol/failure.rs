@@ -106,19 +106,16 @@ pub(super) fn throw(ctx: &Ctx<'_>, message: &str) -> Error {
 }
 
 fn message(ctx: &Ctx<'_>, thrown: &Value<'_>) -> String {
-    let text = thrown.get::<Coerced<String>>().map(|text| text.0);
-    match text {
+    if let Ok(Coerced(text)) = thrown.get::<Coerced<String>>() {
         // A plain `Error:` says nothing.
-        Ok(text) => match text.strip_prefix("Error: ") {
+        return match text.strip_prefix("Error: ") {
             Some(rest) => rest.to_owned(),
             None => text,
-        },
-        Err(_) => {
-            // Turning it into text threw again.
-            ctx.catch();
-            "something without a text was thrown".to_owned()
-        }
+        };
     }
+    // Turning it into text threw again.
+    ctx.catch();
+    "something without a text was thrown".to_owned()
 }
 
 /// The innermost place in a user's script.

@@ -92,9 +92,8 @@ impl Files {
             vec![self.root.clone(), self.home.clone()]
         };
         for base in candidates {
-            match self.resolve(&base, path)? {
-                Some(resolved) => return self.read(&resolved, &self.shown(&resolved)),
-                None => continue,
+            if let Some(resolved) = self.resolve(&base, path)? {
+                return self.read(&resolved, &self.shown(&resolved));
             }
         }
         bail!("no file `{path}` in the DNS repository")
@@ -208,6 +207,7 @@ fn flattened(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
 mod tests {
     use std::os::unix::fs::symlink;
 

@@ -89,12 +89,12 @@ pub(super) struct Nameserver {
 /// `IGNORE(label, types, target)`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Unmanaged {
-    #[serde(default)]
-    pub(super) label_pattern: String,
+    #[serde(default, rename = "label_pattern")]
+    pub(super) label: String,
     #[serde(default, rename = "rType_pattern")]
-    pub(super) type_pattern: String,
-    #[serde(default)]
-    pub(super) target_pattern: String,
+    pub(super) types: String,
+    #[serde(default, rename = "target_pattern")]
+    pub(super) target: String,
 }
 
 /// A record with its fields by name.

@@ -1,5 +1,10 @@
 //! What each word of the language makes: the records of a zone, or the IR.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+#![expect(clippy::print_stdout, reason = "figures of the large configuration")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;

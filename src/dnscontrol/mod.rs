@@ -6,6 +6,7 @@ mod engine;
 mod failure;
 mod files;
 mod ir;
+mod language_tests;
 mod normalize;
 mod presentation;
 mod relaxed;
@@ -13,6 +14,3 @@ mod reverse;
 
 pub(crate) use config::{DnsConfig, Source};
 pub(crate) use engine::Limits;
-
-#[cfg(test)]
-mod language_tests;

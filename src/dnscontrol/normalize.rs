@@ -158,9 +158,9 @@ fn nameserver_ttl(domain: &ir::Domain) -> Result<u32> {
 fn ignore_pattern(unmanaged: &ir::Unmanaged) -> IgnorePattern {
     let or_any = |text: &str| if text.is_empty() { "*" } else { text }.to_owned();
     IgnorePattern {
-        label: or_any(&unmanaged.label_pattern),
-        types: or_any(&unmanaged.type_pattern),
-        target: or_any(&unmanaged.target_pattern),
+        label: or_any(&unmanaged.label),
+        types: or_any(&unmanaged.types),
+        target: or_any(&unmanaged.target),
     }
 }
 
@@ -333,11 +333,9 @@ fn check_target(item: &ir::Record) -> Result<()> {
                 CAA_TAGS.join(", ")
             );
         }
-        rtype if HOST_TARGET.contains(&rtype) => {
-            if target.contains('.') && !target.ends_with('.') {
-                return Err(anyhow!("the target `{target}` does not end with a dot"))
-                    .hint(|| format!("write `{target}.`"));
-            }
+        rtype if HOST_TARGET.contains(&rtype) && target.contains('.') && !target.ends_with('.') => {
+            return Err(anyhow!("the target `{target}` does not end with a dot"))
+                .hint(|| format!("write `{target}.`"));
         }
         _ => {}
     }

@@ -65,7 +65,7 @@
     },
     filter: function (list, f) {
       f = iteratee(f);
-      return entries(list).filter(function (entry) { return f(entry[0], entry[1], list); }).map(_.first);
+      return entries(list).filter(function (entry) { return f(entry[0], entry[1], list); }).map(function (entry) { return entry[0]; });
     },
     reject: function (list, f) {
       f = iteratee(f);

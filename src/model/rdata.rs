@@ -75,7 +75,7 @@ enum Field {
     Hex,
     /// The rest is Base64.
     Base64,
-    /// The rest is SvcParams (RFC 9460 section 2.1).
+    /// The rest is a list of service parameters (RFC 9460 section 2.1).
     Params,
 }
 
@@ -278,7 +278,7 @@ fn seconds(text: &str) -> Option<u64> {
     total.checked_add(digits.parse().ok()?)
 }
 
-/// SvcParams in the order of their numbers, values quoted.
+/// Service parameters in the order of their numbers, values quoted.
 fn params(tokens: &[Token]) -> Vec<String> {
     let mut found: Vec<(u32, String)> = tokens
         .iter()
@@ -299,7 +299,7 @@ fn params(tokens: &[Token]) -> Vec<String> {
     found.into_iter().map(|(_, shown)| shown).collect()
 }
 
-/// IANA's SvcParamKeys; unknown keys come last.
+/// Number of a key (RFC 9460 section 14.3.2); unknown keys come last.
 fn param_number(key: &str) -> u32 {
     let known = [
         "mandatory",
@@ -333,16 +333,22 @@ fn param_value(key: &str, value: &str) -> String {
     addresses.join(",")
 }
 
-/// Bytes as text; what is no UTF-8 as `\DDD`.
+/// Text of bytes; what is no UTF-8 as `\DDD`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\{byte:03}"));
+        for &byte in chunk.invalid() {
+            text.extend(decimal(byte));
         }
     }
     text
+}
+
+/// A byte as `\DDD`.
+fn decimal(byte: u8) -> [char; 4] {
+    let digit = |number: u8| char::from(b'0' + number % 10);
+    ['\\', digit(byte / 100), digit(byte / 10), digit(byte)]
 }
 
 fn quote_bytes(bytes: &[u8]) -> String {
@@ -355,7 +361,7 @@ fn quote_bytes(bytes: &[u8]) -> String {
                 text.push(char::from(byte));
             }
             b' '..=b'~' => text.push(char::from(byte)),
-            _ => text.push_str(&format!("\\{byte:03}")),
+            _ => text.extend(decimal(byte)),
         }
     }
     text.push('"');
