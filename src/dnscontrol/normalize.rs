@@ -49,30 +49,21 @@ pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
     Ok(zones)
 }
 
+/// Registrars do not matter here: they are neither asked nor changed.
 fn check_declared(ir: &ir::Ir, domain: &ir::Domain) -> Result<()> {
-    let refuse = |what: &str, function: &str, name: &str| {
-        let error = anyhow!(
-            "{}`{}` uses the {what} `{name}`, which is not declared",
-            place(&domain.filepos),
-            domain.name
-        );
-        Err(with_hint(
-            error,
-            format!("declare it with `{function}(\"{name}\")`, before the domain"),
-        ))
+    let undeclared = |name: &&String| ir.dns_providers.iter().all(|item| item.name != **name);
+    let Some(name) = domain.providers.keys().find(undeclared) else {
+        return Ok(());
     };
-    let is_in = |list: &[ir::Declaration], name: &str| list.iter().any(|item| item.name == name);
-    if !is_in(&ir.registrars, &domain.registrar) {
-        return refuse("registrar", "NewRegistrar", &domain.registrar);
-    }
-    match domain
-        .providers
-        .keys()
-        .find(|name| !is_in(&ir.dns_providers, name))
-    {
-        Some(name) => refuse("DNS provider", "NewDnsProvider", name),
-        None => Ok(()),
-    }
+    let error = anyhow!(
+        "{}`{}` uses the DNS provider `{name}`, which is not declared",
+        place(&domain.filepos),
+        domain.name
+    );
+    Err(with_hint(
+        error,
+        format!("declare it with `NewDnsProvider(\"{name}\")`, before the domain"),
+    ))
 }
 
 fn zone(domain: &ir::Domain) -> Result<Zone> {
@@ -203,10 +194,15 @@ fn raw_record(item: &ir::RawRecord, zone: &DnsName) -> Result<Record> {
                 format!("{name}.{}", item.subdomain)
             };
         }
+        let ttl = match item.rtype.as_str() {
+            "CLOUDFLAREAPI_SINGLE_REDIRECT" => 1,
+            _ if item.ttl == 0 => DEFAULT_TTL,
+            _ => item.ttl,
+        };
         Ok(Record {
             name: owner(&label(&name, zone)?, zone)?,
             rtype: item.rtype.clone(),
-            ttl: if item.ttl == 0 { DEFAULT_TTL } else { item.ttl },
+            ttl,
             data,
         })
     };
@@ -257,6 +253,17 @@ fn refuse_unsupported(item: &ir::Record) -> Result<()> {
 /// The short label of a declared name: lower case, `@` at the apex.
 fn label(name: &str, zone: &DnsName) -> Result<String> {
     let lower = name.to_lowercase();
+    // What `REV()` gives is a whole name without a dot.
+    let reverse = ["in-addr.arpa", "ip6.arpa"].map(|tree| zone.as_str().ends_with(tree));
+    if reverse.contains(&true)
+        && let Some(label) = lower
+            .parse::<DnsName>()
+            .ok()
+            .as_ref()
+            .and_then(|name| name.label_in(zone))
+    {
+        return Ok(label.to_owned());
+    }
     let Some(absolute) = lower.strip_suffix('.') else {
         return Ok(lower);
     };
