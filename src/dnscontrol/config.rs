@@ -223,6 +223,14 @@ mod tests {
                 "setTimeout(function () { throw new Error('late') }, 5)",
                 "`dnsconfig.js:1:36`: late",
             ),
+            (
+                "Promise.reject(new Error('unhandled'))",
+                "`dnsconfig.js:1:20`: unhandled",
+            ),
+            (
+                "Promise.resolve().then(function () {\n  typo();\n})",
+                "`dnsconfig.js:2:3`: ReferenceError: typo is not defined",
+            ),
             ("conf.x = conf", "TypeError: circular reference"),
             (
                 "require('./missing.js')",

@@ -671,6 +671,7 @@ fn the_console_timers_and_promises() {
              var id = setInterval(function () { D_EXTEND('a.test', TXT('1', 'x')); clearInterval(id); }, 10);
              clearTimeout(setTimeout(function () { D_EXTEND('a.test', TXT('never', 'x')); }, 1));
              setImmediate(function () { D_EXTEND('a.test', TXT('0', 'x')); });
+             Promise.reject(new Error('handled')).catch(function () {});
              Promise.resolve('p').then(function (label) { D_EXTEND('a.test', TXT(label, 'x')); });"
         ),
         ["p", "0", "1", "2"].map(|label| format!("TXT {label}.a.test \"x\" ttl=300"))
