@@ -123,6 +123,62 @@
     });
   }
 
+  // A coordinate in seconds of arc as degrees, minutes and seconds, and its hemisphere.
+  function angle(seconds, hemisphere) {
+    return [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds - Math.floor(seconds / 60) * 60, hemisphere];
+  }
+
+  function location(value, latitude, longitude) {
+    var words = [value.label || '@'].concat(latitude, longitude, [value.alt || 0, 0, 0, 0, modifiers(value)]);
+    return global.LOC.apply(null, words);
+  }
+
+  function LOC_BUILDER_DD(value) {
+    need('LOC_BUILDER_DD', value, ['x', 'y']);
+    function thousandths(degrees) { return Math.floor(Math.abs(degrees) * 3600000) / 1000; }
+    return location(
+      value,
+      angle(thousandths(value.x), value.x < 0 ? 'S' : 'N'),
+      angle(thousandths(value.y), value.y < 0 ? 'W' : 'E')
+    );
+  }
+
+  var DMS = /^\s*(\d+)[°d]\s*(\d+)[′'m]\s*(\d+(?:\.\d+)?)[″"s]\s*([NS])[,\s]*(\d+)[°d]\s*(\d+)[′'m]\s*(\d+(?:\.\d+)?)[″"s]\s*([EW])\s*$/i;
+  var DMM = /^\s*(\d+(?:\.\d+)?)\s*°?\s*([NS])[,\s]*(\d+(?:\.\d+)?)\s*°?\s*([EW])\s*$/i;
+
+  function fromDms(value, match) {
+    return location(
+      value,
+      [Number(match[1]), Number(match[2]), Number(match[3]), match[4]],
+      [Number(match[5]), Number(match[6]), Number(match[7]), match[8]]
+    );
+  }
+
+  function fromDmm(value, match) {
+    // Whole seconds only, as DNSControl has it.
+    return location(
+      value,
+      angle(Math.round(match[1] * 3600), match[2]),
+      angle(Math.round(match[3] * 3600), match[4])
+    );
+  }
+
+  // The builder of the first of `forms` that the text has.
+  function fromText(builder, forms) {
+    return function (value) {
+      need(builder, value, ['str']);
+      for (var i = 0; i < forms.length; i++) {
+        var match = forms[i][0].exec(value.str);
+        if (match) return forms[i][1](value, match);
+      }
+      throw new Error(builder + ': `' + value.str + '` is no coordinate');
+    };
+  }
+
+  global.LOC_BUILDER_DD = LOC_BUILDER_DD;
+  global.LOC_BUILDER_DMS_STR = fromText('LOC_BUILDER_DMS_STR', [[DMS, fromDms]]);
+  global.LOC_BUILDER_DMM_STR = fromText('LOC_BUILDER_DMM_STR', [[DMM, fromDmm]]);
+  global.LOC_BUILDER_STR = fromText('LOC_BUILDER_STR', [[DMS, fromDms], [DMM, fromDmm]]);
   global.CAA_BUILDER = CAA_BUILDER;
   global.SPF_BUILDER = SPF_BUILDER;
   global.DMARC_BUILDER = DMARC_BUILDER;

@@ -223,6 +223,14 @@ mod tests {
                 "setTimeout(function () { throw new Error('late') }, 5)",
                 "`dnsconfig.js:1:36`: late",
             ),
+            (
+                "Promise.reject(new Error('unhandled'))",
+                "`dnsconfig.js:1:20`: unhandled",
+            ),
+            (
+                "Promise.resolve().then(function () {\n  typo();\n})",
+                "`dnsconfig.js:2:3`: ReferenceError: typo is not defined",
+            ),
             ("conf.x = conf", "TypeError: circular reference"),
             (
                 "require('./missing.js')",
@@ -350,7 +358,7 @@ mod tests {
                 "LOC record: `X` is neither N nor S",
             ),
             ("M365_BUILDER({})", "M365_BUILDER is not supported yet"),
-            ("LOC_BUILDER_DD({})", "LOC_BUILDER_DD is not supported yet"),
+            ("LOC_BUILDER_DD({})", "LOC_BUILDER_DD requires `x`"),
             (
                 "IMPORT_TRANSFORM([], 'b.test', 1)",
                 "IMPORT_TRANSFORM is not supported yet",
@@ -466,10 +474,6 @@ mod tests {
             );
             assert_eq!(message, expected);
         }
-        assert_eq!(
-            script_error("D('a.test', 'gandi')"),
-            "cannot use `dnsconfig.js`\n  `dnsconfig.js:1:1`: `a.test` uses the registrar `gandi`, which is not declared\nhint: declare it with `NewRegistrar(\"gandi\")`, before the domain"
-        );
         assert_eq!(
             script_error("NewRegistrar('none');\nD('a.test', 'none'); D('A.test', 'none')"),
             "cannot use `dnsconfig.js`\n  `dnsconfig.js:2:22`: `a.test` is declared more than once"

@@ -1,6 +1,6 @@
 //! Evaluates dnsconfig.js in `QuickJS`, within limits on memory, time and stack.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -30,7 +30,7 @@ const STACK_MARGIN: usize = 2 << 20;
 /// `QuickJS` asks in loops, calls and regular expressions, but not inside every built-in function.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a script may use.
+/// What a script may use: by default 1 GiB, one minute and 8 MiB of stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes.
@@ -104,9 +104,10 @@ fn run(script: &Script) -> Result<String> {
     });
     let interrupting = Rc::clone(&watch);
     runtime.set_interrupt_handler(Some(Box::new(move || interrupting.is_over())));
+    let rejections = watch_promises(&runtime, limits);
     let context = Context::full(&runtime).with_context(about)?;
     let files = Rc::new(files);
-    context.with(|ctx| {
+    let json = context.with(|ctx| {
         evaluate_in(&ctx, script, (&files, &main), &watch)
             .map_err(|error| {
                 Failure::describe(&ctx, &error, limits, watch.over.get())
@@ -114,7 +115,31 @@ fn run(script: &Script) -> Result<String> {
                     .into_error()
             })
             .with_context(about)
-    })
+    })?;
+    match rejections.take().into_iter().next() {
+        Some(failure) => Err(failure.into_error()).with_context(about),
+        None => Ok(json),
+    }
+}
+
+/// Collects what promises were rejected with while nobody handled it.
+fn watch_promises(runtime: &Runtime, limits: Limits) -> Rc<RefCell<Vec<Failure>>> {
+    let rejections = Rc::new(RefCell::new(Vec::new()));
+    let collected = Rc::clone(&rejections);
+    runtime.set_host_promise_rejection_tracker(Some(Box::new(
+        move |ctx, _promise, reason, handled| {
+            let failure = Failure::of(&ctx, &reason, limits);
+            let mut collected = collected.borrow_mut();
+            // A handler may come after the rejection.
+            if handled {
+                let found = collected.iter().position(|earlier| *earlier == failure);
+                found.map(|index| collected.remove(index));
+            } else {
+                collected.push(failure);
+            }
+        },
+    )));
+    rejections
 }
 
 fn evaluate_in(

@@ -10,7 +10,7 @@ use crate::dnscontrol::engine::Limits;
 use crate::model::hint::with_hint;
 
 /// What went wrong, where, and what to do about it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Failure {
     what: String,
     /// `file:line:column`, or `file`.
@@ -21,23 +21,29 @@ pub(super) struct Failure {
 impl Failure {
     /// Takes the pending exception of `ctx` apart.
     pub(super) fn describe(ctx: &Ctx<'_>, error: &Error, limits: Limits, late: bool) -> Self {
-        let thrown = if error.is_exception() {
-            Some(ctx.catch())
-        } else {
-            None
-        };
-        let position = thrown.as_ref().and_then(position);
+        if !error.is_exception() {
+            return Self {
+                what: error.to_string(),
+                position: None,
+                hint: None,
+            };
+        }
+        let thrown = ctx.catch();
         if late {
             return Self {
-                position,
+                position: position(&thrown),
                 ..Self::timeout(limits)
             };
         }
-        let what = thrown
-            .as_ref()
-            .map_or_else(|| error.to_string(), |thrown| message(ctx, thrown));
+        Self::of(ctx, &thrown, limits)
+    }
+
+    /// Takes a value apart that was thrown, or that a promise was rejected with.
+    pub(super) fn of(ctx: &Ctx<'_>, thrown: &Value<'_>, limits: Limits) -> Self {
+        let what = message(ctx, thrown);
+        let position = position(thrown);
         // When nothing is left to make an error of, QuickJS throws null.
-        if what.contains("out of memory") || thrown.is_some_and(|thrown| thrown.is_null()) {
+        if what.contains("out of memory") || thrown.is_null() {
             return Self {
                 what: format!("needs more than {} of memory", bytes(limits.memory)),
                 position,

@@ -49,6 +49,12 @@ impl Files {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot open `{shown}`")),
         };
+        // Who names a file outside means it; a link in the repository may lead anywhere.
+        let inside = flattened(&root.join(config)).starts_with(&root);
+        ensure!(
+            !inside || path.starts_with(&root),
+            "`{shown}` leads outside the DNS repository"
+        );
         let home = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         let files = Self {
             root,
@@ -283,6 +289,21 @@ mod tests {
         }
         assert!(files.glob("..", true, ".js").is_err());
         assert!(files.glob("./up", true, ".js").is_err());
+    }
+
+    #[test]
+    fn the_configuration_may_be_elsewhere_but_no_link_leads_there() {
+        let (folder, root) = repository();
+        symlink(folder.path().join("secret.js"), root.join("link.js")).unwrap();
+        let open = |config: &str| Files::open(&root, Path::new(config), 1000);
+        let (files, main) = open("../secret.js").unwrap();
+        assert_eq!(main.text, "secret");
+        files.enter(&main);
+        assert!(files.require("./secret.js").is_err());
+        assert_eq!(
+            open("link.js").map(|_| ()).unwrap_err().to_string(),
+            "`link.js` leads outside the DNS repository"
+        );
     }
 
     #[test]

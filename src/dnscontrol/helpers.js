@@ -274,8 +274,7 @@
 
   var missing = {};
   [
-    'M365_BUILDER', 'LOC_BUILDER_DD', 'LOC_BUILDER_DMM_STR', 'LOC_BUILDER_DMS_STR', 'LOC_BUILDER_STR',
-    'IMPORT_TRANSFORM', 'IMPORT_TRANSFORM_STRIP', 'GIDINET_PREMIUM_NS', 'REVCOMPAT', 'recordBuilder',
+    'M365_BUILDER', 'IMPORT_TRANSFORM', 'IMPORT_TRANSFORM_STRIP', 'GIDINET_PREMIUM_NS', 'REVCOMPAT', 'recordBuilder',
   ].forEach(function (word) { missing[word] = later(word); });
 
   // ---- timers: run after the script, in the order of their times, without waiting ---------------

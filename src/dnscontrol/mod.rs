@@ -1,5 +1,6 @@
 //! A DNS repository becomes zones: dnsconfig.js is evaluated, its IR normalised, creds.json read.
 
+mod checks;
 mod config;
 mod creds;
 mod engine;

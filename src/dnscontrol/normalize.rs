@@ -1,35 +1,22 @@
-//! The IR becomes zones: names qualified, targets canonical, and what DNSControl refuses refused.
+//! The IR becomes zones: names qualified, targets canonical, defaults filled in.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::dnscontrol::checks::{
+    check_declared, check_label, check_sets, check_target, place, refuse_unsupported,
+};
 use crate::dnscontrol::ir;
 use crate::dnscontrol::presentation::{data, raw_data};
 use crate::dnscontrol::reverse::pointer;
-use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone, ZoneProvider};
 
 /// TTL of a record that declares none, and of apex NS records, seconds.
 const DEFAULT_TTL: u32 = 300;
-
-/// Types whose target is a host name that must be short, or end with a dot.
-const HOST_TARGET: [&str; 6] = ["ALIAS", "CNAME", "MX", "NS", "PTR", "SRV"];
-
-/// Tags of CAA that DNSControl accepts.
-const CAA_TAGS: [&str; 7] = [
-    "issue",
-    "issuewild",
-    "iodef",
-    "contactemail",
-    "contactphone",
-    "issuemail",
-    "issuevmc",
-];
 
 /// The zones that `ir` declares, in its order.
 pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
@@ -47,32 +34,6 @@ pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
         zones.push(zone);
     }
     Ok(zones)
-}
-
-fn check_declared(ir: &ir::Ir, domain: &ir::Domain) -> Result<()> {
-    let refuse = |what: &str, function: &str, name: &str| {
-        let error = anyhow!(
-            "{}`{}` uses the {what} `{name}`, which is not declared",
-            place(&domain.filepos),
-            domain.name
-        );
-        Err(with_hint(
-            error,
-            format!("declare it with `{function}(\"{name}\")`, before the domain"),
-        ))
-    };
-    let is_in = |list: &[ir::Declaration], name: &str| list.iter().any(|item| item.name == name);
-    if !is_in(&ir.registrars, &domain.registrar) {
-        return refuse("registrar", "NewRegistrar", &domain.registrar);
-    }
-    match domain
-        .providers
-        .keys()
-        .find(|name| !is_in(&ir.dns_providers, name))
-    {
-        Some(name) => refuse("DNS provider", "NewDnsProvider", name),
-        None => Ok(()),
-    }
 }
 
 fn zone(domain: &ir::Domain) -> Result<Zone> {
@@ -203,10 +164,15 @@ fn raw_record(item: &ir::RawRecord, zone: &DnsName) -> Result<Record> {
                 format!("{name}.{}", item.subdomain)
             };
         }
+        let ttl = match item.rtype.as_str() {
+            "CLOUDFLAREAPI_SINGLE_REDIRECT" => 1,
+            _ if item.ttl == 0 => DEFAULT_TTL,
+            _ => item.ttl,
+        };
         Ok(Record {
             name: owner(&label(&name, zone)?, zone)?,
             rtype: item.rtype.clone(),
-            ttl: if item.ttl == 0 { DEFAULT_TTL } else { item.ttl },
+            ttl,
             data,
         })
     };
@@ -217,46 +183,20 @@ fn about(position: &str, rtype: &str, name: &str, zone: &DnsName) -> String {
     format!("{}{rtype} record `{name}` of `{zone}`", place(position))
 }
 
-/// The place of a declaration, in front of a message.
-fn place(position: &str) -> String {
-    if position.is_empty() {
-        String::new()
-    } else {
-        format!("`{position}`: ")
-    }
-}
-
-/// What the language can say and this program does not do yet must not pass for done.
-fn refuse_unsupported(item: &ir::Record) -> Result<()> {
-    let meta = &item.meta;
-    ensure!(
-        !item.rtype.starts_with("IMPORT_TRANSFORM"),
-        "IMPORT_TRANSFORM is not supported yet"
-    );
-    for (key, word) in [
-        ("flatten", "`flatten` of SPF_BUILDER"),
-        ("transform", "the modifier `transform`"),
-    ] {
-        ensure!(!meta.contains_key(key), "{word} is not supported yet");
-    }
-    let number = |key: &str, default: usize| {
-        let text = meta.get(key).and_then(Value::as_str);
-        text.map_or(Ok(default), str::parse)
-            .with_context(|| format!("`{key}` is not a number"))
-    };
-    if meta.contains_key("split") {
-        let room = number("txtMaxSize", 255)?.saturating_sub(number("overhead1", 0)?);
-        ensure!(
-            item.target.len() <= room,
-            "`overflow` of SPF_BUILDER is not supported yet, and the text is longer than {room} bytes"
-        );
-    }
-    Ok(())
-}
-
 /// The short label of a declared name: lower case, `@` at the apex.
 fn label(name: &str, zone: &DnsName) -> Result<String> {
     let lower = name.to_lowercase();
+    // What `REV()` gives is a whole name without a dot.
+    let reverse = ["in-addr.arpa", "ip6.arpa"].map(|tree| zone.as_str().ends_with(tree));
+    if reverse.contains(&true)
+        && let Some(label) = lower
+            .parse::<DnsName>()
+            .ok()
+            .as_ref()
+            .and_then(|name| name.label_in(zone))
+    {
+        return Ok(label.to_owned());
+    }
     let Some(absolute) = lower.strip_suffix('.') else {
         return Ok(lower);
     };
@@ -290,101 +230,9 @@ fn reversed(name: &str, zone: &DnsName) -> Result<String> {
         .with_context(|| format!("the address is not in `{zone}`"))
 }
 
-fn check_label(item: &ir::Record, label: &str, zone: &DnsName) -> Result<()> {
-    if label.is_empty() {
-        return Err(anyhow!("the name is empty")).hint(|| "write `@` for the domain itself");
-    }
-    if label == "@" {
-        match item.rtype.as_str() {
-            "CNAME" => bail!("a domain itself cannot be a CNAME"),
-            "NS" => {
-                return Err(anyhow!("a domain itself cannot have NS records"))
-                    .hint(|| "declare its name servers with `NAMESERVER()`");
-            }
-            _ => {}
-        }
-    }
-    let repeats = label == zone.as_str() || label.ends_with(&format!(".{zone}"));
-    if repeats && !item.meta.contains_key("skip_fqdn_check") {
-        return Err(anyhow!("the name repeats the domain")).hint(
-            || "write only what comes before the domain, or add `DISABLE_REPEATED_DOMAIN_CHECK`",
-        );
-    }
-    Ok(())
-}
-
-fn check_target(item: &ir::Record) -> Result<()> {
-    let target = item.target.as_str();
-    match item.rtype.as_str() {
-        "A" => ensure!(
-            target.parse::<std::net::Ipv4Addr>().is_ok(),
-            "`{target}` is not an IPv4 address"
-        ),
-        "AAAA" => ensure!(
-            target.parse::<std::net::Ipv6Addr>().is_ok(),
-            "`{target}` is not an IPv6 address"
-        ),
-        "CAA" => {
-            let tag = item.fields.get("caatag").and_then(Value::as_str);
-            let tag = tag.unwrap_or_default();
-            ensure!(
-                CAA_TAGS.contains(&tag.to_lowercase().as_str()),
-                "`{tag}` is no tag of CAA; those are {}",
-                CAA_TAGS.join(", ")
-            );
-        }
-        rtype if HOST_TARGET.contains(&rtype) && target.contains('.') && !target.ends_with('.') => {
-            return Err(anyhow!("the target `{target}` does not end with a dot"))
-                .hint(|| format!("write `{target}.`"));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 fn owner(label: &str, zone: &DnsName) -> Result<DnsName> {
     if label == "@" {
         return Ok(zone.clone());
     }
     Ok(DnsName::within(label, zone)?)
-}
-
-/// No record twice, no CNAME beside anything else.
-fn check_sets(domain: &ir::Domain, zone: &Zone) -> Result<()> {
-    // Weighted records of Route 53 share a name; their set identifiers keep them apart.
-    let set_identifier = |index: usize| {
-        let record = domain.records.get(index)?;
-        record.meta.get("r53_set_identifier")?.as_str()
-    };
-    let position = |index: usize| {
-        let position = domain.records.get(index).map(|record| &record.filepos);
-        place(position.map_or("", String::as_str))
-    };
-    let mut seen = HashSet::new();
-    let mut types: HashMap<&DnsName, &str> = HashMap::new();
-    for (index, record) in zone.records.iter().enumerate() {
-        let identifier = set_identifier(index);
-        ensure!(
-            seen.insert((&record.name, &record.rtype, &record.data, identifier)),
-            "{}`{}` declares a record twice: {} `{}`",
-            position(index),
-            zone.unique_name(),
-            record.rtype,
-            record.name
-        );
-        let Entry::Occupied(other) = types.entry(&record.name) else {
-            types.insert(&record.name, &record.rtype);
-            continue;
-        };
-        let other = *other.get();
-        let weighted = other == record.rtype && identifier.is_some();
-        ensure!(
-            (record.rtype != "CNAME" && other != "CNAME") || weighted,
-            "{}`{}` has a CNAME and another record: {other} and {}",
-            position(index),
-            record.name,
-            record.rtype
-        );
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! RDATA of a record of the IR, whose fields have names there.
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::dnscontrol::ir::{RawRecord, Record};
@@ -108,16 +110,17 @@ pub(super) fn data(record: &Record, origin: &DnsName) -> Result<String> {
             word(record, "luartype"),
             quote_txt(&record.target)
         )),
-        "R53_ALIAS" => Ok(format!(
-            "{} {}",
-            alias_type(record, "r53_alias"),
-            canonical("CNAME", &record.target, origin)
-        )),
+        "R53_ALIAS" => Ok(r53_alias(record, origin)),
         "AZURE_ALIAS" => Ok(format!(
             "{} {}",
-            alias_type(record, "azure_alias"),
+            alias_field(record, "azure_alias", "type"),
             record.target
         )),
+        "OPENPGPKEY" => Ok(canonical(rtype, &in_base64(&record.target), origin)),
+        "NAPTR" if record.target.is_empty() => {
+            let text = joined(record, parts(rtype).unwrap_or_default())?;
+            Ok(canonical(rtype, &format!("{text}."), origin))
+        }
         _ => {
             let text = match parts(rtype) {
                 Some(parts) => joined(record, parts)?,
@@ -147,6 +150,13 @@ pub(super) fn raw_data(record: &RawRecord, origin: &DnsName) -> Result<(String, 
             ))
         }
         // Redirects belong to the zone, not to a name.
+        "CLOUDFLAREAPI_SINGLE_REDIRECT" => {
+            let named = ["name", "code", "when", "then"].iter().zip(&texts);
+            let shown: Vec<String> = named
+                .map(|(name, text)| format!("{name}=({text})"))
+                .collect();
+            Ok(("@".to_owned(), shown.join(" ")))
+        }
         _ => Ok(("@".to_owned(), texts.join(","))),
     }
 }
@@ -213,7 +223,36 @@ fn word(record: &Record, key: &str) -> String {
     }
 }
 
-fn alias_type(record: &Record, key: &str) -> String {
-    let kind = record.fields.get(key).and_then(|alias| alias.get("type"));
-    kind.and_then(Value::as_str).unwrap_or_default().to_owned()
+fn r53_alias(record: &Record, origin: &DnsName) -> String {
+    let field = |name| alias_field(record, "r53_alias", name);
+    let target = canonical("CNAME", &record.target, origin);
+    let zone_id = match field("zone_id") {
+        "" => String::new(),
+        id => format!(" zone_id={id}"),
+    };
+    let evaluate = field("evaluate_target_health") == "true";
+    format!(
+        "{} {target}{zone_id} evaluate_target_health={evaluate}",
+        field("type")
+    )
+}
+
+fn alias_field<'a>(record: &'a Record, key: &str, name: &str) -> &'a str {
+    let alias = record.fields.get(key).and_then(|alias| alias.get(name));
+    alias.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A key may be declared in hexadecimal.
+fn in_base64(text: &str) -> String {
+    let compact: String = text.split_whitespace().collect();
+    let hexadecimal =
+        compact.len().is_multiple_of(2) && compact.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hexadecimal {
+        return compact;
+    }
+    let pairs = compact.as_bytes().chunks(2);
+    let bytes: Vec<u8> = pairs
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    STANDARD.encode(bytes)
 }

@@ -93,9 +93,7 @@
     record.subdomain = below;
     if (record.name === '@') {
       record.name = below;
-    } else if (/\.in-addr\.arpa$/.test(record.name)) {
-      record.name = record.name.slice(0, -('.' + below + '.' + domain.name).length);
-    } else {
+    } else if (!/\.in-addr\.arpa$/.test(record.name)) {
       record.name += '.' + below;
     }
   }
@@ -191,7 +189,7 @@
     AKAMAITLC: recordType('AKAMAITLC', [name, text('answer_type'), target]),
     MIKROTIK_NXDOMAIN: recordType('MIKROTIK_NXDOMAIN', [name], function (record, values) {
       record.name = values[0];
-      record.target = '.';
+      record.target = 'NXDOMAIN';
     }),
     BUNNY_DNS_PZ: recordType('BUNNY_DNS_PZ', [name, ['target', 'address']], function (record, values) {
       record.name = values[0];
@@ -208,7 +206,7 @@
     RP: rawType('RP', [name, text('mbox'), text('txt')]),
     CF_REDIRECT: rawType('CF_REDIRECT', [text('source'), text('destination')]),
     CF_TEMP_REDIRECT: rawType('CF_TEMP_REDIRECT', [text('source'), text('destination')]),
-    CF_SINGLE_REDIRECT: rawType('CLOUDFLAREAPI_SINGLE_REDIRECT', [name, number('code'), text('when'), text('then')],
+    CF_SINGLE_REDIRECT: rawType('CLOUDFLAREAPI_SINGLE_REDIRECT', [name, ['code', 'address'], text('when'), text('then')],
       'CF_SINGLE_REDIRECT'),
   };
 
@@ -222,20 +220,20 @@
     }
     // Centimetres as a digit and a power of ten.
     function size(metres) {
-      var centimetres = Math.round(metres * 100);
+      var centimetres = Math.max(0, Math.round(metres * 100));
       var exponent = 0;
-      while (centimetres >= 10) {
+      while (centimetres >= 10 && exponent < 9) {
         centimetres = Math.floor(centimetres / 10);
         exponent++;
       }
-      return centimetres * 16 + exponent;
+      return Math.min(centimetres, 9) * 16 + exponent;
     }
     record.name = values[0];
     record.target = '';
     record.locversion = 0;
     record.loclatitude = angle(values[1], values[2], values[3], values[4], ['N', 'S']);
     record.loclongitude = angle(values[5], values[6], values[7], values[8], ['E', 'W']);
-    record.localtitude = Math.round(values[9] * 100) + 10000000;
+    record.localtitude = Math.min(Math.max(Math.round(values[9] * 100) + 10000000, 0), 4294967295);
     record.locsize = size(values[10]);
     record.lochorizpre = size(values[11]);
     record.locvertpre = size(values[12]);

@@ -31,10 +31,11 @@ pub(crate) fn canonical(rtype: &str, text: &str, origin: &DnsName) -> String {
             let words: Vec<String> = tokens.iter().map(Token::text).collect();
             location::canonical(&words).unwrap_or_else(|| words.join(" "))
         }
-        _ => fields(rtype).map_or_else(
-            || collapsed(&tokens),
-            |fields| by_fields(fields, &tokens, origin),
-        ),
+        _ => match fields(rtype) {
+            Some(fields) => by_fields(fields, &tokens, origin),
+            // Not all of these are presentation format: parentheses stay.
+            None => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        },
     }
 }
 
@@ -183,10 +184,6 @@ fn generic(tokens: &[Token]) -> String {
     format!(r"\# {length} {}", joined(tokens.get(2..)).to_lowercase())
         .trim_end()
         .to_owned()
-}
-
-fn collapsed(tokens: &[Token]) -> String {
-    tokens.iter().map(Token::text).collect::<Vec<_>>().join(" ")
 }
 
 fn joined(tokens: Option<&[Token]>) -> String {
@@ -351,8 +348,7 @@ fn decimal(byte: u8) -> [char; 4] {
     ['\\', digit(byte / 100), digit(byte / 10), digit(byte)]
 }
 
-/// `bytes` as one quoted character-string.
-pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+fn quote_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     text.push('"');
     for &byte in bytes {
@@ -426,7 +422,7 @@ mod tests {
                 "52 22 23.000 N 4 53 32.000 E -2.00m 1.00m 10000.00m 10.00m",
             ),
             ("TYPE65280", "\\# 4 0A 00 00 01", "\\# 4 0a000001"),
-            ("CF_REDIRECT", "a  b\tc", "a b c"),
+            ("CF_REDIRECT", "a  b\t(c)", "a b (c)"),
         ] {
             assert_eq!(canon(rtype, written), expected, "{rtype}");
             assert_eq!(canon(rtype, expected), expected, "{rtype} again");
