@@ -13,7 +13,8 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Http;
 use crate::provider::port::{DnsProvider, TXT_TTL};
 use crate::provider::registry::{Context, connect};
-use crate::provider::servers::{API_KEY, BIG, SECRET, Server, WRONG_SECRET, entry};
+use crate::provider::servers::{API_KEY, BIG, SECRET, Server, TYPES, WRONG_SECRET, entry};
+use crate::provider::zonefile;
 
 /// What every server has in `example.test`, sorted; the SOA is left out.
 const EXPECTED: &[&str] = &[
@@ -153,6 +154,19 @@ async fn lists_a_big_zone(provider: &dyn DnsProvider) {
     assert_eq!(records.len(), BIG + 2);
 }
 
+/// Every type reads the same from a server and from its zone file.
+async fn lists_every_type(provider: &dyn DnsProvider) {
+    let zone = name("types.test");
+    let records = zonefile::records(TYPES, &zone).unwrap();
+    let mut lines: Vec<String> = records
+        .iter()
+        .filter(|one| one.rtype != "SOA")
+        .map(ToString::to_string)
+        .collect();
+    lines.sort();
+    assert_eq!(listed(provider, &zone).await, lines);
+}
+
 /// The error of reading and of changing `zone`, as the user sees it.
 async fn errors(entry: &ProviderEntry, zone: &str) -> Vec<String> {
     let provider = provider(entry);
@@ -216,7 +230,8 @@ async fn wrong_keys_are_named(server: &Server) {
     );
 }
 
-async fn an_alias_is_named(server: &Server) {
+/// Nothing can be added beside a CNAME; `why` is what the error says of it.
+async fn an_alias_is_named(server: &Server, why: &str) {
     let provider = provider(&server.axfrddns(SECRET));
     let zone = name("example.test");
     let batch = TxtBatch::adding(vec![txt("_acme-challenge.alias.example.test", "x")]);
@@ -224,14 +239,17 @@ async fn an_alias_is_named(server: &Server) {
     assert_eq!(
         message(&error),
         format!(
-            "cannot change zone `example.test` at `{}` (RFC 2136, `creds.json` entry `main`)\n\
-             `_acme-challenge.alias.example.test` is a CNAME, so it cannot have a TXT record\n\
-             hint: remove the CNAME, or point it to a zone that `dnsconfig.js` has",
+            "cannot change zone `example.test` at `{}` (RFC 2136, `creds.json` entry `main`)\n{why}",
             server.dns
         )
     );
     assert_eq!(listed(&*provider, &zone).await, expected_with(&[]));
 }
+
+const ALIAS: &str =
+    "`_acme-challenge.alias.example.test` is a CNAME, so it cannot have a TXT record";
+
+const ALIAS_HINT: &str = "hint: remove the CNAME, or point it to a zone that `dnsconfig.js` has";
 
 #[tokio::test]
 async fn axfrddns_on_bind() {
@@ -239,7 +257,8 @@ async fn axfrddns_on_bind() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
-    an_alias_is_named(&server).await;
+    lists_every_type(&*provider).await;
+    an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
 }
 
@@ -249,7 +268,8 @@ async fn axfrddns_on_knot() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
-    an_alias_is_named(&server).await;
+    lists_every_type(&*provider).await;
+    an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
 }
 
@@ -259,6 +279,24 @@ async fn axfrddns_on_powerdns() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
+    lists_every_type(&*provider).await;
+    // PowerDNS does not say what is wrong with a key.
+    let hint = "the server must be primary for the zone and know the TSIG key: check KEY";
+    let [read, change] = [
+        "refuses to transfer the zone (NOTAUTH)",
+        "refuses to answer a TXT query (NOTAUTH)",
+    ]
+    .map(|why| refused(&server, why, hint));
+    assert_eq!(
+        errors(&server.axfrddns(WRONG_SECRET), "example.test").await,
+        [read[0].clone(), change[1].clone()]
+    );
+    let refused = format!(
+        "`{}` refuses to update the zone (REFUSED)\nhint: {ALIAS}\n\
+         hint: the server must have the zone, and allow this for the key or address",
+        server.dns
+    );
+    an_alias_is_named(&server, &refused).await;
 }
 
 #[tokio::test]
@@ -284,7 +322,7 @@ async fn axfrddns_on_a_server_that_does_not_answer() {
             format!(
                 "cannot read zone `absent.test` from `{address}` (AXFR, `creds.json` entry `main`)\n\
                  `{address}` refuses to transfer the zone (NOTAUTH)\n\
-                 hint: the server must be primary for the zone"
+                 hint: the server must be primary for the zone and know the TSIG key: check `transfer-key` in `creds.json` entry `main`"
             ),
             format!(
                 "cannot change zone `absent.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
@@ -328,6 +366,7 @@ async fn powerdns() {
     let provider = provider(&powerdns_entry(&server, API_KEY));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
+    lists_every_type(&*provider).await;
     let at = format!(
         "PowerDNS at `http://{}` (`creds.json` entry `main`)",
         server.control
