@@ -21,6 +21,7 @@ const EXPECTED: &[&str] = &[
     "A ns1.example.test 127.0.0.1 ttl=300",
     "AAAA ipv6.example.test 2001:db8::1 ttl=300",
     "CAA example.test 0 issue \"letsencrypt.org\" ttl=300",
+    "CNAME *.any.example.test elsewhere.example.net. ttl=300",
     "CNAME _acme-challenge.alias.example.test elsewhere.example.net. ttl=300",
     "CNAME www.example.test example.test. ttl=600",
     "MX example.test 10 mail.example.test. ttl=300",
@@ -72,6 +73,7 @@ async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
     lines
 }
 
+/// What every server has, with more, sorted.
 fn expected_with(more: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
     lines.extend(more.iter().cloned());
@@ -128,6 +130,14 @@ async fn conforms(provider: &dyn DnsProvider) {
         change(&[], &[txt("many.example.test", "three")]).await,
         expected_with(&[])
     );
+    // A wildcard CNAME is no obstacle, and stays.
+    let under = txt("_acme-challenge.any.example.test", "x");
+    let under_line = format!("TXT _acme-challenge.any.example.test \"x\" ttl={TXT_TTL}");
+    assert_eq!(
+        change(from_ref(&under), &[]).await,
+        expected_with(&[under_line])
+    );
+    assert_eq!(change(&[], from_ref(&under)).await, expected_with(&[]));
     many_names(provider, &zone).await;
 }
 
@@ -390,6 +400,37 @@ async fn powerdns() {
             format!("cannot read zone `absent.test` from {at}\n404 Not Found: Not Found\n{hint}"),
             format!("cannot change zone `absent.test` at {at}\n404 Not Found: Not Found\n{hint}"),
         ]
+    );
+}
+
+#[tokio::test]
+async fn powerdns_errors_have_the_servers_words() {
+    let server = Server::powerdns();
+    let entry = powerdns_entry(&server, API_KEY);
+    let provider = provider(&entry);
+    let zone = name("example.test");
+    let batch = TxtBatch::adding(vec![txt("_acme-challenge.alias.example.test", "x")]);
+    let error = provider.change((&zone).into(), &batch).await.unwrap_err();
+    let at = format!(
+        "PowerDNS at `http://{}` (`creds.json` entry `main`)",
+        server.control
+    );
+    assert_eq!(
+        message(&error),
+        format!(
+            "cannot change zone `example.test` at {at}\n422 Unprocessable Entity: \
+             RRset _acme-challenge.alias.example.test. IN TXT: Conflicts with pre-existing RRset"
+        )
+    );
+    drop(server);
+    let error = provider.records((&zone).into()).await.unwrap_err();
+    assert_eq!(
+        message(&error),
+        format!(
+            "cannot read zone `example.test` from {at}\nerror sending request\n\
+             client error (Connect)\ntcp connect error\nConnection refused (os error 111)\n\
+             hint: check `apiUrl` in `creds.json` entry `main`"
+        )
     );
 }
 

@@ -48,6 +48,7 @@ many TXT "one"
 many TXT "two"
 sub NS ns1
 _acme-challenge.alias CNAME elsewhere.example.net.
+*.any CNAME elsewhere.example.net.
 "#;
 
 /// One record a type, as RFCs and people write them.
