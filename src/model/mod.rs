@@ -4,6 +4,7 @@ pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod change;
 pub(crate) mod hint;
+pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod provider;
 pub(crate) mod rdata;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::model::location;
 use crate::model::name::DnsName;
 
 /// Longest character-string (RFC 1035 section 3.3).
@@ -26,11 +27,15 @@ pub(crate) fn canonical(rtype: &str, text: &str, origin: &DnsName) -> String {
             let joined: Vec<u8> = tokens.into_iter().flat_map(|token| token.bytes).collect();
             readable(&joined)
         }
-        "LOC" => location(&tokens).unwrap_or_else(|| collapsed(&tokens)),
-        _ => fields(rtype).map_or_else(
-            || collapsed(&tokens),
-            |fields| by_fields(fields, &tokens, origin),
-        ),
+        "LOC" => {
+            let words: Vec<String> = tokens.iter().map(Token::text).collect();
+            location::canonical(&words).unwrap_or_else(|| words.join(" "))
+        }
+        _ => match fields(rtype) {
+            Some(fields) => by_fields(fields, &tokens, origin),
+            // Not all of these are presentation format: parentheses stay.
+            None => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        },
     }
 }
 
@@ -71,7 +76,7 @@ enum Field {
     Hex,
     /// The rest is Base64.
     Base64,
-    /// The rest is SvcParams (RFC 9460 section 2.1).
+    /// The rest is a list of service parameters (RFC 9460 section 2.1).
     Params,
 }
 
@@ -181,10 +186,6 @@ fn generic(tokens: &[Token]) -> String {
         .to_owned()
 }
 
-fn collapsed(tokens: &[Token]) -> String {
-    tokens.iter().map(Token::text).collect::<Vec<_>>().join(" ")
-}
-
 fn joined(tokens: Option<&[Token]>) -> String {
     tokens.unwrap_or_default().iter().map(Token::text).collect()
 }
@@ -274,7 +275,7 @@ fn seconds(text: &str) -> Option<u64> {
     total.checked_add(digits.parse().ok()?)
 }
 
-/// SvcParams in the order of their numbers, values quoted.
+/// Service parameters in the order of their numbers, values quoted.
 fn params(tokens: &[Token]) -> Vec<String> {
     let mut found: Vec<(u32, String)> = tokens
         .iter()
@@ -295,7 +296,7 @@ fn params(tokens: &[Token]) -> Vec<String> {
     found.into_iter().map(|(_, shown)| shown).collect()
 }
 
-/// IANA's SvcParamKeys; unknown keys come last.
+/// Number of a key (RFC 9460 section 14.3.2); unknown keys come last.
 fn param_number(key: &str) -> u32 {
     let known = [
         "mandatory",
@@ -329,69 +330,25 @@ fn param_value(key: &str, value: &str) -> String {
     addresses.join(",")
 }
 
-/// LOC (RFC 1876 section 3): all fields, with the precision that the wire format has.
-fn location(tokens: &[Token]) -> Option<String> {
-    let words: Vec<String> = tokens.iter().map(|token| token.text()).collect();
-    let (latitude, rest) = angle(&words, ["N", "S"])?;
-    let (longitude, rest) = angle(rest, ["E", "W"])?;
-    let metres = |index: usize, default: f64| -> Option<f64> {
-        rest.get(index).map_or(Some(default), |word| {
-            word.trim_end_matches(['m', 'M']).parse::<f64>().ok()
-        })
-    };
-    if rest.is_empty() || rest.len() > 4 {
-        return None;
-    }
-    Some(format!(
-        "{latitude} {longitude} {:.2}m {:.2}m {:.2}m {:.2}m",
-        metres(0, 0.0)?,
-        metres(1, 1.0)?,
-        metres(2, 10_000.0)?,
-        metres(3, 10.0)?,
-    ))
-}
-
-/// One to three numbers and a hemisphere, and what follows them.
-fn angle<'a>(words: &'a [String], hemispheres: [&str; 2]) -> Option<(String, &'a [String])> {
-    let end = words.iter().position(|word| {
-        hemispheres
-            .iter()
-            .any(|hemisphere| word.eq_ignore_ascii_case(hemisphere))
-    })?;
-    let (numbers, rest) = words.split_at_checked(end)?;
-    let (hemisphere, after) = rest.split_first()?;
-    let part = |index: usize| -> Option<f64> {
-        numbers
-            .get(index)
-            .map_or(Some(0.0), |word| word.parse().ok())
-    };
-    if numbers.is_empty() || numbers.len() > 3 {
-        return None;
-    }
-    let text = format!(
-        "{:.0} {:.0} {:.3} {}",
-        part(0)?,
-        part(1)?,
-        part(2)?,
-        hemisphere.to_uppercase()
-    );
-    Some((text, after))
-}
-
-/// Bytes as text; what is no UTF-8 as `\DDD`.
+/// Text of bytes; what is no UTF-8 as `\DDD`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\{byte:03}"));
+        for &byte in chunk.invalid() {
+            text.extend(decimal(byte));
         }
     }
     text
 }
 
-/// `bytes` as one quoted character-string.
-pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+/// A byte as `\DDD`.
+fn decimal(byte: u8) -> [char; 4] {
+    let digit = |number: u8| char::from(b'0' + number % 10);
+    ['\\', digit(byte / 100), digit(byte / 10), digit(byte)]
+}
+
+fn quote_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     text.push('"');
     for &byte in bytes {
@@ -401,7 +358,7 @@ pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
                 text.push(char::from(byte));
             }
             b' '..=b'~' => text.push(char::from(byte)),
-            _ => text.push_str(&format!("\\{byte:03}")),
+            _ => text.extend(decimal(byte)),
         }
     }
     text.push('"');
@@ -465,7 +422,7 @@ mod tests {
                 "52 22 23.000 N 4 53 32.000 E -2.00m 1.00m 10000.00m 10.00m",
             ),
             ("TYPE65280", "\\# 4 0A 00 00 01", "\\# 4 0a000001"),
-            ("CF_REDIRECT", "a  b\tc", "a b c"),
+            ("CF_REDIRECT", "a  b\t(c)", "a b (c)"),
         ] {
             assert_eq!(canon(rtype, written), expected, "{rtype}");
             assert_eq!(canon(rtype, expected), expected, "{rtype} again");
