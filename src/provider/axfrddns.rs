@@ -253,7 +253,11 @@ impl AxfrDdns {
             let mut message = update(&wire::name(zone)?);
             message.add_authorities(group.iter().cloned());
             let answer = self.send(&mut connection, message).await?;
-            accepted(&answer, &self.update, "update the zone")?;
+            let taken = accepted(&answer, &self.update, "update the zone");
+            match batch.add.iter().find(|txt| is_alias(&before, txt)) {
+                Some(txt) => taken.hint(|| cannot_be(txt))?,
+                None => taken?,
+            }
         }
         self.verify(&mut connection, &names, batch).await
     }
@@ -284,9 +288,9 @@ impl AxfrDdns {
             let Some((txt, is_there)) = unfinished(&sets, batch) else {
                 return Ok(());
             };
-            if sets.get(&txt.name).is_some_and(|set| set.is_alias) {
+            if !is_there && is_alias(&sets, txt) {
                 return Err(with_hint(
-                    anyhow!("`{}` is a CNAME, so it cannot have a TXT record", txt.name),
+                    anyhow!(cannot_be(txt)),
                     "remove the CNAME, or point it to a zone that `dnsconfig.js` has",
                 ));
             }
@@ -356,6 +360,14 @@ impl TxtSet {
         }
         set
     }
+}
+
+fn is_alias(sets: &BTreeMap<DnsName, TxtSet>, txt: &Txt) -> bool {
+    sets.get(&txt.name).is_some_and(|set| set.is_alias)
+}
+
+fn cannot_be(txt: &Txt) -> String {
+    format!("`{}` is a CNAME, so it cannot have a TXT record", txt.name)
 }
 
 /// A value that is not yet as the batch says, and whether it is there.

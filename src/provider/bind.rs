@@ -1,5 +1,6 @@
 //! BIND: zone files in a directory.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -57,7 +58,6 @@ const RELOAD_TIMEOUT: Duration = Duration::from_mins(1);
 const OUTPUT: usize = 500;
 
 /// A directory of zone files.
-#[derive(Debug)]
 struct Bind {
     entry: String,
     directory: PathBuf,
@@ -108,6 +108,12 @@ fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvid
         reload,
         nameservers: default_nameservers(entry)?,
     }))
+}
+
+impl fmt::Debug for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bind({})", self.entry)
+    }
 }
 
 impl DnsProvider for Bind {
@@ -197,11 +203,14 @@ impl Bind {
         let arguments = arguments
             .iter()
             .map(|argument| argument.replace("%z", zone.name.as_str()));
+        let environment = ["PATH", "HOME"]
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
-            .envs(["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default())))
+            .envs(environment)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = tokio::time::timeout(RELOAD_TIMEOUT, command.output())

@@ -13,13 +13,15 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Http;
 use crate::provider::port::{DnsProvider, TXT_TTL};
 use crate::provider::registry::{Context, connect};
-use crate::provider::servers::{API_KEY, BIG, SECRET, Server, WRONG_SECRET, entry};
+use crate::provider::servers::{API_KEY, BIG, SECRET, Server, TYPES, WRONG_SECRET, entry};
+use crate::provider::zonefile;
 
 /// What every server has in `example.test`, sorted; the SOA is left out.
 const EXPECTED: &[&str] = &[
     "A ns1.example.test 127.0.0.1 ttl=300",
     "AAAA ipv6.example.test 2001:db8::1 ttl=300",
     "CAA example.test 0 issue \"letsencrypt.org\" ttl=300",
+    "CNAME *.any.example.test elsewhere.example.net. ttl=300",
     "CNAME _acme-challenge.alias.example.test elsewhere.example.net. ttl=300",
     "CNAME www.example.test example.test. ttl=600",
     "MX example.test 10 mail.example.test. ttl=300",
@@ -71,6 +73,7 @@ async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
     lines
 }
 
+/// What every server has, with more, sorted.
 fn expected_with(more: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
     lines.extend(more.iter().cloned());
@@ -127,6 +130,14 @@ async fn conforms(provider: &dyn DnsProvider) {
         change(&[], &[txt("many.example.test", "three")]).await,
         expected_with(&[])
     );
+    // A wildcard CNAME is no obstacle, and stays.
+    let under = txt("_acme-challenge.any.example.test", "x");
+    let under_line = format!("TXT _acme-challenge.any.example.test \"x\" ttl={TXT_TTL}");
+    assert_eq!(
+        change(from_ref(&under), &[]).await,
+        expected_with(&[under_line])
+    );
+    assert_eq!(change(&[], from_ref(&under)).await, expected_with(&[]));
     many_names(provider, &zone).await;
 }
 
@@ -151,6 +162,19 @@ async fn many_names(provider: &dyn DnsProvider, zone: &DnsName) {
 async fn lists_a_big_zone(provider: &dyn DnsProvider) {
     let records = records(provider, &name("big.test")).await;
     assert_eq!(records.len(), BIG + 2);
+}
+
+/// Every type reads the same from a server and from its zone file.
+async fn lists_every_type(provider: &dyn DnsProvider) {
+    let zone = name("types.test");
+    let records = zonefile::records(TYPES, &zone).unwrap();
+    let mut lines: Vec<String> = records
+        .iter()
+        .filter(|one| one.rtype != "SOA")
+        .map(ToString::to_string)
+        .collect();
+    lines.sort();
+    assert_eq!(listed(provider, &zone).await, lines);
 }
 
 /// The error of reading and of changing `zone`, as the user sees it.
@@ -216,7 +240,8 @@ async fn wrong_keys_are_named(server: &Server) {
     );
 }
 
-async fn an_alias_is_named(server: &Server) {
+/// Nothing can be added beside a CNAME; `why` is what the error says of it.
+async fn an_alias_is_named(server: &Server, why: &str) {
     let provider = provider(&server.axfrddns(SECRET));
     let zone = name("example.test");
     let batch = TxtBatch::adding(vec![txt("_acme-challenge.alias.example.test", "x")]);
@@ -224,14 +249,17 @@ async fn an_alias_is_named(server: &Server) {
     assert_eq!(
         message(&error),
         format!(
-            "cannot change zone `example.test` at `{}` (RFC 2136, `creds.json` entry `main`)\n\
-             `_acme-challenge.alias.example.test` is a CNAME, so it cannot have a TXT record\n\
-             hint: remove the CNAME, or point it to a zone that `dnsconfig.js` has",
+            "cannot change zone `example.test` at `{}` (RFC 2136, `creds.json` entry `main`)\n{why}",
             server.dns
         )
     );
     assert_eq!(listed(&*provider, &zone).await, expected_with(&[]));
 }
+
+const ALIAS: &str =
+    "`_acme-challenge.alias.example.test` is a CNAME, so it cannot have a TXT record";
+
+const ALIAS_HINT: &str = "hint: remove the CNAME, or point it to a zone that `dnsconfig.js` has";
 
 #[tokio::test]
 async fn axfrddns_on_bind() {
@@ -239,7 +267,8 @@ async fn axfrddns_on_bind() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
-    an_alias_is_named(&server).await;
+    lists_every_type(&*provider).await;
+    an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
 }
 
@@ -249,7 +278,8 @@ async fn axfrddns_on_knot() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
-    an_alias_is_named(&server).await;
+    lists_every_type(&*provider).await;
+    an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
 }
 
@@ -259,6 +289,24 @@ async fn axfrddns_on_powerdns() {
     let provider = provider(&server.axfrddns(SECRET));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
+    lists_every_type(&*provider).await;
+    // PowerDNS does not say what is wrong with a key.
+    let hint = "the server must be primary for the zone and know the TSIG key: check KEY";
+    let [read, change] = [
+        "refuses to transfer the zone (NOTAUTH)",
+        "refuses to answer a TXT query (NOTAUTH)",
+    ]
+    .map(|why| refused(&server, why, hint));
+    assert_eq!(
+        errors(&server.axfrddns(WRONG_SECRET), "example.test").await,
+        [read[0].clone(), change[1].clone()]
+    );
+    let refused = format!(
+        "`{}` refuses to update the zone (REFUSED)\nhint: {ALIAS}\n\
+         hint: the server must have the zone, and allow this for the key or address",
+        server.dns
+    );
+    an_alias_is_named(&server, &refused).await;
 }
 
 #[tokio::test]
@@ -284,7 +332,7 @@ async fn axfrddns_on_a_server_that_does_not_answer() {
             format!(
                 "cannot read zone `absent.test` from `{address}` (AXFR, `creds.json` entry `main`)\n\
                  `{address}` refuses to transfer the zone (NOTAUTH)\n\
-                 hint: the server must be primary for the zone"
+                 hint: the server must be primary for the zone and know the TSIG key: check `transfer-key` in `creds.json` entry `main`"
             ),
             format!(
                 "cannot change zone `absent.test` at `{address}` (RFC 2136, `creds.json` entry `main`)\n\
@@ -328,6 +376,7 @@ async fn powerdns() {
     let provider = provider(&powerdns_entry(&server, API_KEY));
     conforms(&*provider).await;
     lists_a_big_zone(&*provider).await;
+    lists_every_type(&*provider).await;
     let at = format!(
         "PowerDNS at `http://{}` (`creds.json` entry `main`)",
         server.control
@@ -351,6 +400,37 @@ async fn powerdns() {
             format!("cannot read zone `absent.test` from {at}\n404 Not Found: Not Found\n{hint}"),
             format!("cannot change zone `absent.test` at {at}\n404 Not Found: Not Found\n{hint}"),
         ]
+    );
+}
+
+#[tokio::test]
+async fn powerdns_errors_have_the_servers_words() {
+    let server = Server::powerdns();
+    let entry = powerdns_entry(&server, API_KEY);
+    let provider = provider(&entry);
+    let zone = name("example.test");
+    let batch = TxtBatch::adding(vec![txt("_acme-challenge.alias.example.test", "x")]);
+    let error = provider.change((&zone).into(), &batch).await.unwrap_err();
+    let at = format!(
+        "PowerDNS at `http://{}` (`creds.json` entry `main`)",
+        server.control
+    );
+    assert_eq!(
+        message(&error),
+        format!(
+            "cannot change zone `example.test` at {at}\n422 Unprocessable Entity: \
+             RRset _acme-challenge.alias.example.test. IN TXT: Conflicts with pre-existing RRset"
+        )
+    );
+    drop(server);
+    let error = provider.records((&zone).into()).await.unwrap_err();
+    assert_eq!(
+        message(&error),
+        format!(
+            "cannot read zone `example.test` from {at}\nerror sending request\n\
+             client error (Connect)\ntcp connect error\nConnection refused (os error 111)\n\
+             hint: check `apiUrl` in `creds.json` entry `main`"
+        )
     );
 }
 

@@ -281,18 +281,29 @@ pub(super) fn accepted(answer: &Message, server: &Server, action: &str) -> Resul
     if code == ResponseCode::NoError {
         return Ok(());
     }
+    let log = "see the server's log".to_owned();
     let (mnemonic, hint) = match code {
         ResponseCode::Refused => (
             "REFUSED",
-            "the server must have the zone, and allow this for the key or address",
+            "the server must have the zone, and allow this for the key or address".to_owned(),
         ),
-        ResponseCode::NotAuth => ("NOTAUTH", "the server must be primary for the zone"),
-        ResponseCode::NotZone => ("NOTZONE", "the name must be in the zone"),
-        ResponseCode::NXDomain => ("NXDOMAIN", "the server must have the zone"),
-        ResponseCode::ServFail => ("SERVFAIL", "see the server's log"),
-        ResponseCode::NotImp => ("NOTIMP", "turn dynamic updates on"),
-        ResponseCode::FormErr => ("FORMERR", "see the server's log"),
-        _ => (code.to_str(), "see the server's log"),
+        // PowerDNS says so, and no more, of a key that it does not accept.
+        ResponseCode::NotAuth => (
+            "NOTAUTH",
+            match &server.key {
+                None => "the server must be primary for the zone".to_owned(),
+                Some(key) => format!(
+                    "the server must be primary for the zone and know the TSIG key: check {}",
+                    key.origin()
+                ),
+            },
+        ),
+        ResponseCode::NotZone => ("NOTZONE", "the name must be in the zone".to_owned()),
+        ResponseCode::NXDomain => ("NXDOMAIN", "the server must have the zone".to_owned()),
+        ResponseCode::NotImp => ("NOTIMP", "turn dynamic updates on".to_owned()),
+        ResponseCode::ServFail => ("SERVFAIL", log),
+        ResponseCode::FormErr => ("FORMERR", log),
+        _ => (code.to_str(), log),
     };
     Err(with_hint(
         anyhow!("`{}` refuses to {action} ({mnemonic})", server.address),

@@ -2,7 +2,7 @@
 //!
 //! Each runs as a child in a temporary folder on a free high port, is stopped by its own pid on
 //! drop, and serves `example.test`, `big.test`, which needs several messages to transfer, and
-//! `10.in-addr.arpa`.
+//! `types.test`, which has a record of every type that is compared field by field.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,6 +48,40 @@ many TXT "one"
 many TXT "two"
 sub NS ns1
 _acme-challenge.alias CNAME elsewhere.example.net.
+*.any CNAME elsewhere.example.net.
+"#;
+
+/// One record a type, as RFCs and people write them.
+pub(super) const TYPES: &str = r#"$TTL 300
+@ SOA ns1.example.test. hostmaster 1 3600 600 86400 60
+@ NS ns1.example.test.
+a A 127.0.0.1
+aaaa AAAA 2001:DB8:0::1
+afsdb AFSDB 1 Host
+caa CAA 128 issuewild "ca.test; account=1"
+cert CERT 1 2 8 aGVsbG8=
+cname CNAME WWW
+dhcid DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=
+dname DNAME Example.net.
+ds DS 60485 8 2 ( D4B7D520E7BB5F0F67674A0CCEB1E3E0
+   614B93C4F9E99B8383F6A1E4469DA50A )
+hinfo HINFO "PC" "a \"b\""
+https HTTPS 1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1
+kx KX 1 Host.example.test.
+loc LOC 51 28 38.38 N 0 0 7.771 W -10m 1m 10000m 10m
+mx MX 10 Mail
+naptr NAPTR 100 10 "U" "E2U+sip" "!^(.*)$!sip:\\1@example.test!" .
+openpgpkey OPENPGPKEY aGVsbG8=
+ptr PTR Host
+rp RP who.example.test. text
+smimea SMIMEA 3 1 1 ABCDEF01
+srv SRV 1 2 5060 Sip
+sshfp SSHFP 4 2 E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855
+svcb SVCB 0 Other.example.test.
+tlsa TLSA 3 1 1 E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855
+txt TXT "a;b" "c\100\"" "d\;e" "\195\188"
+uri URI 10 1 "https://example.test/"
+*.wild TXT "wild card"
 "#;
 
 /// A running server.
@@ -65,7 +99,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "server's log:\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(40)..];
+            let _ = writeln!(std::io::stderr(), "server's log:\n{}", last.join("\n"));
         }
     }
 }
@@ -73,7 +110,7 @@ impl Drop for Server {
 impl Server {
     /// BIND, primary for the zones by `test-key`.
     pub(super) fn bind() -> Self {
-        let zones = ["example.test", "big.test", "10.in-addr.arpa"];
+        let zones = ["example.test", "big.test", "types.test"];
         Self::named(&zones.map(|zone| {
             format!(
                 "zone \"{zone}\" {{ type primary; file \"{zone}.zone\"; \
@@ -133,7 +170,7 @@ impl Server {
                  zonefile-sync: -1\n    acl: test\nzone:\n",
                 dns.port()
             );
-            for zone in ["example.test", "big.test", "10.in-addr.arpa"] {
+            for zone in ["example.test", "big.test", "types.test"] {
                 let _ = write!(config, "  - domain: {zone}.\n    file: {zone}.zone\n");
             }
             write(&folder.join("knot.conf"), &config);
@@ -176,7 +213,7 @@ impl Server {
                     .stdin(Stdio::null()));
             };
             pdnsutil(&["import-tsig-key", "test-key", "hmac-sha256", SECRET]);
-            for zone in ["example.test", "big.test", "10.in-addr.arpa"] {
+            for zone in ["example.test", "big.test", "types.test"] {
                 pdnsutil(&["load-zone", zone, &format!("{here}/{zone}.zone")]);
                 pdnsutil(&["set-kind", zone, "primary"]);
                 pdnsutil(&["set-meta", zone, "TSIG-ALLOW-DNSUPDATE", "test-key"]);
@@ -274,7 +311,7 @@ pub(super) fn entry(kind: &str, fields: &[(&str, &str)]) -> ProviderEntry {
 fn write_zones(folder: &Path) {
     write(&folder.join("example.test.zone"), ZONE);
     let soa = "$TTL 300\n@ SOA ns1.example.test. hostmaster 1 3600 600 86400 60\n@ NS ns1.example.test.\n";
-    write(&folder.join("10.in-addr.arpa.zone"), soa);
+    write(&folder.join("types.test.zone"), TYPES);
     let mut big = soa.to_owned();
     for host in 0..BIG {
         let _ = writeln!(big, "host-number-{host} TXT \"{}\"", "x".repeat(100));

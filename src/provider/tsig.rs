@@ -55,6 +55,11 @@ impl Key {
         Ok(Self { signer, origin })
     }
 
+    /// The field and entry of creds.json that the key comes from.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Why the server does not accept this key, and what to do.
     fn refused(&self, server: &str, error: TsigError) -> anyhow::Error {
         let name = self.signer.signer_name();

@@ -9,8 +9,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hickory_proto::rr::{Name, Record as WireRecord};
 use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder, NameEncoding};
 
+use crate::model::location;
 use crate::model::name::DnsName;
-use crate::model::rdata::{canonical, quote_bytes};
+use crate::model::rdata::canonical;
 use crate::model::zone::Record;
 
 /// A field of RDATA.
@@ -167,10 +168,10 @@ impl<'a> Reader<'a> {
             Part::U8 => self.u8()?.to_string(),
             Part::U16 => self.u16()?.to_string(),
             Part::U32 => self.u32()?.to_string(),
-            Part::String => quote_bytes(self.string()?),
+            Part::String => quoted(self.string()?),
             Part::Tag => std::str::from_utf8(self.string()?).ok()?.to_owned(),
             Part::Strings => self.strings()?,
-            Part::Quoted => quote_bytes(self.rest()),
+            Part::Quoted => quoted(self.rest()),
             Part::Hex => hex(self.rest()),
             Part::Base64 => BASE64.encode(self.rest()),
             Part::Params => self.params()?,
@@ -212,7 +213,7 @@ impl<'a> Reader<'a> {
     fn strings(&mut self) -> Option<String> {
         let mut all = Vec::new();
         while !self.0.is_empty() {
-            all.push(quote_bytes(self.string()?));
+            all.push(quoted(self.string()?));
         }
         Some(all.join(" "))
     }
@@ -255,7 +256,7 @@ impl<'a> Reader<'a> {
             all.push(if value.is_empty() {
                 key
             } else {
-                format!("{key}={}", quote_bytes(value.as_bytes()))
+                format!("{key}={}", quoted(value.as_bytes()))
             });
         }
         Some(all.join(" "))
@@ -282,53 +283,33 @@ impl<'a> Reader<'a> {
         if version != 0 {
             return None;
         }
-        let latitude = angle(self.u32()?, 'N', 'S');
-        let longitude = angle(self.u32()?, 'E', 'W');
-        // Centimetres above 100,000 m below the reference spheroid.
-        let altitude = i64::from(self.u32()?) - 10_000_000;
-        let sign = if altitude < 0 { "-" } else { "" };
-        Some(format!(
-            "{latitude} {longitude} {sign}{} {} {} {}",
-            metres(altitude.unsigned_abs()),
-            precision(size)?,
-            precision(horizontal)?,
-            precision(vertical)?
-        ))
+        Some(location::from_wire(&location::Wire {
+            size: size.into(),
+            horizontal: horizontal.into(),
+            vertical: vertical.into(),
+            latitude: self.u32()?,
+            longitude: self.u32()?,
+            altitude: self.u32()?,
+        }))
     }
-}
-
-/// Thousandths of a second of arc, counted from 2^31.
-fn angle(value: u32, positive: char, negative: char) -> String {
-    const MIDDLE: u32 = 1 << 31;
-    let side = if value >= MIDDLE { positive } else { negative };
-    let thousandths = value.abs_diff(MIDDLE);
-    let seconds = thousandths / 1000;
-    format!(
-        "{} {} {}.{:03} {side}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        thousandths % 1000
-    )
-}
-
-/// Mantissa and power of ten, in centimetres.
-fn precision(byte: u8) -> Option<String> {
-    let (mantissa, exponent) = (byte >> 4, byte & 0x0f);
-    if mantissa > 9 || exponent > 9 {
-        return None;
-    }
-    Some(metres(u64::from(mantissa) * 10_u64.pow(exponent.into())))
-}
-
-fn metres(centimetres: u64) -> String {
-    format!("{}.{:02}m", centimetres / 100, centimetres % 100)
 }
 
 fn param_name(key: u16) -> String {
     PARAMS
         .get(usize::from(key))
         .map_or_else(|| format!("key{key}"), |name| (*name).to_owned())
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = "\"".to_owned();
+    for &byte in bytes {
+        match byte {
+            b' '..=b'~' if !matches!(byte, b'"' | b'\\') => text.push(byte.into()),
+            _ => escape(&mut text, byte),
+        }
+    }
+    text.push('"');
+    text
 }
 
 fn escape(text: &mut String, byte: u8) {
@@ -351,7 +332,7 @@ mod tests {
         for (rtype, rdata, expected) in [
             (1, &b"\x7f\0\0\x01"[..], "127.0.0.1"),
             (15, b"\0\x0a\x02mx\x04test\0", "10 mx.test."),
-            (16, b"\x03a\"b\x02\xc3\xbc", r#""a\"b" "\195\188""#),
+            (16, b"\x03a\"b\x02\xc3\xbc", r#""a\034b" "\195\188""#),
             (39, b"\x03a.b\0", r"a\.b."),
             (
                 257,
