@@ -157,7 +157,7 @@ fn unshare(privilege: Privilege) -> Vec<OsString> {
         Privilege::User => &["unshare", "--user", "--map-root-user"],
         Privilege::Sudo => &["sudo", "-n", "unshare"],
     };
-    let namespaces = ["--net", "--mount", "--pid", "--fork", "--"];
+    let namespaces = ["--net", "--mount", "--pid", "--uts", "--fork", "--"];
     before.iter().chain(&namespaces).map(OsString::from).collect()
 }
 
@@ -167,13 +167,13 @@ fn unshare(privilege: Privilege) -> Vec<OsString> {
 fn enter(privilege: Privilege, pid: &str) -> Vec<OsString> {
     let (user, group) = (getuid(), getgid());
     let line = match privilege {
-        Privilege::Root => format!("nsenter --target {pid} --net --mount --pid --"),
+        Privilege::Root => format!("nsenter --target {pid} --net --mount --pid --uts --"),
         Privilege::User => format!(
-            "nsenter --target {pid} --user --preserve-credentials --net --mount --pid -- \
+            "nsenter --target {pid} --user --preserve-credentials --net --mount --pid --uts -- \
              unshare --user --map-user={user} --map-group={group} --"
         ),
         Privilege::Sudo => format!(
-            "sudo -n nsenter --target {pid} --net --mount --pid -- \
+            "sudo -n nsenter --target {pid} --net --mount --pid --uts -- \
              setpriv --reuid={user} --regid={group} --clear-groups --"
         ),
     };
@@ -195,7 +195,7 @@ fn write_etc(folder: &Path) {
         (
             "hosts",
             format!(
-                "127.0.0.1 localhost\n{} acme.test\n{} git.test\n",
+                "127.0.0.1 localhost lab\n{} acme.test\n{} git.test\n",
                 address::PEBBLE,
                 address::GIT
             ),

@@ -12,6 +12,7 @@ folder=$1
 shift
 ip link set lo up
 for address in "$@"; do echo "address add $address/32 dev lo"; done | ip -batch -
+hostname lab
 echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 
 # /etc/resolv.conf may be a link into /run.
