@@ -84,6 +84,8 @@ pub fn update(namespace: &Namespace, zone: &str, change: &str) -> Output {
     namespace
         .command("nsupdate")
         .args(["-y", TSIG])
-        .stdin(format!("server {BIND}\nzone {zone}\nupdate {change}\nsend\n"))
+        .stdin(format!(
+            "server {BIND}\nzone {zone}\nupdate {change}\nsend\n"
+        ))
         .run()
 }

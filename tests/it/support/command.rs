@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ExitStatus, Stdio};
 use std::sync::LazyLock;
@@ -110,7 +111,13 @@ impl Command {
     pub(super) fn spawn_to(&self, output: &Path) -> Running {
         let (stdout, stderr) = (output.with_extension("out"), output.with_extension("err"));
         let pid_file = output.with_extension("pid");
-        let append = |path| File::options().create(true).append(true).open(path).unwrap();
+        let append = |path| {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .unwrap()
+        };
         // nsenter's process stays outside; the shell notes the id that counts inside.
         let mut command = process::Command::new(&self.enter[0]);
         command
@@ -130,6 +137,7 @@ impl Command {
             .args(&self.args)
             .env_clear()
             .env("PATH", PATH)
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(append(&stdout))
             .stderr(append(&stderr))
@@ -177,6 +185,24 @@ impl Running {
             .status()
             .unwrap();
         assert!(status.success(), "cannot signal {}", self.line);
+    }
+
+    /// Lets a stopped program go on.
+    ///
+    /// nsenter and sudo stop with the program that they brought inside, so the whole process group is meant.
+    pub fn resume(&self) {
+        let kill = ["sudo", "-n", "kill"];
+        let words = if self.enter[0] == "sudo" {
+            &kill[..]
+        } else {
+            &kill[2..]
+        };
+        let status = process::Command::new(words[0])
+            .args(&words[1..])
+            .args(["-s", "CONT", "--", &format!("-{}", self.child.id())])
+            .status()
+            .unwrap();
+        assert!(status.success(), "cannot resume {}", self.line);
     }
 
     /// The process id that counts inside.
@@ -277,7 +303,10 @@ pub fn normalise(text: &str, lab: &Path) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
             (r"\[LAB\]/tmp/[A-Za-z0-9._-]+", "[TMP]"),
-            (r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z| UTC|[+-][0-9:]+)?)?", "[DATE]"),
+            (
+                r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z| UTC|[+-][0-9:]+)?)?",
+                "[DATE]",
+            ),
             (r"\b[0-9]+(\.[0-9]+)? ?(ms|s|min)\b", "[TIME]"),
             (r"\b([0-9a-fA-F]{2}:){7,}[0-9a-fA-F]{2}\b", "[SERIAL]"),
             (r"\b[0-9a-f]{40}\b", "[COMMIT]"),

@@ -18,7 +18,10 @@ pub fn make_repository(namespace: &Namespace, name: &str) -> PathBuf {
     git(&["init", "--quiet", "--bare", "--initial-branch=main"])
         .arg(&folder)
         .succeed();
-    for (name, value) in [("http.receivepack", "true"), ("uploadpack.allowAnySHA1InWant", "true")] {
+    for (name, value) in [
+        ("http.receivepack", "true"),
+        ("uploadpack.allowAnySHA1InWant", "true"),
+    ] {
         git(&["config", name, value]).folder(&folder).succeed();
     }
     folder

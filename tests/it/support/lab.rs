@@ -12,9 +12,7 @@ use crate::support::address::{BIND, GIT, POWERDNS, RESOLVER, ROOT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
 use crate::support::zones::ZONES;
-use crate::support::{
-    authority, bind, git_server, knot, pebble, powerdns, repos, resolver,
-};
+use crate::support::{authority, bind, git_server, knot, pebble, powerdns, repos, resolver};
 
 /// A server that does not answer after this has failed.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -207,8 +205,20 @@ impl Lab {
             output.status.success() && !output.stdout.is_empty()
         };
         let http_status = |url: &str| {
-            let quiet = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"];
-            self.command("curl").args(quiet).arg("--cacert").arg(self.ca()).arg(url).run().stdout
+            let quiet = [
+                "--silent",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+            ];
+            self.command("curl")
+                .args(quiet)
+                .arg("--cacert")
+                .arg(self.ca())
+                .arg(url)
+                .run()
+                .stdout
         };
         match server {
             Server::Root | Server::Resolver => dns("test"),
@@ -218,7 +228,11 @@ impl Lab {
             Server::GitHttp => http_status("https://git.test/") == "401",
             Server::GitSsh => {
                 let script = format!("read -r line < /dev/tcp/{GIT}/22 && [[ $line == SSH-* ]]");
-                self.command("bash").args(["-c", &script]).run().status.success()
+                self.command("bash")
+                    .args(["-c", &script])
+                    .run()
+                    .status
+                    .success()
             }
         }
     }
@@ -237,20 +251,15 @@ impl Lab {
         running.wait();
     }
 
-    /// Makes a server silent: connections to it get no answer.
-    pub fn pause(&self, server: Server) {
-        self.signal(server, "STOP");
+    /// Makes a server silent for as long as the answer lives: connections to it get no answer.
+    pub fn pause(&self, server: Server) -> Paused<'_> {
+        self.with_running(server, |running| running.signal("STOP"));
+        Paused { lab: self, server }
     }
 
-    /// Ends [`Lab::pause`].
-    pub fn resume(&self, server: Server) {
-        self.signal(server, "CONT");
-    }
-
-    /// Sends a signal to a server.
-    pub fn signal(&self, server: Server, name: &str) {
+    fn with_running(&self, server: Server, act: impl FnOnce(&Running)) {
         let running = self.take(server);
-        running.signal(name);
+        act(&running);
         self.running.lock().unwrap().insert(server, running);
     }
 
@@ -300,8 +309,16 @@ impl Lab {
     /// Makes an age identity.
     pub fn age_identity(&self, name: &str) -> AgeIdentity {
         let file = self.folder().join(format!("{name}.agekey"));
-        self.command("age-keygen").arg("--output").arg(&file).succeed();
-        let recipient = self.command("age-keygen").arg("-y").arg(&file).succeed().stdout;
+        self.command("age-keygen")
+            .arg("--output")
+            .arg(&file)
+            .succeed();
+        let recipient = self
+            .command("age-keygen")
+            .arg("-y")
+            .arg(&file)
+            .succeed()
+            .stdout;
         AgeIdentity {
             recipient: recipient.trim().to_owned(),
             file,
@@ -312,10 +329,12 @@ impl Lab {
     pub fn ask(&self, server: Server, name: &str, kind: &str) -> Vec<String> {
         let output = self
             .command("dig")
-            .args(["+time=2", "+tries=2", "+short", kind, name])
+            .args(["+time=5", "+tries=2", "+short", kind, name])
             .arg(format!("@{}", server.address()))
             .succeed();
-        output.stdout.lines().map(str::to_owned).collect()
+        // dig tells of attempts that were in vain between the answers.
+        let answers = output.stdout.lines().filter(|line| !line.starts_with(';'));
+        answers.map(str::to_owned).collect()
     }
 
     /// Asks one server for the TXT values of a name, sorted.
@@ -334,7 +353,10 @@ impl Lab {
             if !matches!(server, Server::Bind | Server::PowerDns) {
                 continue;
             }
-            for zone in ZONES.iter().filter(|zone| zone.servers.contains(&server.address())) {
+            for zone in ZONES
+                .iter()
+                .filter(|zone| zone.servers.contains(&server.address()))
+            {
                 found.extend(self.challenges_of(server, zone.name));
             }
         }
@@ -363,7 +385,11 @@ impl Lab {
                 let (before, data) = line.split_once("\tTXT\t")?;
                 Some(Challenge {
                     server,
-                    name: before.split_whitespace().next()?.trim_end_matches('.').to_owned(),
+                    name: before
+                        .split_whitespace()
+                        .next()?
+                        .trim_end_matches('.')
+                        .to_owned(),
                     value: unquote(data),
                 })
             })
@@ -373,6 +399,19 @@ impl Lab {
     /// The last lines of all servers' logs, for failure messages.
     pub fn logs(&self) -> String {
         logs(self.folder())
+    }
+}
+
+/// A server that does not answer until this is dropped.
+#[derive(Debug)]
+pub struct Paused<'lab> {
+    lab: &'lab Lab,
+    server: Server,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.lab.with_running(self.server, Running::resume);
     }
 }
 
@@ -395,5 +434,8 @@ pub struct AgeIdentity {
 
 /// The text of a TXT record: its strings without quotes, one after the other.
 fn unquote(data: &str) -> String {
-    data.split("\" \"").collect::<String>().trim_matches('"').to_owned()
+    data.split("\" \"")
+        .collect::<String>()
+        .trim_matches('"')
+        .to_owned()
 }

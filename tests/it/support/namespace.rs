@@ -158,7 +158,11 @@ fn unshare(privilege: Privilege) -> Vec<OsString> {
         Privilege::Sudo => &["sudo", "-n", "unshare"],
     };
     let namespaces = ["--net", "--mount", "--pid", "--uts", "--fork", "--"];
-    before.iter().chain(&namespaces).map(OsString::from).collect()
+    before
+        .iter()
+        .chain(&namespaces)
+        .map(OsString::from)
+        .collect()
 }
 
 /// Inside, everything runs with the ids of the user who runs the tests. For an ordinary user that takes a
@@ -190,7 +194,10 @@ fn write_etc(folder: &Path) {
     let files = [
         (
             "resolv.conf",
-            format!("nameserver {}\noptions timeout:2 attempts:2\n", address::RESOLVER),
+            format!(
+                "nameserver {}\noptions timeout:2 attempts:2\n",
+                address::RESOLVER
+            ),
         ),
         (
             "hosts",

@@ -35,7 +35,8 @@ pub struct Settings {
 /// Key identifier for external account binding.
 pub const EAB_KEY_ID: &str = "kid-1";
 /// Its key, base64url.
-pub const EAB_KEY: &str = "bGFiIGtleSBmb3IgZXh0ZXJuYWwgYWNjb3VudCBiaW5kaW5nLCBnb29kIGZvciBub3RoaW5n";
+pub const EAB_KEY: &str =
+    "bGFiIGtleSBmb3IgZXh0ZXJuYWwgYWNjb3VudCBiaW5kaW5nLCBnb29kIGZvciBub3RoaW5n";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -83,11 +84,20 @@ pub fn command(namespace: &Namespace, settings: &Settings) -> Command {
         .arg(namespace.folder().join("pebble/config.json"))
         .args(["-dnsserver", &format!("{RESOLVER}:53")])
         .env("PEBBLE_WFE_NONCEREJECT", settings.nonce_reject.to_string())
-        .env("PEBBLE_AUTHZREUSE", settings.authorization_reuse.to_string())
+        .env(
+            "PEBBLE_AUTHZREUSE",
+            settings.authorization_reuse.to_string(),
+        )
         .env("PEBBLE_VA_ALWAYS_VALID", switch(settings.always_valid))
-        .env("PEBBLE_VA_NOSLEEP", switch(settings.validation_sleep.is_none()))
+        .env(
+            "PEBBLE_VA_NOSLEEP",
+            switch(settings.validation_sleep.is_none()),
+        )
         .env("PEBBLE_CHAIN_LENGTH", settings.chain_length.to_string())
-        .env("PEBBLE_ALTERNATE_ROOTS", settings.alternate_roots.to_string());
+        .env(
+            "PEBBLE_ALTERNATE_ROOTS",
+            settings.alternate_roots.to_string(),
+        );
     match settings.validation_sleep {
         Some(seconds) => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
         None => command,

@@ -94,10 +94,12 @@ INSERT INTO domainmetadata (domain_id, kind, content) VALUES ({id}, 'SOA-EDIT-AP
 pub fn command(namespace: &Namespace) -> Command {
     let mut folder = std::ffi::OsString::from("--config-dir=");
     folder.push(namespace.folder().join("powerdns"));
-    namespace
-        .command("pdns_server")
-        .arg(folder)
-        .args(["--daemon=no", "--guardian=no", "--write-pid=no", "--disable-syslog"])
+    namespace.command("pdns_server").arg(folder).args([
+        "--daemon=no",
+        "--guardian=no",
+        "--write-pid=no",
+        "--disable-syslog",
+    ])
 }
 
 /// Replaces the TXT values at a name through the API; none removes them.
@@ -115,9 +117,18 @@ pub fn set_txt(namespace: &Namespace, zone: &str, name: &str, values: &[&str]) -
     }]});
     namespace
         .command("curl")
-        .args(["--silent", "--show-error", "--fail-with-body", "--request", "PATCH"])
+        .args([
+            "--silent",
+            "--show-error",
+            "--fail-with-body",
+            "--request",
+            "PATCH",
+        ])
         .args(["--header", &format!("X-API-Key: {API_KEY}"), "--data", "@-"])
-        .arg(format!("{}/api/v1/servers/localhost/zones/{zone}.", api_url()))
+        .arg(format!(
+            "{}/api/v1/servers/localhost/zones/{zone}.",
+            api_url()
+        ))
         .stdin(body.to_string())
         .run()
 }

@@ -20,7 +20,10 @@ impl Files {
             .map(|(name, names)| serde_json::json!({"cert_name": name, "names": names}))
             .collect();
         Self::default()
-            .with("certs.json", &serde_json::to_string_pretty(&wanted).unwrap())
+            .with(
+                "certs.json",
+                &serde_json::to_string_pretty(&wanted).unwrap(),
+            )
             .with(".age-recipients", &(recipients.join("\n") + "\n"))
     }
 
@@ -183,7 +186,8 @@ impl Remote {
 
     /// A file at the tip of `main`.
     pub fn show(&self, lab: &Lab, path: &str) -> String {
-        lab.git(&self.folder, &["show", &format!("main:{path}")]).stdout
+        lab.git(&self.folder, &["show", &format!("main:{path}")])
+            .stdout
     }
 
     /// Paths of all files at the tip of `main`.

@@ -37,6 +37,7 @@ server:
     cache-max-ttl: 0
     cache-max-negative-ttl: 0
     infra-host-ttl: 1
+    unknown-server-time-limit: 50
 remote-control:
     control-enable: no
 "#
