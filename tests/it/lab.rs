@@ -211,8 +211,8 @@ fn push_through(lab: &Lab, remote: &Remote, transport: Transport) {
 }
 
 #[test]
-fn git_servers_refuse_strangers() {
-    let lab = Lab::builder().git_http().git_ssh().start();
+fn git_over_http_refuses_strangers() {
+    let lab = Lab::builder().git_http().start();
     let remote = Files::default()
         .with("README", "one\n")
         .publish(&lab, "certs");
@@ -247,7 +247,11 @@ fn git_servers_refuse_strangers() {
         ])
         .run();
     assert_eq!(status.stdout, "401");
+}
 
+#[test]
+fn git_over_ssh_refuses_strangers() {
+    let lab = Lab::builder().git_ssh().start();
     let shell = lab
         .command("ssh")
         .args(["git@git.test", "id"])
@@ -269,7 +273,14 @@ fn git_servers_refuse_strangers() {
         "{}",
         keyless.stderr
     );
+}
 
+#[test]
+fn a_protected_branch_refuses_pushes() {
+    let lab = Lab::builder().start();
+    let remote = Files::default()
+        .with("README", "one\n")
+        .publish(&lab, "certs");
     remote.refuse_pushes();
     let folder = lab.folder().join("checkout-certs");
     let push = lab
@@ -399,12 +410,13 @@ fn nothing_is_left_after_the_end() {
 
 /// The test starts itself again as the process that will be killed.
 #[test]
+#[expect(clippy::print_stdout, reason = "how the child tells its parent")]
 fn nothing_is_left_after_a_kill() {
     const CHILD: &str = "GIT_CERTS_TEST_HOLD_LAB";
     if env::var_os(CHILD).is_some() {
         let lab = Lab::builder().all().start();
         println!("\nfolder={}", lab.folder().display());
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
         return;
     }
     let mut child = process::Command::new(env::current_exe().unwrap())

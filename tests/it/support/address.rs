@@ -4,7 +4,7 @@
 pub const ROOT: &str = "192.0.2.1";
 /// BIND.
 pub const BIND: &str = "192.0.2.2";
-/// `PowerDNS`, and its HTTP API on port 8081.
+/// PowerDNS, and its HTTP API on port 8081.
 pub const POWERDNS: &str = "192.0.2.3";
 /// Unbound, the namespace's resolver.
 pub const RESOLVER: &str = "192.0.2.10";

@@ -17,7 +17,7 @@ use regex::Regex;
 use crate::support::namespace::{PATH, program};
 
 /// A command that has not ended after this is a failure.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A program to run inside, with nothing of our environment.
 #[derive(Clone, Debug)]

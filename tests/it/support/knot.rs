@@ -3,7 +3,7 @@
 use crate::support::address::ROOT;
 use crate::support::command::Command;
 use crate::support::namespace::Namespace;
-use crate::support::zones::ZONES;
+use crate::support::zones::{ZONES, Zone};
 
 pub fn configure(namespace: &Namespace) {
     let soa = "SOA a.root. hostmaster.root. 1 3600 600 86400 1";
@@ -11,7 +11,7 @@ pub fn configure(namespace: &Namespace) {
         "knot/root.zone",
         format!("$ORIGIN .\n$TTL 300\n@ {soa}\n@ NS a.root.\na.root. A {ROOT}\n"),
     );
-    let delegations: String = ZONES.iter().map(|zone| zone.delegation()).collect();
+    let delegations: String = ZONES.iter().map(Zone::delegation).collect();
     namespace.write(
         "knot/test.zone",
         format!("$ORIGIN test.\n$TTL 300\n@ {soa}\n@ NS a.root.\n{delegations}"),

@@ -26,7 +26,7 @@ pub enum Server {
     Resolver,
     /// BIND.
     Bind,
-    /// `PowerDNS`.
+    /// PowerDNS.
     PowerDns,
     /// The ACME server.
     Pebble,
@@ -345,7 +345,7 @@ impl Lab {
         values
     }
 
-    /// Every TXT value at a challenge name in every zone of BIND and `PowerDNS`, whichever run.
+    /// Every TXT value at a challenge name in every zone of BIND and PowerDNS, whichever run.
     pub fn challenges(&self) -> BTreeSet<Challenge> {
         let mut found = BTreeSet::new();
         let running: Vec<_> = self.running.lock().unwrap().keys().copied().collect();

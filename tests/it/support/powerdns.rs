@@ -1,4 +1,4 @@
-//! `PowerDNS`: zones in SQLite, changed over its HTTP API.
+//! PowerDNS: zones in a database, changed over its HTTP API.
 
 use std::path::Path;
 
