@@ -12,7 +12,7 @@ use pretty_assertions::assert_eq;
 
 use crate::support::address::NOBODY;
 use crate::support::command::normalise;
-use crate::support::lab::{Challenge, Lab, Server};
+use crate::support::lab::{AgeIdentity, Challenge, Lab, Server};
 use crate::support::namespace::PATH;
 use crate::support::repos::{Files, Remote, Transport};
 use crate::support::zones::ZONES;
@@ -367,6 +367,30 @@ fn programs_inside_see_nothing_of_outside() {
     // Process 1, and the chain from the shell to `ls`: nothing of the machine.
     let processes = lab.command("pgrep").arg(".").succeed().stdout;
     assert!(processes.lines().count() < 4, "{processes}");
+}
+
+#[test]
+#[should_panic(expected = "`no-such-server` is not installed\nhint: run `make test-deps`")]
+fn a_missing_program_is_a_failure() {
+    Lab::builder().start().command("no-such-server");
+}
+
+#[test]
+fn an_age_identity_opens_what_was_sealed_for_it() {
+    let lab = Lab::builder().start();
+    let [renewer, stranger] = ["renewer", "stranger"].map(|name| lab.age_identity(name));
+    let sealed = lab.folder().join("sealed.age");
+    lab.command("age")
+        .args(["--recipient", &renewer.recipient, "--output"])
+        .arg(&sealed)
+        .stdin("a key")
+        .succeed();
+    let open = |identity: &AgeIdentity| {
+        let age = lab.command("age").arg("--decrypt").arg("--identity");
+        age.arg(&identity.file).arg(&sealed).run()
+    };
+    assert_eq!(open(&renewer).expect_code(0).stdout, "a key");
+    open(&stranger).expect_code(1);
 }
 
 #[test]

@@ -118,6 +118,8 @@ impl Command {
                 .open(path)
                 .unwrap()
         };
+        // A server that starts again has the file of its last time.
+        drop(fs::remove_file(&pid_file));
         // nsenter's process stays outside; the shell notes the id that counts inside.
         let mut command = process::Command::new(&self.enter[0]);
         command

@@ -66,7 +66,7 @@ var zonefiles = NewDnsProvider("zonefiles");
   "zonefiles": {{
     "TYPE": "BIND",
     "directory": "$LAB_ZONE_FOLDER",
-    "reload": "$LAB_RELOAD_COMMAND"
+    "_reload_command": "$LAB_RELOAD_COMMAND"
   }}
 }}
 "#,
@@ -140,7 +140,7 @@ pub fn variables(lab: &Lab) -> [(&'static str, String); 4] {
         ),
         (
             "LAB_RELOAD_COMMAND",
-            bind::reload_words(namespace, "files.test").join(" "),
+            bind::reload_words(namespace, "%z").join(" "),
         ),
     ]
 }
