@@ -59,7 +59,7 @@ controls {{ inet {BIND} port 953 allow {{ any; }} keys {{ "rndc-key"; }}; }};
 
 pub fn command(namespace: &Namespace) -> Command {
     namespace
-        .command("named")
+        .unconfined("named")
         .args(["-g", "-n", "1", "-c"])
         .arg(namespace.folder().join("bind/named.conf"))
 }

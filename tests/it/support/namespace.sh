@@ -18,7 +18,11 @@ echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 # /etc/resolv.conf may be a link into /run.
 resolv_conf=$(readlink -m /etc/resolv.conf)
 mount -t tmpfs tmpfs /run
-mkdir -p /run/sshd
+mkdir -p /run/sshd /run/unconfined
+# Where AppArmor is on, it keeps these two in folders of their own, by the path of the program.
+for name in named unbound; do
+  if path=$(type -P "$name"); then cp "$path" /run/unconfined/; fi
+done
 case $resolv_conf in /run/*) mkdir -p "${resolv_conf%/*}" && : > "$resolv_conf" ;; esac
 mount --bind "$folder/etc/resolv.conf" "$resolv_conf"
 for file in hosts passwd group nsswitch.conf ssh/ssh_config; do

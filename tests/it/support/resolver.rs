@@ -47,7 +47,7 @@ remote-control:
 
 pub fn command(namespace: &Namespace) -> Command {
     namespace
-        .command("unbound")
+        .unconfined("unbound")
         .arg("-d")
         .arg("-c")
         .arg(namespace.folder().join("resolver/unbound.conf"))
