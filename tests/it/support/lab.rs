@@ -1,0 +1,441 @@
+//! The lab as tests use it: which servers run, and what can be asked of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::address::{BIND, GIT, POWERDNS, RESOLVER, ROOT};
+use crate::support::command::{Command, Output, Running, logs};
+use crate::support::namespace::Namespace;
+use crate::support::zones::ZONES;
+use crate::support::{authority, bind, git_server, knot, pebble, powerdns, repos, resolver};
+
+/// A server that does not answer after this has failed.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A server of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server {
+    /// Knot, with the root zone and `test.`.
+    Root,
+    /// Unbound.
+    Resolver,
+    /// BIND.
+    Bind,
+    /// PowerDNS.
+    PowerDns,
+    /// The ACME server.
+    Pebble,
+    /// lighttpd with `git http-backend`.
+    GitHttp,
+    /// sshd.
+    GitSsh,
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Root => ROOT,
+            Self::Resolver => RESOLVER,
+            Self::Bind => BIND,
+            Self::PowerDns => POWERDNS,
+            Self::Pebble => crate::support::address::PEBBLE,
+            Self::GitHttp | Self::GitSsh => GIT,
+        }
+    }
+}
+
+/// Chooses the servers of a lab.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    servers: BTreeSet<Server>,
+    pebble: pebble::Settings,
+}
+
+impl Builder {
+    pub fn bind(self) -> Self {
+        self.with(&[Server::Root, Server::Resolver, Server::Bind])
+    }
+
+    pub fn powerdns(self) -> Self {
+        self.with(&[Server::Root, Server::Resolver, Server::PowerDns])
+    }
+
+    pub fn pebble(self) -> Self {
+        self.with(&[Server::Root, Server::Resolver, Server::Pebble])
+    }
+
+    pub fn pebble_with(mut self, settings: pebble::Settings) -> Self {
+        self.pebble = settings;
+        self.pebble()
+    }
+
+    /// git over HTTP and HTTPS.
+    pub fn git_http(self) -> Self {
+        self.with(&[Server::GitHttp])
+    }
+
+    pub fn git_ssh(self) -> Self {
+        self.with(&[Server::GitSsh])
+    }
+
+    /// Everything.
+    pub fn all(self) -> Self {
+        self.bind().powerdns().pebble().git_http().git_ssh()
+    }
+
+    fn with(mut self, servers: &[Server]) -> Self {
+        self.servers.extend(servers);
+        self
+    }
+
+    /// Starts the servers, all at once, and waits until each answers.
+    pub fn start(self) -> Lab {
+        let lab = Lab {
+            running: Mutex::default(),
+            pebble: self.pebble,
+            namespace: Some(Namespace::start()),
+        };
+        if self.servers.contains(&Server::Pebble) || self.servers.contains(&Server::GitHttp) {
+            authority::write(lab.namespace());
+        }
+        thread::scope(|scope| {
+            for server in self.servers {
+                let lab = &lab;
+                scope.spawn(move || {
+                    lab.configure(server);
+                    lab.start(server);
+                });
+            }
+        });
+        lab
+    }
+}
+
+/// Servers in a namespace of their own, gone when this is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    running: Mutex<BTreeMap<Server, Running>>,
+    pebble: pebble::Settings,
+    /// None while it is dropped.
+    namespace: Option<Namespace>,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.namespace = None;
+        // What entered the namespace from outside ends with the servers.
+        if let Ok(running) = self.running.get_mut() {
+            for running in mem::take(running).into_values() {
+                running.wait();
+            }
+        }
+    }
+}
+
+impl Lab {
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub fn namespace(&self) -> &Namespace {
+        self.namespace.as_ref().unwrap()
+    }
+
+    /// The folder of this lab's files, gone with it.
+    pub fn folder(&self) -> &Path {
+        self.namespace().folder()
+    }
+
+    /// The root certificate of `acme.test` and of `https://git.test`.
+    pub fn ca(&self) -> PathBuf {
+        authority::root(self.namespace())
+    }
+
+    fn configure(&self, server: Server) {
+        let namespace = self.namespace();
+        match server {
+            Server::Root => knot::configure(namespace),
+            Server::Resolver => resolver::configure(namespace),
+            Server::Bind => bind::configure(namespace),
+            Server::PowerDns => powerdns::configure(namespace),
+            Server::Pebble => pebble::configure(namespace, &self.pebble),
+            Server::GitHttp => git_server::configure_http(namespace),
+            Server::GitSsh => git_server::configure_ssh(namespace),
+        }
+    }
+
+    /// Starts a server, with the state in which it was stopped, and waits until it answers.
+    pub fn start(&self, server: Server) {
+        let namespace = self.namespace();
+        let command = match server {
+            Server::Root => knot::command(namespace),
+            Server::Resolver => resolver::command(namespace),
+            Server::Bind => bind::command(namespace),
+            Server::PowerDns => powerdns::command(namespace),
+            Server::Pebble => pebble::command(namespace, &self.pebble),
+            Server::GitHttp => git_server::http_command(namespace),
+            Server::GitSsh => git_server::ssh_command(namespace),
+        };
+        let mut running = command.spawn_to(&self.folder().join(format!("log/{server:?}")));
+        let started = Instant::now();
+        while !self.answers(server) {
+            let ended = running.ended();
+            assert!(
+                ended.is_none() && started.elapsed() < START_LIMIT,
+                "{server:?} does not answer ({ended:?}){}",
+                logs(self.folder())
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+        let before = self.running.lock().unwrap().insert(server, running);
+        assert!(before.is_none(), "{server:?} was running already");
+    }
+
+    fn answers(&self, server: Server) -> bool {
+        let dns = |name: &str| {
+            let arguments = ["+time=1", "+tries=1", "+short", "SOA", name];
+            let at = format!("@{}", server.address());
+            let output = self.command("dig").arg(at).args(arguments).run();
+            output.status.success() && !output.stdout.is_empty()
+        };
+        let http_status = |url: &str| {
+            let quiet = [
+                "--silent",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+            ];
+            self.command("curl")
+                .args(quiet)
+                .arg("--cacert")
+                .arg(self.ca())
+                .arg(url)
+                .run()
+                .stdout
+        };
+        match server {
+            Server::Root | Server::Resolver => dns("test"),
+            Server::Bind => dns("example.test"),
+            Server::PowerDns => dns("example.test") && http_status(&powerdns::api_url()) == "200",
+            Server::Pebble => http_status(pebble::DIRECTORY) == "200",
+            Server::GitHttp => http_status("https://git.test/") == "401",
+            Server::GitSsh => {
+                let script = format!("read -r line < /dev/tcp/{GIT}/22 && [[ $line == SSH-* ]]");
+                self.command("bash")
+                    .args(["-c", &script])
+                    .run()
+                    .status
+                    .success()
+            }
+        }
+    }
+
+    /// Stops a server: connections to it are refused.
+    pub fn stop(&self, server: Server) {
+        let mut running = self.take(server);
+        running.signal("TERM");
+        let started = Instant::now();
+        while running.ended().is_none() && started.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if running.ended().is_none() {
+            running.signal("KILL");
+        }
+        running.wait();
+    }
+
+    /// Makes a server silent for as long as the answer lives: connections to it get no answer.
+    pub fn pause(&self, server: Server) -> Paused<'_> {
+        self.with_running(server, |running| running.signal("STOP"));
+        Paused { lab: self, server }
+    }
+
+    fn with_running(&self, server: Server, act: impl FnOnce(&Running)) {
+        let running = self.take(server);
+        act(&running);
+        self.running.lock().unwrap().insert(server, running);
+    }
+
+    fn take(&self, server: Server) -> Running {
+        let running = self.running.lock().unwrap().remove(&server);
+        running.unwrap_or_else(|| panic!("{server:?} does not run"))
+    }
+
+    /// A program to run inside the lab.
+    pub fn command(&self, program: &str) -> Command {
+        self.namespace().command(program)
+    }
+
+    /// Our program, inside the lab, with the variables that the lab's creds.json asks for.
+    pub fn git_certs<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_git-certs"));
+        for (name, value) in repos::variables(self) {
+            command = command.env(name, value);
+        }
+        command.args(args.into_iter().map(|word| word.as_ref().to_owned()))
+    }
+
+    /// What our program left in its folder for temporary files.
+    pub fn left_over(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder().join("tmp")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Runs git, which has to succeed, as an author who always commits at the same time.
+    #[track_caller]
+    pub fn git(&self, folder: &Path, args: &[&str]) -> Output {
+        let date = "2026-01-01T00:00:00Z";
+        self.command("git")
+            .args(args.to_vec())
+            .folder(folder)
+            .env("GIT_SSL_CAINFO", self.ca())
+            .env("GIT_AUTHOR_NAME", "Lab")
+            .env("GIT_AUTHOR_EMAIL", "lab@example.test")
+            .env("GIT_AUTHOR_DATE", date)
+            .env("GIT_COMMITTER_NAME", "Lab")
+            .env("GIT_COMMITTER_EMAIL", "lab@example.test")
+            .env("GIT_COMMITTER_DATE", date)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .succeed()
+    }
+
+    /// Makes an age identity.
+    pub fn age_identity(&self, name: &str) -> AgeIdentity {
+        let file = self.folder().join(format!("{name}.agekey"));
+        self.command("age-keygen")
+            .arg("--output")
+            .arg(&file)
+            .succeed();
+        let recipient = self
+            .command("age-keygen")
+            .arg("-y")
+            .arg(&file)
+            .succeed()
+            .stdout;
+        AgeIdentity {
+            recipient: recipient.trim().to_owned(),
+            file,
+        }
+    }
+
+    /// Asks one server: the data of all records of this name and type.
+    pub fn ask(&self, server: Server, name: &str, kind: &str) -> Vec<String> {
+        let output = self
+            .command("dig")
+            .args(["+time=5", "+tries=2", "+short", kind, name])
+            .arg(format!("@{}", server.address()))
+            .succeed();
+        // dig tells of attempts that were in vain between the answers.
+        let answers = output.stdout.lines().filter(|line| !line.starts_with(';'));
+        answers.map(str::to_owned).collect()
+    }
+
+    /// Asks one server for the TXT values of a name, sorted.
+    pub fn txt(&self, server: Server, name: &str) -> Vec<String> {
+        let records = self.ask(server, name, "TXT");
+        let mut values: Vec<_> = records.iter().map(|record| unquote(record)).collect();
+        values.sort();
+        values
+    }
+
+    /// Every TXT value at a challenge name in every zone of BIND and PowerDNS, whichever run.
+    pub fn challenges(&self) -> BTreeSet<Challenge> {
+        let mut found = BTreeSet::new();
+        let running: Vec<_> = self.running.lock().unwrap().keys().copied().collect();
+        for server in running {
+            if !matches!(server, Server::Bind | Server::PowerDns) {
+                continue;
+            }
+            for zone in ZONES
+                .iter()
+                .filter(|zone| zone.servers.contains(&server.address()))
+            {
+                found.extend(self.challenges_of(server, zone.name));
+            }
+        }
+        found
+    }
+
+    fn challenges_of(&self, server: Server, zone: &str) -> Vec<Challenge> {
+        let mut dig = self
+            .command("dig")
+            .args(["+noall", "+answer", "AXFR", zone])
+            .arg(format!("@{}", server.address()));
+        if server == Server::Bind {
+            dig = dig.args(["-y", bind::TSIG]);
+        }
+        let output = dig.succeed().stdout;
+        // dig exits with 0 when the server refuses the transfer.
+        assert!(
+            output.contains("\tSOA\t"),
+            "{server:?} does not transfer {zone}: {output}{}",
+            logs(self.folder())
+        );
+        output
+            .lines()
+            .filter(|line| line.starts_with("_acme-challenge."))
+            .filter_map(|line| {
+                let (before, data) = line.split_once("\tTXT\t")?;
+                Some(Challenge {
+                    server,
+                    name: before
+                        .split_whitespace()
+                        .next()?
+                        .trim_end_matches('.')
+                        .to_owned(),
+                    value: unquote(data),
+                })
+            })
+            .collect()
+    }
+
+    /// The last lines of all servers' logs, for failure messages.
+    pub fn logs(&self) -> String {
+        logs(self.folder())
+    }
+}
+
+/// A server that does not answer until this is dropped.
+#[derive(Debug)]
+pub struct Paused<'lab> {
+    lab: &'lab Lab,
+    server: Server,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.lab.with_running(self.server, Running::resume);
+    }
+}
+
+/// A TXT value that a server has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Challenge {
+    pub server: Server,
+    pub name: String,
+    pub value: String,
+}
+
+/// An identity of age.
+#[derive(Clone, Debug)]
+pub struct AgeIdentity {
+    /// The file with the private part.
+    pub file: PathBuf,
+    /// The public part.
+    pub recipient: String,
+}
+
+/// The text of a TXT record: its strings without quotes, one after the other.
+fn unquote(data: &str) -> String {
+    data.split("\" \"")
+        .collect::<String>()
+        .trim_matches('"')
+        .to_owned()
+}

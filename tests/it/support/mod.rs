@@ -1,0 +1,30 @@
+//! The test lab: real servers in a network namespace of their own.
+//!
+//! ```text
+//! let lab = Lab::builder().bind().powerdns().pebble().git_https().start();
+//! ```
+//!
+//! | address | server | what it has |
+//! | --- | --- | --- |
+//! | 192.0.2.1 | Knot | the root zone and `test.`, with real delegations |
+//! | 192.0.2.2 | BIND | `example.test`, `bench.test`, `files.test`, `lame.test` |
+//! | 192.0.2.3 | PowerDNS | its own `example.test`, and `pdns.test`; HTTP API on port 8081 |
+//! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache |
+//! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
+//! | 192.0.2.20 | lighttpd, sshd | `git.test`: git over HTTP, HTTPS (with a token) and ssh |
+//!
+//! A missing program is a failure: `make test-deps` installs all of them.
+
+pub mod address;
+pub mod authority;
+pub mod bind;
+pub mod command;
+pub mod git_server;
+pub mod knot;
+pub mod lab;
+pub mod namespace;
+pub mod pebble;
+pub mod powerdns;
+pub mod repos;
+pub mod resolver;
+pub mod zones;
