@@ -14,7 +14,7 @@ install: ## install git-certs into ~/.cargo/bin, so that `git certs` works
 	$(CARGO) install --locked --path .
 
 demo: test-deps ## issue certificates in a throw-away lab of real servers
-	$(CARGO) test --locked --test it -- --exact demo::demo --ignored --nocapture --quiet
+	$(CARGO) test --locked --quiet --test demo
 
 test: test-deps ## run all tests against real servers
 	$(CARGO) test --locked
@@ -28,9 +28,9 @@ lint: ## formatting, clippy, documentation, scripts
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	shellcheck .ci/run scripts/*
 
-bench: build ## measure git-certs and its peers side by side, into docs/benchmarks.md
+bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md
 	@scripts/install-test-deps --bench
-	$(CARGO) test --locked --release --test it -- --exact bench::bench --ignored --nocapture --quiet
+	$(CARGO) bench --locked --bench peers
 
 clean:
 	$(CARGO) clean

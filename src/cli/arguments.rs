@@ -135,19 +135,17 @@ pub(super) fn two_dashes(words: impl Iterator<Item = OsString>) -> Vec<OsString>
     let mut words = words.peekable();
     let mut all = Vec::new();
     while let Some(word) = words.next() {
-        let next_is_assignment = || {
-            words
-                .peek()
-                .and_then(|next| next.to_str())
-                .is_some_and(|next| next.contains('='))
-        };
+        let next_is_assignment = words
+            .peek()
+            .and_then(|next| next.to_str())
+            .is_some_and(|next| next.contains('='));
         let changed = match word.to_str() {
             Some("--") => {
                 all.push(word);
                 all.extend(words);
                 return all;
             }
-            Some("-v") if next_is_assignment() => Some(OsString::from("--variable")),
+            Some("-v") if next_is_assignment => Some(OsString::from("--variable")),
             Some(text) => with_two_dashes(text),
             None => None,
         };

@@ -95,7 +95,7 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
         async move {
             access
                 .provider
-                .change(&zone.name, batch)
+                .change(zone.reference(), batch)
                 .await
                 .with_context(|| {
                     format!(
@@ -110,7 +110,7 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
 
 async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt]) -> Result<()> {
     let batch = TxtBatch::removing(values.to_vec());
-    let change = access.provider.change(&zone.name, &batch);
+    let change = access.provider.change(zone.reference(), &batch);
     tokio::time::timeout(WITHDRAW_DEADLINE, change)
         .await
         .unwrap_or_else(|_| Err(anyhow!("no answer within {WITHDRAW_DEADLINE:?}")))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use futures_util::future::{join_all, try_join_all};
 
 use crate::dns::lookup::{Lookup, NameServer};
@@ -13,9 +13,9 @@ use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
-use crate::model::zone::{Record, Zone, ZoneProvider};
+use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
-use crate::nightly::pending;
+use crate::nightly::pending::{self, Correction};
 use crate::provider::port::DnsProvider;
 use crate::provider::registry::{self, Context as ProviderContext};
 
@@ -25,10 +25,22 @@ pub(crate) struct ReadyZone {
     /// Name with the tag.
     pub(crate) unique_name: String,
     pub(crate) name: DnsName,
+    /// What follows `!` in split-horizon declarations.
+    pub(crate) tag: String,
     /// Every authoritative server.
     pub(crate) servers: Vec<NameServer>,
     /// Where the values go: every provider of the zone that is not skipped.
     pub(crate) providers: Vec<ZoneAccess>,
+}
+
+impl ReadyZone {
+    /// The zone as providers are asked for it.
+    pub(crate) fn reference(&self) -> ZoneRef<'_> {
+        ZoneRef {
+            name: &self.name,
+            tag: &self.tag,
+        }
+    }
 }
 
 /// A zone at one of its providers.
@@ -38,6 +50,10 @@ pub(crate) struct ZoneAccess {
     pub(crate) entry: String,
     pub(crate) provider: Arc<dyn DnsProvider>,
 }
+
+/// What to do about a challenge name that holds something else.
+const NO_DELEGATION: &str =
+    "a challenge needs a TXT record there; CNAME delegation is not followed yet";
 
 /// The zones that a run needs; one that is not ready fails its certificates.
 pub(crate) struct Zones {
@@ -86,7 +102,6 @@ impl Zones {
 }
 
 /// What a survey works with.
-#[derive(Debug)]
 pub(crate) struct Surveyor<'a> {
     pub(crate) lookup: &'a Lookup,
     pub(crate) context: &'a ProviderContext,
@@ -175,19 +190,16 @@ impl Surveyor<'_> {
                 None => Err(anyhow!("`{}` is not connected", used.entry)),
             })
             .collect::<Result<Vec<_>>>()?;
-        let checks = used
-            .iter()
-            .zip(&providers)
-            .map(|(used, access)| check(zone, used, access, names));
         let servers = async {
             let servers = self.lookup.name_servers(&zone.name).await?;
             reach::every_server(&zone.name, &servers).await?;
             Ok(servers)
         };
-        let (servers, _) = tokio::try_join!(servers, try_join_all(checks))?;
+        let (servers, ()) = tokio::try_join!(servers, compare(zone, &providers, names))?;
         Ok(ReadyZone {
             unique_name: zone.unique_name(),
             name: zone.name.clone(),
+            tag: zone.tag.clone(),
             servers,
             providers,
         })
@@ -201,7 +213,7 @@ fn refuse_declared(zone: &Zone, names: &BTreeSet<DnsName>) -> Result<()> {
     match other_than_txt(&zone.records, names) {
         Some(record) => Err(with_hint(
             anyhow!("`{}` is declared as {}", record.name, record.rtype),
-            "a challenge needs a TXT record there; CNAME delegation is not followed yet",
+            NO_DELEGATION,
         )),
         None => Ok(()),
     }
@@ -229,40 +241,66 @@ fn no_provider(zone: &Zone) -> Error {
 }
 
 /// Refuses a zone that DNSControl would change: someone has yet to push, or changed it by hand.
-async fn check(
-    zone: &Zone,
-    used: &ZoneProvider,
-    access: &ZoneAccess,
-    names: &BTreeSet<DnsName>,
-) -> Result<()> {
-    let ZoneAccess { entry, provider } = access;
-    let (existing, nameservers) =
-        tokio::try_join!(provider.records(&zone.name), provider.nameservers(&zone.name))
-            .with_context(|| format!("cannot read zone `{}` at `{entry}`", zone.unique_name()))?;
-    if let Some(record) = other_than_txt(&existing, names) {
-        return Err(anyhow!(
-            "`{}` is a {} record at `{entry}`",
-            record.name,
-            record.rtype
-        ))
-        .hint(|| "a challenge needs a TXT record there; CNAME delegation is not followed yet");
+async fn compare(zone: &Zone, providers: &[ZoneAccess], names: &BTreeSet<DnsName>) -> Result<()> {
+    let zones = try_join_all(providers.iter().map(|access| read(zone, access))).await?;
+    let known = zones
+        .iter()
+        .map(|read| (read.access.entry.clone(), read.nameservers.clone()))
+        .collect();
+    let apex = pending::apex_nameservers(zone, &known);
+    for Read {
+        access, records, ..
+    } in &zones
+    {
+        let entry = &access.entry;
+        if let Some(record) = other_than_txt(records, names) {
+            return Err(anyhow!(
+                "`{}` is a {} record at `{entry}`",
+                record.name,
+                record.rtype
+            ))
+            .hint(|| NO_DELEGATION);
+        }
+        let quirks = access.provider.quirks();
+        let corrections = pending::corrections(zone, apex.as_deref(), records, &quirks)?;
+        if !corrections.is_empty() {
+            return Err(has_pending(zone, entry, &corrections));
+        }
     }
-    let corrections =
-        pending::corrections(zone, used, &nameservers, &existing, &provider.quirks());
-    if corrections.is_empty() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// What a provider has.
+struct Read<'a> {
+    access: &'a ZoneAccess,
+    records: Vec<Record>,
+    nameservers: Vec<DnsName>,
+}
+
+async fn read<'a>(zone: &Zone, access: &'a ZoneAccess) -> Result<Read<'a>> {
+    let provider = &access.provider;
+    let (records, nameservers) = tokio::try_join!(
+        provider.records(zone.reference()),
+        provider.nameservers(zone.reference())
+    )?;
+    Ok(Read {
+        access,
+        records,
+        nameservers,
+    })
+}
+
+fn has_pending(zone: &Zone, entry: &str, corrections: &[Correction]) -> Error {
     let list: String = corrections
         .iter()
-        .map(|correction| format!("\n  {correction}"))
+        .map(|correction| format!("\n{correction}"))
         .collect();
-    Err(anyhow!(
-        "zone `{}` has {} at `{entry}`:{list}",
-        zone.unique_name(),
-        match corrections.len() {
-            1 => "1 pending correction".to_owned(),
-            many => format!("{many} pending corrections"),
-        }
-    ))
-    .hint(|| "run `dnscontrol push`, or bring dnsconfig.js in line with the provider")
+    with_hint(
+        anyhow!(
+            "zone `{}` has {} at `{entry}`:{list}",
+            zone.unique_name(),
+            count(corrections.len(), "pending correction")
+        ),
+        "run `dnscontrol push`, or bring dnsconfig.js in line with the provider",
+    )
 }
