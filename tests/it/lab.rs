@@ -12,7 +12,8 @@ use pretty_assertions::assert_eq;
 
 use crate::support::address::NOBODY;
 use crate::support::command::normalise;
-use crate::support::lab::{AgeIdentity, Challenge, Lab, Server};
+use crate::support::dns::Challenge;
+use crate::support::lab::{AgeIdentity, Lab, Server};
 use crate::support::namespace::PATH;
 use crate::support::repos::{Files, Remote, Transport};
 use crate::support::zones::ZONES;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use crate::support::address::{BIND, GIT, POWERDNS, RESOLVER, ROOT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
-use crate::support::zones::ZONES;
 use crate::support::{authority, bind, git_server, knot, pebble, powerdns, repos, resolver};
 
 /// A server that does not answer after this has failed.
@@ -97,15 +96,16 @@ impl Builder {
     /// Starts the servers, all at once, and waits until each answers.
     pub fn start(self) -> Lab {
         let lab = Lab {
+            servers: self.servers,
             running: Mutex::default(),
             pebble: self.pebble,
             namespace: Some(Namespace::start()),
         };
-        if self.servers.contains(&Server::Pebble) || self.servers.contains(&Server::GitHttp) {
+        if lab.servers.contains(&Server::Pebble) || lab.servers.contains(&Server::GitHttp) {
             authority::write(lab.namespace());
         }
         thread::scope(|scope| {
-            for server in self.servers {
+            for &server in &lab.servers {
                 let lab = &lab;
                 scope.spawn(move || {
                     lab.configure(server);
@@ -120,6 +120,7 @@ impl Builder {
 /// Servers in a namespace of their own, gone when this is dropped.
 #[derive(Debug)]
 pub struct Lab {
+    servers: BTreeSet<Server>,
     running: Mutex<BTreeMap<Server, Running>>,
     pebble: pebble::Settings,
     /// None while it is dropped.
@@ -325,75 +326,9 @@ impl Lab {
         }
     }
 
-    /// Asks one server: the data of all records of this name and type.
-    pub fn ask(&self, server: Server, name: &str, kind: &str) -> Vec<String> {
-        let output = self
-            .command("dig")
-            .args(["+time=5", "+tries=2", "+short", kind, name])
-            .arg(format!("@{}", server.address()))
-            .succeed();
-        // dig tells of attempts that were in vain between the answers.
-        let answers = output.stdout.lines().filter(|line| !line.starts_with(';'));
-        answers.map(str::to_owned).collect()
-    }
-
-    /// Asks one server for the TXT values of a name, sorted.
-    pub fn txt(&self, server: Server, name: &str) -> Vec<String> {
-        let records = self.ask(server, name, "TXT");
-        let mut values: Vec<_> = records.iter().map(|record| unquote(record)).collect();
-        values.sort();
-        values
-    }
-
-    /// Every TXT value at a challenge name in every zone of BIND and PowerDNS, whichever run.
-    pub fn challenges(&self) -> BTreeSet<Challenge> {
-        let mut found = BTreeSet::new();
-        let running: Vec<_> = self.running.lock().unwrap().keys().copied().collect();
-        for server in running {
-            if !matches!(server, Server::Bind | Server::PowerDns) {
-                continue;
-            }
-            for zone in ZONES
-                .iter()
-                .filter(|zone| zone.servers.contains(&server.address()))
-            {
-                found.extend(self.challenges_of(server, zone.name));
-            }
-        }
-        found
-    }
-
-    fn challenges_of(&self, server: Server, zone: &str) -> Vec<Challenge> {
-        let mut dig = self
-            .command("dig")
-            .args(["+noall", "+answer", "AXFR", zone])
-            .arg(format!("@{}", server.address()));
-        if server == Server::Bind {
-            dig = dig.args(["-y", bind::TSIG]);
-        }
-        let output = dig.succeed().stdout;
-        // dig exits with 0 when the server refuses the transfer.
-        assert!(
-            output.contains("\tSOA\t"),
-            "{server:?} does not transfer {zone}: {output}{}",
-            logs(self.folder())
-        );
-        output
-            .lines()
-            .filter(|line| line.starts_with("_acme-challenge."))
-            .filter_map(|line| {
-                let (before, data) = line.split_once("\tTXT\t")?;
-                Some(Challenge {
-                    server,
-                    name: before
-                        .split_whitespace()
-                        .next()?
-                        .trim_end_matches('.')
-                        .to_owned(),
-                    value: unquote(data),
-                })
-            })
-            .collect()
+    /// The servers that were chosen, whether they run or not.
+    pub fn servers(&self) -> &BTreeSet<Server> {
+        &self.servers
     }
 
     /// The last lines of all servers' logs, for failure messages.
@@ -415,14 +350,6 @@ impl Drop for Paused<'_> {
     }
 }
 
-/// A TXT value that a server has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Challenge {
-    pub server: Server,
-    pub name: String,
-    pub value: String,
-}
-
 /// An identity of age.
 #[derive(Clone, Debug)]
 pub struct AgeIdentity {
@@ -430,12 +357,4 @@ pub struct AgeIdentity {
     pub file: PathBuf,
     /// The public part.
     pub recipient: String,
-}
-
-/// The text of a TXT record: its strings without quotes, one after the other.
-fn unquote(data: &str) -> String {
-    data.split("\" \"")
-        .collect::<String>()
-        .trim_matches('"')
-        .to_owned()
 }

@@ -1,7 +1,7 @@
 //! The test lab: real servers in a network namespace of their own.
 //!
 //! ```text
-//! let lab = Lab::builder().bind().powerdns().pebble().git_https().start();
+//! let lab = Lab::builder().bind().powerdns().pebble().git_http().start();
 //! ```
 //!
 //! | address | server | what it has |
@@ -19,6 +19,7 @@ pub mod address;
 pub mod authority;
 pub mod bind;
 pub mod command;
+pub mod dns;
 pub mod git_server;
 pub mod knot;
 pub mod lab;

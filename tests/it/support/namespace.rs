@@ -93,7 +93,7 @@ impl Namespace {
         Command::new(&self.enter, self.folder(), program.as_ref())
     }
 
-    /// The same for a server that AppArmor would keep from the lab's folder: a copy, see `namespace.sh`.
+    /// The same for a server that a security profile may keep from the lab's folder: runs a copy.
     pub fn unconfined(&self, name: &str) -> Command {
         program(name);
         self.command(format!("/run/unconfined/{name}"))
