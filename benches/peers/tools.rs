@@ -95,7 +95,12 @@ impl Tool {
 
     /// Sets the tool up (not measured) and issues the scenario's certificates (measured).
     pub fn measure(self, lab: &Lab, scenario: &Scenario, run: usize) -> Measured {
-        let prefix = format!("{}-{}x{}-{run}", self.name(), scenario.certificates, scenario.names);
+        let prefix = format!(
+            "{}-{}x{}-{run}",
+            self.name(),
+            scenario.certificates,
+            scenario.names
+        );
         let certificates = scenario.certificates(&prefix);
         let folder = lab.folder().join("bench").join(&prefix);
         fs::create_dir_all(&folder).unwrap();
@@ -136,16 +141,29 @@ pub fn versions(lab: &Lab) -> String {
         .args(packages)
         .succeed();
     let list: Vec<_> = output.stdout.lines().collect();
-    format!("Versions: git-certs {}, {}.\n", env!("CARGO_PKG_VERSION"), list.join(", "))
+    format!(
+        "Versions: git-certs {}, {}.\n",
+        env!("CARGO_PKG_VERSION"),
+        list.join(", ")
+    )
 }
 
 /// The command under GNU time, whose last line of stderr is the peak memory.
 fn timed(command_line: Command) -> Command {
-    command_line.under("/usr/bin/time", &["--format=%M"]).deadline(DEADLINE)
+    command_line
+        .under("/usr/bin/time", &["--format=%M"])
+        .deadline(DEADLINE)
 }
 
 fn peak_memory(output: &Output) -> u64 {
-    let kilobytes: u64 = output.stderr.lines().last().unwrap().trim().parse().unwrap();
+    let kilobytes: u64 = output
+        .stderr
+        .lines()
+        .last()
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     kilobytes.div_ceil(1024)
 }
 
@@ -160,10 +178,18 @@ fn git_certs(lab: &Lab, prefix: &str, certificates: &[(String, Vec<String>)]) ->
         .map(|(name, names)| (*name, names.as_slice()))
         .collect();
     let run = |certs: &str, dns: &str| {
-        lab.git_certs(["renew", "--repo", certs, "--dns-repo", dns, "--acme", DIRECTORY])
-            .args(["--agree-tos", "--key-type", "p256"])
-            .env("GIT_CERTS_CA_BUNDLE", lab.ca())
-            .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
+        lab.git_certs([
+            "renew",
+            "--repo",
+            certs,
+            "--dns-repo",
+            dns,
+            "--acme",
+            DIRECTORY,
+        ])
+        .args(["--agree-tos", "--key-type", "p256"])
+        .env("GIT_CERTS_CA_BUNDLE", lab.ca())
+        .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
     };
     let dns = Files::dns().publish(lab, &format!("{prefix}-dns"));
     let dns = dns.url(Transport::Https);
@@ -196,7 +222,9 @@ fn certbot(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> 
             .args(["--non-interactive", "--agree-tos", "--server", DIRECTORY])
             .env("REQUESTS_CA_BUNDLE", lab.ca())
     };
-    certbot().args(["register", "--register-unsafely-without-email"]).succeed();
+    certbot()
+        .args(["register", "--register-unsafely-without-email"])
+        .succeed();
     certificates
         .iter()
         .map(|(name, names)| {
@@ -215,8 +243,21 @@ fn lego(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec
     let lego = |names: &[String]| {
         let command = lab
             .command("lego")
-            .args(["--accept-tos", "--email", "bench@example.test", "--server", DIRECTORY])
-            .args(["--dns", "rfc2136", "--dns.resolvers", RESOLVER, "--key-type", "ec256"])
+            .args([
+                "--accept-tos",
+                "--email",
+                "bench@example.test",
+                "--server",
+                DIRECTORY,
+            ])
+            .args([
+                "--dns",
+                "rfc2136",
+                "--dns.resolvers",
+                RESOLVER,
+                "--key-type",
+                "ec256",
+            ])
             .arg("--path")
             .arg(folder)
             .env("LEGO_CA_CERTIFICATES", lab.ca())
@@ -230,7 +271,10 @@ fn lego(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec
     };
     let account = format!("{}-account.{ZONE}", certificates[0].0);
     lego(&[account]).deadline(DEADLINE).succeed();
-    certificates.iter().map(|(_, names)| timed(lego(names))).collect()
+    certificates
+        .iter()
+        .map(|(_, names)| timed(lego(names)))
+        .collect()
 }
 
 fn uacme(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
@@ -251,7 +295,10 @@ fn uacme(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Ve
     certificates
         .iter()
         .map(|(_, names)| {
-            let command = uacme().arg("--hook").arg(&hook).args(["--type", "EC", "issue"]);
+            let command = uacme()
+                .arg("--hook")
+                .arg(&hook)
+                .args(["--type", "EC", "issue"]);
             timed(command.args(names.iter().cloned()))
         })
         .collect()
@@ -284,7 +331,9 @@ fn dehydrated(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) 
         .collect();
     write(&folder.join("domains.txt"), 0o644, &lines.concat());
     let dehydrated = || lab.command("dehydrated").arg("--config").arg(&config);
-    dehydrated().args(["--register", "--accept-terms"]).succeed();
+    dehydrated()
+        .args(["--register", "--accept-terms"])
+        .succeed();
     vec![timed(dehydrated().arg("--cron"))]
 }
 

@@ -12,22 +12,45 @@ use crate::cli::settings::Settings;
 ///
 /// Its parser took one dash or two; ours would read `-email` as `-e mail`.
 const ONE_DASH: &[&str] = &[
-    "acme", "agreeTOS", "certConfig", "config", "creds", "dir", "email", "ir", "js", "json",
-    "notify", "only", "renew", "skip", "variable", "vault", "vaultPath", "verbose",
+    "acme",
+    "agreeTOS",
+    "certConfig",
+    "config",
+    "creds",
+    "dir",
+    "email",
+    "ir",
+    "js",
+    "json",
+    "notify",
+    "only",
+    "renew",
+    "skip",
+    "variable",
+    "vault",
+    "vaultPath",
+    "verbose",
 ];
 
 /// Keeps Let's Encrypt certificates in a git repository
 #[derive(Parser, Debug)]
-#[command(name = "git-certs", bin_name = "git-certs", version, max_term_width = 100)]
+#[command(
+    name = "git-certs",
+    bin_name = "git-certs",
+    version,
+    max_term_width = 100
+)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Settings may also stand in git-certs.toml in the cert repository. A flag wins over the \
+#[command(
+    after_help = "Settings may also stand in git-certs.toml in the cert repository. A flag wins over the \
 environment, the environment over the file.
 
 Secrets come from the environment only:
   GIT_CERTS_AGE_KEY   age identity that opens the account key (also SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
   GIT_CERTS_TOKEN     token for https:// repositories (also GITHUB_TOKEN, CI_JOB_TOKEN on their own hosts)
 
-Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run")]
+Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -93,7 +116,12 @@ pub(super) struct Plan {
 #[derive(Args, Debug)]
 pub(super) struct Run {
     /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
-    #[arg(long, env = "GIT_CERTS_REPO", value_name = "URL|PATH", conflicts_with = "dir")]
+    #[arg(
+        long,
+        env = "GIT_CERTS_REPO",
+        value_name = "URL|PATH",
+        conflicts_with = "dir"
+    )]
     pub(super) repo: Option<String>,
 
     /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
@@ -155,7 +183,9 @@ pub(super) fn two_dashes(words: impl Iterator<Item = OsString>) -> Vec<OsString>
 }
 
 fn with_two_dashes(word: &str) -> Option<OsString> {
-    let name = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'))?;
+    let name = word
+        .strip_prefix('-')
+        .filter(|rest| !rest.starts_with('-'))?;
     let bare = name.split('=').next().unwrap_or(name);
     ONE_DASH.contains(&bare).then(|| format!("-{word}").into())
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
-use crate::cli::{COULD_NOT_RUN, config, environment};
 use crate::cli::settings::{FILE, Settings};
+use crate::cli::{COULD_NOT_RUN, config, environment};
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
 use crate::nightly::run::{self, Nightly};
@@ -46,7 +46,10 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     }
     let outcome = nightly.renew().await?;
     let errors = outcome.errors();
-    errors.iter().chain(&outcome.left_over).for_each(terminal::print_error);
+    errors
+        .iter()
+        .chain(&outcome.left_over)
+        .for_each(terminal::print_error);
     terminal::print(&match format {
         Format::Text => terminal::outcome(&outcome),
         Format::Json => json::outcome(&outcome),
@@ -97,7 +100,9 @@ async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Worksp
     config::refuse_unsupported(&run.settings)?;
     let http = config::http(&run.settings)?;
     let known = run.settings.dns_repo.is_some();
-    let dns = known.then(|| config::dns_repo(&run.settings, &run, &http)).transpose()?;
+    let dns = known
+        .then(|| config::dns_repo(&run.settings, &run, &http))
+        .transpose()?;
     let certs = config::cert_repo(&run, &http)?;
     let people = environment::people()?;
     let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;

@@ -41,7 +41,10 @@ pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
     Ok(Location::Folder {
         path,
         branch,
-        access: access(environment::secret(environment::TOKEN).map(Token::new), http),
+        access: access(
+            environment::secret(environment::TOKEN).map(Token::new),
+            http,
+        ),
     })
 }
 
@@ -153,7 +156,9 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .flatten()
             .map(|text| resolver(text))
             .collect::<Result<_>>()?,
-        dns_timeout: settings.dns_timeout.map_or(DNS_TIMEOUT, Duration::from_secs),
+        dns_timeout: settings
+            .dns_timeout
+            .map_or(DNS_TIMEOUT, Duration::from_secs),
         push: true,
     })
 }
@@ -199,13 +204,20 @@ fn identities(settings: &Settings) -> Vec<IdentitySource> {
         && let Some(home) = environment::home()
     {
         let keys = [".ssh/id_ed25519", ".ssh/id_rsa"].map(|key| home.join(key));
-        all.extend(keys.into_iter().filter(|key| key.is_file()).map(IdentitySource::File));
+        all.extend(
+            keys.into_iter()
+                .filter(|key| key.is_file())
+                .map(IdentitySource::File),
+        );
     }
     all
 }
 
 fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
-    let config = settings.config.clone().unwrap_or_else(|| "dnsconfig.js".into());
+    let config = settings
+        .config
+        .clone()
+        .unwrap_or_else(|| "dnsconfig.js".into());
     // A configuration elsewhere brings its own surroundings.
     let root = match config.parent() {
         Some(parent) if config.is_absolute() && !config.starts_with(&dns.path) => parent.to_owned(),
@@ -214,7 +226,10 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
     Ok(Source {
         root,
         config,
-        creds: settings.creds.clone().unwrap_or_else(|| "creds.json".into()),
+        creds: settings
+            .creds
+            .clone()
+            .unwrap_or_else(|| "creds.json".into()),
         variables: settings
             .variable
             .iter()

@@ -54,7 +54,8 @@ fn parse() -> Result<Arguments, clap::Error> {
 
 /// CI systems set variables to the empty string where an input was left out: that is not given.
 fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let is_empty =
+        |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command
         .mut_subcommands(without_empty_variables)
         .mut_args(|argument| match argument.get_env() {

@@ -131,7 +131,10 @@ fn as_map(settings: &Settings) -> Result<BTreeMap<String, serde_json::Value>> {
     let serde_json::Value::Object(map) = serde_json::to_value(settings)? else {
         bail!("settings are no table");
     };
-    Ok(map.into_iter().filter(|(_, value)| !value.is_null()).collect())
+    Ok(map
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect())
 }
 
 fn key_type(text: &str) -> Result<KeyType, String> {
@@ -149,7 +152,8 @@ mod tests {
             acme: Some("staging".into()),
             ..Settings::default()
         };
-        let file = Settings::from_file(b"acme = \"live\"\nskip = [\"a\"]\nkey-type = \"p256\"").unwrap();
+        let file =
+            Settings::from_file(b"acme = \"live\"\nskip = [\"a\"]\nkey-type = \"p256\"").unwrap();
         let both = flags.over(file).unwrap();
         assert_eq!(both.acme.as_deref(), Some("staging"));
         assert_eq!(both.skip, Some(vec!["a".to_owned()]));

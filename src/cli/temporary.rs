@@ -30,9 +30,9 @@ fn remove_abandoned(parent: &Path) {
         let Some(pid) = name.to_str().and_then(owner) else {
             continue;
         };
-        let ours = entry
-            .metadata()
-            .is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
+        let ours = entry.metadata().is_ok_and(|found| {
+            found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+        });
         if ours && !is_alive(pid) {
             let _ = std::fs::remove_dir_all(entry.path());
         }

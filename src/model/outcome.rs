@@ -102,7 +102,10 @@ impl Outcome {
                 continue;
             };
             let name = format!("`{}`", done.planned.wanted.name);
-            match failures.iter_mut().find(|(known, _)| known.says_the_same(error)) {
+            match failures
+                .iter_mut()
+                .find(|(known, _)| known.says_the_same(error))
+            {
                 Some((_, names)) => names.push(name),
                 None => failures.push((error, vec![name])),
             }

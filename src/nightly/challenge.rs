@@ -48,13 +48,13 @@ impl Challenges {
         for ((zone, values), result) in groups.values().zip(written) {
             let names = by_name(values);
             match result {
-                Ok(()) => expectations.extend(names.into_iter().map(|(name, values)| {
-                    Expectation {
+                Ok(()) => {
+                    expectations.extend(names.into_iter().map(|(name, values)| Expectation {
                         name,
                         values,
                         servers: zone.servers.clone(),
-                    }
-                })),
+                    }))
+                }
                 Err(error) => {
                     let error = Shared::new(error);
                     failed.extend(names.into_keys().map(|name| (name, error.clone())));
@@ -75,7 +75,10 @@ impl Challenges {
         let up = std::mem::take(&mut *lock(&self.up));
         let groups = by_zone(up);
         let zones = groups.values().map(|(zone, values)| async move {
-            let at_each = zone.providers.iter().map(|access| erase(zone, access, values));
+            let at_each = zone
+                .providers
+                .iter()
+                .map(|access| erase(zone, access, values));
             join_all(at_each).await
         });
         join_all(zones)

@@ -77,7 +77,10 @@ impl Issuer<'_> {
     async fn order(&self, due: &[Planned]) -> Vec<Result<Ordered>> {
         let step = self.progress.step("ordering");
         let orders = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
-        let challenges = orders.iter().flatten().map(|ordered| ordered.placements.len());
+        let challenges = orders
+            .iter()
+            .flatten()
+            .map(|ordered| ordered.placements.len());
         step.done(&format!(
             "ordered {} with {}",
             count(orders.iter().flatten().count(), "certificate"),
@@ -181,7 +184,10 @@ fn first_failure(ordered: &Ordered, unseen: &BTreeMap<DnsName, Shared>) -> Optio
 
 /// What the wait is at, for a spinner.
 fn waiting(at: &wait::Progress) -> String {
-    let text = format!("{} of {} challenges on every name server", at.seen, at.total);
+    let text = format!(
+        "{} of {} challenges on every name server",
+        at.seen, at.total
+    );
     match at.laggards.first() {
         Some(laggard) => format!("{text}; {laggard}"),
         None => text,

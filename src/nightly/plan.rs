@@ -63,7 +63,10 @@ fn decide(
     }
     let left = leaf.not_after - now;
     if left <= Duration::ZERO {
-        return (Action::Renew, format!("expired on {}", leaf.not_after.date()));
+        return (
+            Action::Renew,
+            format!("expired on {}", leaf.not_after.date()),
+        );
     }
     let threshold = renew_days.map_or_else(
         || default_threshold(leaf.lifetime()),
@@ -169,17 +172,29 @@ mod tests {
             Duration::days(80),
         );
         assert_eq!(
-            decision(&["example.com.", "Bücher.example", "*.EXAMPLE.com"], &held, None).0,
+            decision(
+                &["example.com.", "Bücher.example", "*.EXAMPLE.com"],
+                &held,
+                None
+            )
+            .0,
             Action::Keep
         );
     }
 
     #[test]
     fn other_names_win_over_expiry() {
-        let held = held(&["a.example", "b.example"], Duration::days(90), Duration::days(1));
+        let held = held(
+            &["a.example", "b.example"],
+            Duration::days(90),
+            Duration::days(1),
+        );
         assert_eq!(
             decision(&["a.example", "c.example"], &held, None),
-            (Action::Reissue, "names differ: + c.example, - b.example".into())
+            (
+                Action::Reissue,
+                "names differ: + c.example, - b.example".into()
+            )
         );
     }
 
@@ -188,7 +203,10 @@ mod tests {
         let kept = held(&["a.example"], Duration::days(90), Duration::days(30));
         assert_eq!(
             decision(&["a.example"], &kept, None),
-            (Action::Keep, "30 days of 90 days left, due below 30 days".into())
+            (
+                Action::Keep,
+                "30 days of 90 days left, due below 30 days".into()
+            )
         );
         let due = held(
             &["a.example"],
@@ -206,7 +224,10 @@ mod tests {
         let due = held(&["a.example"], lifetime, Duration::hours(40));
         assert_eq!(
             decision(&["a.example"], &due, None),
-            (Action::Renew, "40 hours of 6 days left, due below 3 days".into())
+            (
+                Action::Renew,
+                "40 hours of 6 days left, due below 3 days".into()
+            )
         );
     }
 

@@ -22,8 +22,8 @@ use crate::nightly::survey::{Surveyor, Zones};
 use crate::nightly::unlock::{self, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::provider::registry;
-use crate::repo::{certs_json, layout};
 use crate::repo::seal::Recipients;
+use crate::repo::{certs_json, layout};
 use crate::report::progress::Progress;
 use crate::report::terminal;
 
@@ -98,7 +98,9 @@ impl Nightly {
         self.workspaces
             .with(move |workspace| {
                 let listed = match &job.certs_json {
-                    Some(other) => certs_json::parse(other.text.as_bytes(), &other.origin, job.key_type),
+                    Some(other) => {
+                        certs_json::parse(other.text.as_bytes(), &other.origin, job.key_type)
+                    }
                     None => layout::wanted(workspace, job.key_type),
                 }?;
                 for warning in &listed.warnings {
@@ -118,7 +120,10 @@ impl Nightly {
         if let Some(one) = wanted.iter().find(|wanted| &wanted.name == only) {
             return Ok(vec![one.clone()]);
         }
-        let names: Vec<_> = wanted.iter().map(|wanted| format!("`{}`", wanted.name)).collect();
+        let names: Vec<_> = wanted
+            .iter()
+            .map(|wanted| format!("`{}`", wanted.name))
+            .collect();
         Err(with_hint(
             anyhow!("certs.json has no certificate `{only}`"),
             format!("`--only` takes one of {}", names.join(", ")),
@@ -133,13 +138,17 @@ impl Nightly {
                 reason,
                 ..
             } = planned;
-            self.progress.say(&format!("to {action}: `{}`, {reason}", wanted.name));
+            self.progress
+                .say(&format!("to {action}: `{}`, {reason}", wanted.name));
         }
     }
 
     /// Who the new keys will be encrypted for, before anything is asked of the CA.
     async fn recipients(&self, due: &[Planned]) -> Result<RecipientsByName> {
-        let names: Vec<_> = due.iter().map(|planned| planned.wanted.name.clone()).collect();
+        let names: Vec<_> = due
+            .iter()
+            .map(|planned| planned.wanted.name.clone())
+            .collect();
         let job = Arc::clone(&self.job);
         self.workspaces
             .with(move |workspace| {
@@ -187,7 +196,10 @@ impl Nightly {
             return Ok(());
         }
         let step = self.progress.step("trying out a push");
-        let check = self.workspaces.with(|workspace| workspace.prove_push()).await?;
+        let check = self
+            .workspaces
+            .with(|workspace| workspace.prove_push())
+            .await?;
         step.done(store::describe(check));
         Ok(())
     }

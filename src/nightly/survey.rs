@@ -69,7 +69,9 @@ impl Zones {
         zone.and_then(|zone| self.looked_at.get(&zone.unique_name()))
             .cloned()
             .unwrap_or_else(|| {
-                Err(Shared::new(anyhow!("`{challenge}` is in no zone of dnsconfig.js")))
+                Err(Shared::new(anyhow!(
+                    "`{challenge}` is in no zone of dnsconfig.js"
+                )))
             })
     }
 

@@ -68,8 +68,10 @@ fn open(sources: &[IdentitySource], stored: &StoredAccount) -> Result<Secret> {
     }
     match failed {
         Some(error) => Err(error),
-        None => Err(anyhow!("there is no age identity to open `{key_path}` with"))
-            .hint(|| "set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`"),
+        None => Err(anyhow!(
+            "there is no age identity to open `{key_path}` with"
+        ))
+        .hint(|| "set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`"),
     }
 }
 

@@ -53,11 +53,7 @@ impl Workspaces {
     }
 
     /// Opens the DNS repository where only the cert repository's settings say where it is.
-    pub(crate) async fn open_dns(
-        &mut self,
-        location: Location,
-        progress: &Progress,
-    ) -> Result<()> {
+    pub(crate) async fn open_dns(&mut self, location: Location, progress: &Progress) -> Result<()> {
         self.dns = Some(open_dns(location, &self.temporary, progress).await?);
         Ok(())
     }

@@ -49,8 +49,7 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
     let mut seen = BTreeSet::new();
     for (position, entry) in (1..).zip(entries) {
         let place = || format!("entry {position} of `{origin}`");
-        let wanted =
-            certificate(&entry, default_key, &mut listed.warnings).with_context(place)?;
+        let wanted = certificate(&entry, default_key, &mut listed.warnings).with_context(place)?;
         if !seen.insert(wanted.name.clone()) {
             return Err(anyhow!("{} repeats the name `{}`", place(), wanted.name))
                 .hint(|| "each certificate needs a `cert_name` of its own");
@@ -60,22 +59,20 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
     Ok(listed)
 }
 
-fn certificate(
-    entry: &Value,
-    default_key: KeyType,
-    warnings: &mut Vec<String>,
-) -> Result<Wanted> {
+fn certificate(entry: &Value, default_key: KeyType, warnings: &mut Vec<String>) -> Result<Wanted> {
     let Value::Object(entry) = entry else {
         return Err(anyhow!("it is not an object")).hint(|| EXAMPLE);
     };
     let name = text(entry, "cert_name")?
         .ok_or_else(|| with_hint(anyhow!("it has no `cert_name`"), EXAMPLE))?;
-    let name: CertificateName = name.parse().hint(|| {
-        "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder"
-    })?;
+    let name: CertificateName = name
+        .parse()
+        .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")?;
     for field in entry.keys() {
         if !FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field)) {
-            warnings.push(format!("certificate `{name}` has an unknown field `{field}`"));
+            warnings.push(format!(
+                "certificate `{name}` has an unknown field `{field}`"
+            ));
         }
     }
     if flag(entry, "must_staple")? {
@@ -113,8 +110,10 @@ fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
     match identifiers.len() {
         0 => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
         1..=MAX_NAMES => Ok(identifiers),
-        many => Err(anyhow!("it has {many} names; a certificate holds {MAX_NAMES}"))
-            .hint(|| "make two certificates of it"),
+        many => Err(anyhow!(
+            "it has {many} names; a certificate holds {MAX_NAMES}"
+        ))
+        .hint(|| "make two certificates of it"),
     }
 }
 
@@ -208,8 +207,14 @@ mod tests {
         );
         assert_eq!(failure("{}"), "`certs.json` is not a list");
         assert_eq!(failure("[]"), "`certs.json` lists no certificate");
-        assert_eq!(failure("[1]"), "entry 1 of `certs.json`: it is not an object");
-        assert_eq!(failure("[{}]"), "entry 1 of `certs.json`: it has no `cert_name`");
+        assert_eq!(
+            failure("[1]"),
+            "entry 1 of `certs.json`: it is not an object"
+        );
+        assert_eq!(
+            failure("[{}]"),
+            "entry 1 of `certs.json`: it has no `cert_name`"
+        );
         for name in ["../x", "a/b", "", "1a", "a.b"] {
             let text = format!(r#"[{{"cert_name": "{name}", "names": ["a.example"]}}]"#);
             assert_eq!(

@@ -30,9 +30,9 @@ pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<List
     let bytes = workspace
         .read(CERTS_JSON)?
         .ok_or_else(|| anyhow!("there is no `{CERTS_JSON}` in the cert repository"))
-        .hint(|| {
-            r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#
-        })?;
+        .hint(
+            || r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
+        )?;
     certs_json::parse(&bytes, CERTS_JSON, default_key)
 }
 

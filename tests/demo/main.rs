@@ -55,12 +55,30 @@ fn main() {
             .succeed();
         print!("{}{}", output.stderr, output.stdout);
     };
-    renew("git-certs renew --repo https://git.test/certs.git --dns-repo https://git.test/dns.git ...");
+    renew(
+        "git-certs renew --repo https://git.test/certs.git --dns-repo https://git.test/dns.git ...",
+    );
 
     title("what was committed and pushed");
-    print!("{}", lab.git(&certs.folder, &["log", "--reverse", "--stat", "--format=%n%h %s%n%n%b", "main", "-3"]).stdout);
+    print!(
+        "{}",
+        lab.git(
+            &certs.folder,
+            &[
+                "log",
+                "--reverse",
+                "--stat",
+                "--format=%n%h %s%n%n%b",
+                "main",
+                "-3"
+            ]
+        )
+        .stdout
+    );
     title("a private key, as it is in the repository");
-    print!("{}", certs.show(&lab, "certificates/wildcardCert/wildcardCert.key.age"));
+    let key = certs.show(&lab, "certificates/wildcardCert/wildcardCert.key.age");
+    key.lines().take(3).for_each(|line| println!("{line}"));
+    println!("...");
     title("challenges left on the name servers");
     println!("{}", lab.challenges().len());
     renew("git-certs renew, once more");

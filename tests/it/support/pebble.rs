@@ -67,7 +67,7 @@ pub fn configure(namespace: &Namespace, settings: &Settings) {
         "ocspResponderURL": "",
         "externalAccountBindingRequired": settings.external_account,
         "externalAccountMACKeys": {EAB_KEY_ID: EAB_KEY},
-        "domainBlocklist": ["blocked.example.test"],
+        "domainBlocklist": ["blocked.test"],
         "retryAfter": {"authz": settings.retry_after, "order": settings.retry_after},
         "keyAlgorithm": "ecdsa",
         "certificateValidityPeriod": settings.validity,

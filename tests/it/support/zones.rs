@@ -120,6 +120,16 @@ impl Zone {
             match kind {
                 "NS" => words.push(format!("NAMESERVER({data:?})")),
                 "A" => words.push(format!("A({label:?}, {data:?})")),
+                // DNSControl compares the SOA record at PowerDNS, without its serial.
+                "SOA" if self.providers.contains(&Provider::PowerDns) => {
+                    let fields: Vec<_> = data.split(' ').collect();
+                    let [host, mailbox, _, refresh, retry, expire, ttl] = fields[..] else {
+                        panic!("an SOA record has seven fields: {data}");
+                    };
+                    words.push(format!(
+                        "SOA({label:?}, {host:?}, {mailbox:?}, {refresh}, {retry}, {expire}, {ttl})"
+                    ));
+                }
                 _ => {}
             }
         }
