@@ -83,6 +83,10 @@ impl Account {
     }
 
     /// Goes on with an order of an earlier run.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for orders of interrupted runs")
+    )]
     pub(crate) async fn resume(&self, url: &str) -> Result<Placed> {
         let order = call!(self.client, Endpoint::Order, async {
             self.inner.order(url.to_owned()).await
@@ -115,6 +119,10 @@ impl Placed {
     }
 
     /// The order's URL, with which a later run can go on.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for orders of interrupted runs")
+    )]
     pub(crate) fn url(&self) -> &str {
         self.order.url()
     }

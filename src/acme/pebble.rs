@@ -242,7 +242,7 @@ impl Dns {
             .json(&serde_json::json!({"host": txt.name.fqdn(), "value": txt.value}))
             .build()
             .unwrap();
-        let answer = http.send(request, Repeat::Never).await.unwrap();
+        let answer = http.send(request, Repeat::WhenRefused).await.unwrap();
         assert!(answer.status().is_success());
     }
 }

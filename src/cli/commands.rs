@@ -10,7 +10,7 @@ use crate::cli::settings::{FILE, Settings};
 use crate::cli::{COULD_NOT_RUN, config, environment};
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
-use crate::nightly::run::{self, Nightly};
+use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;

@@ -88,13 +88,6 @@ impl Wanted {
     }
 }
 
-/// A certificate that the repository has.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) name: CertificateName,
-    pub(crate) leaf: Leaf,
-}
-
 /// A certificate that the CA issued in this run, ready for the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {

@@ -141,11 +141,6 @@ impl fmt::Debug for DnsName {
 pub(crate) struct Identifier(String);
 
 impl Identifier {
-    /// Whether the first label is `*`.
-    pub(crate) fn is_wildcard(&self) -> bool {
-        self.0.starts_with("*.")
-    }
-
     /// The name without `*.`; what the CA calls the identifier of the authorization.
     pub(crate) fn base(&self) -> DnsName {
         DnsName(self.0.strip_prefix("*.").unwrap_or(&self.0).to_owned())

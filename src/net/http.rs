@@ -45,8 +45,6 @@ pub(crate) enum Repeat {
     Safe,
     /// Only answers that say that nothing was done (429 and 503) are retried.
     WhenRefused,
-    /// One attempt.
-    Never,
 }
 
 impl Http {
@@ -116,7 +114,6 @@ impl Http {
 
 fn is_passing(status: StatusCode, repeat: Repeat) -> bool {
     match repeat {
-        Repeat::Never => false,
         Repeat::WhenRefused => {
             status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
         }

@@ -1,11 +1,12 @@
 //! Challenge values: up, seen everywhere, and always down again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use futures_util::future::join_all;
+use tokio::sync::watch;
 
 use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Txt, TxtBatch};
@@ -27,23 +28,24 @@ pub(crate) struct Placement {
 #[derive(Debug, Default)]
 pub(crate) struct Challenges {
     up: Mutex<Vec<Placement>>,
+    /// Challenge names that are decided: every server shows all values, or why they will not.
+    decided: watch::Sender<BTreeMap<DnsName, Result<(), Shared>>>,
 }
 
 impl Challenges {
     /// Writes all values, grouped by zone and provider, and waits until every server shows them.
     ///
-    /// Returns what went wrong, by challenge name; names that are absent are ready.
+    /// [`Challenges::seen`] tells of each name as soon as it is decided; when this returns, all are.
     pub(crate) async fn publish(
         &self,
         placements: Vec<Placement>,
         settings: &WaitSettings,
         progress: &(dyn Fn(&wait::Progress) + Send + Sync),
-    ) -> BTreeMap<DnsName, Shared> {
+    ) {
         // Noted before it is written: a call that failed may have been carried out.
         lock(&self.up).extend(placements.iter().cloned());
         let groups = by_zone(placements);
         let written = join_all(groups.values().map(|(zone, values)| write(zone, values))).await;
-        let mut failed = BTreeMap::new();
         let mut expectations = Vec::new();
         for ((zone, values), result) in groups.values().zip(written) {
             let names = by_name(values);
@@ -57,15 +59,45 @@ impl Challenges {
                 }
                 Err(error) => {
                     let error = Shared::new(error);
-                    failed.extend(names.into_keys().map(|name| (name, error.clone())));
+                    self.decide(names.into_keys().map(|name| (name, Err(error.clone()))));
                 }
             }
         }
-        let seen = wait::until_seen(&expectations, settings, progress).await;
-        for unseen in seen.into_iter().filter_map(Result::err) {
-            failed.insert(unseen.name.clone(), Shared::new(Error::new(unseen)));
+        let results = wait::until_seen(&expectations, settings, &|at| {
+            let seen = at
+                .newly_seen
+                .iter()
+                .filter_map(|&index| expectations.get(index));
+            self.decide(seen.map(|expectation| (expectation.name.clone(), Ok(()))));
+            progress(at);
+        })
+        .await;
+        self.decide(
+            results
+                .into_iter()
+                .filter_map(Result::err)
+                .map(|unseen| (unseen.name.clone(), Err(Shared::new(Error::new(unseen))))),
+        );
+    }
+
+    /// Waits until all values are seen, or one of them will not be.
+    pub(crate) async fn seen(&self, values: &[Placement]) -> Result<(), Shared> {
+        let mut decided = self.decided.subscribe();
+        loop {
+            if let Some(verdict) = verdict(&decided.borrow_and_update(), values) {
+                return verdict;
+            }
+            // The sender lives as long as `self`.
+            if decided.changed().await.is_err() {
+                return Err(Shared::new(anyhow!(
+                    "the wait for name servers ended early"
+                )));
+            }
         }
-        failed
+    }
+
+    fn decide(&self, results: impl Iterator<Item = (DnsName, Result<(), Shared>)>) {
+        self.decided.send_modify(|decided| decided.extend(results));
     }
 
     /// Takes everything down that was written. Calling it again withdraws nothing.
@@ -90,22 +122,37 @@ impl Challenges {
     }
 }
 
+type Decided = BTreeMap<DnsName, Result<(), Shared>>;
+
+/// None while something is open and nothing has failed.
+fn verdict(decided: &Decided, values: &[Placement]) -> Option<Result<(), Shared>> {
+    let results: Vec<_> = values
+        .iter()
+        .map(|value| decided.get(&value.txt.name))
+        .collect();
+    if let Some(error) = results
+        .iter()
+        .flatten()
+        .find_map(|result| result.as_ref().err())
+    {
+        return Some(Err(error.clone()));
+    }
+    results.iter().all(Option::is_some).then_some(Ok(()))
+}
+
 /// Writes the values of one zone at all its providers.
 async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
     let batch = TxtBatch::adding(values.to_vec());
     let at_each = zone.providers.iter().map(|access| {
         let batch = &batch;
         async move {
-            access
-                .provider
-                .change(zone.reference(), batch)
-                .await
-                .with_context(|| {
-                    format!(
-                        "cannot add challenges to zone `{}` at `{}`",
-                        zone.unique_name, access.entry
-                    )
-                })
+            let change = access.provider.change(zone.reference(), batch).await;
+            change.with_context(|| {
+                format!(
+                    "cannot add challenges to zone `{}` at `{}`",
+                    zone.unique_name, access.entry
+                )
+            })
         }
     });
     join_all(at_each).await.into_iter().collect()
@@ -116,9 +163,14 @@ async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt]) -> Result<
     let change = access.provider.change(zone.reference(), &batch);
     tokio::time::timeout(WITHDRAW_DEADLINE, change)
         .await
-        .unwrap_or_else(|_| Err(anyhow!("no answer within {WITHDRAW_DEADLINE:?}")))
+        .unwrap_or_else(|_| {
+            Err(anyhow!(
+                "no answer within {} s",
+                WITHDRAW_DEADLINE.as_secs()
+            ))
+        })
         .map_err(|error| {
-            let list: String = values.iter().map(|txt| format!("\n  {txt}")).collect();
+            let list: String = values.iter().map(|txt| format!("\n{txt}")).collect();
             with_hint(
                 error.context(format!(
                     "cannot withdraw challenges from zone `{}` at `{}`:{list}",
@@ -155,6 +207,6 @@ fn by_name(values: &[Txt]) -> BTreeMap<DnsName, BTreeSet<String>> {
     names
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

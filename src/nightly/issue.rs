@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,7 +16,6 @@ use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
 use crate::model::hint::Shared;
-use crate::model::name::DnsName;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
@@ -28,6 +28,9 @@ use crate::report::progress::Progress;
 /// GitHub sends SIGTERM 7.5 seconds after SIGINT and kills 2.5 seconds later; the rest is for
 /// the push.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// After this long, the first name server that lacks a challenge is named.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What issuing works with.
 pub(crate) struct Issuer<'a> {
@@ -49,28 +52,27 @@ struct Ordered {
 
 impl Issuer<'_> {
     /// Issues each certificate, or says why not; in the order given.
+    ///
+    /// A certificate goes on as soon as its own challenges are seen, whatever the others wait for.
     pub(crate) async fn issue(&self, due: &[Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
-        let unseen = self.prove_in_dns(&orders).await;
-        let step = self.progress.step("waiting for the CA");
-        let finished = due.iter().zip(orders).map(|(planned, ordered)| {
-            let unseen = &unseen;
-            async move {
-                let mut ordered: Ordered = ordered?;
-                if let Some(error) = first_failure(&ordered, unseen) {
-                    // The certificate failed already; an authorization left pending expires by itself.
-                    let _ = ordered.placed.abandon().await;
-                    return Err(anyhow::Error::new(error));
-                }
-                tokio::select! {
-                    issued = self.finish(&planned.wanted, ordered) => issued,
-                    () = self.stopped(GRACE) => Err(stopped()),
-                }
-            }
-        });
-        let results = join_all(finished).await;
+        let placements: Vec<_> = orders
+            .iter()
+            .flatten()
+            .flat_map(|ordered| ordered.placements.iter().cloned())
+            .collect();
+        let finished = due
+            .iter()
+            .zip(orders)
+            .map(|(planned, ordered)| self.complete(&planned.wanted, ordered));
+        let step = self.progress.step("proving");
+        let ((), results) = tokio::join!(self.publish(placements), join_all(finished));
         let issued = results.iter().filter(|result| result.is_ok()).count();
-        step.done(&format!("issued {}", count(issued, "certificate")));
+        step.done(&format!(
+            "issued {}, with {} to the CA",
+            count(issued, "certificate"),
+            count(self.account.requests().total() as usize, "request")
+        ));
         results
     }
 
@@ -114,33 +116,46 @@ impl Issuer<'_> {
         })
     }
 
-    /// Publishes all challenges and waits; returns what failed, by challenge name.
-    async fn prove_in_dns(&self, orders: &[Result<Ordered>]) -> BTreeMap<DnsName, Shared> {
-        let placements: Vec<_> = orders
-            .iter()
-            .flatten()
-            .flat_map(|ordered| ordered.placements.iter().cloned())
-            .collect();
+    /// Publishes all challenges, until they are decided or a signal comes.
+    async fn publish(&self, placements: Vec<Placement>) {
         if placements.is_empty() {
-            return BTreeMap::new();
+            return;
         }
-        let names: Vec<_> = placements
-            .iter()
-            .map(|placement| placement.txt.name.clone())
-            .collect();
         let step = self.progress.step("writing challenges");
-        let report = |at: &wait::Progress| step.update(waiting(at));
-        let failed = tokio::select! {
-            failed = self.challenges.publish(placements, self.wait, &report) => failed,
-            () = self.stopped(Duration::ZERO) => {
-                let error = Shared::new(stopped());
-                return names.into_iter().map(|name| (name, error.clone())).collect();
+        let slow = AtomicBool::new(false);
+        let report = |at: &wait::Progress| {
+            step.update(waiting(at));
+            if let Some(laggard) = at.laggards.first()
+                && at.elapsed >= SLOW
+                && !slow.swap(true, Ordering::Relaxed)
+            {
+                self.progress.say(&format!("waiting: {laggard}"));
             }
         };
-        if failed.is_empty() {
-            step.done("every name server shows every challenge");
+        tokio::select! {
+            () = self.challenges.publish(placements, self.wait, &report) => {
+                step.done("asked every name server for every challenge");
+            }
+            () = self.stopped(Duration::ZERO) => {}
         }
-        failed
+    }
+
+    /// Sees one order through.
+    async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
+        let mut ordered = ordered?;
+        let seen = tokio::select! {
+            seen = self.challenges.seen(&ordered.placements) => seen,
+            () = self.stopped(Duration::ZERO) => Err(Shared::new(stopped())),
+        };
+        if let Err(error) = seen {
+            // The certificate failed already; an authorization left pending expires by itself.
+            let _ = ordered.placed.abandon().await;
+            return Err(anyhow::Error::new(error));
+        }
+        tokio::select! {
+            issued = self.finish(wanted, ordered) => issued,
+            () = self.stopped(GRACE) => Err(stopped()),
+        }
     }
 
     /// Tells the CA to look, finalizes, checks what came back, seals the key.
@@ -172,14 +187,6 @@ impl Issuer<'_> {
         self.stop.requested().await;
         tokio::time::sleep(grace).await;
     }
-}
-
-fn first_failure(ordered: &Ordered, unseen: &BTreeMap<DnsName, Shared>) -> Option<Shared> {
-    ordered
-        .placements
-        .iter()
-        .find_map(|placement| unseen.get(&placement.txt.name))
-        .cloned()
 }
 
 /// What the wait is at, for a spinner.

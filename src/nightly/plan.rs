@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::model::certificate::{CertificateName, Held, Wanted};
+use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
 use crate::model::outcome::{Action, Planned};
@@ -15,7 +15,7 @@ use crate::model::outcome::{Action, Planned};
 const SHORT_LIFETIME: Duration = Duration::days(10);
 
 /// What the repository has for a certificate that is wanted; an error says why it cannot be read.
-pub(crate) type Holdings = BTreeMap<CertificateName, Result<Held, String>>;
+pub(crate) type Holdings = BTreeMap<CertificateName, Result<Leaf, String>>;
 
 /// Compares what is wanted with what is held.
 ///
@@ -34,12 +34,12 @@ pub(crate) fn plan(
             let (action, reason) = match held.get(&wanted.name) {
                 None => (Action::Issue, "not in the repository".to_owned()),
                 Some(Err(reason)) => (Action::Reissue, reason.clone()),
-                Some(Ok(held)) => decide(wanted, &held.leaf, renew_days, now),
+                Some(Ok(leaf)) => decide(wanted, leaf, renew_days, now),
             };
             let not_after = held
                 .get(&wanted.name)
                 .and_then(|held| held.as_ref().ok())
-                .map(|held| held.leaf.not_after);
+                .map(|leaf| leaf.not_after);
             Planned {
                 wanted: wanted.clone(),
                 action,
@@ -139,7 +139,7 @@ mod tests {
             key_type: None,
             public_key: Vec::new(),
         };
-        BTreeMap::from([(name.clone(), Ok(Held { name, leaf }))])
+        BTreeMap::from([(name, Ok(leaf))])
     }
 
     fn decision(want: &[&str], held: &Holdings, renew_days: Option<u32>) -> (Action, String) {

@@ -75,6 +75,11 @@ impl Nightly {
         if !ready.is_empty() {
             let opened = unlock::account(&self.job, &self.workspaces).await?;
             outcome.has_ordered = true;
+            if !opened.new_files.is_empty() {
+                let url = opened.account.url();
+                self.progress
+                    .say(&format!("registered the ACME account `{url}`"));
+            }
             self.issue_and_store(ready, &zones, &recipients, opened, &mut outcome)
                 .await?;
         }

@@ -29,6 +29,7 @@ pub struct Command {
     variables: BTreeMap<OsString, OsString>,
     folder: PathBuf,
     stdin: Vec<u8>,
+    deadline: Duration,
 }
 
 impl Command {
@@ -59,6 +60,7 @@ impl Command {
                 .collect(),
             folder: home,
             stdin: Vec::new(),
+            deadline: DEADLINE,
         }
     }
 
@@ -74,6 +76,21 @@ impl Command {
 
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same command, run by another program such as `time`.
+    pub fn under(mut self, outer: &str, args: &[&str]) -> Self {
+        let inner = std::mem::replace(&mut self.program, program(outer));
+        let mut words: Vec<OsString> = args.iter().map(OsString::from).collect();
+        words.push(inner.into());
+        self.args.splice(0..0, words);
+        self
+    }
+
+    /// Longer than this is a failure; two minutes if nothing is said.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -156,6 +173,7 @@ impl Command {
             stdout,
             stderr,
             started: Instant::now(),
+            deadline: self.deadline,
         }
     }
 }
@@ -171,6 +189,7 @@ pub struct Running {
     stdout: PathBuf,
     stderr: PathBuf,
     started: Instant,
+    deadline: Duration,
 }
 
 impl Running {
@@ -225,7 +244,7 @@ impl Running {
         while !read(&self.stderr).contains(words) {
             let ended = self.ended();
             assert!(
-                ended.is_none() && self.started.elapsed() < DEADLINE,
+                ended.is_none() && self.started.elapsed() < self.deadline,
                 "{} did not say `{words}` ({ended:?}):\n{}{}",
                 self.line,
                 read(&self.stderr),
@@ -242,7 +261,7 @@ impl Running {
                 break status;
             }
             assert!(
-                self.started.elapsed() < DEADLINE,
+                self.started.elapsed() < self.deadline,
                 "{} did not end:\n{}{}",
                 self.line,
                 read(&self.stderr),
