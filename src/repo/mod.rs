@@ -1,1 +1,22 @@
-//! TODO-SKELETON
+//! The repositories: git without a work tree, age, and the files of the certificate repository.
+//!
+//! [`git`] is what callers use to read, commit and push; [`layout`] knows which file is where;
+//! [`seal`] encrypts. Below them: [`transport`] reaches a server (http, ssh, a local `git`),
+//! [`upload_pack`] fetches and [`receive_pack`] pushes.
+
+pub(crate) mod accounts;
+pub(crate) mod address;
+pub(crate) mod certs_json;
+pub(crate) mod files;
+pub(crate) mod git;
+pub(crate) mod layout;
+pub(crate) mod pkt;
+pub(crate) mod prove;
+pub(crate) mod receive_pack;
+pub(crate) mod recipients;
+pub(crate) mod seal;
+pub(crate) mod transport;
+pub(crate) mod upload_pack;
+
+#[cfg(test)]
+mod servers;

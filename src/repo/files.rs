@@ -1,0 +1,58 @@
+//! Replaces files whole: temporary file, fsync, rename.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use tempfile::Builder;
+
+/// Mode of what everybody may read.
+pub(crate) const READABLE: u32 = 0o644;
+
+/// Mode of keys, ciphertext too.
+pub(crate) const PRIVATE: u32 = 0o600;
+
+/// Writes `bytes` to `path` so that a reader, or a crash, sees the old file or the new one.
+///
+/// Missing folders are made.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    write(path, bytes, mode).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let folder = path.parent().ok_or_else(|| anyhow!("it has no folder"))?;
+    fs::create_dir_all(folder)?;
+    let mut file = Builder::new()
+        .prefix(".git-certs-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    // The umask has taken bits off.
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The rename itself must survive a power cut.
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.key");
+        replace(&path, b"one", READABLE).unwrap();
+        replace(&path, b"two", PRIVATE).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+        let error = replace(&path.join("c"), b"", READABLE).unwrap_err();
+        let shown = folder.path().join("a/b.key/c");
+        assert_eq!(error.to_string(), format!("cannot write `{}`", shown.display()));
+    }
+}

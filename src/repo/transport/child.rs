@@ -1,0 +1,244 @@
+//! A child process as the way to a server: `ssh`, or `git` itself for a path.
+//!
+//! `git` is needed for paths because it alone runs the hooks of the repository, serves shallow
+//! clones, and packs a big repository in a second rather than half a minute.
+
+use std::ffi::OsString;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::model::hint::with_hint;
+use crate::repo::address::SshPlace;
+use crate::repo::pkt;
+use crate::repo::transport::{Fault, Service, Ssh, SshProgram};
+
+/// What a child prints is kept up to here.
+const MAX_WORDS: u64 = 64 * 1024;
+
+/// Variables that would lead a child `git` to another repository, another protocol version or
+/// another language (`git rev-parse --local-env-vars`).
+const MISLEADING: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_PROTOCOL",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// One conversation with a child. It is killed on drop.
+pub(super) struct ChildWire {
+    child: Child,
+    name: String,
+    request: Option<ChildStdin>,
+    answer: BufReader<ChildStdout>,
+    words: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl ChildWire {
+    /// Runs the service on the other side of an `ssh`.
+    pub(super) fn ssh(ssh: &Ssh, place: &SshPlace, service: Service) -> Result<Self> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if !ssh.interactive {
+            arguments.extend(["-o".into(), "BatchMode=yes".into()]);
+        }
+        if let Some(port) = place.port {
+            arguments.extend(["-p".into(), port.to_string().into()]);
+        }
+        arguments.push(match &place.user {
+            Some(user) => format!("{user}@{}", place.host).into(),
+            None => place.host.clone().into(),
+        });
+        arguments.push(format!("{} {}", service.name(), quoted(&place.path)).into());
+        let (mut command, name) = match &ssh.program {
+            SshProgram::Default => (Command::new("ssh"), "ssh"),
+            SshProgram::Program(program) => (Command::new(program), program.as_str()),
+            SshProgram::Command(line) => {
+                // As git does: the shell splits the command, and the arguments follow.
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("{line} \"$@\"")).arg(line);
+                (shell, line.as_str())
+            }
+        };
+        command.args(arguments);
+        Self::start(command, name, "`ssh://` addresses need OpenSSH's client")
+    }
+
+    /// Runs the service on a local path.
+    pub(super) fn local(path: &Path, service: Service) -> Result<Self> {
+        let mut command = Command::new("git");
+        command
+            .arg(service.name().trim_start_matches("git-"))
+            .arg("--")
+            .arg(path);
+        Self::start(command, "git", "repositories given by a path need git")
+    }
+
+    fn start(mut command: Command, name: &str, need: &str) -> Result<Self> {
+        for variable in MISLEADING {
+            command.env_remove(variable);
+        }
+        for (variable, _) in std::env::vars_os() {
+            if is_ours(&variable.to_string_lossy()) {
+                command.env_remove(variable);
+            }
+        }
+        let mut child = command
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run `{name}`"))
+            .map_err(|error| with_hint(error, need))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(request), Some(answer), Some(words)) = pipes else {
+            return Err(anyhow!("cannot talk to `{name}`"));
+        };
+        Ok(Self {
+            child,
+            name: name.to_owned(),
+            request: Some(request),
+            answer: BufReader::new(answer),
+            words: Some(std::thread::spawn(move || listen(words))),
+        })
+    }
+
+    /// Sends the request from a thread of its own, so that neither side waits for the other.
+    pub(super) fn send(&mut self, request: Vec<u8>) {
+        if let Some(mut pipe) = self.request.take() {
+            // A child that is gone shows in its answer, which ends early.
+            std::thread::spawn(move || pipe.write_all(&request));
+        }
+    }
+
+    /// Why the answer ended early, from what the child printed.
+    pub(super) fn explain(mut self) -> (Fault, anyhow::Error) {
+        self.request = None;
+        let status = self.child.wait();
+        let words = pkt::tidy(&self.words());
+        if words.is_empty() {
+            let said = match status {
+                Ok(status) => anyhow!("`{}` ended with {status}", self.name),
+                Err(error) => error.into(),
+            };
+            return (Fault::Broken, said);
+        }
+        let (fault, hint) = classify(&words);
+        let said = anyhow!(words);
+        match hint {
+            Some(hint) => (fault, with_hint(said, hint)),
+            None => (fault, said),
+        }
+    }
+
+    /// Waits for a good end.
+    pub(super) fn finish(mut self) -> Result<()> {
+        if let Some(mut pipe) = self.request.take() {
+            // Nothing was asked for: a flush is the polite end.
+            let _ = pipe.write_all(pkt::FLUSH);
+        }
+        let status = self.child.wait()?;
+        ensure!(
+            status.success(),
+            "`{}` ended with {status}: {}",
+            self.name,
+            pkt::tidy(&self.words())
+        );
+        Ok(())
+    }
+
+    fn words(&mut self) -> Vec<u8> {
+        let listener = self.words.take();
+        listener
+            .and_then(|listener| listener.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Read for ChildWire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.answer.read(buffer)
+    }
+}
+
+impl Drop for ChildWire {
+    fn drop(&mut self) {
+        // Both fail only where the child has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the beginning of what the child prints and reads the rest away.
+fn listen(mut from: impl Read) -> Vec<u8> {
+    let mut words = Vec::new();
+    let _ = from.by_ref().take(MAX_WORDS).read_to_end(&mut words);
+    let _ = io::copy(&mut from, &mut io::sink());
+    words
+}
+
+/// Variables of this program hold keys and tokens that no child needs.
+fn is_ours(variable: &str) -> bool {
+    variable.starts_with("GIT_CERTS_") || variable.starts_with("SOPS_AGE_KEY")
+}
+
+/// In single quotes for the shell of the other side.
+fn quoted(path: &str) -> String {
+    format!("'{}'", path.replace('\'', "'\\''").replace('!', "'\\!'"))
+}
+
+fn classify(words: &str) -> (Fault, Option<&'static str>) {
+    let has = |part: &str| words.contains(part);
+    let fault = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        Fault::HostKeyChanged
+    } else if has("Host key verification failed") || has("host key is known for") {
+        Fault::HostKeyUnknown
+    } else if has("Could not resolve hostname") {
+        Fault::NoSuchHost
+    } else if has("Permission denied (") {
+        Fault::LoginRefused
+    } else if has("onnection refused") || has("onnection timed out") || has("No route to host") {
+        Fault::Unreachable
+    } else if has("marked as read only") || has("not allowed to push") {
+        Fault::Forbidden
+    } else if has("not appear to be a git repository") || has("epository not found") {
+        Fault::NotFound
+    } else {
+        Fault::Broken
+    };
+    let hint = has("dubious ownership").then_some(
+        "another user owns the repository: `git config --global --add safe.directory PATH`",
+    );
+    (fault, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        assert_eq!(quoted("/srv/it's !x"), r"'/srv/it'\''s '\!'x'");
+    }
+
+    #[test]
+    fn keys_are_kept_from_children() {
+        assert!(is_ours("GIT_CERTS_AGE_KEY") && is_ours("SOPS_AGE_KEY_FILE"));
+        assert!(!is_ours("GIT_SSH_COMMAND") && !is_ours("HOME"));
+    }
+}

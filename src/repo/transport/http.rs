@@ -1,0 +1,226 @@
+//! Smart HTTP (gitprotocol-http(5)) on the shared client.
+
+use std::io::{self, Read};
+
+use anyhow::{Context, Result, anyhow};
+use bytes::{Buf, Bytes};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::net::http::{Http, Repeat};
+use crate::repo::pkt;
+use crate::repo::transport::{Fault, Remote, Service, TOKEN_USER};
+
+/// Redirects that are followed; one is normal (`/x` to `/x.git`).
+const MAX_REDIRECTS: u32 = 4;
+
+/// Longest text of an error page that is shown.
+const MAX_SHOWN: usize = 300;
+
+/// One conversation: a GET for the advertisement, a POST for the request.
+pub(super) struct HttpWire {
+    runtime: Handle,
+    /// The repository, after redirects.
+    base: Url,
+    answer: Response,
+    chunk: Bytes,
+}
+
+impl HttpWire {
+    /// Asks for the advertisement; it is then read from this.
+    pub(super) fn open(remote: &Remote, url: &Url, service: Service) -> Result<Self> {
+        let runtime = Handle::try_current().context("HTTP needs a running Tokio runtime")?;
+        let mut base = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut target = below(&base, "info/refs");
+            target.set_query(Some(&format!("service={}", service.name())));
+            let request = remote
+                .signed(remote.http.client().request(Method::GET, target))
+                .build()?;
+            let answer = exchange(&runtime, remote, service, (request, Repeat::Safe))?;
+            if answer.status().is_redirection() {
+                base = redirected(remote, service, &base, &answer)?;
+                continue;
+            }
+            let answer = checked(&runtime, remote, service, answer)?;
+            expect_type(remote, service, &answer, "advertisement")?;
+            return Ok(Self {
+                runtime,
+                base,
+                answer,
+                chunk: Bytes::new(),
+            });
+        }
+        Err(remote.error(service, Fault::NotGit, anyhow!("too many redirects")))
+    }
+
+    /// Sends the request; the answer is then read from this.
+    pub(super) fn send(&mut self, remote: &Remote, service: Service, body: Vec<u8>) -> Result<()> {
+        let name = service.name();
+        // Reading twice does no harm; a push is repeated only where the server says that it did nothing.
+        let repeat = match service {
+            Service::UploadPack => Repeat::Safe,
+            Service::ReceivePack => Repeat::WhenRefused,
+        };
+        let target = below(&self.base, name);
+        let request = remote
+            .signed(remote.http.client().request(Method::POST, target))
+            .header(CONTENT_TYPE, format!("application/x-{name}-request"))
+            .header(ACCEPT, format!("application/x-{name}-result"))
+            .body(body)
+            .build()?;
+        let answer = exchange(&self.runtime, remote, service, (request, repeat))?;
+        self.answer = checked(&self.runtime, remote, service, answer)?;
+        self.chunk = Bytes::new();
+        expect_type(remote, service, &self.answer, "result")
+    }
+}
+
+impl Read for HttpWire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            let next = self.runtime.block_on(self.answer.chunk());
+            match next.map_err(|error| io::Error::other(error.without_url()))? {
+                Some(chunk) => self.chunk = chunk,
+                None => return Ok(0),
+            }
+        }
+        let count = self.chunk.len().min(buffer.len());
+        if let Some(room) = buffer.get_mut(..count) {
+            self.chunk.copy_to_slice(room);
+        }
+        Ok(count)
+    }
+}
+
+impl Remote {
+    /// Adds the login: the token that was passed in, or the one in the URL.
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        let user = self.address.user.as_deref();
+        let (default, secret) = match (&self.token, &self.address.password) {
+            (Some(token), _) => (token.user, Some(&token.secret)),
+            (None, secret) => (TOKEN_USER, secret.as_ref()),
+        };
+        match secret.and_then(|secret| secret.expose_str()) {
+            Some(secret) => request.basic_auth(user.unwrap_or(default), Some(secret.trim())),
+            None => request,
+        }
+    }
+
+    fn has_login(&self) -> bool {
+        self.token.is_some() || self.address.password.is_some()
+    }
+}
+
+fn exchange(
+    runtime: &Handle,
+    remote: &Remote,
+    service: Service,
+    (request, repeat): (Request, Repeat),
+) -> Result<Response> {
+    let http: &Http = &remote.http;
+    runtime
+        .block_on(http.send(request, repeat))
+        .map_err(|error| remote.error(service, lost(&error), error.into()))
+}
+
+/// Why there was no answer, found in the words of the causes.
+fn lost(error: &reqwest::Error) -> Fault {
+    let words = format!("{:#}", CauseChain(error)).to_lowercase();
+    if words.contains("dns error") || words.contains("failed to lookup address") {
+        Fault::NoSuchHost
+    } else if words.contains("certificate") {
+        Fault::Untrusted
+    } else {
+        Fault::Unreachable
+    }
+}
+
+struct CauseChain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for CauseChain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut cause = Some(self.0);
+        while let Some(current) = cause {
+            write!(f, "{current}: ")?;
+            cause = current.source();
+        }
+        Ok(())
+    }
+}
+
+/// The answer if it is a success; else the error with the page's words.
+fn checked(
+    runtime: &Handle,
+    remote: &Remote,
+    service: Service,
+    answer: Response,
+) -> Result<Response> {
+    let status = answer.status();
+    let fault = match status {
+        status if status.is_success() => return Ok(answer),
+        StatusCode::UNAUTHORIZED if remote.has_login() => Fault::LoginRefused,
+        StatusCode::UNAUTHORIZED => Fault::LoginAsked,
+        StatusCode::FORBIDDEN => Fault::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => Fault::NotFound,
+        status if status.is_server_error() => Fault::Broken,
+        _ => Fault::NotGit,
+    };
+    let plain = content_type(&answer).starts_with("text/plain");
+    let page = runtime.block_on(answer.bytes()).unwrap_or_default();
+    let words: String = pkt::tidy(&page).chars().take(MAX_SHOWN).collect();
+    let said = if plain && !words.is_empty() {
+        anyhow!("HTTP {status}: {words}")
+    } else {
+        anyhow!("HTTP {status}")
+    };
+    Err(remote.error(service, fault, said))
+}
+
+/// The new base for a redirect of `info/refs`. Logins are for one host, so it stays there.
+fn redirected(remote: &Remote, service: Service, base: &Url, answer: &Response) -> Result<Url> {
+    let refuse = |said| Err(remote.error(service, Fault::NotGit, said));
+    let location = answer.headers().get(LOCATION);
+    let target = location
+        .and_then(|location| location.to_str().ok())
+        .and_then(|location| answer.url().join(location).ok());
+    let Some(mut target) = target else {
+        return refuse(anyhow!("HTTP {} without an address", answer.status()));
+    };
+    if target.host() != base.host() {
+        let host = target.host_str().unwrap_or_default();
+        return refuse(anyhow!("it is redirected to another host, `{host}`"));
+    }
+    if base.scheme() == "https" && target.scheme() != "https" {
+        return refuse(anyhow!("it is redirected to `{}://`", target.scheme()));
+    }
+    target.set_query(None);
+    let Some(path) = target.path().strip_suffix("/info/refs").map(str::to_owned) else {
+        return refuse(anyhow!("it is redirected to `{}`", target.path()));
+    };
+    target.set_path(&path);
+    Ok(target)
+}
+
+fn expect_type(remote: &Remote, service: Service, answer: &Response, part: &str) -> Result<()> {
+    let found = content_type(answer);
+    let wanted = format!("application/x-{}-{part}", service.name());
+    if found == wanted {
+        return Ok(());
+    }
+    let said = anyhow!("the answer has the type `{found}` instead of `{wanted}`");
+    Err(remote.error(service, Fault::NotGit, said))
+}
+
+fn content_type(answer: &Response) -> &str {
+    let value = answer.headers().get(CONTENT_TYPE);
+    value.and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url
+}
