@@ -98,13 +98,12 @@ pub(crate) struct Held {
 /// A certificate that the CA issued in this run, ready for the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
-    pub(crate) name: CertificateName,
+    pub(crate) wanted: Wanted,
     /// Full chain, leaf first, PEM.
     pub(crate) chain_pem: String,
     pub(crate) leaf: Leaf,
     /// The private key, encrypted for the certificate's recipients.
     pub(crate) key: Sealed,
-    pub(crate) key_type: KeyType,
     /// Where the CA keeps the certificate.
     pub(crate) url: String,
     /// Directory URL of the CA.

@@ -71,9 +71,9 @@ impl Address {
                 path: ssh_path(&decoded(url.path())?),
             }),
             "file" => {
-                let path = url.to_file_path().map_err(|()| {
-                    anyhow!("`{}` is not the URL of a local folder", bare(&url))
-                })?;
+                let path = url
+                    .to_file_path()
+                    .map_err(|()| anyhow!("`{}` is not the URL of a local folder", bare(&url)))?;
                 Self::local(path, bare(&url).to_string())
             }
             scheme => Err(with_hint(
@@ -101,10 +101,20 @@ impl Address {
             bail!("the address of the repository has no host name");
         }
         if place.path.is_empty() || place.path.starts_with('-') {
-            bail!("the address of the repository on `{}` has no path", place.host);
+            bail!(
+                "the address of the repository on `{}` has no path",
+                place.host
+            );
         }
-        if place.user.as_ref().is_some_and(|user| user.starts_with('-')) {
-            bail!("the address of the repository on `{}` has no valid user", place.host);
+        if place
+            .user
+            .as_ref()
+            .is_some_and(|user| user.starts_with('-'))
+        {
+            bail!(
+                "the address of the repository on `{}` has no valid user",
+                place.host
+            );
         }
         Ok(Self {
             user: None,
@@ -255,7 +265,10 @@ mod tests {
         assert_eq!(address.user.as_deref(), Some("ci"));
         assert_eq!(address.password.as_ref().unwrap().expose(), b"t@p");
         assert_eq!(address.to_string(), "https://git.test/a/certs.git");
-        assert_eq!(format!("{address:?}"), "Address(https://git.test/a/certs.git)");
+        assert_eq!(
+            format!("{address:?}"),
+            "Address(https://git.test/a/certs.git)"
+        );
     }
 
     #[test]
@@ -270,7 +283,10 @@ mod tests {
             }
         );
         assert_eq!(ssh("ssh://git.test/~me/x").path, "~me/x");
-        assert_eq!(ssh("git@git.test:me/x.git").to_string(), "ssh://git@git.test/me/x.git");
+        assert_eq!(
+            ssh("git@git.test:me/x.git").to_string(),
+            "ssh://git@git.test/me/x.git"
+        );
         assert_eq!(ssh("[::1]:x.git").host, "::1");
         assert_eq!(ssh("me@[git.test:2222]:x.git").port, Some(2222));
     }
@@ -304,7 +320,10 @@ mod tests {
                 "use `https://`, `ssh://`, `file://` or a path".into()
             )
         );
-        assert_eq!(error("https://ci:secret@").0, "cannot parse the URL of the repository");
+        assert_eq!(
+            error("https://ci:secret@").0,
+            "cannot parse the URL of the repository"
+        );
         assert_eq!(error("").0, "the address of the repository is empty");
         assert_eq!(
             error("ssh://-oProxyCommand=x/y").0,

@@ -30,7 +30,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
     // The umask has taken bits off.
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     // The rename itself must survive a power cut.
@@ -49,10 +50,16 @@ mod tests {
         replace(&path, b"one", READABLE).unwrap();
         replace(&path, b"two", PRIVATE).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
         let error = replace(&path.join("c"), b"", READABLE).unwrap_err();
         let shown = folder.path().join("a/b.key/c");
-        assert_eq!(error.to_string(), format!("cannot write `{}`", shown.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write `{}`", shown.display())
+        );
     }
 }

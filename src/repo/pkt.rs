@@ -131,9 +131,15 @@ mod tests {
         let mut from = bytes.as_slice();
         assert_eq!(text(&read(&mut from).unwrap().unwrap()), "hello");
         assert_eq!(read(&mut from).unwrap(), None);
-        assert_eq!(read(&mut from).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            read(&mut from).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
         for bad in [&b"<htm"[..], b"0003", b"fff1", b"+00a"] {
-            assert_eq!(read(&mut &*bad).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(
+                read(&mut &*bad).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
         }
     }
 

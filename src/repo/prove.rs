@@ -143,10 +143,19 @@ mod tests {
         assert!(is_stale("failed to update ref", ""));
         assert!(is_stale("incorrect old value provided", ""));
         assert!(is_stale("invalid old id sent", ""));
-        assert!(is_stale("TF401028: The reference has already been updated by another client", ""));
+        assert!(is_stale(
+            "TF401028: The reference has already been updated by another client",
+            ""
+        ));
 
-        assert!(!is_stale("failed to update ref", &format!("{lock}Unable to create 'x': File exists")));
-        assert!(!is_stale("pre-receive hook declined", "your branch is stale, fetch first"));
+        assert!(!is_stale(
+            "failed to update ref",
+            &format!("{lock}Unable to create 'x': File exists")
+        ));
+        assert!(!is_stale(
+            "pre-receive hook declined",
+            "your branch is stale, fetch first"
+        ));
         assert!(!is_stale("branch is currently checked out", ""));
         assert!(!is_stale("protected branch", &at));
     }

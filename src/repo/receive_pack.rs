@@ -79,7 +79,10 @@ impl Push {
             let RefUpdate { name, old, new } = command;
             let wishes = std::mem::take(&mut wishes);
             let agent = if wishes.is_empty() { "" } else { AGENT };
-            pkt::write(&mut request, &format!("{old} {new} {name}{wishes} {agent}").trim_end());
+            pkt::write(
+                &mut request,
+                &format!("{old} {new} {name}{wishes} {agent}").trim_end(),
+            );
         }
         request.extend_from_slice(pkt::FLUSH);
         request.extend_from_slice(pack);
@@ -137,14 +140,19 @@ fn read_status(from: &mut impl Read) -> io::Result<Report> {
     match first.strip_prefix("unpack ") {
         Some("ok") => {}
         Some(reason) => report.unpack = Some(reason.to_owned()),
-        None => return Err(pkt::invalid("the report of the push does not begin with `unpack`")),
+        None => {
+            return Err(pkt::invalid(
+                "the report of the push does not begin with `unpack`",
+            ));
+        }
     }
     while let Some(line) = pkt::read(from)? {
         let line = pkt::text(&line);
         if let Some(name) = line.strip_prefix("ok ") {
             report.references.insert(name.to_owned(), None);
-        } else if let Some((name, reason)) =
-            line.strip_prefix("ng ").and_then(|rest| rest.split_once(' '))
+        } else if let Some((name, reason)) = line
+            .strip_prefix("ng ")
+            .and_then(|rest| rest.split_once(' '))
         {
             let reason = pkt::tidy(reason.as_bytes());
             report.references.insert(name.to_owned(), Some(reason));
@@ -167,7 +175,10 @@ mod tests {
         let report = read_status(&mut bytes.as_slice()).unwrap();
         assert_eq!(report.refused("refs/heads/a"), None);
         assert_eq!(report.refused("refs/heads/b"), Some("hook declined"));
-        assert_eq!(report.refused("refs/heads/c"), Some("the server did not report on it"));
+        assert_eq!(
+            report.refused("refs/heads/c"),
+            Some("the server did not report on it")
+        );
         assert!(read_status(&mut &b"0000"[..]).is_err());
 
         let failed = read_status(&mut &b"0014unpack no space\n0000"[..]).unwrap();

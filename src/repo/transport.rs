@@ -38,6 +38,13 @@ pub(crate) struct Remote {
     pub(crate) address: Arc<Address>,
     /// None for the branch that the server's HEAD names.
     pub(crate) branch: Option<String>,
+    pub(crate) access: Access,
+}
+
+/// What it takes to get into a repository. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// For HTTP; wins over a password in the URL.
     pub(crate) token: Option<Arc<Token>>,
     pub(crate) http: Http,
     pub(crate) ssh: Ssh,
@@ -87,18 +94,34 @@ pub(crate) enum SshProgram {
     Program(String),
 }
 
-impl SshProgram {
-    /// Chooses as git does: `GIT_SSH_COMMAND`, `core.sshCommand`, `GIT_SSH`, `ssh`.
-    pub(crate) fn choose(
+impl Ssh {
+    /// From the values of `GIT_SSH_COMMAND` and `GIT_SSH`; empty ones do not count.
+    pub(crate) fn new(
         git_ssh_command: Option<String>,
-        core_ssh_command: Option<String>,
         git_ssh: Option<String>,
+        interactive: bool,
     ) -> Self {
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-        if let Some(command) = filled(git_ssh_command).or_else(|| filled(core_ssh_command)) {
-            return Self::Command(command);
+        let program = match (filled(git_ssh_command), filled(git_ssh)) {
+            (Some(command), _) => SshProgram::Command(command),
+            (None, Some(program)) => SshProgram::Program(program),
+            (None, None) => SshProgram::Default,
+        };
+        Self {
+            program,
+            interactive,
         }
-        filled(git_ssh).map_or(Self::Default, Self::Program)
+    }
+
+    /// Takes `core.sshCommand` in; it stands between the two variables, as in git.
+    pub(crate) fn configured(mut self, config: &git2::Config) -> Self {
+        let command = config.get_string("core.sshCommand");
+        if !matches!(self.program, SshProgram::Command(_))
+            && let Ok(command) = command
+        {
+            self.program = SshProgram::Command(command);
+        }
+        self
     }
 }
 
@@ -297,7 +320,7 @@ impl Connection {
     pub(crate) fn open(remote: &Remote, service: Service) -> Result<Self> {
         let wire = match &remote.address.place {
             Place::Http(url) => Wire::Http(HttpWire::open(remote, url, service)?),
-            Place::Ssh(place) => Wire::Child(ChildWire::ssh(&remote.ssh, place, service)?),
+            Place::Ssh(place) => Wire::Child(ChildWire::ssh(&remote.access.ssh, place, service)?),
             Place::Local(path) => Wire::Child(ChildWire::local(path, service)?),
         };
         let stateless = matches!(wire, Wire::Http(_));
@@ -372,14 +395,30 @@ mod tests {
     #[test]
     fn ssh_is_chosen_as_git_does() {
         let text = |text: &str| Some(text.to_owned());
-        let choose = SshProgram::choose;
+        let choose = |command, program| Ssh::new(command, program, false);
         assert_eq!(
-            choose(text("a -v"), text("b"), text("c")),
+            choose(text("a -v"), text("c")).program,
             SshProgram::Command("a -v".into())
         );
-        assert_eq!(choose(text(""), text("b"), text("c")), SshProgram::Command("b".into()));
-        assert_eq!(choose(None, None, text("c")), SshProgram::Program("c".into()));
-        assert_eq!(choose(None, None, None), SshProgram::Default);
+        assert_eq!(
+            choose(text(""), text("c")).program,
+            SshProgram::Program("c".into())
+        );
+        assert_eq!(choose(None, None).program, SshProgram::Default);
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        crate::repo::files::replace(&file, b"[core]\nsshCommand = b\n", 0o600).unwrap();
+        let config = git2::Config::open(&file).unwrap();
+        let configured = |ssh: Ssh| ssh.configured(&config).program;
+        assert_eq!(
+            configured(choose(text("a"), None)),
+            SshProgram::Command("a".into())
+        );
+        assert_eq!(
+            configured(choose(None, text("c"))),
+            SshProgram::Command("b".into())
+        );
     }
 
     #[test]

@@ -99,7 +99,10 @@ fn choose(remote: &Remote, has: &Advertisement) -> Result<Fetched> {
         .and_then(find)
         .or_else(|| {
             let same = |found: &Fetched| Some(&found.tip) == head;
-            USUAL_BRANCHES.iter().filter_map(|name| find(name)).find(same)
+            USUAL_BRANCHES
+                .iter()
+                .filter_map(|name| find(name))
+                .find(same)
         })
         .ok_or_else(|| {
             with_hint(
@@ -113,7 +116,11 @@ fn choose(remote: &Remote, has: &Advertisement) -> Result<Fetched> {
 fn branches(has: &Advertisement) -> String {
     let names = has.references.keys();
     let mut names = names.filter_map(|name| name.strip_prefix(HEADS));
-    let shown: Vec<_> = names.by_ref().take(5).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<_> = names
+        .by_ref()
+        .take(5)
+        .map(|name| format!("`{name}`"))
+        .collect();
     match (shown.is_empty(), names.count()) {
         (true, _) => "no branch".to_owned(),
         (false, 0) => shown.join(", "),
@@ -173,7 +180,9 @@ fn receive(
         return Err(Trouble::Wire(io::Error::other(said.to_owned())));
     }
     if answer != "NAK" && !answer.starts_with("ACK ") {
-        return Err(Trouble::Wire(pkt::invalid("the answer has neither ACK nor NAK")));
+        return Err(Trouble::Wire(pkt::invalid(
+            "the answer has neither ACK nor NAK",
+        )));
     }
     if open.advertisement.can("side-band-64k") {
         unpack(&mut SideBand::new(open), into)
@@ -254,7 +263,12 @@ mod tests {
             commits: BTreeSet::from([id("b")]),
             changed: false,
         };
-        let made = request(&Advertisement::default(), id("a"), (&[id("b")], &shallow), true);
+        let made = request(
+            &Advertisement::default(),
+            id("a"),
+            (&[id("b")], &shallow),
+            true,
+        );
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         assert_eq!(
             String::from_utf8(made).unwrap(),

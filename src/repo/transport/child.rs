@@ -153,11 +153,11 @@ impl ChildWire {
             let _ = pipe.write_all(pkt::FLUSH);
         }
         let status = self.child.wait()?;
+        let words = pkt::tidy(&self.words());
         ensure!(
             status.success(),
-            "`{}` ended with {status}: {}",
-            self.name,
-            pkt::tidy(&self.words())
+            "`{}` ended with {status}: {words}",
+            self.name
         );
         Ok(())
     }

@@ -37,7 +37,7 @@ impl HttpWire {
             let mut target = below(&base, "info/refs");
             target.set_query(Some(&format!("service={}", service.name())));
             let request = remote
-                .signed(remote.http.client().request(Method::GET, target))
+                .signed(remote.access.http.client().request(Method::GET, target))
                 .build()?;
             let answer = exchange(&runtime, remote, service, (request, Repeat::Safe))?;
             if answer.status().is_redirection() {
@@ -66,7 +66,7 @@ impl HttpWire {
         };
         let target = below(&self.base, name);
         let request = remote
-            .signed(remote.http.client().request(Method::POST, target))
+            .signed(remote.access.http.client().request(Method::POST, target))
             .header(CONTENT_TYPE, format!("application/x-{name}-request"))
             .header(ACCEPT, format!("application/x-{name}-result"))
             .body(body)
@@ -99,7 +99,7 @@ impl Remote {
     /// Adds the login: the token that was passed in, or the one in the URL.
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
         let user = self.address.user.as_deref();
-        let (default, secret) = match (&self.token, &self.address.password) {
+        let (default, secret) = match (&self.access.token, &self.address.password) {
             (Some(token), _) => (token.user, Some(&token.secret)),
             (None, secret) => (TOKEN_USER, secret.as_ref()),
         };
@@ -110,7 +110,7 @@ impl Remote {
     }
 
     fn has_login(&self) -> bool {
-        self.token.is_some() || self.address.password.is_some()
+        self.access.token.is_some() || self.address.password.is_some()
     }
 }
 
@@ -120,7 +120,7 @@ fn exchange(
     service: Service,
     (request, repeat): (Request, Repeat),
 ) -> Result<Response> {
-    let http: &Http = &remote.http;
+    let http: &Http = &remote.access.http;
     runtime
         .block_on(http.send(request, repeat))
         .map_err(|error| remote.error(service, lost(&error), error.into()))

@@ -1,0 +1,240 @@
+//! A repository to read from, commit to and push: a bare clone, a checkout, or a plain folder.
+//!
+//! Blocking. Commits are made in the object database, from memory; the index and the work tree of
+//! a checkout only follow.
+
+mod checkout;
+mod history;
+mod people;
+mod push;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use git2::Oid;
+
+use crate::model::secret::Sealed;
+use crate::repo::files;
+use crate::repo::git::checkout::Checkout;
+use crate::repo::git::history::History;
+use crate::repo::prove;
+use crate::repo::transport::{Access, Remote};
+
+pub(crate) use crate::repo::git::checkout::checkout;
+pub(crate) use crate::repo::git::people::{People, Person};
+
+/// What no file in the clear may contain: the label of every PEM private key ends so.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
+
+/// A place for certificates, in one of three shapes.
+pub(crate) struct Workspace {
+    shape: Shape,
+    people: People,
+}
+
+enum Shape {
+    /// A clone of our own, without a work tree.
+    Bare(History),
+    /// The user's checkout.
+    Checkout(Checkout),
+    /// A folder that no git repository contains: files are written, nothing is committed.
+    Folder(PathBuf),
+}
+
+/// A file to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    /// Relative to the workspace, parts separated by `/`.
+    pub(crate) path: String,
+    pub(crate) content: Content,
+}
+
+/// Content of a file: public, or ciphertext.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Refused if it contains `PRIVATE KEY`.
+    Public(Vec<u8>),
+    Sealed(Sealed),
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Public(bytes) => bytes,
+            Self::Sealed(sealed) => sealed.as_str().as_bytes(),
+        }
+    }
+
+    fn mode(&self) -> u32 {
+        match self {
+            Self::Public(_) => files::READABLE,
+            Self::Sealed(_) => files::PRIVATE,
+        }
+    }
+}
+
+/// Id of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommitId(pub(crate) Oid);
+
+impl std::fmt::Display for CommitId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a trial push showed; a refusal is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PushCheck {
+    WouldBeAccepted,
+    /// A plain folder, or a checkout without a remote: nothing will be pushed.
+    NoRemote,
+}
+
+/// What a push did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Nothing,
+    NoRemote,
+    Done(Done),
+}
+
+/// A push that the server took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Oldest first.
+    pub(crate) commits: Vec<CommitId>,
+    pub(crate) branch: String,
+    /// How often another push came first.
+    pub(crate) retried: u32,
+    /// The commits were re-applied, but the work tree could not follow them: the user's own changes
+    /// are in the way. `git pull --rebase` puts it right.
+    pub(crate) work_tree_behind: bool,
+    /// What the server printed.
+    pub(crate) said: String,
+}
+
+impl Workspace {
+    /// Clones the tip of a branch into `into`, which must be an empty folder of mode 0700.
+    pub(crate) fn clone(remote: &Remote, into: &Path, people: People) -> Result<Self> {
+        Ok(Self {
+            shape: Shape::Bare(History::clone(remote, into)?),
+            people,
+        })
+    }
+
+    /// Works in the checkout that contains `folder`, or in `folder` itself if none does.
+    ///
+    /// Paths are relative to `folder`. `branch` is the branch to push to, by default the one that is
+    /// checked out.
+    pub(crate) fn here(
+        folder: &Path,
+        branch: Option<&str>,
+        access: &Access,
+        people: People,
+    ) -> Result<Self> {
+        let shape = match Checkout::find(folder, branch, access)? {
+            Some(checkout) => Shape::Checkout(checkout),
+            None => Shape::Folder(folder.to_owned()),
+        };
+        Ok(Self { shape, people })
+    }
+
+    /// A file's bytes; none if there is none. A symbolic link on the way is an error.
+    ///
+    /// Reads the tip in a clone, the work tree in a checkout.
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        match &self.shape {
+            Shape::Bare(history) => history.read(path),
+            Shape::Checkout(checkout) => read::file(checkout.folder(), path),
+            Shape::Folder(folder) => read::file(folder, path),
+        }
+    }
+
+    /// Names of the folders in a folder, sorted; none if there is no such folder.
+    pub(crate) fn folders(&self, path: &str) -> Result<Vec<String>> {
+        match &self.shape {
+            Shape::Bare(history) => history.folders(path),
+            Shape::Checkout(checkout) => read::folders(checkout.folder(), path),
+            Shape::Folder(folder) => read::folders(folder, path),
+        }
+    }
+
+    /// The branch that is pushed to; none without one.
+    pub(crate) fn branch(&self) -> Option<&str> {
+        self.history().and_then(|history| history.branch.as_deref())
+    }
+
+    /// Proves that a push would be accepted, hooks and branch protection included.
+    ///
+    /// Changes nothing; see [`prove`]. Fails with [`prove::PushRefused`] or a
+    /// [`crate::repo::transport::RemoteError`] in the chain of causes.
+    pub(crate) fn prove_push(&self) -> Result<PushCheck> {
+        let Some(history) = self.history() else {
+            return Ok(PushCheck::NoRemote);
+        };
+        let Some(remote) = &history.remote else {
+            return Ok(PushCheck::NoRemote);
+        };
+        let branch = history.target()?;
+        // A clone's tip is the server's; a checkout may be behind or ahead, so its base is no help.
+        let tip = history.tip_on_server(remote, branch)?;
+        prove::prove(&history.repository, remote, (branch, tip), &self.people)?;
+        Ok(PushCheck::WouldBeAccepted)
+    }
+
+    /// Stores files; one commit, or none where nothing changed or there is no git.
+    pub(crate) fn commit(&mut self, message: &str, files: &[File]) -> Result<Option<CommitId>> {
+        for file in files {
+            read::checked(&file.path)?;
+            if is_plain_key(&file.content) {
+                bail!(
+                    "refusing to store `{}`: it holds a plaintext private key",
+                    file.path
+                );
+            }
+        }
+        match &mut self.shape {
+            Shape::Bare(history) => history.commit(message, "", files, &self.people),
+            Shape::Checkout(checkout) => checkout.commit(message, files, &self.people),
+            Shape::Folder(folder) => {
+                for file in files {
+                    let path = folder.join(&file.path);
+                    files::replace(&path, file.content.bytes(), file.content.mode())?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Pushes what was committed; a lost race is re-applied on the new tip and pushed again.
+    pub(crate) fn push(&mut self) -> Result<Pushed> {
+        match &mut self.shape {
+            Shape::Bare(history) => push::push(history, &self.people),
+            Shape::Checkout(checkout) => checkout.push(&self.people),
+            Shape::Folder(_) => Ok(Pushed::NoRemote),
+        }
+    }
+
+    fn history(&self) -> Option<&History> {
+        match &self.shape {
+            Shape::Bare(history) => Some(history),
+            Shape::Checkout(checkout) => Some(&checkout.history),
+            Shape::Folder(_) => None,
+        }
+    }
+}
+
+fn is_plain_key(content: &Content) -> bool {
+    match content {
+        Content::Public(bytes) => bytes
+            .windows(PRIVATE_KEY.len())
+            .any(|window| window == PRIVATE_KEY),
+        // `Sealed` has looked already.
+        Content::Sealed(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

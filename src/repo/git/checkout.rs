@@ -1,0 +1,268 @@
+//! The user's checkout as a workspace, and a checkout of our own for the DNS repository.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use git2::build::CheckoutBuilder;
+use git2::{ErrorClass, ErrorCode, Repository};
+
+use crate::model::hint::{Hint, with_hint};
+use crate::repo::address::Address;
+use crate::repo::files;
+use crate::repo::git::history::{History, fetch_new};
+use crate::repo::git::people::People;
+use crate::repo::git::{CommitId, File, Pushed, push};
+use crate::repo::transport::{Access, Remote, SHA256_HINT};
+
+/// Name of the remote that is used where the branch names none.
+const ORIGIN: &str = "origin";
+
+/// What was checked out for reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedOut {
+    pub(crate) commit: CommitId,
+    pub(crate) branch: String,
+}
+
+/// Clones the tip of a branch with a work tree into `into`, which must be empty and becomes 0700.
+///
+/// Symbolic links are made as they are; submodules and LFS files stay what git stores for them.
+pub(crate) fn checkout(remote: &Remote, into: &Path) -> Result<CheckedOut> {
+    let (repository, _, fetched) = fetch_new(remote, into, false)?;
+    repository
+        .checkout_head(Some(CheckoutBuilder::new().force()))
+        .with_context(|| format!("cannot check out `{remote}`"))?;
+    Ok(CheckedOut {
+        commit: CommitId(fetched.tip),
+        branch: fetched.branch,
+    })
+}
+
+/// The checkout that contains a folder.
+pub(super) struct Checkout {
+    pub(super) history: History,
+    /// The folder, to which paths are relative.
+    folder: PathBuf,
+    /// The folder's path in the work tree with a final `/`, or empty.
+    prefix: String,
+    /// Name of the remote, for its remote-tracking branch.
+    remote_name: Option<String>,
+}
+
+impl Checkout {
+    /// None if no git repository contains the folder.
+    pub(super) fn find(
+        folder: &Path,
+        branch: Option<&str>,
+        access: &Access,
+    ) -> Result<Option<Self>> {
+        let shown = folder.display();
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("cannot open `{shown}`"))?;
+        let repository = match Repository::discover(&folder) {
+            Ok(repository) => repository,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(unusable(error, &folder)),
+        };
+        let Some(work_tree) = repository.workdir() else {
+            return Err(with_hint(
+                anyhow!("`{shown}` is in a bare repository"),
+                "give it with `--repo`, so that it is cloned and pushed to",
+            ));
+        };
+        let prefix = prefix(&work_tree.canonicalize()?, &folder)?;
+        let head = repository
+            .head()
+            .with_context(|| format!("the repository of `{shown}` has no commit"))
+            .hint(|| "commit `certs.json` first")?;
+        let base = head.peel_to_commit()?.id();
+        let checked_out = head
+            .is_branch()
+            .then(|| head.shorthand().map(str::to_owned))
+            .transpose()?;
+        drop(head);
+        let remote_name = remote_name(&repository, checked_out.as_deref())?;
+        let remote = match &remote_name {
+            Some(name) => Some(remote(&repository, name, access)?),
+            None => None,
+        };
+        let history = History {
+            remote,
+            branch: branch.map(str::to_owned).or(checked_out),
+            base,
+            tip: base,
+            cloned: false,
+            repository,
+        };
+        Ok(Some(Self {
+            history,
+            folder,
+            prefix,
+            remote_name,
+        }))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Commits `files` alone on HEAD, then writes them, enters them in the index and moves HEAD.
+    ///
+    /// What the user has staged or changed stays as it is.
+    pub(super) fn commit(
+        &mut self,
+        message: &str,
+        files: &[File],
+        people: &People,
+    ) -> Result<Option<CommitId>> {
+        let head = self.history.repository.head()?.peel_to_commit()?.id();
+        self.history.tip = head;
+        let made = self.history.commit(message, &self.prefix, files, people)?;
+        for file in files {
+            let path = self.folder.join(&file.path);
+            files::replace(&path, file.content.bytes(), file.content.mode())?;
+        }
+        let repository = &self.history.repository;
+        let mut index = repository.index()?;
+        for file in files {
+            index
+                .add_path(Path::new(&format!("{}{}", self.prefix, file.path)))
+                .with_context(|| format!("cannot add `{}` to the index", file.path))?;
+        }
+        index.write().context("cannot write the index")?;
+        if made.is_some() {
+            self.move_head(head, "commit (git-certs)")?;
+        }
+        Ok(made)
+    }
+
+    /// Pushes; where the commits had to be re-applied, HEAD and the work tree follow.
+    pub(super) fn push(&mut self, people: &People) -> Result<Pushed> {
+        let before = self.history.repository.head()?.peel_to_commit()?.id();
+        let mut pushed = push::push(&mut self.history, people)?;
+        let Pushed::Done(done) = &mut pushed else {
+            return Ok(pushed);
+        };
+        if let Some(name) = &self.remote_name {
+            let tracking = format!("refs/remotes/{name}/{}", done.branch);
+            self.history.repository.reference(
+                &tracking,
+                self.history.tip,
+                true,
+                "git-certs: push",
+            )?;
+        }
+        if self.history.tip != before {
+            done.work_tree_behind = !self.follow(before)?;
+        }
+        Ok(pushed)
+    }
+
+    /// Brings HEAD and the work tree to the tip; false if the user's changes are in the way.
+    fn follow(&self, before: git2::Oid) -> Result<bool> {
+        let repository = &self.history.repository;
+        let tip = repository.find_commit(self.history.tip)?;
+        let mut safely = CheckoutBuilder::new();
+        match repository.checkout_tree(tip.as_object(), Some(safely.safe())) {
+            Ok(()) => self
+                .move_head(before, "git-certs: re-applied")
+                .map(|()| true),
+            Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
+            Err(error) => Err(error).context("cannot bring the work tree up to date"),
+        }
+    }
+
+    fn move_head(&self, from: git2::Oid, why: &str) -> Result<()> {
+        let repository = &self.history.repository;
+        let tip = self.history.tip;
+        if repository.head_detached()? {
+            repository.set_head_detached(tip)?;
+            return Ok(());
+        }
+        let head = repository.head()?;
+        let name = head.name()?.to_owned();
+        repository
+            .reference_matching(&name, tip, true, from, why)
+            .with_context(|| format!("`{name}` moved while committing"))?;
+        Ok(())
+    }
+}
+
+fn unusable(error: git2::Error, folder: &Path) -> anyhow::Error {
+    let shown = folder.display();
+    let words = error.message().to_lowercase();
+    let owner = error.code() == ErrorCode::Owner;
+    let sha256 = error.class() == ErrorClass::Repository
+        && (words.contains("objectformat") || words.contains("object format"));
+    let error = anyhow!(error).context(format!("cannot use the repository of `{shown}`"));
+    if owner {
+        let hint = "another user owns it: `git config --global --add safe.directory PATH`";
+        with_hint(error, hint)
+    } else if sha256 {
+        with_hint(error, SHA256_HINT)
+    } else {
+        error
+    }
+}
+
+fn prefix(work_tree: &Path, folder: &Path) -> Result<String> {
+    let Ok(below) = folder.strip_prefix(work_tree) else {
+        bail!("`{}` is not in its work tree", folder.display());
+    };
+    match below.to_str() {
+        Some("") => Ok(String::new()),
+        Some(below) => Ok(format!("{below}/")),
+        None => bail!("the path of `{}` is not UTF-8", folder.display()),
+    }
+}
+
+/// The remote of the branch, `origin`, or the only one.
+fn remote_name(repository: &Repository, branch: Option<&str>) -> Result<Option<String>> {
+    let config = repository.config()?;
+    let of_branch =
+        branch.and_then(|branch| config.get_string(&format!("branch.{branch}.remote")).ok());
+    let remotes = repository.remotes()?;
+    let names: Vec<&str> = remotes.iter().flatten().flatten().collect();
+    if let Some(name) = of_branch
+        && names.contains(&name.as_str())
+    {
+        return Ok(Some(name));
+    }
+    if names.contains(&ORIGIN) {
+        return Ok(Some(ORIGIN.to_owned()));
+    }
+    match names.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some((*only).to_owned())),
+        several => Err(with_hint(
+            anyhow!(
+                "the repository has {} remotes and no `origin`",
+                several.len()
+            ),
+            "`git branch --set-upstream-to REMOTE/BRANCH` says which one to push to",
+        )),
+    }
+}
+
+fn remote(repository: &Repository, name: &str, access: &Access) -> Result<Remote> {
+    let found = repository.find_remote(name)?;
+    let url = match found.pushurl()? {
+        Some(url) => url,
+        None => found.url()?,
+    };
+    let mut access = access.clone();
+    access.ssh = access.ssh.configured(&repository.config()?);
+    // A relative path is relative to the work tree.
+    let beside = repository.workdir().map(|work_tree| work_tree.join(url));
+    let path = beside.as_deref().filter(|path| path.exists());
+    let text = path.and_then(Path::to_str).unwrap_or(url);
+    let address =
+        Address::parse(text).with_context(|| format!("the remote `{name}` cannot be used"))?;
+    Ok(Remote {
+        address: Arc::new(address),
+        branch: None,
+        access,
+    })
+}

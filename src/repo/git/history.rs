@@ -1,0 +1,180 @@
+//! A repository and the line of our own commits on top of what was there.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use git2::build::TreeUpdateBuilder;
+use git2::{Commit, FileMode, Oid, Repository, RepositoryInitOptions, Signature, Sort};
+
+use crate::model::hint::with_hint;
+use crate::repo::git::people::{People, Person};
+use crate::repo::git::{CommitId, File, read};
+use crate::repo::receive_pack::Push;
+use crate::repo::transport::Remote;
+use crate::repo::upload_pack::{self, Depth, Fetched, HEADS};
+
+/// Own commits on top of `base`.
+pub(super) struct History {
+    pub(super) repository: Repository,
+    pub(super) remote: Option<Remote>,
+    /// Branch that is pushed to, without `refs/heads/`.
+    pub(super) branch: Option<String>,
+    /// Last commit that is not ours.
+    pub(super) base: Oid,
+    /// Last commit that is ours, or `base`.
+    pub(super) tip: Oid,
+    /// Whether `base` came from the server: nobody else's unpushed commits are in the way.
+    pub(super) cloned: bool,
+}
+
+impl History {
+    /// Fetches the tip of a branch into a new bare repository.
+    pub(super) fn clone(remote: &Remote, into: &Path) -> Result<Self> {
+        let (repository, remote, fetched) = fetch_new(remote, into, true)?;
+        Ok(Self {
+            repository,
+            remote: Some(remote),
+            branch: Some(fetched.branch),
+            base: fetched.tip,
+            tip: fetched.tip,
+            cloned: true,
+        })
+    }
+
+    pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let tree = self.repository.find_commit(self.tip)?.tree()?;
+        read::blob(&self.repository, &tree, path)
+    }
+
+    pub(super) fn folders(&self, path: &str) -> Result<Vec<String>> {
+        let tree = self.repository.find_commit(self.tip)?.tree()?;
+        read::subtrees(&self.repository, &tree, path)
+    }
+
+    /// Adds a commit with `files` below `prefix` changed; none if they are there already.
+    pub(super) fn commit(
+        &mut self,
+        message: &str,
+        prefix: &str,
+        files: &[File],
+        people: &People,
+    ) -> Result<Option<CommitId>> {
+        let repository = &self.repository;
+        let parent = repository.find_commit(self.tip)?;
+        let before = parent.tree()?;
+        let mut update = TreeUpdateBuilder::new();
+        for file in files {
+            let blob = repository.blob(file.content.bytes())?;
+            update.upsert(format!("{prefix}{}", file.path), blob, FileMode::Blob);
+        }
+        let after = update
+            .create_updated(repository, &before)
+            .context("cannot make the tree of the commit")?;
+        if after == before.id() {
+            return Ok(None);
+        }
+        let tree = repository.find_tree(after)?;
+        let (author, committer) = (signature(&people.author)?, signature(&people.committer)?);
+        self.tip = repository
+            .commit(None, &author, &committer, message, &tree, &[&parent])
+            .context("cannot make the commit")?;
+        if self.cloned {
+            self.move_branch()?;
+        }
+        Ok(Some(CommitId(self.tip)))
+    }
+
+    /// Our commits, oldest first.
+    pub(super) fn own(&self) -> Result<Vec<Commit<'_>>> {
+        self.between(self.base)
+    }
+
+    /// The commits from `from` to the tip, oldest first.
+    pub(super) fn between(&self, from: Oid) -> Result<Vec<Commit<'_>>> {
+        let mut walk = self.repository.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.push(self.tip)?;
+        walk.hide(from)?;
+        walk.map(|id| Ok(self.repository.find_commit(id?)?))
+            .collect()
+    }
+
+    /// The branch to push to.
+    pub(super) fn target(&self) -> Result<&str> {
+        self.branch.as_deref().ok_or_else(|| {
+            with_hint(
+                anyhow!("no branch is checked out, so it is not known where to push"),
+                "name the branch with `--branch`",
+            )
+        })
+    }
+
+    /// The commit that the server's branch is at, fetched if it is not here.
+    pub(super) fn tip_on_server(&self, remote: &Remote, branch: &str) -> Result<Oid> {
+        if self.cloned {
+            return Ok(self.base);
+        }
+        let push = Push::open(remote)?;
+        let tip = push.current(&format!("{HEADS}{branch}"));
+        push.leave()?;
+        match tip {
+            Some(tip) if self.repository.odb()?.exists(tip) => Ok(tip),
+            _ => Ok(self.fetch(branch)?.tip),
+        }
+    }
+
+    /// Fetches the branch from the server.
+    pub(super) fn fetch(&self, branch: &str) -> Result<Fetched> {
+        let remote = self
+            .remote
+            .as_ref()
+            .ok_or_else(|| anyhow!("the repository has no remote"))?;
+        let remote = Remote {
+            branch: Some(branch.to_owned()),
+            ..remote.clone()
+        };
+        let depth = if self.cloned { Depth::Tip } else { Depth::All };
+        upload_pack::fetch(&remote, &self.repository, &[self.base], depth)
+    }
+
+    /// Lets the clone's own branch follow the tip, so that the clone is a good repository.
+    pub(super) fn move_branch(&self) -> Result<()> {
+        let name = format!("{HEADS}{}", self.target()?);
+        self.repository
+            .reference(&name, self.tip, true, "git-certs")?;
+        Ok(())
+    }
+}
+
+pub(super) fn signature(person: &Person) -> Result<Signature<'static>> {
+    Signature::now(&person.name, &person.email)
+        .with_context(|| format!("`{} <{}>` cannot commit", person.name, person.email))
+}
+
+/// Makes a repository in `into` (made 0700 if missing) and fetches the tip of the branch.
+pub(super) fn fetch_new(
+    remote: &Remote,
+    into: &Path,
+    bare: bool,
+) -> Result<(Repository, Remote, Fetched)> {
+    let here = || format!("cannot make a clone in `{}`", into.display());
+    fs::create_dir_all(into).with_context(here)?;
+    fs::set_permissions(into, fs::Permissions::from_mode(0o700)).with_context(here)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(bare).no_reinit(true).external_template(false);
+    let repository = Repository::init_opts(into, &options).with_context(here)?;
+    let mut config = repository.config()?;
+    // What is read must be what was committed, whatever the user's own setting.
+    config.set_bool("core.autocrlf", false)?;
+    let mut remote = remote.clone();
+    remote.access.ssh = remote.access.ssh.configured(&config);
+    let fetched = upload_pack::fetch(&remote, &repository, &[], Depth::Tip)?;
+    // Opened again, because the file `shallow` is read at that moment only.
+    let repository = Repository::open(repository.path()).with_context(here)?;
+    let name = format!("{HEADS}{}", fetched.branch);
+    repository.reference(&name, fetched.tip, true, "git-certs: clone")?;
+    repository.set_head(&name)?;
+    Ok((repository, remote, fetched))
+}

@@ -1,0 +1,242 @@
+//! Pushes own commits; where another push came first, re-applies them on the new tip.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use git2::build::TreeUpdateBuilder;
+use git2::{Commit, Delta, FileMode, Oid, Signature, Tree};
+
+use crate::model::hint::with_hint;
+use crate::repo::git::history::{History, signature};
+use crate::repo::git::people::People;
+use crate::repo::git::{CommitId, Done, Pushed};
+use crate::repo::prove;
+use crate::repo::receive_pack::{self, Push, RefUpdate};
+use crate::repo::transport::Remote;
+use crate::repo::upload_pack::HEADS;
+
+/// How often a push is tried while others keep coming first.
+const ATTEMPTS: u32 = 5;
+
+/// Longest pause before the second try; longer with each try.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// Where commits that conflict are kept on the server: outside of branches, so no pipeline starts.
+const KEPT: &str = "refs/git-certs/kept/";
+
+/// Both sides changed the same files.
+#[derive(Debug, thiserror::Error)]
+#[error("another push to `{branch}` changed the same files: {}", .paths.join(", "))]
+pub(crate) struct Conflict {
+    pub(crate) branch: String,
+    pub(crate) paths: Vec<String>,
+}
+
+/// Pushes; moves `base` to the tip when the server has it.
+pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
+    let Some(remote) = history.remote.clone() else {
+        return Ok(Pushed::NoRemote);
+    };
+    if history.tip == history.base {
+        return Ok(Pushed::Nothing);
+    }
+    let branch = history.target()?.to_owned();
+    let name = format!("{HEADS}{branch}");
+    let mut retried = 0;
+    let mut lost = None;
+    for attempt in 0..ATTEMPTS {
+        let open = Push::open(&remote)?;
+        let Some(current) = open.current(&name) else {
+            return Err(with_hint(
+                anyhow!("`{remote}` has no branch `{branch}`"),
+                "make the branch, or name another with `--branch`",
+            ));
+        };
+        if current == history.tip {
+            // The answer to the push before was lost, or somebody else pushed our commits.
+            open.leave()?;
+            return done(history, branch, (retried, String::new()), history.base);
+        }
+        if let Some(error) = lost.take() {
+            return Err(error);
+        }
+        if current != history.base && !history.contains(current)? {
+            open.leave()?;
+            match reapply(history, &branch, people) {
+                Ok(()) => {}
+                Err(error) if error.downcast_ref::<Conflict>().is_some() => {
+                    return Err(keep(history, &remote, error));
+                }
+                Err(error) => return Err(error),
+            }
+            retried += 1;
+            continue;
+        }
+        let pack = receive_pack::pack(&history.repository, history.tip, &[current])?;
+        let command = RefUpdate {
+            name: name.clone(),
+            old: current,
+            new: history.tip,
+        };
+        match open.send(&[command], &pack) {
+            Err(error) => lost = Some(error.context("cannot push")),
+            Ok(report) => match report.refused(&name) {
+                None => return done(history, branch, (retried, report.said), current),
+                Some(reason) if prove::is_stale(reason, &report.said) => pause(attempt),
+                Some(reason) => return Err(prove::refused(&remote, &branch, reason, &report)),
+            },
+        }
+    }
+    bail!("`{branch}` of `{remote}` moved {ATTEMPTS} times while pushing");
+}
+
+fn done(
+    history: &mut History,
+    branch: String,
+    (retried, said): (u32, String),
+    from: Oid,
+) -> Result<Pushed> {
+    let commits = history
+        .between(from)?
+        .iter()
+        .map(|commit| CommitId(commit.id()))
+        .collect();
+    history.base = history.tip;
+    Ok(Pushed::Done(Done {
+        commits,
+        branch,
+        retried,
+        work_tree_behind: false,
+        said,
+    }))
+}
+
+impl History {
+    /// Whether `id` is in the history of what we push: the user's own commits lie between.
+    fn contains(&self, id: Oid) -> Result<bool> {
+        Ok(!self.cloned
+            && self.repository.odb()?.exists(id)
+            && self.repository.graph_descendant_of(self.tip, id)?)
+    }
+}
+
+/// Puts our commits on the server's new tip, in memory.
+///
+/// A file that the other side changed too, in another way, is a [`Conflict`].
+fn reapply(history: &mut History, branch: &str, people: &People) -> Result<()> {
+    let fetched = history.fetch(branch)?;
+    // Opened again for its `shallow` file.
+    history.repository = git2::Repository::open(history.repository.path())?;
+    let onto = fetched.tip;
+    let repository = &history.repository;
+    if !history.cloned && !repository.graph_descendant_of(onto, history.base)? {
+        return Err(with_hint(
+            anyhow!(
+                "`{branch}` has commits here that were never pushed, and the server's `{branch}` has moved"
+            ),
+            "`git pull --rebase`, then run again; the certificates are committed here",
+        ));
+    }
+    let mut tip = repository.find_commit(onto)?;
+    let mut conflicts = Vec::new();
+    for commit in history.own()? {
+        let tree = changed(history, &commit, &tip.tree()?, &mut conflicts)?;
+        if tree == tip.tree_id() {
+            continue;
+        }
+        let tree = repository.find_tree(tree)?;
+        let author: Signature<'_> = commit.author();
+        let committer = signature(&people.committer)?;
+        let message = commit.message()?;
+        let id = repository.commit(None, &author, &committer, message, &tree, &[&tip])?;
+        tip = repository.find_commit(id)?;
+    }
+    if !conflicts.is_empty() {
+        conflicts.dedup();
+        return Err(Conflict {
+            branch: branch.to_owned(),
+            paths: conflicts,
+        }
+        .into());
+    }
+    let tip = tip.id();
+    history.base = onto;
+    history.tip = tip;
+    if history.cloned {
+        history.move_branch()?;
+    }
+    Ok(())
+}
+
+/// The tree `onto` with the files that `commit` changed. What the other side changed goes to
+/// `conflicts`.
+fn changed(
+    history: &History,
+    commit: &Commit<'_>,
+    onto: &Tree<'_>,
+    conflicts: &mut Vec<String>,
+) -> Result<Oid> {
+    let repository = &history.repository;
+    let before = commit.parent(0)?.tree()?;
+    let after = commit.tree()?;
+    let difference = repository.diff_tree_to_tree(Some(&before), Some(&after), None)?;
+    let mut update = TreeUpdateBuilder::new();
+    for delta in difference.deltas() {
+        let file = delta.new_file();
+        let path = file.path().context("a changed file has no name")?;
+        let theirs = onto
+            .get_path(path)
+            .map_or_else(|_| Oid::ZERO_SHA1, |entry| entry.id());
+        if theirs != delta.old_file().id() && theirs != file.id() {
+            conflicts.push(path.display().to_string());
+        } else if delta.status() == Delta::Deleted {
+            if !theirs.is_zero() {
+                update.remove(path);
+            }
+        } else {
+            update.upsert(path, file.id(), FileMode::Blob);
+        }
+    }
+    Ok(update.create_updated(repository, onto)?)
+}
+
+/// Saves commits that cannot be re-applied to a reference of their own on the server.
+fn keep(history: &History, remote: &Remote, conflict: anyhow::Error) -> anyhow::Error {
+    let name = format!("{KEPT}{}", history.tip);
+    let save = || -> Result<()> {
+        let pack = receive_pack::pack(&history.repository, history.tip, &[history.base])?;
+        let command = RefUpdate {
+            name: name.clone(),
+            old: Oid::ZERO_SHA1,
+            new: history.tip,
+        };
+        let report = receive_pack::push(remote, &[command], &pack)?;
+        match report.refused(&name) {
+            None => Ok(()),
+            Some(reason) => bail!("the server refuses `{name}`: {reason}"),
+        }
+    };
+    match save() {
+        Ok(()) => with_hint(
+            conflict,
+            format!("our commits are kept: `git fetch origin {name}`, then cherry-pick FETCH_HEAD"),
+        ),
+        Err(_) if !history.cloned => with_hint(
+            conflict,
+            "our commits are in this checkout: `git pull --rebase`, then push",
+        ),
+        Err(error) => error
+            .context("our commits could not be kept on the server")
+            .context(conflict.to_string()),
+    }
+}
+
+/// Waits a random time, so that many writers do not meet again.
+fn pause(tried: u32) {
+    let mut byte = [128_u8; 1];
+    // Without randomness the middle is as good.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    let [byte] = byte;
+    sleep((PAUSE * (tried + 1)).mul_f64(f64::from(byte) / 256.0));
+}

@@ -1,0 +1,164 @@
+//! Reads files of a folder and entries of a tree without following symbolic links.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path};
+
+use anyhow::{Context, Result, bail};
+use git2::{FileMode, ObjectType, Repository, Tree, TreeEntry};
+
+/// `path` if it stays inside its folder: parts separated by `/`, none of them `.`, `..` or `.git`.
+pub(super) fn checked(path: &str) -> Result<&str> {
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git")));
+    if path.is_empty() || !inside || path.contains('\0') || path.ends_with('/') {
+        bail!("`{path}` is not a path inside the repository");
+    }
+    Ok(path)
+}
+
+/// A file's bytes; none if there is none.
+pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
+    if !plain(folder, checked(path)?)? {
+        return Ok(None);
+    }
+    fs::read(folder.join(path))
+        .map(Some)
+        .with_context(|| format!("cannot read `{path}`"))
+}
+
+/// Names of the folders in a folder, sorted.
+pub(super) fn folders(folder: &Path, path: &str) -> Result<Vec<String>> {
+    if !plain(folder, checked(path)?)? {
+        return Ok(Vec::new());
+    }
+    let list = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder.join(path))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    };
+    list().with_context(|| format!("cannot list `{path}`"))
+}
+
+/// Whether the path exists; a symbolic link on the way is an error.
+fn plain(folder: &Path, path: &str) -> Result<bool> {
+    let mut at = folder.to_owned();
+    for part in path.split('/') {
+        at.push(part);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_symlink() => return Err(link(path)),
+            Ok(_) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{path}`")),
+        }
+    }
+    Ok(true)
+}
+
+fn link(path: &str) -> anyhow::Error {
+    anyhow::anyhow!("`{path}` is a symbolic link, or below one; it is not followed")
+}
+
+/// The blob at a path of a tree; none if there is none.
+pub(super) fn blob(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    path: &str,
+) -> Result<Option<Vec<u8>>> {
+    let Some(entry) = entry(repository, tree, checked(path)?)? else {
+        return Ok(None);
+    };
+    if entry.kind() != Some(ObjectType::Blob) {
+        bail!("`{path}` is not a file");
+    }
+    Ok(Some(repository.find_blob(entry.id())?.content().to_vec()))
+}
+
+/// Names of the folders in a folder of a tree, sorted.
+pub(super) fn subtrees(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    path: &str,
+) -> Result<Vec<String>> {
+    let Some(entry) = entry(repository, tree, checked(path)?)? else {
+        return Ok(Vec::new());
+    };
+    let Ok(folder) = repository.find_tree(entry.id()) else {
+        bail!("`{path}` is not a folder");
+    };
+    let mut names: Vec<_> = folder
+        .iter()
+        .filter(|entry| entry.kind() == Some(ObjectType::Tree))
+        .filter_map(|entry| entry.name().ok().map(str::to_owned))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The entry at a path, found part by part so that a link on the way is seen.
+fn entry(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    path: &str,
+) -> Result<Option<TreeEntry<'static>>> {
+    let mut at = tree.clone();
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let Some(entry) = at.get_name(part).map(|entry| entry.to_owned()) else {
+            return Ok(None);
+        };
+        if entry.filemode() == i32::from(FileMode::Link) {
+            return Err(link(path));
+        }
+        if parts.peek().is_none() {
+            return Ok(Some(entry));
+        }
+        match repository.find_tree(entry.id()) {
+            Ok(folder) => at = folder,
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_inside() {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            ".git/config",
+            "a/.GIT/x",
+            "a/",
+            "./a",
+        ] {
+            let error = checked(bad).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("`{bad}` is not a path inside the repository")
+            );
+        }
+        assert!(checked(".letsencrypt/localhost:14000/account.json").is_ok());
+    }
+}

@@ -1,0 +1,712 @@
+//! Against real servers: sshd, lighttpd with `git http-backend`, and git itself for paths.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use pretty_assertions::assert_eq;
+
+use super::push::Conflict;
+use super::*;
+use crate::model::hint::explain;
+use crate::repo::git::{Content, File};
+use crate::repo::prove::PushRefused;
+use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, free_port, remote};
+use crate::repo::transport::{Fault, RemoteError};
+
+fn people() -> People {
+    People::find(|_| None, None).unwrap()
+}
+
+fn file(path: &str, text: &str) -> File {
+    File {
+        path: path.to_owned(),
+        content: Content::Public(text.as_bytes().to_vec()),
+    }
+}
+
+fn clone(lab: &Lab, remote: &Remote, name: &str) -> Workspace {
+    Workspace::clone(remote, &lab.path(name), people()).unwrap()
+}
+
+fn here(lab: &Lab, folder: &str) -> Workspace {
+    Workspace::here(&lab.path(folder), None, &access(None, None), people()).unwrap()
+}
+
+fn done(pushed: Pushed) -> Done {
+    match pushed {
+        Pushed::Done(done) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a user sees: what failed, causes, hints.
+fn seen(error: &anyhow::Error) -> String {
+    let explained = explain(error);
+    let causes = explained.causes.iter().map(|cause| format!("\n  {cause}"));
+    let hints = explained.hints.iter().map(|hint| format!("\nhint: {hint}"));
+    explained.what + &causes.chain(hints).collect::<String>()
+}
+
+fn fault<T>(result: Result<T>) -> (Fault, String) {
+    let error = result.err().expect("an error");
+    let found = error.downcast_ref::<RemoteError>().expect("a typed error");
+    (found.fault, seen(&error))
+}
+
+#[test]
+fn clone_commit_prove_and_push_over_every_transport() {
+    let lab = Lab::new();
+    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+    let remotes = [
+        ("file", lab.local()),
+        ("http", http.remote("certs.git", Some(TOKEN))),
+        ("moved", http.remote("moved", Some(TOKEN))),
+        ("ssh", ssh.remote("certs.git")),
+    ];
+    for (count, (name, remote)) in remotes.into_iter().enumerate() {
+        let mut clone = clone(&lab, &remote, name);
+        assert_eq!(clone.branch(), Some("main"));
+        assert_eq!(lab.git(name, &["rev-list", "--count", "main"]), "1");
+        let mode = fs::metadata(lab.path(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(clone.read("certs.json").unwrap().unwrap(), b"[]\n");
+        assert_eq!(clone.read("nothing/at/all").unwrap(), None);
+        assert!(
+            clone
+                .folders("certificates")
+                .unwrap()
+                .contains(&"old".to_owned())
+        );
+
+        let before = lab.git("certs.git", &["for-each-ref"]);
+        assert_eq!(clone.prove_push().unwrap(), PushCheck::WouldBeAccepted);
+        assert_eq!(lab.git("certs.git", &["for-each-ref"]), before);
+
+        assert_eq!(clone.push().unwrap(), Pushed::Nothing);
+        let path = format!("certificates/{name}/{name}.crt");
+        let made = clone.commit("new", &[file(&path, name)]).unwrap().unwrap();
+        assert_eq!(clone.commit("again", &[file(&path, name)]).unwrap(), None);
+        assert_eq!(clone.read(&path).unwrap().unwrap(), name.as_bytes());
+        let pushed = done(clone.push().unwrap());
+        assert_eq!((pushed.commits, pushed.retried), (vec![made], 0));
+        assert_eq!(
+            lab.git("certs.git", &["rev-parse", "main"]),
+            made.to_string()
+        );
+        assert_eq!(
+            lab.git(
+                "certs.git",
+                &["log", "-1", "--format=%an %ae %cn %s", "main"]
+            ),
+            "git-certs git-certs@localhost git-certs new"
+        );
+        assert_eq!(
+            lab.git("certs.git", &["rev-list", "--count", "main"]),
+            (3 + count).to_string()
+        );
+        lab.git("certs.git", &["fsck", "--strict"]);
+        lab.git(name, &["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn the_probe_meets_hooks_and_settings_over_every_transport() {
+    let lab = Lab::new();
+    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+    let remotes = [
+        ("file", lab.local()),
+        ("http", http.remote("certs.git", Some(TOKEN))),
+        ("ssh", ssh.remote("certs.git")),
+    ];
+    let clones = remotes.map(|(name, remote)| clone(&lab, &remote, name));
+    let refusals = || {
+        clones.each_ref().map(|clone| {
+            let error = clone.prove_push().unwrap_err();
+            let refused = error.downcast_ref::<PushRefused>().expect("a typed error");
+            (refused.reason.clone(), seen(&error))
+        })
+    };
+    let accepted = || {
+        for clone in &clones {
+            assert_eq!(clone.prove_push().unwrap(), PushCheck::WouldBeAccepted);
+        }
+    };
+    let before = lab.git("certs.git", &["for-each-ref"]);
+    let log = lab.path("log");
+    let log = log.display();
+
+    // A hook that looks at the new commits as hooks do.
+    let look = format!("while read old new ref; do git log --format=%s $old..$new >> {log}; done");
+    lab.hook("pre-receive", &look);
+    lab.hook("post-receive", &format!("echo post >> {log}"));
+    accepted();
+    assert_eq!(lab.text("log"), "Renew certificates\n".repeat(3));
+
+    for setting in [
+        "receive.denyNonFastForwards",
+        "receive.fsckObjects",
+        "receive.denyDeletes",
+    ] {
+        lab.git("certs.git", &["config", setting, "true"]);
+    }
+    accepted();
+
+    lab.hook("update", "echo \"not on $1\" >&2; exit 1");
+    for (reason, text) in refusals() {
+        assert_eq!(reason, "hook declined");
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert!(
+            first.ends_with("refuses pushes to `main`: hook declined"),
+            "{text}"
+        );
+        assert!(
+            rest.starts_with("  the server printed: not on refs/heads/main\n"),
+            "{text}"
+        );
+    }
+    lab.hook("update", "exit 0");
+    lab.hook(
+        "pre-receive",
+        "echo 'branch is stale, fetch first' >&2; exit 1",
+    );
+    for (reason, text) in refusals() {
+        assert_eq!(reason, "pre-receive hook declined");
+        assert!(
+            text.contains("the server printed: branch is stale, fetch first\n"),
+            "{text}"
+        );
+    }
+    lab.hook("pre-receive", "exit 0");
+
+    // A lock that was left behind: refused, though git's reason is the same as for a stale update.
+    lab.write("certs.git/refs/heads/main.lock", "");
+    for (reason, text) in refusals() {
+        assert_eq!(reason, "failed to update ref");
+        assert!(text.contains("main.lock"), "{text}");
+    }
+    fs::remove_file(lab.path("certs.git/refs/heads/main.lock")).unwrap();
+
+    lab.git(
+        "certs.git",
+        &["config", "receive.hideRefs", "refs/heads/main"],
+    );
+    for (reason, _) in refusals() {
+        assert_eq!(reason, "deny updating a hidden ref");
+    }
+    lab.git("certs.git", &["config", "--unset", "receive.hideRefs"]);
+    accepted();
+    assert_eq!(lab.git("certs.git", &["for-each-ref"]), before);
+    assert!(!lab.text("log").contains("post"));
+}
+
+#[test]
+fn a_checked_out_branch_refuses() {
+    let lab = Lab::new();
+    let first = lab.path("first");
+    let remote = remote(first.to_str().unwrap(), access(None, None));
+    let clone = clone(&lab, &remote, "clone");
+    let error = clone.prove_push().unwrap_err();
+    let refused = error.downcast_ref::<PushRefused>().unwrap();
+    assert_eq!(refused.reason, "branch is currently checked out");
+
+    lab.git(
+        "first",
+        &["config", "receive.denyCurrentBranch", "updateInstead"],
+    );
+    clone.prove_push().unwrap();
+    assert_eq!(lab.git("first", &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn who_may_not_in_over_http() {
+    let lab = Lab::new();
+    let http = HttpServer::start(&lab);
+    let base = format!("http://127.0.0.1:{}", http.port);
+    let open = |remote: &Remote, name: &str| Workspace::clone(remote, &lab.path(name), people());
+
+    let (kind, text) = fault(open(&http.remote("certs.git", None), "a"));
+    assert_eq!(kind, Fault::LoginAsked);
+    assert_eq!(
+        text,
+        format!(
+            "cannot read `{base}/certs.git`: the server asks for a login\n  HTTP 401 Unauthorized\n\
+             hint: give a token, or an address by `ssh://`"
+        )
+    );
+    let (kind, text) = fault(open(&http.remote("certs.git", Some("wrong-token")), "b"));
+    assert_eq!(kind, Fault::LoginRefused);
+    assert_eq!(
+        text,
+        format!(
+            "cannot read `{base}/certs.git`: the server does not accept the login\n  HTTP 401 Unauthorized\n\
+             hint: check that the token or the key is valid and belongs to this server"
+        )
+    );
+    let (kind, text) = fault(open(&http.remote("none.git", Some(TOKEN)), "c"));
+    assert_eq!(kind, Fault::NotFound);
+    assert!(text.contains("HTTP 404 Not Found"), "{text}");
+    let (kind, text) = fault(open(&http.remote("elsewhere", Some(TOKEN)), "d"));
+    assert_eq!(kind, Fault::NotGit);
+    assert!(
+        text.contains("it is redirected to another host, `localhost`"),
+        "{text}"
+    );
+
+    // The token of the URL, with its user.
+    let url = format!(
+        "http://gitlab-ci-token:{TOKEN}@127.0.0.1:{}/certs.git",
+        http.port
+    );
+    let clone = open(&remote(&url, access(None, None)), "e").unwrap();
+    lab.git("certs.git", &["config", "http.receivepack", "false"]);
+    let (kind, text) = fault(clone.prove_push());
+    assert_eq!(kind, Fault::Forbidden);
+    assert_eq!(
+        text,
+        format!(
+            "cannot push to `{base}/certs.git`: the server does not allow it\n  HTTP 403 Forbidden\n\
+             hint: the token or key needs write access (GitHub: `permissions: contents: write`)"
+        )
+    );
+    let nowhere = remote("https://git.invalid/x", access(Some(TOKEN), None));
+    let (kind, text) = fault(open(&nowhere, "f"));
+    assert_eq!(kind, Fault::NoSuchHost, "{text}");
+    assert!(!text.contains(TOKEN));
+    let closed = format!("http://127.0.0.1:{}/x", free_port());
+    assert_eq!(
+        fault(open(&remote(&closed, access(None, None)), "g")).0,
+        Fault::Unreachable
+    );
+}
+
+#[test]
+fn who_may_not_in_over_ssh() {
+    let lab = Lab::new();
+    let ssh = SshServer::start(&lab);
+    let open = |address: &str, key: &str, hosts: &str| {
+        let remote = remote(address, access(None, Some(&ssh.command(key, hosts))));
+        let name = format!("{key}-{hosts}-{}", address.len());
+        fault(Workspace::clone(&remote, &lab.path(&name), people()))
+    };
+    let certs = ssh.address("certs.git");
+
+    let (kind, text) = open(&certs, "key", "no_hosts");
+    assert_eq!(kind, Fault::HostKeyUnknown, "{text}");
+    assert_eq!(
+        text,
+        format!(
+            "cannot read `{certs}`: the host key is not known\n  \
+             No ED25519 host key is known for [127.0.0.1]:{} and you have requested strict checking.\n\
+             Host key verification failed.\n\
+             hint: check the fingerprint, then add the host key to `known_hosts` (`ssh-keyscan` prints it)",
+            ssh.port
+        )
+    );
+    let (kind, text) = open(&certs, "key", "wrong_hosts");
+    assert_eq!(kind, Fault::HostKeyChanged, "{text}");
+    let (kind, text) = open(&certs, "other", "known_hosts");
+    assert_eq!(kind, Fault::LoginRefused, "{text}");
+    let (kind, text) = open(&ssh.address("none.git"), "key", "known_hosts");
+    assert_eq!(kind, Fault::NotFound, "{text}");
+    let (kind, text) = open("ssh://git.invalid/x.git", "key", "known_hosts");
+    assert_eq!(kind, Fault::NoSuchHost, "{text}");
+    let closed = format!("ssh://127.0.0.1:{}/x.git", free_port());
+    assert_eq!(open(&closed, "key", "known_hosts").0, Fault::Unreachable);
+
+    let absent = remote(&certs, access(None, Some("/no/such/ssh")));
+    let (kind, text) = fault(Workspace::clone(&absent, &lab.path("absent"), people()));
+    assert_eq!(kind, Fault::Broken);
+    assert!(text.contains("/no/such/ssh"), "{text}");
+}
+
+#[test]
+fn a_lost_race_is_pushed_again() {
+    let lab = Lab::new();
+    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+    let mut one = clone(&lab, &http.remote("certs.git", Some(TOKEN)), "one");
+    let mut two = clone(&lab, &ssh.remote("certs.git"), "two");
+    let mut three = clone(&lab, &lab.local(), "three");
+    for (workspace, name) in [(&mut one, "a"), (&mut two, "b"), (&mut three, "c")] {
+        let path = format!("certificates/{name}/{name}.crt");
+        workspace.commit(name, &[file(&path, name)]).unwrap();
+        let path = format!("certificates/{name}2/{name}.crt");
+        workspace
+            .commit(&format!("{name}2"), &[file(&path, name)])
+            .unwrap();
+    }
+    assert_eq!(done(one.push().unwrap()).retried, 0);
+    for workspace in [&mut two, &mut three] {
+        let pushed = done(workspace.push().unwrap());
+        assert_eq!((pushed.retried, pushed.commits.len()), (1, 2));
+    }
+    assert_eq!(
+        lab.git("certs.git", &["log", "--format=%s", "main"]),
+        "c2\nc\nb2\nb\na2\na\ntwo\none"
+    );
+    // The one that came first goes on from where it was.
+    one.commit("a3", &[file("certificates/a3/a.crt", "3")])
+        .unwrap();
+    assert_eq!(done(one.push().unwrap()).retried, 1);
+    lab.git("certs.git", &["fsck", "--strict"]);
+}
+
+#[test]
+fn writers_at_the_same_time_lose_nothing() {
+    let lab = Lab::new();
+    let remote = lab.local();
+    let writers: Vec<_> = (0..4)
+        .map(|number| clone(&lab, &remote, &format!("w{number}")))
+        .collect();
+    std::thread::scope(|scope| {
+        for (number, mut writer) in writers.into_iter().enumerate() {
+            scope.spawn(move || {
+                let path = format!("certificates/w{number}/x.crt");
+                writer.commit("x", &[file(&path, "x")]).unwrap();
+                done(writer.push().unwrap());
+            });
+        }
+    });
+    assert_eq!(lab.git("certs.git", &["rev-list", "--count", "main"]), "6");
+    assert_eq!(
+        lab.git("certs.git", &["rev-list", "--count", "--merges", "main"]),
+        "0"
+    );
+    let names = lab.git(
+        "certs.git",
+        &["ls-tree", "--name-only", "main:certificates"],
+    );
+    assert_eq!(names, "old\nw0\nw1\nw2\nw3");
+}
+
+#[test]
+fn the_same_file_on_both_sides_is_a_conflict_and_is_kept() {
+    let lab = Lab::new();
+    let mut one = clone(&lab, &lab.local(), "one");
+    let mut two = clone(&lab, &lab.local(), "two");
+    one.commit("one", &[file("certificates/old/old.crt", "one")])
+        .unwrap();
+    let ours = two
+        .commit("two", &[file("certificates/old/old.crt", "two")])
+        .unwrap()
+        .unwrap();
+    one.push().unwrap();
+    let error = two.push().unwrap_err();
+    assert_eq!(
+        seen(&error),
+        format!(
+            "another push to `main` changed the same files: certificates/old/old.crt\n\
+             hint: our commits are kept: `git fetch origin refs/git-certs/kept/{ours}`, then cherry-pick FETCH_HEAD"
+        )
+    );
+    let kept = format!("refs/git-certs/kept/{ours}:certificates/old/old.crt");
+    assert_eq!(lab.git("certs.git", &["show", &kept]), "two");
+    assert_eq!(
+        lab.git("certs.git", &["show", "main:certificates/old/old.crt"]),
+        "one"
+    );
+}
+
+#[test]
+fn a_push_that_hooks_refuse_after_all() {
+    let lab = Lab::new();
+    let mut clone = clone(&lab, &lab.local(), "clone");
+    clone.commit("x", &[file("x", "x")]).unwrap();
+    lab.hook("pre-receive", "echo 'GH006: protected' >&2; exit 1");
+    assert_eq!(
+        seen(&clone.push().unwrap_err()),
+        format!(
+            "`{}` refuses pushes to `main`: pre-receive hook declined\n  the server printed: GH006: protected\n\
+             hint: let this login push to the branch (branch protection, hooks), or choose another with `--branch`",
+            lab.path("certs.git").display()
+        )
+    );
+    lab.hook("pre-receive", "exit 0");
+    assert_eq!(done(clone.push().unwrap()).commits.len(), 1);
+}
+
+#[test]
+fn repositories_that_cannot_be_used() {
+    let lab = Lab::new();
+    let open = |path: &str, branch: Option<&str>| {
+        let path = lab.path(path);
+        let mut remote = remote(path.to_str().unwrap(), access(None, None));
+        remote.branch = branch.map(str::to_owned);
+        let into = lab.path(&format!("into-{}", path.display().to_string().len()));
+        let error = Workspace::clone(&remote, &into, people()).err().unwrap();
+        fs::remove_dir_all(into).unwrap();
+        seen(&error)
+            .replace(&format!("{}/", lab.path("").display()), "")
+            .replace(lab.path("").to_str().unwrap(), "")
+    };
+    lab.git(".", &["init", "-q", "--bare", "empty.git"]);
+    assert_eq!(
+        open("empty.git", None),
+        "`empty.git` is empty\nhint: push a first commit, with `certs.json` for certificates"
+    );
+    assert_eq!(
+        open("certs.git", Some("none")),
+        "`certs.git` has no branch `none`\nhint: it has `main`"
+    );
+    lab.git(
+        ".",
+        &["init", "-q", "--bare", "--object-format=sha256", "new.git"],
+    );
+    assert_eq!(
+        open("new.git", None),
+        "`new.git` is a SHA-256 repository\n\
+         hint: use a repository with SHA-1 objects (`git init --object-format=sha1`)"
+    );
+    fs::create_dir(lab.path("plain")).unwrap();
+    let text = open("plain", None);
+    assert!(
+        text.starts_with("cannot read `plain`: there is no such repository"),
+        "{text}"
+    );
+
+    lab.git("certs.git", &["symbolic-ref", "HEAD", "refs/heads/gone"]);
+    assert_eq!(
+        open("certs.git", None),
+        "HEAD of `certs.git` stands for no branch\nhint: name the branch with `--branch`; it has `main`"
+    );
+
+    lab.git(".", &["init", "-q", "--object-format=sha256", "wt256"]);
+    let find = |path: &str| {
+        let here = Workspace::here(&lab.path(path), None, &access(None, None), people());
+        seen(&here.err().unwrap()).replace(lab.path("").to_str().unwrap(), "")
+    };
+    let text = find("wt256");
+    assert!(
+        text.starts_with("cannot use the repository of `wt256`\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("(`git init --object-format=sha1`)"),
+        "{text}"
+    );
+    let text = find("certs.git");
+    assert_eq!(
+        text,
+        "`certs.git` is in a bare repository\nhint: give it with `--repo`, so that it is cloned and pushed to"
+    );
+    lab.git(".", &["init", "-q", "unborn"]);
+    let text = find("unborn");
+    assert!(
+        text.starts_with("the repository of `unborn` has no commit\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("hint: commit `certs.json` first"), "{text}");
+}
+
+#[test]
+fn keys_and_links_are_refused() {
+    let lab = Lab::new();
+    symlink("/etc", lab.path("first/certificates/link")).unwrap();
+    lab.git("first", &["add", "."]);
+    lab.git("first", &["commit", "-q", "-m", "link"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    let mut bare = clone(&lab, &lab.local(), "bare");
+    let link = "`certificates/link/hostname` is a symbolic link, or below one; it is not followed";
+    for workspace in [&bare, &here(&lab, "first")] {
+        let error = workspace.read("certificates/link/hostname").unwrap_err();
+        assert_eq!(error.to_string(), link);
+        assert_eq!(workspace.folders("certificates").unwrap(), ["old"]);
+    }
+    let key = file("a/b.crt", "-----BEGIN PRIVATE KEY-----\n");
+    assert_eq!(
+        bare.commit("x", &[key]).unwrap_err().to_string(),
+        "refusing to store `a/b.crt`: it holds a plaintext private key"
+    );
+}
+
+#[test]
+fn a_checkout_keeps_what_the_user_has_under_way() {
+    let lab = Lab::new();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    lab.write("mine/staged", "staged\n");
+    lab.git("mine", &["add", "staged"]);
+    lab.write("mine/README", "dirty\n");
+    let mut workspace = here(&lab, "mine");
+    assert_eq!(workspace.prove_push().unwrap(), PushCheck::WouldBeAccepted);
+    let sealed = Sealed::new("-----BEGIN AGE ENCRYPTED FILE-----\nx\n".to_owned()).unwrap();
+    let key = File {
+        path: "certificates/new/new.key.age".to_owned(),
+        content: Content::Sealed(sealed),
+    };
+    let files = [file("certificates/new/new.crt", "new\n"), key];
+    workspace.commit("new", &files).unwrap().unwrap();
+    assert_eq!(workspace.commit("new", &files).unwrap(), None);
+    assert_eq!(
+        lab.git("mine", &["status", "--porcelain"]),
+        "M README\nA  staged"
+    );
+    assert_eq!(
+        lab.git("mine", &["show", "--name-only", "--format=%s", "HEAD"]),
+        "new\n\ncertificates/new/new.crt\ncertificates/new/new.key.age"
+    );
+    let mode = |path: &str| fs::metadata(lab.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("mine/certificates/new/new.crt"), 0o644);
+    assert_eq!(mode("mine/certificates/new/new.key.age"), 0o600);
+
+    // Another push comes first; the work tree follows.
+    lab.write("first/other", "other\n");
+    lab.git("first", &["add", "."]);
+    lab.git("first", &["commit", "-q", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    let pushed = done(workspace.push().unwrap());
+    assert_eq!((pushed.retried, pushed.work_tree_behind), (1, false));
+    assert_eq!(
+        lab.git("mine", &["status", "--porcelain"]),
+        "M README\nA  staged"
+    );
+    assert_eq!(lab.text("mine/other"), "other\n");
+    assert_eq!(lab.text("mine/README"), "dirty\n");
+    assert_eq!(
+        lab.git("mine", &["rev-parse", "HEAD"]),
+        lab.git("certs.git", &["rev-parse", "main"])
+    );
+    assert_eq!(
+        lab.git("mine", &["status", "-sb"]).lines().next(),
+        Some("## main...origin/main")
+    );
+
+    // Another push changes the file that the user is changing: pushed, the work tree stays.
+    workspace
+        .commit("newer", &[file("certificates/new/new.crt", "newer\n")])
+        .unwrap();
+    lab.git("first", &["pull", "-q", "--rebase", "origin", "main"]);
+    lab.write("first/README", "theirs\n");
+    lab.git("first", &["commit", "-q", "-am", "readme"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    let pushed = done(workspace.push().unwrap());
+    assert_eq!((pushed.retried, pushed.work_tree_behind), (1, true));
+    assert_eq!(lab.text("mine/README"), "dirty\n");
+    assert_eq!(lab.git("mine", &["log", "-1", "--format=%s"]), "newer");
+    lab.git("mine", &["stash", "-q"]);
+    lab.git("mine", &["pull", "-q", "--rebase"]);
+    assert_eq!(
+        lab.git("mine", &["rev-parse", "HEAD"]),
+        lab.git("certs.git", &["rev-parse", "main"])
+    );
+}
+
+#[test]
+fn own_unpushed_commits_go_along_or_stop_the_push() {
+    let lab = Lab::new();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    lab.write("mine/own", "own\n");
+    lab.git("mine", &["add", "."]);
+    lab.git("mine", &["commit", "-q", "-m", "own"]);
+    let mut workspace = here(&lab, "mine");
+    workspace.prove_push().unwrap();
+    workspace.commit("ours", &[file("x", "x")]).unwrap();
+    assert_eq!(done(workspace.push().unwrap()).commits.len(), 2);
+
+    lab.git(
+        "mine",
+        &["commit", "-q", "--allow-empty", "-m", "own again"],
+    );
+    let mut workspace = here(&lab, "mine");
+    workspace.commit("ours", &[file("y", "y")]).unwrap();
+    let mine = lab.git("mine", &["rev-parse", "HEAD"]);
+    lab.git("first", &["pull", "-q", "--rebase", "origin", "main"]);
+    lab.git("first", &["commit", "-q", "--allow-empty", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    assert_eq!(
+        seen(&workspace.push().unwrap_err()),
+        "`main` has commits here that were never pushed, and the server's `main` has moved\n\
+         hint: `git pull --rebase`, then run again; the certificates are committed here"
+    );
+    assert_eq!(lab.git("mine", &["rev-parse", "HEAD"]), mine);
+    lab.git("mine", &["pull", "-q", "--rebase"]);
+    let mut workspace = here(&lab, "mine");
+    workspace.commit("more", &[file("z", "z")]).unwrap();
+    assert_eq!(done(workspace.push().unwrap()).commits.len(), 3);
+}
+
+#[test]
+fn a_detached_shallow_checkout_of_a_pipeline() {
+    let lab = Lab::new();
+    let url = format!("file://{}", lab.path("certs.git").display());
+    lab.git(".", &["clone", "-q", "--depth=1", &url, "ci"]);
+    lab.git("ci", &["checkout", "-q", "--detach"]);
+    fs::create_dir(lab.path("ci/sub")).unwrap();
+    let mut lost = here(&lab, "ci");
+    let error = lost.prove_push().unwrap_err();
+    assert_eq!(
+        seen(&error),
+        "no branch is checked out, so it is not known where to push\nhint: name the branch with `--branch`"
+    );
+    assert!(lost.commit("x", &[]).unwrap().is_none());
+
+    let open = || {
+        let access = access(None, None);
+        Workspace::here(&lab.path("ci/sub"), Some("main"), &access, people()).unwrap()
+    };
+    let mut workspace = open();
+    workspace.prove_push().unwrap();
+    workspace
+        .commit("ci", &[file("a/b.crt", "b")])
+        .unwrap()
+        .unwrap();
+    lab.git("first", &["commit", "-q", "--allow-empty", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    assert_eq!(done(workspace.push().unwrap()).retried, 1);
+    assert_eq!(lab.git("certs.git", &["show", "main:sub/a/b.crt"]), "b");
+    assert_eq!(
+        lab.git("certs.git", &["log", "--format=%s", "main"]),
+        "ci\nother\ntwo\none"
+    );
+    assert_eq!(lab.git("ci", &["status", "--porcelain"]), "");
+    lab.git("ci", &["fsck", "--strict"]);
+}
+
+#[test]
+fn a_folder_without_git_is_just_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut workspace =
+        Workspace::here(folder.path(), None, &access(None, None), people()).unwrap();
+    assert_eq!(
+        workspace.folders("certificates").unwrap(),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        workspace
+            .commit("x", &[file("certificates/a/a.crt", "a")])
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        workspace.read("certificates/a/a.crt").unwrap().unwrap(),
+        b"a"
+    );
+    assert_eq!(workspace.folders("certificates").unwrap(), ["a"]);
+    assert_eq!(workspace.prove_push().unwrap(), PushCheck::NoRemote);
+    assert_eq!(workspace.push().unwrap(), Pushed::NoRemote);
+}
+
+#[test]
+fn the_dns_repository_is_checked_out() {
+    let lab = Lab::new();
+    symlink("../../outside", lab.path("first/link.js")).unwrap();
+    lab.git("first", &["add", "."]);
+    lab.git("first", &["commit", "-q", "-m", "link"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    let into = lab.path("dns");
+    let found = checkout(&lab.local(), &into).unwrap();
+    assert_eq!(found.branch, "main");
+    assert_eq!(
+        found.commit.to_string(),
+        lab.git("certs.git", &["rev-parse", "main"])
+    );
+    assert_eq!(
+        fs::read_link(into.join("link.js")).unwrap(),
+        Path::new("../../outside")
+    );
+    assert_eq!(lab.text("dns/README"), "two\n");
+    assert_eq!(
+        fs::metadata(&into).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(lab.git("dns", &["rev-list", "--count", "HEAD"]), "1");
+}

@@ -1,0 +1,188 @@
+//! Who can open a sealed file: the recipients files.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use age::armor::{ArmoredWriter, Format};
+use age::ssh::ParseRecipientKeyError;
+use age::{EncryptError, Encryptor, NoCallbacks, Recipient, plugin, ssh, tag, tagpq, x25519};
+use anyhow::{Context, Result, anyhow};
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::{Sealed, Secret};
+
+/// What a recipient can be, for hints.
+const KINDS: &str = "a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment";
+
+/// Those who can open what is sealed for them; at least one.
+pub(crate) struct Recipients {
+    /// Canonical line to recipient: sorted and without duplicates.
+    lines: BTreeMap<String, Kind>,
+    origin: String,
+}
+
+enum Kind {
+    Direct(Box<dyn Recipient + Send + Sync>),
+    Plugin(plugin::Recipient),
+}
+
+impl Recipients {
+    /// Reads a recipients file: one recipient a line, blank lines and `#` comments.
+    ///
+    /// `origin` is what messages call the file. No message repeats a line: it may be a secret key
+    /// that landed in the wrong file.
+    pub(crate) fn parse(text: &str, origin: &str) -> Result<Self> {
+        let mut lines = BTreeMap::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let place = || format!("`{origin}` line {}", index + 1);
+            if looks_secret(line) {
+                return Err(with_hint(
+                    anyhow!("{} looks like a secret key", place()),
+                    "take it out of the file and out of the history, and make a new key; \
+                     the recipient is the line that begins with `age1` or `ssh-`",
+                ));
+            }
+            let (canonical, recipient) = recipient(line)
+                .with_context(|| format!("{} is not a recipient", place()))
+                .hint(|| KINDS)?;
+            lines.insert(canonical, recipient);
+        }
+        if lines.is_empty() {
+            return Err(with_hint(
+                anyhow!("`{origin}` has no recipient"),
+                "`age-keygen -o key.txt` makes an identity and prints its recipient; put that line in",
+            ));
+        }
+        Ok(Self {
+            lines,
+            origin: origin.to_owned(),
+        })
+    }
+
+    /// SHA-256 of the sorted canonical lines, lower-case hexadecimal.
+    ///
+    /// Comments, order and duplicates do not count, so it changes with the set alone.
+    pub(crate) fn hash(&self) -> String {
+        let text: String = self.lines.keys().map(|line| format!("{line}\n")).collect();
+        hex(digest(&SHA256, text.as_bytes()).as_ref())
+    }
+
+    /// Encrypts for all of them; ASCII-armoured.
+    pub(crate) fn seal(&self, secret: &Secret) -> Result<Sealed> {
+        self.encrypt(secret)
+            .with_context(|| format!("cannot encrypt for the recipients in `{}`", self.origin))
+    }
+
+    fn encrypt(&self, secret: &Secret) -> Result<Sealed> {
+        let plugins = self.plugins()?;
+        let direct = self.lines.values().filter_map(|kind| match kind {
+            Kind::Direct(recipient) => Some(&**recipient as &dyn Recipient),
+            Kind::Plugin(_) => None,
+        });
+        let all = direct.chain(plugins.iter().map(|plugin| plugin as &dyn Recipient));
+        let encryptor = Encryptor::with_recipients(all).map_err(explained)?;
+        let mut bytes = Vec::new();
+        let armour = ArmoredWriter::wrap_output(&mut bytes, Format::AsciiArmor)?;
+        let mut stream = encryptor.wrap_output(armour)?;
+        stream.write_all(secret.expose())?;
+        stream.finish()?.finish()?;
+        Ok(Sealed::new(String::from_utf8(bytes)?)?)
+    }
+
+    /// One helper program for each kind of plugin.
+    fn plugins(&self) -> Result<Vec<plugin::RecipientPluginV1<NoCallbacks>>> {
+        let recipients: Vec<_> = self
+            .lines
+            .values()
+            .filter_map(|kind| match kind {
+                Kind::Plugin(recipient) => Some(recipient.clone()),
+                Kind::Direct(_) => None,
+            })
+            .collect();
+        let mut names: Vec<_> = recipients.iter().map(plugin::Recipient::plugin).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+            .into_iter()
+            .map(|name| {
+                plugin::RecipientPluginV1::new(name, &recipients, &[], NoCallbacks)
+                    .map_err(|_| anyhow!("there is no `age-plugin-{name}` on PATH"))
+                    .hint(|| format!("install `age-plugin-{name}`, or take its recipients out"))
+            })
+            .collect()
+    }
+}
+
+/// Whether a line belongs into an identity file, not into one that everybody reads.
+fn looks_secret(line: &str) -> bool {
+    let line = line.to_ascii_uppercase();
+    line.starts_with("AGE-SECRET-KEY-")
+        || line.starts_with("AGE-PLUGIN-")
+        || line.starts_with("-----BEGIN")
+        || line.contains("PRIVATE KEY")
+}
+
+fn recipient(line: &str) -> Result<(String, Kind)> {
+    fn direct(recipient: impl Recipient + Send + Sync + 'static) -> Kind {
+        Kind::Direct(Box::new(recipient))
+    }
+    if line.starts_with("ssh-") || line.starts_with("ecdsa-") || line.starts_with("sk-") {
+        let mut words = line.split_whitespace();
+        let (kind, key) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        // The comment of the key is no part of the recipient.
+        let canonical = format!("{kind} {key}");
+        let parsed: ssh::Recipient = canonical.parse().map_err(ssh_error)?;
+        return Ok((canonical, direct(parsed)));
+    }
+    let line = line.to_owned();
+    if let Ok(parsed) = line.parse::<x25519::Recipient>() {
+        return Ok((line, direct(parsed)));
+    }
+    if let Ok(parsed) = line.parse::<tag::Recipient>() {
+        return Ok((line, direct(parsed)));
+    }
+    if let Ok(parsed) = line.parse::<tagpq::Recipient>() {
+        return Ok((line, direct(parsed)));
+    }
+    match line.parse::<plugin::Recipient>() {
+        Ok(parsed) => Ok((line, Kind::Plugin(parsed))),
+        Err(_) if line.starts_with("age1") => Err(anyhow!("it is cut off or mistyped")),
+        Err(_) => Err(anyhow!("it is of no known kind")),
+    }
+}
+
+fn ssh_error(error: ParseRecipientKeyError) -> anyhow::Error {
+    match error {
+        ParseRecipientKeyError::RsaModulusTooLarge => anyhow!("the RSA key is too long"),
+        ParseRecipientKeyError::RsaModulusTooSmall => {
+            anyhow!("the RSA key has fewer than 2048 bits")
+        }
+        ParseRecipientKeyError::Unsupported(kind) => anyhow!("age cannot encrypt for `{kind}`"),
+        _ => anyhow!("the SSH key is cut off, mistyped, or of a kind that age cannot use"),
+    }
+}
+
+fn explained(error: EncryptError) -> anyhow::Error {
+    match error {
+        EncryptError::IncompatibleRecipients { .. } => with_hint(
+            anyhow!("`age1tagpq...` recipients cannot stand beside recipients of other kinds"),
+            "use only recipients that resist quantum computers, or none of them",
+        ),
+        other => other.into(),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
