@@ -55,6 +55,14 @@ impl Address {
         }
     }
 
+    /// Host of an HTTP address, to which a token may go; none for the others.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match &self.place {
+            Place::Http(url) => url.host_str(),
+            Place::Ssh(_) | Place::Local(_) => None,
+        }
+    }
+
     fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text).context("cannot parse the URL of the repository")?;
         match url.scheme() {

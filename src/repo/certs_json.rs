@@ -1,347 +1,263 @@
-//! Reads certs.json, in get-certs' format with an optional `key_type` for each certificate.
+//! certs.json: the list of certificates, as get-certs read it.
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow};
 use serde_json::{Map, Value};
 
 use crate::model::certificate::{CertificateName, KeyType, Wanted};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
 
-/// Most names that a certificate can have (get-certs' and Let's Encrypt's limit).
+/// Most names of one certificate: Let's Encrypt's limit, and get-certs'.
 const MAX_NAMES: usize = 100;
 
-/// A certs.json to begin with.
-const EXAMPLE: &str = r#"[{"cert_name": "example", "names": ["example.com", "*.example.com"]}]"#;
+/// Fields of a certificate. get-certs compared them without regard to case.
+const FIELDS: [&str; 5] = ["cert_name", "names", "use_ecc", "must_staple", "key_type"];
+
+/// What the file looks like.
+const EXAMPLE: &str = r#"write [{"cert_name": "www", "names": ["www.example.com"]}]"#;
 
 /// What certs.json asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct CertsJson {
-    /// At least one, names all different, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// In the order of the file.
     pub(crate) wanted: Vec<Wanted>,
-    /// What was not understood and left aside.
+    /// What is accepted but has no effect.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads certs.json; `label` is what messages call the file.
+/// Reads certs.json; `origin` is its name, for messages.
 ///
-/// As get-certs did: strict JSON, keys in any case, unknown keys ignored (with a warning), only the
-/// first JSON value read. `default` is the type of key for certificates that say nothing; `use_ecc`
-/// means P-256.
-pub(crate) fn parse(bytes: &[u8], label: &str, default: KeyType) -> Result<CertsJson> {
-    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
-    let first = values.next().transpose().map_err(|error| {
-        with_hint(
-            anyhow!(error).context(format!("`{label}` is not JSON")),
-            "JSON has no comments and no comma after the last item",
-        )
-    })?;
-    let Some(first) = first else {
-        return Err(anyhow!("`{label}` is empty")).hint(|| format!("begin with {EXAMPLE}"));
-    };
-    let mut warnings = Vec::new();
-    if bytes
-        .get(values.byte_offset()..)
-        .is_some_and(|rest| !rest.trim_ascii().is_empty())
-    {
-        warnings.push(format!(
-            "`{label}` goes on after its first JSON value; the rest is ignored"
-        ));
-    }
-    let Value::Array(entries) = first else {
-        return Err(anyhow!("`{label}` is not a list of certificates"))
-            .hint(|| format!("it looks like {EXAMPLE}"));
+/// `default_key` is for certificates that say nothing of their key (`key_type`, or get-certs'
+/// `use_ecc`). Names become canonical; duplicates within a certificate are dropped.
+pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<Listed> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let value: Value = serde_json::from_slice(text)
+        .with_context(|| format!("`{origin}` is not JSON"))
+        .hint(|| "comments and trailing commas are not allowed in this file")?;
+    let Value::Array(entries) = value else {
+        return Err(anyhow!("`{origin}` is not a list")).hint(|| EXAMPLE);
     };
     if entries.is_empty() {
-        return Err(anyhow!("`{label}` asks for no certificate"))
-            .hint(|| format!("begin with {EXAMPLE}"));
+        return Err(anyhow!("`{origin}` lists no certificate")).hint(|| EXAMPLE);
     }
-    let mut wanted: Vec<Wanted> = Vec::new();
-    for (index, entry) in entries.into_iter().enumerate() {
-        let number = index + 1;
-        let found = Entry::new(entry)
-            .and_then(|entry| entry.wanted(number, default, &mut warnings))
-            .with_context(|| format!("`{label}` entry {number} cannot be used"))?;
-        if let Some(earlier) = wanted.iter().position(|other| other.name == found.name) {
-            return Err(with_hint(
-                anyhow!(
-                    "`{label}` entries {} and {number} are both called `{}`",
-                    earlier + 1,
-                    found.name
-                ),
-                "give one of them another `cert_name`",
-            ));
+    let mut listed = Listed {
+        wanted: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut seen = BTreeSet::new();
+    for (position, entry) in (1..).zip(entries) {
+        let place = || format!("entry {position} of `{origin}`");
+        let wanted = certificate(&entry, default_key, &mut listed.warnings).with_context(place)?;
+        if !seen.insert(wanted.name.clone()) {
+            return Err(anyhow!("{} repeats the name `{}`", place(), wanted.name))
+                .hint(|| "each certificate needs a `cert_name` of its own");
         }
-        wanted.push(found);
+        listed.wanted.push(wanted);
     }
-    Ok(CertsJson { wanted, warnings })
+    Ok(listed)
 }
 
-/// One entry, its keys in lower case.
-struct Entry(Map<String, Value>);
+fn certificate(entry: &Value, default_key: KeyType, warnings: &mut Vec<String>) -> Result<Wanted> {
+    let Value::Object(entry) = entry else {
+        return Err(anyhow!("it is not an object")).hint(|| EXAMPLE);
+    };
+    let name = text(entry, "cert_name")?
+        .ok_or_else(|| with_hint(anyhow!("it has no `cert_name`"), EXAMPLE))?;
+    let name: CertificateName = name
+        .parse()
+        .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")?;
+    for field in entry.keys() {
+        if !FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field)) {
+            warnings.push(format!(
+                "certificate `{name}` has an unknown field `{field}`"
+            ));
+        }
+    }
+    if flag(entry, "must_staple")? {
+        warnings.push(format!(
+            "certificate `{name}` asks for `must_staple`, which no public CA issues any more"
+        ));
+    }
+    let identifiers = identifiers(entry).with_context(|| format!("certificate `{name}`"))?;
+    Ok(Wanted {
+        key_type: key_type(entry, default_key)?,
+        identifiers,
+        name,
+    })
+}
 
-impl Entry {
-    fn new(value: Value) -> Result<Self> {
-        let Value::Object(fields) = value else {
-            bail!("it is not an object");
+fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
+    let names = match field(entry, "names") {
+        Some(Value::Array(names)) => names.as_slice(),
+        None | Some(Value::Null) => &[],
+        Some(_) => return Err(anyhow!("`names` is not a list")).hint(|| EXAMPLE),
+    };
+    let mut identifiers: Vec<Identifier> = Vec::new();
+    for name in names {
+        let Value::String(name) = name else {
+            return Err(anyhow!("`names` holds something that is no text: {name}"))
+                .hint(|| EXAMPLE);
         };
-        // A null is as good as nothing, as in Go.
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-        Ok(Self(
-            fields
-                .map(|(key, value)| (key.to_lowercase(), value))
-                .collect(),
+        let identifier: Identifier = name
+            .parse()
+            .hint(|| "names look like `www.example.com` or `*.example.com`")?;
+        if !identifiers.contains(&identifier) {
+            identifiers.push(identifier);
+        }
+    }
+    match identifiers.len() {
+        0 => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
+        1..=MAX_NAMES => Ok(identifiers),
+        many => Err(anyhow!(
+            "it has {many} names; a certificate holds {MAX_NAMES}"
         ))
+        .hint(|| "make two certificates of it"),
     }
+}
 
-    fn wanted(
-        mut self,
-        number: usize,
-        default: KeyType,
-        warnings: &mut Vec<String>,
-    ) -> Result<Wanted> {
-        let name = self.name()?;
-        let identifiers = self
-            .identifiers()
-            .with_context(|| format!("certificate `{name}`"))?;
-        let use_ecc = self.flag("use_ecc")?;
-        let key_type = self.key_type()?;
-        if self.flag("must_staple")? {
-            warnings.push(format!(
-                "certificate `{name}`: `must_staple` is ignored; CAs have given up OCSP"
-            ));
-        }
-        for key in self.0.keys() {
-            warnings.push(format!(
-                "certificate `{name}` (entry {number}): unknown key `{key}` is ignored"
-            ));
-        }
-        let by_flag = if use_ecc { KeyType::P256 } else { default };
-        Ok(Wanted {
-            name,
-            identifiers,
-            key_type: key_type.unwrap_or(by_flag),
-        })
+fn key_type(entry: &Map<String, Value>, default: KeyType) -> Result<KeyType> {
+    let ecc = flag(entry, "use_ecc")?;
+    match text(entry, "key_type")? {
+        Some(kind) => serde_json::from_value(kind.into())
+            .map_err(|_| anyhow!("`key_type` `{kind}` is not known"))
+            .hint(|| "use one of rsa2048, rsa3072, rsa4096, p256, p384"),
+        None if ecc => Ok(KeyType::P256),
+        None => Ok(default),
     }
+}
 
-    fn name(&mut self) -> Result<CertificateName> {
-        match self.0.shift_remove("cert_name") {
-            Some(Value::String(name)) => name.parse::<CertificateName>().hint(|| {
-                "a `cert_name` is a letter, then letters, digits, `-` and `_`: it names a folder"
-            }),
-            Some(_) => bail!("`cert_name` is not a text"),
-            None => bail!("it has no `cert_name`"),
-        }
-    }
+fn field<'e>(entry: &'e Map<String, Value>, name: &str) -> Option<&'e Value> {
+    entry.get(name).or_else(|| {
+        entry
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    })
+}
 
-    fn identifiers(&mut self) -> Result<Vec<Identifier>> {
-        let names = match self.0.shift_remove("names") {
-            Some(Value::Array(names)) => names,
-            Some(_) => bail!("`names` is not a list"),
-            None => Vec::new(),
-        };
-        let mut seen = BTreeSet::new();
-        let mut identifiers = Vec::new();
-        for name in names {
-            let Value::String(text) = name else {
-                bail!("`names` has an item that is not a text");
-            };
-            let identifier: Identifier = text
-                .parse()
-                .hint(|| "a name is a host name with at least one dot, or `*.` and a host name")?;
-            if seen.insert(identifier.clone()) {
-                identifiers.push(identifier);
-            }
-        }
-        if identifiers.is_empty() {
-            return Err(with_hint(
-                anyhow!("it has no name"),
-                "put 1 to 100 names into `names`",
-            ));
-        }
-        if identifiers.len() > MAX_NAMES {
-            return Err(with_hint(
-                anyhow!("it has {} names, more than {MAX_NAMES}", identifiers.len()),
-                "split it into several certificates, or use a wildcard",
-            ));
-        }
-        Ok(identifiers)
+fn text<'e>(entry: &'e Map<String, Value>, name: &str) -> Result<Option<&'e str>> {
+    match field(entry, name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(wrong_kind(name, "a text")),
     }
+}
 
-    fn flag(&mut self, key: &str) -> Result<bool> {
-        match self.0.shift_remove(key) {
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => bail!("`{key}` is not true or false"),
-            None => Ok(false),
-        }
+fn flag(entry: &Map<String, Value>, name: &str) -> Result<bool> {
+    match field(entry, name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(wrong_kind(name, "`true` or `false`")),
     }
+}
 
-    fn key_type(&mut self) -> Result<Option<KeyType>> {
-        let Some(value) = self.0.shift_remove("key_type") else {
-            return Ok(None);
-        };
-        let found = serde_json::from_value(value).ok();
-        ensure!(
-            found.is_some(),
-            "`key_type` is none of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`"
-        );
-        Ok(found)
-    }
+fn wrong_kind(name: &str, right: &str) -> Error {
+    anyhow!("`{name}` is not {right}")
 }
 
 #[cfg(test)]
 mod tests {
-    use pretty_assertions::assert_eq;
-
     use super::*;
     use crate::model::hint::explain;
 
-    fn read(text: &str) -> CertsJson {
-        parse(text.as_bytes(), "certs.json", KeyType::Rsa2048).unwrap()
+    fn list(text: &str) -> Result<Listed> {
+        parse(text.as_bytes(), "certs.json", KeyType::Rsa2048)
     }
 
-    fn error(text: &str) -> String {
-        let error = parse(text.as_bytes(), "certs.json", KeyType::Rsa2048).unwrap_err();
-        let explained = explain(&error);
+    fn failure(text: &str) -> String {
+        let explained = explain(&list(text).unwrap_err());
         let mut lines = vec![explained.what];
-        lines.extend(explained.causes.iter().map(|cause| format!("  {cause}")));
-        lines.extend(explained.hints.iter().map(|hint| format!("hint: {hint}")));
-        lines.join("\n")
+        lines.extend(explained.causes);
+        lines.join(": ")
     }
 
     #[test]
-    fn what_get_certs_read() {
-        let found = read(
-            r#"[{"Cert_Name": "a-1", "NAMES": ["B.test", "*.b.test", "b.TEST.", "bücher.test"]},
-                {"cert_name": "b", "names": ["c.test"], "use_ecc": true, "must_staple": true},
-                {"cert_name": "c", "names": ["c.test"], "key_type": "p384", "colour": 1, "use_ecc": null}
-            ] "rest""#,
-        );
-        let shown: Vec<_> = found
-            .wanted
-            .iter()
-            .map(|wanted| {
-                format!(
-                    "{} {:?} {}",
-                    wanted.name, wanted.identifiers, wanted.key_type
-                )
-            })
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                "a-1 [b.test, *.b.test, xn--bcher-kva.test] rsa2048",
-                "b [c.test] p256",
-                "c [c.test] p384"
-            ]
-        );
-        assert_eq!(
-            found.warnings,
-            [
-                "`certs.json` goes on after its first JSON value; the rest is ignored",
-                "certificate `b`: `must_staple` is ignored; CAs have given up OCSP",
-                "certificate `c` (entry 3): unknown key `colour` is ignored"
-            ]
-        );
-        assert!(
-            read(r#"[{"cert_name":"a","names":["a.test"]}]"#)
-                .warnings
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn what_is_no_list() {
-        let begin = format!("hint: begin with {EXAMPLE}");
-        assert_eq!(error(" \n"), format!("`certs.json` is empty\n{begin}"));
-        assert_eq!(
-            error("[]"),
-            format!("`certs.json` asks for no certificate\n{begin}")
-        );
-        assert_eq!(
-            error("{}"),
-            format!("`certs.json` is not a list of certificates\nhint: it looks like {EXAMPLE}")
-        );
-        assert_eq!(
-            error("[\n  {\"cert_name\": \"a\",}\n]"),
-            "`certs.json` is not JSON\n  trailing comma at line 2 column 21\n\
-             hint: JSON has no comments and no comma after the last item"
-        );
-    }
-
-    #[test]
-    fn what_is_no_entry() {
-        let entry = |fields: &str| {
-            error(&format!(
-                r#"[{{"cert_name":"a","names":["a.test"]}},{fields}]"#
-            ))
+    fn what_get_certs_read_is_read() {
+        let listed = list(
+            r#"[{"cert_name": "a", "names": ["WWW.Example.com", "www.example.com.", "bücher.example"]},
+                {"Cert_Name": "b", "NAMES": ["*.b.example"], "use_ecc": true, "must_staple": true, "x": 1},
+                {"cert_name": "c", "names": ["c.example"], "key_type": "p384"}]"#,
+        )
+        .unwrap();
+        let [a, b, c] = listed.wanted.as_slice() else {
+            panic!("{listed:?}");
         };
-        let prefix = "`certs.json` entry 2 cannot be used\n  ";
-        let name_hint =
-            "hint: a `cert_name` is a letter, then letters, digits, `-` and `_`: it names a folder";
-        for name in ["../x", "a/b", "1a", ""] {
+        let names: Vec<_> = a.identifiers.iter().map(Identifier::as_str).collect();
+        assert_eq!(names, ["www.example.com", "xn--bcher-kva.example"]);
+        assert_eq!(
+            (a.key_type, b.key_type, c.key_type),
+            (KeyType::Rsa2048, KeyType::P256, KeyType::P384)
+        );
+        assert_eq!(
+            listed.warnings,
+            [
+                "certificate `b` has an unknown field `x`",
+                "certificate `b` asks for `must_staple`, which no public CA issues any more"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        assert_eq!(
+            failure("[{]"),
+            "`certs.json` is not JSON: key must be a string at line 1 column 3"
+        );
+        assert_eq!(failure("{}"), "`certs.json` is not a list");
+        assert_eq!(failure("[]"), "`certs.json` lists no certificate");
+        assert_eq!(
+            failure("[1]"),
+            "entry 1 of `certs.json`: it is not an object"
+        );
+        assert_eq!(
+            failure("[{}]"),
+            "entry 1 of `certs.json`: it has no `cert_name`"
+        );
+        for name in ["../x", "a/b", "", "1a", "a.b"] {
+            let text = format!(r#"[{{"cert_name": "{name}", "names": ["a.example"]}}]"#);
             assert_eq!(
-                entry(&format!(r#"{{"cert_name":"{name}","names":["b.test"]}}"#)),
-                format!("{prefix}`{name}` is not a certificate name\n{name_hint}")
+                failure(&text),
+                format!("entry 1 of `certs.json`: `{name}` is not a certificate name")
             );
         }
-        for (fields, cause) in [
-            ("1", "it is not an object"),
-            (r#"{"names":["b.test"]}"#, "it has no `cert_name`"),
-            (r#"{"cert_name":1}"#, "`cert_name` is not a text"),
-            (
-                r#"{"cert_name":"b","names":"b.test"}"#,
-                "certificate `b`\n  `names` is not a list",
-            ),
-            (
-                r#"{"cert_name":"b","names":[1]}"#,
-                "certificate `b`\n  `names` has an item that is not a text",
-            ),
-            (
-                r#"{"cert_name":"b","names":["b.test"],"use_ecc":1}"#,
-                "`use_ecc` is not true or false",
-            ),
-            (
-                r#"{"cert_name":"b","names":["b.test"],"key_type":"dsa"}"#,
-                "`key_type` is none of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`",
-            ),
-        ] {
-            assert_eq!(entry(fields), format!("{prefix}{cause}"));
-        }
+        let one = r#"{"cert_name": "a", "names": ["a.example"]}"#;
         assert_eq!(
-            entry(r#"{"cert_name":"a","names":["b.test"]}"#),
-            "`certs.json` entries 1 and 2 are both called `a`\nhint: give one of them another `cert_name`"
+            failure(&format!("[{one},{one}]")),
+            "entry 2 of `certs.json` repeats the name `a`"
         );
         assert_eq!(
-            entry(r#"{"cert_name":"b","names":["10.0.0.1"]}"#),
-            format!(
-                "{prefix}certificate `b`\n  `10.0.0.1` is an IP address; DNS-01 cannot prove addresses\n\
-                 hint: a name is a host name with at least one dot, or `*.` and a host name"
-            )
+            failure(r#"[{"cert_name": "a", "names": ["a b"]}]"#),
+            "entry 1 of `certs.json`: certificate `a`: `a b` is not a DNS name"
         );
         assert_eq!(
-            entry(r#"{"cert_name":"b","names":[]}"#),
-            format!(
-                "{prefix}certificate `b`\n  it has no name\nhint: put 1 to 100 names into `names`"
-            )
+            failure(r#"[{"cert_name": "a", "names": ["a.example"], "use_ecc": "yes"}]"#),
+            "entry 1 of `certs.json`: `use_ecc` is not `true` or `false`"
         );
-        let names = |count: usize| -> String {
-            let names: Vec<_> = (0..count).map(|n| format!("\"n{n}.test\"")).collect();
-            format!(r#"{{"cert_name":"b","names":[{}]}}"#, names.join(","))
+        assert_eq!(
+            failure(r#"[{"cert_name": "a", "names": ["a.example"], "key_type": "p521"}]"#),
+            "entry 1 of `certs.json`: `key_type` `p521` is not known"
+        );
+    }
+
+    #[test]
+    fn there_are_1_to_100_names() {
+        let with = |count: usize| {
+            let names: Vec<_> = (0..count).map(|n| format!(r#""n{n}.example""#)).collect();
+            list(&format!(
+                r#"[{{"cert_name": "a", "names": [{}]}}]"#,
+                names.join(",")
+            ))
         };
+        assert_eq!(with(100).unwrap().wanted[0].identifiers.len(), 100);
         assert_eq!(
-            entry(&names(101)),
-            format!(
-                "{prefix}certificate `b`\n  it has 101 names, more than 100\n\
-                 hint: split it into several certificates, or use a wildcard"
-            )
+            format!("{:#}", with(101).unwrap_err()),
+            "entry 1 of `certs.json`: certificate `a`: it has 101 names; a certificate holds 100"
         );
         assert_eq!(
-            read(&format!("[{}]", names(100))).wanted[0]
-                .identifiers
-                .len(),
-            100
+            format!("{:#}", with(0).unwrap_err()),
+            "entry 1 of `certs.json`: certificate `a`: it has no `names`"
         );
     }
 }

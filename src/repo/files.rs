@@ -1,4 +1,4 @@
-//! Replaces files whole (temporary file, fsync, rename), and their SHA-256.
+//! Replaces files whole: temporary file, fsync, rename.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use aws_lc_rs::digest::{SHA256, digest};
 use tempfile::Builder;
 
 /// Mode of what everybody may read.
@@ -38,15 +37,6 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     // The rename itself must survive a power cut.
     File::open(folder)?.sync_all()?;
     Ok(())
-}
-
-/// SHA-256, lower-case hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let hash = digest(&SHA256, bytes);
-    hash.as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,122 +1,229 @@
-//! Which file of the certificate repository is where, and what is in it.
+//! Which file of the cert repository is where, and what is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
-use serde_json::{Value, json};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::model::certificate::{CertificateName, Held, Issued};
+use crate::model::certificate::{CertificateName, Held, Issued, KeyType, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
-use crate::model::name::Identifier;
-use crate::repo::accounts::ACCOUNTS;
-use crate::repo::files::sha256;
+use crate::model::secret::{Sealed, Secret};
+use crate::repo::certs_json::{self, Listed};
 use crate::repo::git::{Content, File, Workspace};
-use crate::repo::recipients::Recipients;
+use crate::repo::recipients::{Recipients, hex};
 
-/// Folder of certificates.
-pub(crate) const CERTIFICATES: &str = "certificates";
+/// The list of certificates.
+const CERTS_JSON: &str = "certs.json";
 
-/// Name of every file of recipients.
+/// Who can open certificate keys.
 const RECIPIENTS: &str = ".age-recipients";
 
-/// The certificate that the repository has under a name; none if there is none.
+/// Who can open the account key; without it, those who can open certificate keys.
+const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
+
+/// Reads certs.json of the cert repository.
+pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<Listed> {
+    let bytes = workspace
+        .read(CERTS_JSON)?
+        .ok_or_else(|| anyhow!("there is no `{CERTS_JSON}` in the cert repository"))
+        .hint(
+            || r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
+        )?;
+    certs_json::parse(&bytes, CERTS_JSON, default_key)
+}
+
+/// What the repository has of the certificates that are wanted.
 ///
-/// An unreadable one is an error of this certificate alone.
-pub(crate) fn held(workspace: &Workspace, name: &CertificateName) -> Result<Option<Held>> {
-    let path = format!("{CERTIFICATES}/{name}/{name}.crt");
-    let Some(chain) = workspace.read(&path)? else {
+/// A certificate that is there but cannot be read is an `Err` with the reason.
+pub(crate) fn held(
+    workspace: &Workspace,
+    wanted: &[Wanted],
+) -> Result<BTreeMap<CertificateName, Result<Held, String>>> {
+    let mut all = BTreeMap::new();
+    for Wanted { name, .. } in wanted {
+        let path = certificate_file(name, "crt");
+        let Some(bytes) = workspace.read(&path)? else {
+            continue;
+        };
+        let held = Leaf::from_pem(&bytes)
+            .map(|leaf| Held {
+                name: name.clone(),
+                leaf,
+            })
+            .map_err(|error| format!("`{path}` cannot be read: {error:#}"));
+        all.insert(name.clone(), held);
+    }
+    Ok(all)
+}
+
+/// Who can open the key of a certificate: its own list, `instead`, or the repository's.
+///
+/// `instead`: text and origin of a list that takes the place of the repository's.
+pub(crate) fn recipients(
+    workspace: &Workspace,
+    name: &CertificateName,
+    instead: Option<(&str, &str)>,
+) -> Result<Recipients> {
+    let own = format!("certificates/{name}/{RECIPIENTS}");
+    if let Some(recipients) = recipients_in(workspace, &own)? {
+        return Ok(recipients);
+    }
+    match instead {
+        Some((text, origin)) => Recipients::parse(text, origin),
+        None => recipients_in(workspace, RECIPIENTS)?.ok_or_else(no_recipients),
+    }
+}
+
+/// Who can open the account key.
+pub(crate) fn account_recipients(workspace: &Workspace) -> Result<Recipients> {
+    match recipients_in(workspace, ACCOUNT_RECIPIENTS)? {
+        Some(recipients) => Ok(recipients),
+        None => recipients_in(workspace, RECIPIENTS)?.ok_or_else(no_recipients),
+    }
+}
+
+fn recipients_in(workspace: &Workspace, path: &str) -> Result<Option<Recipients>> {
+    let Some(bytes) = workspace.read(path)? else {
         return Ok(None);
     };
-    let leaf = Leaf::from_pem(&chain)
-        .with_context(|| format!("cannot read `{path}`"))
-        .hint(|| "take the file from an older commit, or remove it to have a new certificate")?;
-    Ok(Some(Held {
-        name: name.clone(),
-        leaf,
-    }))
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("`{path}` is not UTF-8"))?;
+    Recipients::parse(text, path).map(Some)
 }
 
-/// Who can open the key of a certificate: its own list, or the one of the repository.
-pub(crate) fn recipients(workspace: &Workspace, name: &CertificateName) -> Result<Recipients> {
-    first(workspace, format!("{CERTIFICATES}/{name}/{RECIPIENTS}"))
+fn no_recipients() -> anyhow::Error {
+    with_hint(
+        anyhow!("there is no `{RECIPIENTS}` in the cert repository"),
+        "it lists who can open private keys, one age or SSH recipient a line: \
+         `age-keygen -o key.txt` makes an identity, `age-keygen -y key.txt > .age-recipients` lists it",
+    )
 }
 
-/// Who can open the account keys: their own list, or the one of the repository.
-pub(crate) fn account_recipients(workspace: &Workspace) -> Result<Recipients> {
-    first(workspace, format!("{ACCOUNTS}/{RECIPIENTS}"))
+/// An ACME account that the repository has.
+#[derive(Debug)]
+pub(crate) struct StoredAccount {
+    /// The encrypted key.
+    pub(crate) key: Sealed,
+    /// Path of the key's file.
+    pub(crate) key_path: String,
 }
 
-fn first(workspace: &Workspace, own: String) -> Result<Recipients> {
-    for path in [own, RECIPIENTS.to_owned()] {
-        if let Some(bytes) = workspace.read(&path)? {
-            let text = String::from_utf8(bytes).with_context(|| format!("`{path}` is not text"))?;
-            return Recipients::parse(&text, &path);
-        }
-    }
-    Err(with_hint(
-        anyhow!("there is no `{RECIPIENTS}`, so nobody to encrypt for"),
-        format!(
-            "`age-keygen -o key.txt` makes an identity and prints its recipient; \
-             put that line into `{RECIPIENTS}` and keep key.txt out of the repository"
-        ),
-    ))
-}
-
-/// The files of a certificate. The key comes first, for folders without git, where each file is
-/// replaced on its own.
+/// The account at `host`; none if there is none yet.
 ///
-/// `recipients_hash` is [`Recipients::hash`] of those the key was encrypted for.
-pub(crate) fn files_for(issued: &Issued, recipients_hash: &str) -> Result<Vec<File>> {
-    let name = &issued.name;
-    let path = |ending: &str| format!("{CERTIFICATES}/{name}/{name}.{ending}");
-    let mut chain = issued.chain_pem.trim_end().to_owned();
-    chain.push('\n');
-    let description = pretty(&description(issued, recipients_hash)?)?;
+/// get-certs left `account.key` in plain text: it is not read.
+pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredAccount>> {
+    let key_path = account_file(host, "account.key.age");
+    if let Some(bytes) = workspace.read(&key_path)? {
+        let text = String::from_utf8(bytes).ok().map(Sealed::new);
+        return match text {
+            Some(Ok(key)) => Ok(Some(StoredAccount { key, key_path })),
+            _ => Err(anyhow!("`{key_path}` is not an ASCII-armoured age file"))
+                .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
+        };
+    }
+    let metadata = account_file(host, "account.json");
+    let plain = account_file(host, "account.key");
+    if workspace.has(&plain)? {
+        return Err(anyhow!("the account key `{plain}` is not encrypted")).hint(|| {
+            format!(
+                "taking over accounts of get-certs comes later; until then remove `{plain}` and `{metadata}`, \
+                 and run with `--agree-tos` to register a new account"
+            )
+        });
+    }
+    // A key that was forgotten must not lead to a new account each night.
+    if workspace.has(&metadata)? {
+        return Err(anyhow!("`{metadata}` is there, but `{key_path}` is not")).hint(|| {
+            format!(
+                "take the key from an older commit; or remove `{metadata}`, \
+                 and run with `--agree-tos` to register a new account"
+            )
+        });
+    }
+    Ok(None)
+}
+
+/// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
+pub(crate) fn account_files(
+    host: &str,
+    metadata: &str,
+    key: &Secret,
+    recipients: &Recipients,
+) -> Result<Vec<File>> {
     Ok(vec![
         File {
-            path: path("key.age"),
-            content: Content::Sealed(issued.key.clone()),
+            path: account_file(host, "account.json"),
+            content: Content::Public(metadata.as_bytes().to_vec()),
         },
         File {
-            path: path("crt"),
-            content: Content::Public(chain.into_bytes()),
-        },
-        File {
-            path: path("json"),
-            content: Content::Public(description.into_bytes()),
+            path: account_file(host, "account.key.age"),
+            content: Content::Sealed(recipients.seal(key)?),
         },
     ])
 }
 
-/// NAME.json: get-certs' three fields, then ours.
-fn description(issued: &Issued, recipients_hash: &str) -> Result<Value> {
-    let leaf = &issued.leaf;
-    let names: Vec<&str> = leaf.identifiers.iter().map(Identifier::as_str).collect();
-    Ok(json!({
-        "domain": names.first(),
-        "certUrl": issued.url,
-        "certStableUrl": issued.url,
+/// Files of a certificate that was issued.
+///
+/// The key comes first: in a folder without git each file is replaced on its own, and a key without
+/// its certificate does less harm than a certificate without its key.
+pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Result<Vec<File>> {
+    let name = &issued.wanted.name;
+    let chain = format!("{}\n", issued.chain_pem.trim_end());
+    Ok(vec![
+        File {
+            path: certificate_file(name, "key.age"),
+            content: Content::Sealed(issued.key.clone()),
+        },
+        File {
+            path: certificate_file(name, "crt"),
+            content: Content::Public(chain.into_bytes()),
+        },
+        File {
+            path: certificate_file(name, "json"),
+            content: Content::Public(description(issued, recipients)?.into_bytes()),
+        },
+    ])
+}
+
+/// NAME.json: get-certs' fields first, then what a reader wants to know.
+fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
+    let Issued {
+        wanted, leaf, url, ..
+    } = issued;
+    let names: BTreeSet<_> = leaf.identifiers.iter().map(ToString::to_string).collect();
+    let moment = |moment: OffsetDateTime| moment.format(&Rfc3339);
+    let value = json!({
+        "domain": wanted.identifiers.first().map(ToString::to_string),
+        "certUrl": url,
+        "certStableUrl": url,
         "names": names,
-        "not_before": date(leaf.not_before)?,
-        "not_after": date(leaf.not_after)?,
+        "not_before": moment(leaf.not_before)?,
+        "not_after": moment(leaf.not_after)?,
         "serial": leaf.serial,
         "issuer": leaf.issuer,
-        "key_type": issued.key_type,
+        "key_type": wanted.key_type,
         "public_key_sha256": sha256(&leaf.public_key),
         "directory": issued.directory,
         "key_age_sha256": sha256(issued.key.as_str().as_bytes()),
-        "recipients_sha256": recipients_hash,
-    }))
+        "recipients_sha256": recipients.hash(),
+    });
+    Ok(format!("{value:#}\n"))
 }
 
-/// JSON as the repository keeps it: two spaces, final line feed.
-pub(crate) fn pretty(value: &Value) -> Result<String> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
-fn date(moment: OffsetDateTime) -> Result<String> {
-    Ok(moment.format(&Rfc3339)?)
+fn certificate_file(name: &CertificateName, extension: &str) -> String {
+    format!("certificates/{name}/{name}.{extension}")
+}
+
+/// `host` with its port, as get-certs named the folder.
+fn account_file(host: &str, file: &str) -> String {
+    format!(".letsencrypt/{host}/{file}")
 }
 
 #[cfg(test)]

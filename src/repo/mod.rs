@@ -4,7 +4,6 @@
 //! [`seal`] encrypts. Below them: [`transport`] reaches a server (http, ssh, a local `git`),
 //! [`upload_pack`] fetches and [`receive_pack`] pushes.
 
-pub(crate) mod accounts;
 pub(crate) mod address;
 pub(crate) mod certs_json;
 pub(crate) mod files;

@@ -7,10 +7,10 @@ use age::armor::{ArmoredWriter, Format};
 use age::ssh::ParseRecipientKeyError;
 use age::{EncryptError, Encryptor, NoCallbacks, Recipient, plugin, ssh, tag, tagpq, x25519};
 use anyhow::{Context, Result, anyhow};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
-use crate::repo::files::sha256;
 
 /// What a recipient can be, for hints.
 const KINDS: &str = "a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment";
@@ -69,7 +69,7 @@ impl Recipients {
     /// Comments, order and duplicates do not count, so it changes with the set alone.
     pub(crate) fn hash(&self) -> String {
         let text: String = self.lines.keys().map(|line| format!("{line}\n")).collect();
-        sha256(text.as_bytes())
+        hex(digest(&SHA256, text.as_bytes()).as_ref())
     }
 
     /// Encrypts for all of them; ASCII-armoured.
@@ -175,4 +175,14 @@ fn explained(error: EncryptError) -> anyhow::Error {
         ),
         other => other.into(),
     }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use pretty_assertions::assert_eq;
-use url::Url;
+use serde_json::Value;
 
 use super::*;
 use crate::model::certificate::KeyType;
 use crate::model::hint::explain;
 use crate::model::secret::{Sealed, Secret};
-use crate::repo::accounts::{self, StoredAccount};
 use crate::repo::files;
 use crate::repo::git::People;
 use crate::repo::seal::Identities;
@@ -46,29 +45,36 @@ fn keys() -> (age::x25519::Identity, String) {
     (identity, recipient)
 }
 
+fn wanted(name: &str, names: &[&str]) -> Wanted {
+    Wanted {
+        name: name.parse().unwrap(),
+        identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
+        key_type: KeyType::P256,
+    }
+}
+
 #[test]
 fn what_is_stored_is_held_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut workspace = open(folder.path());
     let (identity, recipient) = keys();
     put(folder.path(), ".age-recipients", &recipient);
-    let name: CertificateName = "web".parse().unwrap();
-    let recipients = recipients(&workspace, &name).unwrap();
+    let wanted = wanted("web", &["a.test", "*.a.test"]);
+    let recipients = recipients(&workspace, &wanted.name, None).unwrap();
     let chain = certificate(&["*.a.test", "a.test"]);
     let leaf = Leaf::from_pem(chain.as_bytes()).unwrap();
     let issued = Issued {
-        name: name.clone(),
-        chain_pem: chain.trim_end().replace('\n', "\r\n").replace('\r', ""),
+        wanted: wanted.clone(),
+        chain_pem: chain.trim_end().to_owned(),
         leaf: leaf.clone(),
         key: recipients
             .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
             .unwrap(),
-        key_type: KeyType::P256,
         url: "https://ca.test/cert/1".to_owned(),
         directory: "https://ca.test/dir".to_owned(),
     };
-    assert!(held(&workspace, &name).unwrap().is_none());
-    let files = files_for(&issued, &recipients.hash()).unwrap();
+    assert!(held(&workspace, &[wanted.clone()]).unwrap().is_empty());
+    let files = certificate_files(&issued, &recipients).unwrap();
     let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -79,14 +85,17 @@ fn what_is_stored_is_held_again() {
         ]
     );
     workspace.commit("x", &files).unwrap();
-    assert_eq!(held(&workspace, &name).unwrap().unwrap().leaf, leaf);
+    let all = held(&workspace, &[wanted.clone()]).unwrap();
+    assert_eq!(all[&wanted.name].as_ref().unwrap().leaf, leaf);
+    assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
 
-    let text = workspace
-        .read("certificates/web/web.json")
-        .unwrap()
-        .unwrap();
-    let text = String::from_utf8(text).unwrap();
-    assert!(text.starts_with("{\n  \"domain\": \"*.a.test\",\n  \"certUrl\": \"https://ca.test/cert/1\",\n  \"certStableUrl\": "));
+    let text = String::from_utf8(workspace.read(paths[2]).unwrap().unwrap()).unwrap();
+    assert!(
+        text.starts_with(
+            "{\n  \"domain\": \"a.test\",\n  \"certUrl\": \"https://ca.test/cert/1\",\n  \"certStableUrl\": "
+        ),
+        "{text}"
+    );
     assert!(text.ends_with("\n}\n"), "{text}");
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["names"], json!(["*.a.test", "a.test"]));
@@ -97,33 +106,37 @@ fn what_is_stored_is_held_again() {
     );
     assert_eq!(json["recipients_sha256"], recipients.hash());
     assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());
-    let fields: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(fields.len(), 13);
+    assert_eq!(json.as_object().unwrap().len(), 13);
 
-    let key = workspace
-        .read("certificates/web/web.key.age")
-        .unwrap()
-        .unwrap();
-    let key = Sealed::new(String::from_utf8(key).unwrap()).unwrap();
+    let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
     let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
     let identities = Identities::parse(&Secret::from(text), "k").unwrap();
-    assert_eq!(
-        identities.open(&key).unwrap().expose(),
-        b"-----BEGIN PRIVATE KEY-----"
-    );
+    let opened = identities.open(&Sealed::new(key).unwrap()).unwrap();
+    assert_eq!(opened.expose(), b"-----BEGIN PRIVATE KEY-----");
 }
 
 #[test]
 fn an_unreadable_certificate_is_an_error_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "certificates/a/a.crt", "nothing\n");
-    let workspace = open(folder.path());
-    assert_eq!(
-        error(held(&workspace, &"a".parse().unwrap())),
-        "cannot read `certificates/a/a.crt`\n  no certificate in PEM form\n\
-         hint: take the file from an older commit, or remove it to have a new certificate"
+    put(
+        folder.path(),
+        "certificates/b/b.crt",
+        &certificate(&["b.test"]),
     );
-    assert!(held(&workspace, &"b".parse().unwrap()).unwrap().is_none());
+    let workspace = open(folder.path());
+    let all = [
+        wanted("a", &["a.test"]),
+        wanted("b", &["b.test"]),
+        wanted("c", &["c.test"]),
+    ];
+    let found = held(&workspace, &all).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found[&all[0].name].as_ref().unwrap_err(),
+        "`certificates/a/a.crt` cannot be read: no certificate in PEM form"
+    );
+    assert!(found[&all[1].name].is_ok());
 }
 
 #[test]
@@ -132,81 +145,64 @@ fn the_nearest_recipients_count() {
     let folder = folder.path();
     let workspace = open(folder);
     let (a, b): (CertificateName, CertificateName) = ("a".parse().unwrap(), "b".parse().unwrap());
-    assert_eq!(
-        error(recipients(&workspace, &a)),
-        "there is no `.age-recipients`, so nobody to encrypt for\n\
-         hint: `age-keygen -o key.txt` makes an identity and prints its recipient; \
-         put that line into `.age-recipients` and keep key.txt out of the repository"
-    );
+    let missing = "there is no `.age-recipients` in the cert repository\n\
+        hint: it lists who can open private keys, one age or SSH recipient a line: \
+        `age-keygen -o key.txt` makes an identity, `age-keygen -y key.txt > .age-recipients` lists it";
+    assert_eq!(error(recipients(&workspace, &a, None)), missing);
+    assert_eq!(error(account_recipients(&workspace)), missing);
     put(folder, ".age-recipients", &keys().1);
-    let all = recipients(&workspace, &a).unwrap().hash();
+    let all = recipients(&workspace, &a, None).unwrap().hash();
     assert_eq!(account_recipients(&workspace).unwrap().hash(), all);
     put(folder, "certificates/a/.age-recipients", &keys().1);
     put(folder, ".letsencrypt/.age-recipients", &keys().1);
-    let own = recipients(&workspace, &a).unwrap().hash();
+    let own = recipients(&workspace, &a, None).unwrap().hash();
     let account = account_recipients(&workspace).unwrap().hash();
     assert!(own != all && account != all && own != account);
-    assert_eq!(recipients(&workspace, &b).unwrap().hash(), all);
+    assert_eq!(recipients(&workspace, &b, None).unwrap().hash(), all);
+    let other = keys().1;
+    let instead = Some((other.as_str(), "--recipients"));
+    let instead_of = recipients(&workspace, &b, instead).unwrap().hash();
+    assert!(instead_of != all);
+    assert_eq!(recipients(&workspace, &a, instead).unwrap().hash(), own);
 }
 
 #[test]
-fn accounts_are_stored_as_get_certs_did() {
+fn accounts_are_stored_and_found() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut workspace = open(folder);
-    let ca: Url = "https://localhost:14000/dir".parse().unwrap();
-    assert!(accounts::read(&workspace, &ca).unwrap().is_none());
-    let key = Sealed::new("-----BEGIN AGE ENCRYPTED FILE-----\nx\n".to_owned()).unwrap();
-    let account = StoredAccount {
-        email: "me@x.test".to_owned(),
-        url: "https://localhost:14000/acct/1".to_owned(),
-        key,
-    };
-    let files = accounts::files(&ca, &account).unwrap();
+    let recipients = Recipients::parse(&keys().1, "r").unwrap();
+    assert!(account(&workspace, "localhost:14000").unwrap().is_none());
+    let key = Secret::from("-----BEGIN PRIVATE KEY-----".to_owned());
+    let files = account_files("localhost:14000", "{}\n", &key, &recipients).unwrap();
     workspace.commit("x", &files).unwrap();
-    let path = ".letsencrypt/localhost:14000/account.json";
+    let found = account(&workspace, "localhost:14000").unwrap().unwrap();
     assert_eq!(
-        String::from_utf8(workspace.read(path).unwrap().unwrap()).unwrap(),
-        "{\n  \"email\": \"me@x.test\",\n  \"registration\": {\n    \"body\": {\n      \"status\": \"valid\",\n      \
-         \"contact\": [\n        \"mailto:me@x.test\"\n      ]\n    },\n    \
-         \"uri\": \"https://localhost:14000/acct/1\"\n  }\n}\n"
+        found.key_path,
+        ".letsencrypt/localhost:14000/account.key.age"
     );
-    let found = accounts::read(&workspace, &ca).unwrap().unwrap();
-    assert_eq!(
-        (found.email, found.url, found.key),
-        (account.email, account.url, account.key)
-    );
+    assert_eq!(Content::Sealed(found.key), files[1].content);
 
-    let elsewhere: Url = "https://ca.test/directory".parse().unwrap();
-    assert!(accounts::read(&workspace, &elsewhere).unwrap().is_none());
+    assert!(account(&workspace, "ca.test").unwrap().is_none());
     put(folder, ".letsencrypt/ca.test/account.json", "{}");
-    let read = |workspace: &Workspace| error(accounts::read(workspace, &elsewhere));
     assert_eq!(
-        read(&workspace),
+        error(account(&workspace, "ca.test")),
         "`.letsencrypt/ca.test/account.json` is there, but `.letsencrypt/ca.test/account.key.age` is not\n\
-         hint: take the key from an older commit, or remove `.letsencrypt/ca.test/account.json` to register a new account"
+         hint: take the key from an older commit; or remove `.letsencrypt/ca.test/account.json`, \
+         and run with `--agree-tos` to register a new account"
     );
     put(folder, ".letsencrypt/ca.test/account.key", "plain");
     assert_eq!(
-        read(&workspace),
-        "the account key in `.letsencrypt/ca.test` is not encrypted with age\n\
-         hint: `git-certs import` encrypts what get-certs and blackbox left"
+        error(account(&workspace, "ca.test")),
+        "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
+         hint: taking over accounts of get-certs comes later; until then remove \
+         `.letsencrypt/ca.test/account.key` and `.letsencrypt/ca.test/account.json`, \
+         and run with `--agree-tos` to register a new account"
     );
     put(folder, ".letsencrypt/ca.test/account.key.age", "plain");
     assert_eq!(
-        read(&workspace),
-        "cannot read `.letsencrypt/ca.test/account.json`\n  \
-         missing field `registration` at line 1 column 2\n\
-         hint: take the file from an older commit"
-    );
-    put(
-        folder,
-        ".letsencrypt/ca.test/account.json",
-        "{\"registration\":{\"uri\":\"u\"}}",
-    );
-    assert_eq!(
-        read(&workspace),
-        "cannot read `.letsencrypt/ca.test/account.key.age`\n  not an ASCII-armoured age file\n\
-         hint: `age -a -R .letsencrypt/.age-recipients` makes such a file"
+        error(account(&workspace, "ca.test")),
+        "`.letsencrypt/ca.test/account.key.age` is not an ASCII-armoured age file\n\
+         hint: encrypt it again: `age --armor -R .age-recipients`"
     );
 }
