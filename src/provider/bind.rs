@@ -312,6 +312,7 @@ mod tests {
 
     fn bind(folder: &Path, fields: &[(&str, &str)]) -> Result<Box<dyn DnsProvider>> {
         let entry = ProviderEntry {
+            unset: std::collections::BTreeMap::new(),
             name: "files".into(),
             kind: "BIND".into(),
             fields: fields
@@ -471,6 +472,7 @@ mod tests {
     #[test]
     fn zone_files_in_a_temporary_clone_are_refused() {
         let entry = ProviderEntry {
+            unset: std::collections::BTreeMap::new(),
             name: "files".into(),
             kind: "BIND".into(),
             fields: std::collections::BTreeMap::new(),

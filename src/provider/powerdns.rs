@@ -439,6 +439,7 @@ mod tests {
     fn bad_entries_name_the_field() {
         let problem = |url: &str, key: &str| {
             let entry = ProviderEntry {
+                unset: std::collections::BTreeMap::new(),
                 name: "main".into(),
                 kind: "POWERDNS".into(),
                 fields: [

@@ -147,6 +147,7 @@ mod tests {
 
     fn entry(kind: &str) -> ProviderEntry {
         ProviderEntry {
+            unset: std::collections::BTreeMap::new(),
             name: "main".into(),
             kind: kind.into(),
             fields: [("apiKey".to_owned(), "hunter2".to_owned())].into(),

@@ -298,6 +298,7 @@ impl Server {
 /// An entry of creds.json with the name `main`.
 pub(super) fn entry(kind: &str, fields: &[(&str, &str)]) -> ProviderEntry {
     ProviderEntry {
+        unset: BTreeMap::new(),
         name: "main".to_owned(),
         kind: kind.to_owned(),
         fields: fields

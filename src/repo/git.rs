@@ -152,6 +152,15 @@ impl Workspace {
         }
     }
 
+    /// Whether there is a file; it is not opened.
+    pub(crate) fn has(&self, path: &str) -> Result<bool> {
+        match &self.shape {
+            Shape::Bare(history) => history.has(path),
+            Shape::Checkout(checkout) => read::exists(checkout.folder(), path),
+            Shape::Folder(folder) => read::exists(folder, path),
+        }
+    }
+
     /// Names of the folders in a folder, sorted; none if there is no such folder.
     pub(crate) fn folders(&self, path: &str) -> Result<Vec<String>> {
         match &self.shape {

@@ -112,27 +112,34 @@ pub(crate) struct StoredAccount {
 /// get-certs left `account.key` in plain text: it is not read.
 pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredAccount>> {
     let key_path = account_file(host, "account.key.age");
-    let plain = account_file(host, "account.key");
-    match workspace.read(&key_path)? {
-        Some(bytes) => {
-            let text = String::from_utf8(bytes).ok().map(Sealed::new);
-            match text {
-                Some(Ok(key)) => Ok(Some(StoredAccount { key, key_path })),
-                _ => Err(anyhow!("`{key_path}` is not an ASCII-armoured age file"))
-                    .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
-            }
-        }
-        None if workspace.read(&plain)?.is_some() => {
-            Err(anyhow!("the account key `{plain}` is not encrypted")).hint(|| {
-                format!(
-                    "taking over accounts of get-certs comes later; until then remove `{plain}` and `{}`, \
-                     and run with `--agree-tos` to register a new account",
-                    account_file(host, "account.json")
-                )
-            })
-        }
-        None => Ok(None),
+    if let Some(bytes) = workspace.read(&key_path)? {
+        let text = String::from_utf8(bytes).ok().map(Sealed::new);
+        return match text {
+            Some(Ok(key)) => Ok(Some(StoredAccount { key, key_path })),
+            _ => Err(anyhow!("`{key_path}` is not an ASCII-armoured age file"))
+                .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
+        };
     }
+    let metadata = account_file(host, "account.json");
+    let plain = account_file(host, "account.key");
+    if workspace.has(&plain)? {
+        return Err(anyhow!("the account key `{plain}` is not encrypted")).hint(|| {
+            format!(
+                "taking over accounts of get-certs comes later; until then remove `{plain}` and `{metadata}`, \
+                 and run with `--agree-tos` to register a new account"
+            )
+        });
+    }
+    // A key that was forgotten must not lead to a new account each night.
+    if workspace.has(&metadata)? {
+        return Err(anyhow!("`{metadata}` is there, but `{key_path}` is not")).hint(|| {
+            format!(
+                "take the key from an older commit; or remove `{metadata}`, \
+                 and run with `--agree-tos` to register a new account"
+            )
+        });
+    }
+    Ok(None)
 }
 
 /// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
@@ -155,20 +162,24 @@ pub(crate) fn account_files(
 }
 
 /// Files of a certificate that was issued.
+///
+/// The key comes first: in a folder without git each file is replaced on its own, and a key without
+/// its certificate does less harm than a certificate without its key.
 pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Result<Vec<File>> {
     let name = &issued.wanted.name;
+    let chain = format!("{}\n", issued.chain_pem.trim_end());
     Ok(vec![
         File {
+            path: certificate_file(name, "key.age"),
+            content: Content::Sealed(issued.key.clone()),
+        },
+        File {
             path: certificate_file(name, "crt"),
-            content: Content::Public(issued.chain_pem.clone().into_bytes()),
+            content: Content::Public(chain.into_bytes()),
         },
         File {
             path: certificate_file(name, "json"),
             content: Content::Public(description(issued, recipients)?.into_bytes()),
-        },
-        File {
-            path: certificate_file(name, "key.age"),
-            content: Content::Sealed(issued.key.clone()),
         },
     ])
 }
@@ -210,3 +221,6 @@ fn certificate_file(name: &CertificateName, extension: &str) -> String {
 fn account_file(host: &str, file: &str) -> String {
     format!(".letsencrypt/{host}/{file}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn side_bands_are_taken_apart() {
-        let mut stream = &b"0007\x01ab0015\x02 50%\r100%\nno \x1bway\n0006\x01c0000rest"[..];
+        let mut stream = &b"0007\x01ab0017\x02 50%\r100%\nno \x1bway\n0006\x01c0000rest"[..];
         let mut bands = SideBand::new(&mut stream);
         let mut data = String::new();
         bands.read_to_string(&mut data).unwrap();

@@ -48,6 +48,11 @@ impl History {
         read::blob(&self.repository, &tree, path)
     }
 
+    pub(super) fn has(&self, path: &str) -> Result<bool> {
+        let tree = self.repository.find_commit(self.tip)?.tree()?;
+        Ok(read::entry(&self.repository, &tree, read::checked(path)?)?.is_some())
+    }
+
     pub(super) fn folders(&self, path: &str) -> Result<Vec<String>> {
         let tree = self.repository.find_commit(self.tip)?.tree()?;
         read::subtrees(&self.repository, &tree, path)

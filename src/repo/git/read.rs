@@ -28,6 +28,11 @@ pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
         .with_context(|| format!("cannot read `{path}`"))
 }
 
+/// Whether there is something at a path.
+pub(super) fn exists(folder: &Path, path: &str) -> Result<bool> {
+    plain(folder, checked(path)?)
+}
+
 /// Names of the folders in a folder, sorted.
 pub(super) fn folders(folder: &Path, path: &str) -> Result<Vec<String>> {
     if !plain(folder, checked(path)?)? {
@@ -111,8 +116,8 @@ pub(super) fn subtrees(
     Ok(names)
 }
 
-/// The entry at a path, found part by part so that a link on the way is seen.
-fn entry(
+/// The entry at a checked path, found part by part so that a link on the way is seen.
+pub(super) fn entry(
     repository: &Repository,
     tree: &Tree<'_>,
     path: &str,

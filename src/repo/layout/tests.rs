@@ -1,0 +1,208 @@
+//! Layout and accounts on a plain folder, with real certificates.
+
+use std::path::Path;
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use super::*;
+use crate::model::certificate::KeyType;
+use crate::model::hint::explain;
+use crate::model::secret::{Sealed, Secret};
+use crate::repo::files;
+use crate::repo::git::People;
+use crate::repo::seal::Identities;
+use crate::repo::servers::access;
+
+fn open(folder: &Path) -> Workspace {
+    let people = People::find(|_| None, None).unwrap();
+    Workspace::here(folder, None, &access(None, None), people).unwrap()
+}
+
+fn put(folder: &Path, path: &str, text: &str) {
+    files::replace(&folder.join(path), text.as_bytes(), 0o644).unwrap();
+}
+
+fn error<T>(result: Result<T>) -> String {
+    let explained = explain(&result.err().expect("an error"));
+    let mut lines = vec![explained.what];
+    lines.extend(explained.causes.iter().map(|cause| format!("  {cause}")));
+    lines.extend(explained.hints.iter().map(|hint| format!("hint: {hint}")));
+    lines.join("\n")
+}
+
+fn certificate(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    rcgen::generate_simple_self_signed(names)
+        .unwrap()
+        .cert
+        .pem()
+}
+
+fn keys() -> (age::x25519::Identity, String) {
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    (identity, recipient)
+}
+
+fn wanted(name: &str, names: &[&str]) -> Wanted {
+    Wanted {
+        name: name.parse().unwrap(),
+        identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
+        key_type: KeyType::P256,
+    }
+}
+
+#[test]
+fn what_is_stored_is_held_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut workspace = open(folder.path());
+    let (identity, recipient) = keys();
+    put(folder.path(), ".age-recipients", &recipient);
+    let wanted = wanted("web", &["a.test", "*.a.test"]);
+    let recipients = recipients(&workspace, &wanted.name, None).unwrap();
+    let chain = certificate(&["*.a.test", "a.test"]);
+    let leaf = Leaf::from_pem(chain.as_bytes()).unwrap();
+    let issued = Issued {
+        wanted: wanted.clone(),
+        chain_pem: chain.trim_end().to_owned(),
+        leaf: leaf.clone(),
+        key: recipients
+            .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
+            .unwrap(),
+        url: "https://ca.test/cert/1".to_owned(),
+        directory: "https://ca.test/dir".to_owned(),
+    };
+    assert!(held(&workspace, &[wanted.clone()]).unwrap().is_empty());
+    let files = certificate_files(&issued, &recipients).unwrap();
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "certificates/web/web.key.age",
+            "certificates/web/web.crt",
+            "certificates/web/web.json"
+        ]
+    );
+    workspace.commit("x", &files).unwrap();
+    let all = held(&workspace, &[wanted.clone()]).unwrap();
+    assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
+    assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
+
+    let text = String::from_utf8(workspace.read(paths[2]).unwrap().unwrap()).unwrap();
+    assert!(
+        text.starts_with(
+            "{\n  \"domain\": \"a.test\",\n  \"certUrl\": \"https://ca.test/cert/1\",\n  \"certStableUrl\": "
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with("\n}\n"), "{text}");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["names"], json!(["*.a.test", "a.test"]));
+    assert_eq!(json["key_type"], "p256");
+    assert_eq!(
+        json["key_age_sha256"],
+        sha256(issued.key.as_str().as_bytes())
+    );
+    assert_eq!(json["recipients_sha256"], recipients.hash());
+    assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());
+    assert_eq!(json.as_object().unwrap().len(), 13);
+
+    let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
+    let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+    let identities = Identities::parse(&Secret::from(text), "k").unwrap();
+    let opened = identities.open(&Sealed::new(key).unwrap()).unwrap();
+    assert_eq!(opened.expose(), b"-----BEGIN PRIVATE KEY-----");
+}
+
+#[test]
+fn an_unreadable_certificate_is_an_error_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "certificates/a/a.crt", "nothing\n");
+    put(
+        folder.path(),
+        "certificates/b/b.crt",
+        &certificate(&["b.test"]),
+    );
+    let workspace = open(folder.path());
+    let all = [
+        wanted("a", &["a.test"]),
+        wanted("b", &["b.test"]),
+        wanted("c", &["c.test"]),
+    ];
+    let found = held(&workspace, &all).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found[&all[0].name].as_ref().unwrap_err(),
+        "`certificates/a/a.crt` cannot be read: no certificate in PEM form"
+    );
+    assert!(found[&all[1].name].is_ok());
+}
+
+#[test]
+fn the_nearest_recipients_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let workspace = open(folder);
+    let (a, b): (CertificateName, CertificateName) = ("a".parse().unwrap(), "b".parse().unwrap());
+    let missing = "there is no `.age-recipients` in the cert repository\n\
+        hint: it lists who can open private keys, one age or SSH recipient a line: \
+        `age-keygen -o key.txt` makes an identity, `age-keygen -y key.txt > .age-recipients` lists it";
+    assert_eq!(error(recipients(&workspace, &a, None)), missing);
+    assert_eq!(error(account_recipients(&workspace)), missing);
+    put(folder, ".age-recipients", &keys().1);
+    let all = recipients(&workspace, &a, None).unwrap().hash();
+    assert_eq!(account_recipients(&workspace).unwrap().hash(), all);
+    put(folder, "certificates/a/.age-recipients", &keys().1);
+    put(folder, ".letsencrypt/.age-recipients", &keys().1);
+    let own = recipients(&workspace, &a, None).unwrap().hash();
+    let account = account_recipients(&workspace).unwrap().hash();
+    assert!(own != all && account != all && own != account);
+    assert_eq!(recipients(&workspace, &b, None).unwrap().hash(), all);
+    let other = keys().1;
+    let instead = Some((other.as_str(), "--recipients"));
+    let instead_of = recipients(&workspace, &b, instead).unwrap().hash();
+    assert!(instead_of != all);
+    assert_eq!(recipients(&workspace, &a, instead).unwrap().hash(), own);
+}
+
+#[test]
+fn accounts_are_stored_and_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut workspace = open(folder);
+    let recipients = Recipients::parse(&keys().1, "r").unwrap();
+    assert!(account(&workspace, "localhost:14000").unwrap().is_none());
+    let key = Secret::from("-----BEGIN PRIVATE KEY-----".to_owned());
+    let files = account_files("localhost:14000", "{}\n", &key, &recipients).unwrap();
+    workspace.commit("x", &files).unwrap();
+    let found = account(&workspace, "localhost:14000").unwrap().unwrap();
+    assert_eq!(
+        found.key_path,
+        ".letsencrypt/localhost:14000/account.key.age"
+    );
+    assert_eq!(Content::Sealed(found.key), files[1].content);
+
+    assert!(account(&workspace, "ca.test").unwrap().is_none());
+    put(folder, ".letsencrypt/ca.test/account.json", "{}");
+    assert_eq!(
+        error(account(&workspace, "ca.test")),
+        "`.letsencrypt/ca.test/account.json` is there, but `.letsencrypt/ca.test/account.key.age` is not\n\
+         hint: take the key from an older commit; or remove `.letsencrypt/ca.test/account.json`, \
+         and run with `--agree-tos` to register a new account"
+    );
+    put(folder, ".letsencrypt/ca.test/account.key", "plain");
+    assert_eq!(
+        error(account(&workspace, "ca.test")),
+        "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
+         hint: taking over accounts of get-certs comes later; until then remove \
+         `.letsencrypt/ca.test/account.key` and `.letsencrypt/ca.test/account.json`, \
+         and run with `--agree-tos` to register a new account"
+    );
+    put(folder, ".letsencrypt/ca.test/account.key.age", "plain");
+    assert_eq!(
+        error(account(&workspace, "ca.test")),
+        "`.letsencrypt/ca.test/account.key.age` is not an ASCII-armoured age file\n\
+         hint: encrypt it again: `age --armor -R .age-recipients`"
+    );
+}
