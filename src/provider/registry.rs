@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn required_fields_are_asked_for() {
         let (what, hints) = error(&entry("POWERDNS"));
-        assert_eq!(what, "`creds.json` entry `main` (POWERDNS) has no `apiUrl`");
         assert_eq!(
-            hints,
-            ["add `apiUrl` to the entry, or set the environment variable that it names with `$`"]
+            what,
+            "the entry `main` (POWERDNS) in `creds.json` has no `apiUrl`"
         );
+        assert_eq!(hints, ["add `apiUrl` to the entry"]);
     }
 
     #[test]
