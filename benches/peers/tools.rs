@@ -16,7 +16,7 @@ use crate::support::repos::{Files, Transport};
 const ZONE: &str = "bench.test";
 
 /// No run may take longer.
-const DEADLINE: Duration = Duration::from_secs(1200);
+const DEADLINE: Duration = Duration::from_mins(20);
 
 /// Certificates to be issued: how many, and how many names each.
 pub struct Scenario {

@@ -107,7 +107,7 @@ async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Worksp
     let people = environment::people()?;
     let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;
     let settings = match workspaces.read_cert_repo(FILE).await? {
-        Some(bytes) => run.settings.clone().over(Settings::from_file(&bytes)?)?,
+        Some(bytes) => run.settings.over(&Settings::from_file(&bytes)?)?,
         None => run.settings.clone(),
     };
     config::refuse_unsupported(&settings)?;

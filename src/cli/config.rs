@@ -21,7 +21,7 @@ use crate::repo::address::Address;
 use crate::repo::transport::{Access, Remote, Token};
 
 /// How long name servers may take to show the challenges.
-const DNS_TIMEOUT: Duration = Duration::from_secs(300);
+const DNS_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The port of DNS.
 const DNS_PORT: u16 = 53;

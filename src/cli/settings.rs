@@ -95,7 +95,7 @@ pub(super) struct Settings {
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) notify: Option<bool>,
 
-    /// Keep certificates in HashiCorp Vault
+    /// Keep certificates in Vault
     #[arg(long, env = "GIT_CERTS_VAULT", help_heading = KEYS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) vault: Option<bool>,
@@ -118,9 +118,9 @@ impl Settings {
     }
 
     /// These settings, and those of `file` where there are none.
-    pub(super) fn over(self, file: Self) -> Result<Self> {
-        let given = as_map(&self)?;
-        let mut all = as_map(&file)?;
+    pub(super) fn over(&self, file: &Self) -> Result<Self> {
+        let given = as_map(self)?;
+        let mut all = as_map(file)?;
         all.extend(given);
         Ok(serde_json::from_value(serde_json::to_value(all)?)?)
     }
@@ -154,7 +154,7 @@ mod tests {
         };
         let file =
             Settings::from_file(b"acme = \"live\"\nskip = [\"a\"]\nkey-type = \"p256\"").unwrap();
-        let both = flags.over(file).unwrap();
+        let both = flags.over(&file).unwrap();
         assert_eq!(both.acme.as_deref(), Some("staging"));
         assert_eq!(both.skip, Some(vec!["a".to_owned()]));
         assert_eq!(both.key_type, Some(KeyType::P256));

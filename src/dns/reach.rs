@@ -39,18 +39,13 @@ pub(crate) async fn every_server(zone: &DnsName, servers: &[NameServer]) -> Resu
 
 async fn look(zone: &DnsName, server: &DnsName, address: SocketAddr) -> Option<Laggard> {
     let question = [wire_name(zone)];
-    let mut problem = None;
+    let mut problem = Problem::Unanswered(Unanswered::Silent);
     for _ in 0..ATTEMPTS {
-        let answer = ask(address, RecordType::SOA, &question).await.pop();
-        problem = match answer {
-            Some(answer) => judge(answer),
-            None => Some(Problem::Unanswered(Unanswered::Silent)),
-        };
-        if problem.is_none() {
-            return None;
+        if let Some(answer) = ask(address, RecordType::SOA, &question).await.pop() {
+            problem = judge(answer)?;
         }
     }
-    problem.map(|problem| Laggard {
+    Some(Laggard {
         server: server.clone(),
         address,
         problem,

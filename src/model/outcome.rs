@@ -10,8 +10,7 @@ use crate::model::chain::Leaf;
 use crate::model::hint::Shared;
 
 /// What is to be done for a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// There is none yet.
     Issue,

@@ -21,7 +21,7 @@ const USER_AGENT: &str = concat!(
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest silence while an answer arrives.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often a request that may be repeated is sent at most.
 const ATTEMPTS: u32 = 5;
@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Longest pause that a server can ask for with Retry-After; beyond it the answer is returned.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A client that ACME, providers and git share. Cloning shares the connections.
 #[derive(Clone, Debug)]

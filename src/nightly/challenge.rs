@@ -55,7 +55,7 @@ impl Challenges {
                         name,
                         values,
                         servers: zone.servers.clone(),
-                    }))
+                    }));
                 }
                 Err(error) => {
                     let error = Shared::new(error);

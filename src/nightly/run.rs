@@ -38,6 +38,13 @@ pub(crate) struct Nightly {
 /// Recipients of the keys that a run makes.
 type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
 
+/// What issuing needs, once everything has been looked at.
+struct Means {
+    zones: Zones,
+    recipients: RecipientsByName,
+    opened: Opened,
+}
+
 impl Nightly {
     pub(crate) fn new(workspaces: Workspaces, job: Job, stop: Stop, progress: Progress) -> Self {
         Self {
@@ -80,8 +87,12 @@ impl Nightly {
                 self.progress
                     .say(&format!("registered the ACME account `{url}`"));
             }
-            self.issue_and_store(ready, &zones, &recipients, opened, &mut outcome)
-                .await?;
+            let means = Means {
+                zones,
+                recipients,
+                opened,
+            };
+            self.issue_and_store(ready, means, &mut outcome).await?;
         }
         Ok(outcome)
     }
@@ -212,21 +223,24 @@ impl Nightly {
     async fn issue_and_store(
         &self,
         ready: Vec<Planned>,
-        zones: &Zones,
-        recipients: &RecipientsByName,
-        opened: Opened,
+        means: Means,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        let Means {
+            zones,
+            recipients,
+            opened,
+        } = means;
         let challenges = Challenges::default();
         let issuer = Issuer {
             account: &opened.account,
-            zones,
+            zones: &zones,
             challenges: &challenges,
             wait: &WaitSettings {
                 deadline: self.job.dns_timeout,
                 ..WaitSettings::default()
             },
-            recipients,
+            recipients: &recipients,
             stop: &self.stop,
             progress: &self.progress,
         };
@@ -242,7 +256,7 @@ impl Nightly {
         };
         let (left_over, stored) = tokio::join!(
             challenges.withdraw(),
-            store.keep(new_account, &ready, results, recipients)
+            store.keep(new_account, &ready, results, &recipients)
         );
         if stored.is_err() {
             // The error below ends the run: this is the last chance to name them.

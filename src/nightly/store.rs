@@ -10,7 +10,7 @@ use crate::model::chain::list;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
 use crate::nightly::workspaces::Workspaces;
-use crate::repo::git::{File, PushCheck, Pushed};
+use crate::repo::git::{File, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -87,7 +87,7 @@ impl Store<'_> {
             return Ok(None);
         }
         let step = self.progress.step("pushing");
-        let pushed = self.workspaces.with(|workspace| workspace.push()).await?;
+        let pushed = self.workspaces.with(Workspace::push).await?;
         let Pushed::Done(done) = pushed else {
             return Ok(None);
         };

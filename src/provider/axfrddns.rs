@@ -404,7 +404,7 @@ mod tests {
 
     fn error(fields: &[(&str, &str)]) -> (String, Vec<String>) {
         let entry = ProviderEntry {
-            unset: std::collections::BTreeMap::new(),
+            unset: BTreeMap::new(),
             name: "main".into(),
             kind: "AXFRDDNS".into(),
             fields: fields

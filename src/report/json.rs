@@ -1,6 +1,6 @@
 //! The same as data: `--format json`, schema version 1 (docs/json.md).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -34,31 +34,37 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
 }
 
 fn planned(planned: &Planned) -> Value {
-    json!({
-        "cert_name": planned.wanted.name.as_str(),
-        "names": planned.wanted.identifiers.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "action": planned.action,
-        "reason": planned.reason,
-        "not_after": planned.not_after.map(moment),
-    })
+    fields(planned).into()
+}
+
+fn fields(planned: &Planned) -> Map<String, Value> {
+    let names = planned.wanted.identifiers.iter();
+    Map::from_iter([
+        ("cert_name".to_owned(), planned.wanted.name.as_str().into()),
+        ("names".to_owned(), names.map(ToString::to_string).collect()),
+        ("action".to_owned(), planned.action.to_string().into()),
+        ("reason".to_owned(), planned.reason.clone().into()),
+        ("not_after".to_owned(), planned.not_after.map(moment).into()),
+    ])
 }
 
 fn done(done: &Done) -> Value {
-    let mut value = planned(&done.planned);
+    let mut value = fields(&done.planned);
+    let mut set = |key: &str, field: Value| value.insert(key.to_owned(), field);
     match &done.result {
         Ok(stored) => {
-            value["result"] = "issued".into();
-            value["not_after"] = moment(stored.leaf.not_after).into();
-            value["serial"] = stored.leaf.serial.clone().into();
-            value["issuer"] = stored.leaf.issuer.clone().into();
-            value["commit"] = stored.commit.clone().into();
+            set("result", "issued".into());
+            set("not_after", moment(stored.leaf.not_after).into());
+            set("serial", stored.leaf.serial.clone().into());
+            set("issuer", stored.leaf.issuer.clone().into());
+            set("commit", stored.commit.clone().into());
         }
         Err(failure) => {
-            value["result"] = "failed".into();
-            value["error"] = error(&anyhow::Error::new(failure.clone()));
+            set("result", "failed".into());
+            set("error", error(&anyhow::Error::new(failure.clone())));
         }
     }
-    value
+    value.into()
 }
 
 fn error(error: &anyhow::Error) -> Value {
