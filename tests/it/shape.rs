@@ -194,8 +194,14 @@ fn floor(room: &str) -> Option<u8> {
 
 /// The text before the tests at the end of the file.
 fn without_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod tests")
-        .map_or(text, |at| &text[..=at])
+    let tests = text.match_indices("\n#[cfg(test)]\n").find(|(at, mark)| {
+        let mut after = text[at + mark.len()..].lines();
+        // Exceptions from lints may stand between the two.
+        after
+            .find(|line| line.starts_with("mod ") || line.is_empty())
+            .is_some_and(|line| line.starts_with("mod tests {"))
+    });
+    tests.map_or(text, |(at, _)| &text[..=at])
 }
 
 /// The text before the tests with comments blanked, line for line.
@@ -210,10 +216,13 @@ fn code(text: &str) -> String {
     code
 }
 
-/// Files that are compiled for tests only: `#[cfg(test)] mod NAME;`.
+/// Files that are compiled for tests only: `#[cfg(test)] mod NAME;`, or `#![cfg(test)]` at their top.
 fn test_only_files(files: &[(String, String)]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, text) in files {
+        if text.contains("\n#![cfg(test)]\n") {
+            found.insert(path.clone());
+        }
         let lines: Vec<_> = text.lines().map(str::trim).collect();
         for pair in lines.windows(2) {
             let declared = pair[1]
