@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
@@ -34,10 +34,8 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let format = arguments.run.format;
-    let (workspaces, mut job) = tokio::select! {
-        opened = open(arguments.run, temporary, &progress) => opened?,
-        () = stop.requested() => bail!("stopped by a signal"),
-    };
+    let opened = open(arguments.run, temporary, &progress);
+    let (workspaces, mut job) = stop.ends(opened).await?;
     job.push = !arguments.no_push.unwrap_or_default();
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if arguments.dry_run.unwrap_or_default() {
@@ -79,10 +77,7 @@ async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let format = run.format;
-    let (workspaces, job) = tokio::select! {
-        opened = open(run, temporary, &progress) => opened?,
-        () = stop.requested() => bail!("stopped by a signal"),
-    };
+    let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
     let plan = Nightly::new(workspaces, job, stop, progress).plan().await?;
     print_plan(&plan, format);
     Ok(plan.iter().any(Planned::is_due))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 
@@ -15,7 +15,6 @@ use crate::acme::order::Placed;
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
-use crate::model::hint::Shared;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
@@ -92,13 +91,9 @@ impl Issuer<'_> {
     }
 
     async fn place(&self, wanted: &Wanted) -> Result<Ordered> {
-        if self.stop.is_requested() {
-            return Err(stopped());
-        }
         let key_type = wanted.key_type;
         let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
-        let (placed, key) = tokio::join!(self.account.place(wanted), key);
-        let placed = placed?;
+        let placed = self.stop.ends(self.account.place(wanted)).await?;
         let placements = placed
             .challenges()
             .iter()
@@ -111,7 +106,7 @@ impl Issuer<'_> {
             .collect::<Result<Vec<_>>>()?;
         Ok(Ordered {
             placed,
-            key: key.context("the key generator ended")??,
+            key: key.await.context("the key generator ended")??,
             placements,
         })
     }
@@ -136,26 +131,22 @@ impl Issuer<'_> {
             () = self.challenges.publish(placements, self.wait, &report) => {
                 step.done("asked every name server for every challenge");
             }
-            () = self.stopped(Duration::ZERO) => {}
+            () = self.stop.requested() => {}
         }
     }
 
     /// Sees one order through.
     async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
         let mut ordered = ordered?;
-        let seen = tokio::select! {
-            seen = self.challenges.seen(&ordered.placements) => seen,
-            () = self.stopped(Duration::ZERO) => Err(Shared::new(stopped())),
-        };
-        if let Err(error) = seen {
+        let seen = async { Ok(self.challenges.seen(&ordered.placements).await?) };
+        if let Err(error) = self.stop.ends(seen).await {
             // The certificate failed already; an authorization left pending expires by itself.
-            let _ = ordered.placed.abandon().await;
-            return Err(anyhow::Error::new(error));
+            let _ = self.stop.ends(ordered.placed.abandon()).await;
+            return Err(error);
         }
-        tokio::select! {
-            issued = self.finish(wanted, ordered) => issued,
-            () = self.stopped(GRACE) => Err(stopped()),
-        }
+        self.stop
+            .ends_after(GRACE, self.finish(wanted, ordered))
+            .await
     }
 
     /// Tells the CA to look, finalizes, checks what came back, seals the key.
@@ -182,11 +173,6 @@ impl Issuer<'_> {
             directory: self.account.directory().url().to_owned(),
         })
     }
-
-    async fn stopped(&self, grace: Duration) {
-        self.stop.requested().await;
-        tokio::time::sleep(grace).await;
-    }
 }
 
 /// What the wait is at, for a spinner.
@@ -199,10 +185,6 @@ fn waiting(at: &wait::Progress) -> String {
         Some(laggard) => format!("{text}; {laggard}"),
         None => text,
     }
-}
-
-fn stopped() -> anyhow::Error {
-    anyhow!("stopped by a signal")
 }
 
 /// A number and its noun: `1 certificate`, `2 certificates`.

@@ -57,7 +57,7 @@ impl Nightly {
 
     /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
     pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
-        Ok(self.decide().await?.0)
+        Ok(self.stop.ends(self.decide()).await?.0)
     }
 
     /// The whole build.
@@ -65,7 +65,7 @@ impl Nightly {
     /// An error means that nothing could be issued, or that what was issued could not be pushed;
     /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
-        let (plan, dns) = self.decide().await?;
+        let (plan, dns) = self.stop.ends(self.decide()).await?;
         let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
         let mut outcome = Outcome {
             kept,
@@ -75,12 +75,17 @@ impl Nightly {
             return Ok(outcome);
         }
         self.say_what_is_due(&due);
-        let recipients = self.recipients(&due).await?;
-        let (zones, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+        let look = async {
+            let recipients = self.recipients(&due).await?;
+            let (zones, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+            Ok((recipients, zones))
+        };
+        let (recipients, zones) = self.stop.ends(look).await?;
         let (ready, blocked) = zones.sort(due);
         outcome.done = blocked;
         if !ready.is_empty() {
-            let opened = unlock::account(&self.job, &self.workspaces).await?;
+            let opened = unlock::account(&self.job, &self.workspaces);
+            let opened = self.stop.ends(opened).await?;
             outcome.has_ordered = true;
             if !opened.new_files.is_empty() {
                 let url = opened.account.url();

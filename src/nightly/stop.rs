@@ -1,6 +1,8 @@
 //! Being asked to stop: SIGINT, SIGTERM, SIGHUP.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -30,9 +32,25 @@ impl Stop {
         Ok(Self(receiver))
     }
 
-    /// Whether a signal came.
-    pub(crate) fn is_requested(&self) -> bool {
-        *self.0.borrow()
+    /// Does the work unless a signal comes first; then the work is dropped.
+    pub(crate) async fn ends<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.ends_after(Duration::ZERO, work).await
+    }
+
+    /// The same, but the work has `grace` to come to its end.
+    pub(crate) async fn ends_after<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let over = async {
+            self.requested().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            result = work => result,
+            () = over => Err(anyhow!("stopped by a signal")),
+        }
     }
 
     /// Ends when a signal comes.
