@@ -22,7 +22,7 @@ use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::checkout;
-pub(crate) use crate::repo::git::people::{People, Person};
+pub(crate) use crate::repo::git::people::People;
 
 /// What no file in the clear may contain: the label of every PEM private key ends so.
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
