@@ -365,6 +365,35 @@ fn a_lost_race_is_pushed_again() {
 }
 
 #[test]
+fn a_push_whose_answer_was_lost_is_found_on_the_server() {
+    let lab = Lab::new();
+    let http = HttpServer::start(&lab);
+    // The server dies between the update and its report.
+    let die = "if [ \"$1\" = committed ]; then kill -9 $PPID; fi";
+    for (name, remote) in [
+        ("file", lab.local()),
+        ("http", http.remote("certs.git", Some(TOKEN))),
+    ] {
+        let mut clone = clone(&lab, &remote, name);
+        lab.hook("reference-transaction", die);
+        let made = clone.commit(name, &[file(name, name)]).unwrap().unwrap();
+        assert_eq!(done(clone.push().unwrap()).commits, [made]);
+        assert_eq!(
+            lab.git("certs.git", &["rev-parse", "main"]),
+            made.to_string()
+        );
+        lab.hook("reference-transaction", "exit 0");
+    }
+    // It dies before the update: an error, and the next push goes through.
+    let mut clone = clone(&lab, &lab.local(), "again");
+    lab.hook("pre-receive", "kill -9 $PPID");
+    clone.commit("x", &[file("x", "x")]).unwrap().unwrap();
+    assert_eq!(fault(clone.push()).0, Fault::Broken);
+    lab.hook("pre-receive", "exit 0");
+    assert_eq!(done(clone.push().unwrap()).commits.len(), 1);
+}
+
+#[test]
 fn writers_at_the_same_time_lose_nothing() {
     let lab = Lab::new();
     let remote = lab.local();
@@ -464,13 +493,11 @@ fn repositories_that_cannot_be_used() {
         open("certs.git", Some("none")),
         "`certs.git` has no branch `none`\nhint: it has `main`"
     );
-    lab.git(
-        ".",
-        &["init", "-q", "--bare", "--object-format=sha256", "new.git"],
-    );
+    lab.git(".", &["init", "-q", "--object-format=sha256", "new"]);
+    lab.git("new", &["commit", "-q", "--allow-empty", "-m", "one"]);
     assert_eq!(
-        open("new.git", None),
-        "`new.git` is a SHA-256 repository\n\
+        open("new", None),
+        "`new` is a SHA-256 repository\n\
          hint: use a repository with SHA-1 objects (`git init --object-format=sha1`)"
     );
     fs::create_dir(lab.path("plain")).unwrap();
