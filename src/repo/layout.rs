@@ -8,7 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::model::certificate::{CertificateName, Held, Issued, KeyType, Wanted};
+use crate::model::certificate::{CertificateName, Issued, KeyType, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
@@ -42,20 +42,16 @@ pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<List
 pub(crate) fn held(
     workspace: &Workspace,
     wanted: &[Wanted],
-) -> Result<BTreeMap<CertificateName, Result<Held, String>>> {
+) -> Result<BTreeMap<CertificateName, Result<Leaf, String>>> {
     let mut all = BTreeMap::new();
     for Wanted { name, .. } in wanted {
         let path = certificate_file(name, "crt");
         let Some(bytes) = workspace.read(&path)? else {
             continue;
         };
-        let held = Leaf::from_pem(&bytes)
-            .map(|leaf| Held {
-                name: name.clone(),
-                leaf,
-            })
-            .map_err(|error| format!("`{path}` cannot be read: {error:#}"));
-        all.insert(name.clone(), held);
+        let leaf =
+            Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
+        all.insert(name.clone(), leaf);
     }
     Ok(all)
 }

@@ -88,7 +88,7 @@ fn what_is_stored_is_held_again() {
     );
     workspace.commit("x", &files).unwrap();
     let all = held(&workspace, std::slice::from_ref(&wanted)).unwrap();
-    assert_eq!(all[&wanted.name].as_ref().unwrap().leaf, leaf);
+    assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
     assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
 
     let text = String::from_utf8(workspace.read(paths[2]).unwrap().unwrap()).unwrap();
