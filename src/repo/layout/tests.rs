@@ -87,7 +87,7 @@ fn what_is_stored_is_held_again() {
         ]
     );
     workspace.commit("x", &files).unwrap();
-    let all = held(&workspace, std::slice::from_ref(&wanted)).unwrap();
+    let all = held(&workspace, &[wanted.clone()]).unwrap();
     assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
     assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
 
