@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use url::{Host, Url};
@@ -51,7 +51,7 @@ impl Address {
         }
         match scp_like(text) {
             Some(place) => Self::ssh(place),
-            None => Self::local(PathBuf::from(text), text.to_owned()),
+            None => Self::local(Path::new(text), text.to_owned()),
         }
     }
 
@@ -66,8 +66,8 @@ impl Address {
     fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text).context("cannot parse the URL of the repository")?;
         match url.scheme() {
-            "https" => Ok(Self::http(url)),
-            "http" if is_loopback(&url) => Ok(Self::http(url)),
+            "https" => Ok(Self::http(&url)),
+            "http" if is_loopback(&url) => Ok(Self::http(&url)),
             "http" => Err(with_hint(
                 anyhow!("`{}` is not encrypted", bare(&url)),
                 "use `https://` or `ssh://`; plain `http://` is for loopback addresses only",
@@ -82,7 +82,7 @@ impl Address {
                 let path = url
                     .to_file_path()
                     .map_err(|()| anyhow!("`{}` is not the URL of a local folder", bare(&url)))?;
-                Self::local(path, bare(&url).to_string())
+                Self::local(&path, bare(&url).to_string())
             }
             scheme => Err(with_hint(
                 anyhow!("cannot reach a repository by `{scheme}://`"),
@@ -91,10 +91,10 @@ impl Address {
         }
     }
 
-    fn http(url: Url) -> Self {
+    fn http(url: &Url) -> Self {
         let user = decoded(url.username()).ok().filter(|user| !user.is_empty());
         let password = url.password().and_then(|text| decoded(text).ok());
-        let bare = bare(&url);
+        let bare = bare(url);
         Self {
             user,
             password: password.map(Secret::from),
@@ -132,11 +132,11 @@ impl Address {
         })
     }
 
-    fn local(path: PathBuf, shown: String) -> Result<Self> {
+    fn local(path: &Path, shown: String) -> Result<Self> {
         if shown.is_empty() {
             bail!("the address of the repository is empty");
         }
-        let path = std::path::absolute(&path)
+        let path = std::path::absolute(path)
             .with_context(|| format!("cannot find `{shown}`"))
             .hint(|| "give an absolute path")?;
         Ok(Self {

@@ -81,7 +81,7 @@ impl Push {
             let agent = if wishes.is_empty() { "" } else { AGENT };
             pkt::write(
                 &mut request,
-                &format!("{old} {new} {name}{wishes} {agent}").trim_end(),
+                format!("{old} {new} {name}{wishes} {agent}").trim_end(),
             );
         }
         request.extend_from_slice(pkt::FLUSH);

@@ -68,7 +68,11 @@ impl Recipients {
     ///
     /// Comments, order and duplicates do not count, so it changes with the set alone.
     pub(crate) fn hash(&self) -> String {
-        let text: String = self.lines.keys().map(|line| format!("{line}\n")).collect();
+        let mut text = String::new();
+        for line in self.lines.keys() {
+            text.push_str(line);
+            text.push('\n');
+        }
         hex(digest(&SHA256, text.as_bytes()).as_ref())
     }
 

@@ -56,8 +56,8 @@ impl Identities {
     /// Decrypts with whichever identity fits.
     pub(crate) fn open(&self, sealed: &Sealed) -> Result<Secret> {
         let text = sealed.as_str();
-        let decryptor =
-            Decryptor::new_buffered(ArmoredReader::new(text.as_bytes())).map_err(not_age)?;
+        let decryptor = Decryptor::new_buffered(ArmoredReader::new(text.as_bytes()))
+            .map_err(|error| not_age(&error))?;
         if decryptor.is_scrypt() {
             return Err(with_hint(
                 anyhow!("it is encrypted with a passphrase, not for recipients"),
@@ -67,7 +67,7 @@ impl Identities {
         let keys = self.keys.iter().map(|key| &**key as &dyn Identity);
         let mut stream = decryptor
             .decrypt(keys)
-            .map_err(|error| self.explained(error))?;
+            .map_err(|error| self.explained(&error))?;
         // Longer than any plaintext, so that no half-filled buffer is moved and left unwiped.
         let mut plain = Vec::with_capacity(text.len());
         let read = stream.read_to_end(&mut plain);
@@ -77,7 +77,7 @@ impl Identities {
             .hint(|| DAMAGED)
     }
 
-    fn explained(&self, error: DecryptError) -> anyhow::Error {
+    fn explained(&self, error: &DecryptError) -> anyhow::Error {
         match error {
             DecryptError::NoMatchingKeys => with_hint(
                 anyhow!("no identity in `{}` can open it", self.origin),
@@ -95,7 +95,7 @@ impl Identities {
 /// What to do about a broken file.
 const DAMAGED: &str = "take the file from an older commit";
 
-fn not_age(error: DecryptError) -> anyhow::Error {
+fn not_age(error: &DecryptError) -> anyhow::Error {
     match error {
         DecryptError::UnknownFormat => with_hint(
             anyhow!("it is an age file of a version that is not known"),

@@ -247,7 +247,11 @@ impl Shallow {
         if !self.changed {
             return Ok(());
         }
-        let text: String = self.commits.iter().map(|id| format!("{id}\n")).collect();
+        let mut text = String::new();
+        for id in &self.commits {
+            text.push_str(&id.to_string());
+            text.push('\n');
+        }
         files::replace(&folder.join(SHALLOW_FILE), text.as_bytes(), files::READABLE)
     }
 }

@@ -63,12 +63,8 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
         }
         if current != history.base && !history.contains(current)? {
             open.leave()?;
-            match reapply(history, &branch, people) {
-                Ok(()) => {}
-                Err(error) if error.downcast_ref::<Conflict>().is_some() => {
-                    return Err(keep(history, &remote, error));
-                }
-                Err(error) => return Err(error),
+            if let Some(conflict) = reapply(history, &branch, people)? {
+                return Err(keep(history, &remote).context(conflict));
             }
             retried += 1;
             continue;
@@ -124,7 +120,7 @@ impl History {
 /// Puts our commits on the server's new tip, in memory.
 ///
 /// A file that the other side changed too, in another way, is a [`Conflict`].
-fn reapply(history: &mut History, branch: &str, people: &People) -> Result<()> {
+fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Option<Conflict>> {
     let fetched = history.fetch(branch)?;
     // Opened again for its `shallow` file.
     history.repository = git2::Repository::open(history.repository.path())?;
@@ -154,11 +150,10 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<()> {
     }
     if !conflicts.is_empty() {
         conflicts.dedup();
-        return Err(Conflict {
+        return Ok(Some(Conflict {
             branch: branch.to_owned(),
             paths: conflicts,
-        }
-        .into());
+        }));
     }
     let tip = tip.id();
     history.base = onto;
@@ -166,7 +161,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<()> {
     if history.cloned {
         history.move_branch()?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The tree `onto` with the files that `commit` changed. What the other side changed goes to
@@ -201,8 +196,9 @@ fn changed(
     Ok(update.create_updated(repository, onto)?)
 }
 
-/// Saves commits that cannot be re-applied to a reference of their own on the server.
-fn keep(history: &History, remote: &Remote, conflict: anyhow::Error) -> anyhow::Error {
+/// Saves commits that cannot be re-applied to a reference of their own on the server, and says where
+/// they are.
+fn keep(history: &History, remote: &Remote) -> anyhow::Error {
     let name = format!("{KEPT}{}", history.tip);
     let save = || -> Result<()> {
         let pack = receive_pack::pack(&history.repository, history.tip, &[history.base])?;
@@ -217,18 +213,17 @@ fn keep(history: &History, remote: &Remote, conflict: anyhow::Error) -> anyhow::
             Some(reason) => bail!("the server refuses `{name}`: {reason}"),
         }
     };
+    let cause = anyhow!("our commits cannot be re-applied");
     match save() {
         Ok(()) => with_hint(
-            conflict,
-            format!("our commits are kept: `git fetch origin {name}`, then cherry-pick FETCH_HEAD"),
+            cause,
+            format!("they are kept: `git fetch origin {name}`, then cherry-pick FETCH_HEAD"),
         ),
         Err(_) if !history.cloned => with_hint(
-            conflict,
-            "our commits are in this checkout: `git pull --rebase`, then push",
+            cause,
+            "they are in this checkout: `git pull --rebase`, then push",
         ),
-        Err(error) => error
-            .context("our commits could not be kept on the server")
-            .context(conflict.to_string()),
+        Err(error) => error.context("our commits cannot be re-applied, nor kept on the server"),
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
 
 use pretty_assertions::assert_eq;
 
 use super::push::Conflict;
 use super::*;
 use crate::model::hint::explain;
-use crate::repo::git::{Content, File};
 use crate::repo::prove::PushRefused;
 use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, free_port, remote};
 use crate::repo::transport::{Fault, RemoteError};
@@ -110,28 +108,36 @@ fn clone_commit_prove_and_push_over_every_transport() {
     }
 }
 
-#[test]
-fn the_probe_meets_hooks_and_settings_over_every_transport() {
-    let lab = Lab::new();
-    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+/// A clone over each transport.
+fn everywhere(lab: &Lab, http: &HttpServer, ssh: &SshServer) -> [Workspace; 3] {
     let remotes = [
         ("file", lab.local()),
         ("http", http.remote("certs.git", Some(TOKEN))),
         ("ssh", ssh.remote("certs.git")),
     ];
-    let clones = remotes.map(|(name, remote)| clone(&lab, &remote, name));
-    let refusals = || {
-        clones.each_ref().map(|clone| {
-            let error = clone.prove_push().unwrap_err();
-            let refused = error.downcast_ref::<PushRefused>().expect("a typed error");
-            (refused.reason.clone(), seen(&error))
-        })
-    };
-    let accepted = || {
-        for clone in &clones {
-            assert_eq!(clone.prove_push().unwrap(), PushCheck::WouldBeAccepted);
-        }
-    };
+    remotes.map(|(name, remote)| clone(lab, &remote, name))
+}
+
+fn accepted(clones: &[Workspace; 3]) {
+    for clone in clones {
+        assert_eq!(clone.prove_push().unwrap(), PushCheck::WouldBeAccepted);
+    }
+}
+
+/// The server's reason, and what a user sees.
+fn refusals(clones: &[Workspace; 3]) -> [(String, String); 3] {
+    clones.each_ref().map(|clone| {
+        let error = clone.prove_push().unwrap_err();
+        let refused = error.downcast_ref::<PushRefused>().expect("a typed error");
+        (refused.reason.clone(), seen(&error))
+    })
+}
+
+#[test]
+fn the_probe_meets_hooks_and_settings_over_every_transport() {
+    let lab = Lab::new();
+    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+    let clones = everywhere(&lab, &http, &ssh);
     let before = lab.git("certs.git", &["for-each-ref"]);
     let log = lab.path("log");
     let log = log.display();
@@ -140,7 +146,7 @@ fn the_probe_meets_hooks_and_settings_over_every_transport() {
     let look = format!("while read old new ref; do git log --format=%s $old..$new >> {log}; done");
     lab.hook("pre-receive", &look);
     lab.hook("post-receive", &format!("echo post >> {log}"));
-    accepted();
+    accepted(&clones);
     assert_eq!(lab.text("log"), "Renew certificates\n".repeat(3));
 
     for setting in [
@@ -150,8 +156,19 @@ fn the_probe_meets_hooks_and_settings_over_every_transport() {
     ] {
         lab.git("certs.git", &["config", setting, "true"]);
     }
-    accepted();
+    accepted(&clones);
 
+    assert_eq!(lab.git("certs.git", &["for-each-ref"]), before);
+    assert!(!lab.text("log").contains("post"));
+}
+
+#[test]
+fn the_probe_is_refused_as_a_push_would_be_over_every_transport() {
+    let lab = Lab::new();
+    let (http, ssh) = (HttpServer::start(&lab), SshServer::start(&lab));
+    let clones = everywhere(&lab, &http, &ssh);
+    let refusals = || refusals(&clones);
+    let before = lab.git("certs.git", &["for-each-ref"]);
     lab.hook("update", "echo \"not on $1\" >&2; exit 1");
     for (reason, text) in refusals() {
         assert_eq!(reason, "hook declined");
@@ -195,9 +212,8 @@ fn the_probe_meets_hooks_and_settings_over_every_transport() {
         assert_eq!(reason, "deny updating a hidden ref");
     }
     lab.git("certs.git", &["config", "--unset", "receive.hideRefs"]);
-    accepted();
+    accepted(&clones);
     assert_eq!(lab.git("certs.git", &["for-each-ref"]), before);
-    assert!(!lab.text("log").contains("post"));
 }
 
 #[test]
@@ -349,6 +365,35 @@ fn a_lost_race_is_pushed_again() {
 }
 
 #[test]
+fn a_push_whose_answer_was_lost_is_found_on_the_server() {
+    let lab = Lab::new();
+    let http = HttpServer::start(&lab);
+    // The server dies between the update and its report.
+    let die = "if [ \"$1\" = committed ]; then kill -9 $PPID; fi";
+    for (name, remote) in [
+        ("file", lab.local()),
+        ("http", http.remote("certs.git", Some(TOKEN))),
+    ] {
+        let mut clone = clone(&lab, &remote, name);
+        lab.hook("reference-transaction", die);
+        let made = clone.commit(name, &[file(name, name)]).unwrap().unwrap();
+        assert_eq!(done(clone.push().unwrap()).commits, [made]);
+        assert_eq!(
+            lab.git("certs.git", &["rev-parse", "main"]),
+            made.to_string()
+        );
+        lab.hook("reference-transaction", "exit 0");
+    }
+    // It dies before the update: an error, and the next push goes through.
+    let mut clone = clone(&lab, &lab.local(), "again");
+    lab.hook("pre-receive", "kill -9 $PPID");
+    clone.commit("x", &[file("x", "x")]).unwrap().unwrap();
+    assert_eq!(fault(clone.push()).0, Fault::Broken);
+    lab.hook("pre-receive", "exit 0");
+    assert_eq!(done(clone.push().unwrap()).commits.len(), 1);
+}
+
+#[test]
 fn writers_at_the_same_time_lose_nothing() {
     let lab = Lab::new();
     let remote = lab.local();
@@ -389,11 +434,14 @@ fn the_same_file_on_both_sides_is_a_conflict_and_is_kept() {
         .unwrap();
     one.push().unwrap();
     let error = two.push().unwrap_err();
+    let conflict = error.downcast_ref::<Conflict>().expect("a typed error");
+    assert_eq!(conflict.paths, ["certificates/old/old.crt"]);
     assert_eq!(
         seen(&error),
         format!(
-            "another push to `main` changed the same files: certificates/old/old.crt\n\
-             hint: our commits are kept: `git fetch origin refs/git-certs/kept/{ours}`, then cherry-pick FETCH_HEAD"
+            "another push to `main` changed the same files: certificates/old/old.crt\n  \
+             our commits cannot be re-applied\n\
+             hint: they are kept: `git fetch origin refs/git-certs/kept/{ours}`, then cherry-pick FETCH_HEAD"
         )
     );
     let kept = format!("refs/git-certs/kept/{ours}:certificates/old/old.crt");
@@ -445,13 +493,11 @@ fn repositories_that_cannot_be_used() {
         open("certs.git", Some("none")),
         "`certs.git` has no branch `none`\nhint: it has `main`"
     );
-    lab.git(
-        ".",
-        &["init", "-q", "--bare", "--object-format=sha256", "new.git"],
-    );
+    lab.git(".", &["init", "-q", "--object-format=sha256", "new"]);
+    lab.git("new", &["commit", "-q", "--allow-empty", "-m", "one"]);
     assert_eq!(
-        open("new.git", None),
-        "`new.git` is a SHA-256 repository\n\
+        open("new", None),
+        "`new` is a SHA-256 repository\n\
          hint: use a repository with SHA-1 objects (`git init --object-format=sha1`)"
     );
     fs::create_dir(lab.path("plain")).unwrap();
@@ -466,7 +512,11 @@ fn repositories_that_cannot_be_used() {
         open("certs.git", None),
         "HEAD of `certs.git` stands for no branch\nhint: name the branch with `--branch`; it has `main`"
     );
+}
 
+#[test]
+fn checkouts_that_cannot_be_used() {
+    let lab = Lab::new();
     lab.git(".", &["init", "-q", "--object-format=sha256", "wt256"]);
     let find = |path: &str| {
         let here = Workspace::here(&lab.path(path), None, &access(None, None), people());
@@ -566,8 +616,15 @@ fn a_checkout_keeps_what_the_user_has_under_way() {
         lab.git("mine", &["status", "-sb"]).lines().next(),
         Some("## main...origin/main")
     );
+}
 
-    // Another push changes the file that the user is changing: pushed, the work tree stays.
+#[test]
+fn a_work_tree_that_cannot_follow_stays() {
+    let lab = Lab::new();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    lab.write("mine/README", "dirty\n");
+    let mut workspace = here(&lab, "mine");
+    // Another push changes the file that the user is changing.
     workspace
         .commit("newer", &[file("certificates/new/new.crt", "newer\n")])
         .unwrap();

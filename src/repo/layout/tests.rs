@@ -6,9 +6,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use super::*;
-use crate::model::certificate::KeyType;
 use crate::model::hint::explain;
-use crate::model::secret::{Sealed, Secret};
 use crate::repo::files;
 use crate::repo::git::People;
 use crate::repo::seal::Identities;
@@ -73,7 +71,11 @@ fn what_is_stored_is_held_again() {
         url: "https://ca.test/cert/1".to_owned(),
         directory: "https://ca.test/dir".to_owned(),
     };
-    assert!(held(&workspace, &[wanted.clone()]).unwrap().is_empty());
+    assert!(
+        held(&workspace, std::slice::from_ref(&wanted))
+            .unwrap()
+            .is_empty()
+    );
     let files = certificate_files(&issued, &recipients).unwrap();
     let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(

@@ -76,11 +76,11 @@ fn what_we_seal_age_opens_and_the_other_way() {
         ssh_key(folder, "ed25519", ""),
         ssh_key(folder, "rsa", ""),
     ];
-    let list: String = keys
+    let lines: Vec<_> = keys
         .iter()
-        .map(|(_, recipient)| format!("{recipient}\n"))
+        .map(|(_, recipient)| recipient.as_str())
         .collect();
-    let list = format!("# all of them\n\n{list}");
+    let list = format!("# all of them\n\n{}\n", lines.join("\n"));
     let recipients = Recipients::parse(&list, ".age-recipients").unwrap();
     let sealed = recipients
         .seal(&Secret::from("sealed here".to_owned()))
