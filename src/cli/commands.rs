@@ -25,8 +25,8 @@ const SOMETHING_DUE: u8 = 2;
 /// Runs the command. `temporary` is a folder of our own that is gone when the program ends.
 pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCode> {
     match arguments.command {
-        Command::Renew(arguments) => renew(arguments, temporary).await,
-        Command::Plan(arguments) => plan(arguments, temporary).await,
+        Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
+        Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
     }
 }
 

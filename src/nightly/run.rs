@@ -127,6 +127,11 @@ impl Nightly {
                 for warning in &listed.warnings {
                     progress.say(&format!("warning: {warning}"));
                 }
+                for name in layout::unlisted(workspace, &listed.wanted)? {
+                    progress.say(&format!(
+                        "warning: certificate `{name}` is not in certs.json: it is not renewed"
+                    ));
+                }
                 let held = layout::held(workspace, &listed.wanted)?;
                 Ok((listed.wanted, held))
             })

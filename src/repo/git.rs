@@ -170,11 +170,6 @@ impl Workspace {
         }
     }
 
-    /// The branch that is pushed to; none without one.
-    pub(crate) fn branch(&self) -> Option<&str> {
-        self.history().and_then(|history| history.branch.as_deref())
-    }
-
     /// Proves that a push would be accepted, hooks and branch protection included.
     ///
     /// Changes nothing; see [`prove`]. Fails with [`prove::PushRefused`] or a

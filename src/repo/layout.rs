@@ -56,6 +56,13 @@ pub(crate) fn held(
     Ok(all)
 }
 
+/// Names of certificates that the repository has although certs.json does not list them.
+pub(crate) fn unlisted(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
+    let mut folders = workspace.folders("certificates")?;
+    folders.retain(|folder| !wanted.iter().any(|wanted| wanted.name.as_str() == folder));
+    Ok(folders)
+}
+
 /// Who can open the key of a certificate: its own list, `instead`, or the repository's.
 ///
 /// `instead`: text and origin of a list that takes the place of the repository's.

@@ -87,7 +87,13 @@ fn what_is_stored_is_held_again() {
         ]
     );
     workspace.commit("x", &files).unwrap();
-    let all = held(&workspace, &[wanted.clone()]).unwrap();
+    assert!(
+        unlisted(&workspace, std::slice::from_ref(&wanted))
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(unlisted(&workspace, &[]).unwrap(), ["web"]);
+    let all = held(&workspace, std::slice::from_ref(&wanted)).unwrap();
     assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
     assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
 
