@@ -87,12 +87,6 @@ fn what_is_stored_is_held_again() {
         ]
     );
     workspace.commit("x", &files).unwrap();
-    assert!(
-        unlisted(&workspace, std::slice::from_ref(&wanted))
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(unlisted(&workspace, &[]).unwrap(), ["web"]);
     let all = held(&workspace, std::slice::from_ref(&wanted)).unwrap();
     assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
     assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
@@ -213,4 +207,14 @@ fn accounts_are_stored_and_found() {
         "`.letsencrypt/ca.test/account.key.age` is not an ASCII-armoured age file\n\
          hint: encrypt it again: `age --armor -R .age-recipients`"
     );
+}
+
+#[test]
+fn certificates_that_are_no_longer_listed_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = open(folder.path());
+    put(folder.path(), "certificates/web/web.crt", "");
+    put(folder.path(), "certificates/old/old.crt", "");
+    let listed = [wanted("web", &["a.test"])];
+    assert_eq!(unlisted(&workspace, &listed).unwrap(), ["old"]);
 }
