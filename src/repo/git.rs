@@ -11,9 +11,10 @@ mod read;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use git2::Oid;
 
+use crate::model::hint::with_hint;
 use crate::model::secret::Sealed;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
@@ -172,7 +173,8 @@ impl Workspace {
 
     /// Proves that a push would be accepted, hooks and branch protection included.
     ///
-    /// Changes nothing; see [`prove`]. Fails with [`prove::PushRefused`] or a
+    /// Changes nothing; see [`prove`]. A checkout must also know of all certificates that the server
+    /// has. Fails with [`prove::PushRefused`] or a
     /// [`crate::repo::transport::RemoteError`] in the chain of causes.
     pub(crate) fn prove_push(&self) -> Result<PushCheck> {
         let Some(history) = self.history() else {
@@ -184,6 +186,16 @@ impl Workspace {
         let branch = history.target()?;
         // A clone's tip is the server's; a checkout may be behind or ahead, so its base is no help.
         let tip = history.tip_on_server(remote, branch)?;
+        if let Shape::Checkout(checkout) = &self.shape
+            && checkout.is_outdated(tip)?
+        {
+            return Err(with_hint(
+                anyhow!(
+                    "this checkout is behind `{branch}` of `{remote}`, where certificates have changed"
+                ),
+                "`git pull --rebase`, then run again: what is due here may be renewed there",
+            ));
+        }
         prove::prove(&history.repository, remote, (branch, tip), &self.people)?;
         Ok(PushCheck::WouldBeAccepted)
     }

@@ -12,8 +12,12 @@ use crate::repo::address::Address;
 use crate::repo::files;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
-use crate::repo::git::{CommitId, File, Pushed, push};
+use crate::repo::git::{CommitId, File, Pushed, push, read};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
+
+/// Folders that runs write to.
+const CERTIFICATES: &str = "certificates";
+const ACCOUNTS: &str = ".letsencrypt";
 
 /// Name of the remote that is used where the branch names none.
 const ORIGIN: &str = "origin";
@@ -106,6 +110,26 @@ impl Checkout {
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether the server's `tip` has certificates or accounts that this checkout does not know.
+    pub(super) fn is_outdated(&self, tip: git2::Oid) -> Result<bool> {
+        let History {
+            repository, base, ..
+        } = &self.history;
+        if tip == *base || repository.graph_descendant_of(*base, tip)? {
+            return Ok(false);
+        }
+        let (here, there) = (repository.find_commit(*base)?, repository.find_commit(tip)?);
+        let (here, there) = (here.tree()?, there.tree()?);
+        for kept in [CERTIFICATES, ACCOUNTS] {
+            let path = format!("{}{kept}", self.prefix);
+            let id = |tree| read::entry(repository, tree, &path).map(|found| found.map(|e| e.id()));
+            if id(&here)? != id(&there)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Commits `files` alone on HEAD, then writes them, enters them in the index and moves HEAD.

@@ -763,3 +763,28 @@ fn the_dns_repository_is_checked_out() {
     );
     assert_eq!(lab.git("dns", &["rev-list", "--count", "HEAD"]), "1");
 }
+
+#[test]
+fn a_checkout_that_does_not_know_of_certificates_is_outdated() {
+    let lab = Lab::new();
+    let remote = lab.local();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    lab.git("first", &["commit", "-q", "--allow-empty", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    // What changed is no certificate: the run may go on, and its commits land on top.
+    here(&lab, "mine").prove_push().unwrap();
+
+    let mut other = clone(&lab, &remote, "other");
+    other
+        .commit("a", &[file("certificates/a/a.crt", "a")])
+        .unwrap();
+    other.push().unwrap();
+    let behind = format!(
+        "this checkout is behind `main` of `{}`, where certificates have changed\n\
+         hint: `git pull --rebase`, then run again: what is due here may be renewed there",
+        lab.path("certs.git").display()
+    );
+    assert_eq!(seen(&here(&lab, "mine").prove_push().unwrap_err()), behind);
+    lab.git("mine", &["pull", "-q", "--rebase"]);
+    here(&lab, "mine").prove_push().unwrap();
+}
