@@ -9,7 +9,10 @@
     reason = "a test may panic, and its files may be written in one go"
 )]
 
+mod account;
 mod lab;
+mod plan;
+mod renew;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;

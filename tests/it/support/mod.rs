@@ -24,6 +24,7 @@ pub mod git_server;
 pub mod knot;
 pub mod lab;
 pub mod namespace;
+pub mod nightly;
 pub mod pebble;
 pub mod powerdns;
 pub mod repos;
