@@ -11,8 +11,10 @@
 
 mod account;
 mod lab;
+mod opening;
 mod plan;
 mod renew;
+mod settings;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
