@@ -17,7 +17,7 @@ use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
-use crate::nightly::stop::Stop;
+use crate::nightly::stop::{Stop, stopped};
 use crate::nightly::survey::Zones;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;

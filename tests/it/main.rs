@@ -10,11 +10,15 @@
 )]
 
 mod account;
+mod failures;
+mod in_place;
 mod lab;
 mod opening;
 mod plan;
 mod renew;
+mod secrecy;
 mod settings;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod sweep;

@@ -42,11 +42,7 @@ fn both_repositories_are_reached_over_every_transport() {
         let output = renewal(&nightly, &certs.url(way), &dns.url(other))
             .run()
             .expect_code(0);
-        assert!(
-            output.stdout.ends_with(" to `main`\n"),
-            "{}",
-            output.stdout
-        );
+        assert!(output.stdout.ends_with(" to `main`\n"), "{}", output.stdout);
         assert!(
             !(output.stdout + &output.stderr).contains(git_server::TOKEN),
             "{way:?} shows the token"
