@@ -19,7 +19,7 @@ use crate::nightly::survey::{ReadyZone, ZoneAccess};
 const WITHDRAW_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The same after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
-/// four have gone by for orders that were nearly done.
+/// three have gone by for orders that were nearly done.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A value and the zone that it belongs to.

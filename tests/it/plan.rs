@@ -1,10 +1,12 @@
 //! What `plan` and `renew --dry-run` say, and that they touch nothing.
 
+use std::fs;
+
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::support::lab::Lab;
-use crate::support::nightly::{Nightly, wait_until};
+use crate::support::nightly::{Nightly, pebble_log, wait_until};
 use crate::support::repos::Files;
 
 const WANTED: &[(&str, &[&str])] = &[
@@ -25,10 +27,20 @@ fn without_secrets(nightly: &Nightly, args: &[&str]) -> crate::support::command:
         .run()
 }
 
+/// BIND tells of every transfer and update, refused ones included.
+fn bind_log(lab: &Lab) -> String {
+    fs::read_to_string(lab.folder().join("log/Bind.err")).unwrap()
+}
+
 #[test]
 fn a_plan_touches_nothing() {
     let nightly = Nightly::new(lab(), WANTED);
     let lab = &nightly.lab;
+    let traces = || {
+        let objects = lab.git(&nightly.certs.folder, &["count-objects", "-v"]);
+        [pebble_log(lab), bind_log(lab), objects.stdout]
+    };
+    let before = traces();
     let text = "issue    one  one.bench.test: not in the repository\n\
                 issue    two  two.bench.test, *.two.bench.test: not in the repository\n\n\
                 2 due, 0 up to date\n";
@@ -70,8 +82,7 @@ fn a_plan_touches_nothing() {
             })
         );
     }
-    assert_eq!(nightly.requests(), [""; 0]);
-    assert!(lab.challenges().is_empty());
+    assert_eq!(traces(), before);
     assert_eq!(nightly.certs.subjects(lab), ["files of the test"]);
     assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
     assert!(lab.left_over().is_empty());

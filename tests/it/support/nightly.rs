@@ -141,11 +141,10 @@ pub fn open(lab: &Lab, sealed: &str, identity: &Path) -> Output {
         .run()
 }
 
-/// Challenge values that are on the servers, without the server: name and value.
+/// Challenge values that one server has: name and value.
 pub fn values(lab: &Lab, server: Server) -> BTreeSet<(String, String)> {
-    lab.challenges()
+    lab.challenges_at(server)
         .into_iter()
-        .filter(|challenge| challenge.server == server)
         .map(|challenge| (challenge.name, challenge.value))
         .collect()
 }
