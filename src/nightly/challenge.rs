@@ -166,14 +166,15 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
 async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt], stop: &Stop) -> Result<()> {
     let batch = TxtBatch::removing(values.to_vec());
     let change = access.provider.change(zone.reference(), &batch);
-    tokio::time::timeout(WITHDRAW_DEADLINE, change)
-        .await
-        .unwrap_or_else(|_| {
-            Err(anyhow!(
-                "no answer within {} s",
-                WITHDRAW_DEADLINE.as_secs()
-            ))
+    let change = async {
+        let in_time = tokio::time::timeout(WITHDRAW_DEADLINE, change).await;
+        in_time.unwrap_or_else(|_| {
+            let seconds = WITHDRAW_DEADLINE.as_secs();
+            Err(anyhow!("no answer within {seconds} s"))
         })
+    };
+    stop.ends_after(HURRIED_DEADLINE, change)
+        .await
         .map_err(|error| {
             let list: String = values.iter().map(|txt| format!("\n{txt}")).collect();
             with_hint(

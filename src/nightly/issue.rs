@@ -17,7 +17,7 @@ use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
-use crate::nightly::stop::{Stop, stopped};
+use crate::nightly::stop::Stop;
 use crate::nightly::survey::Zones;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -94,6 +94,7 @@ impl Issuer<'_> {
         let key_type = wanted.key_type;
         let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
         let placed = self.stop.ends(self.account.place(wanted)).await?;
+        tracing::debug!(certificate = %wanted.name, order = placed.url(), "ordered");
         let placements = placed
             .challenges()
             .iter()

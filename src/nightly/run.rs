@@ -16,7 +16,7 @@ use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
 use crate::nightly::job::Job;
 use crate::nightly::plan::{self, Holdings};
-use crate::nightly::stop::{self, Stop};
+use crate::nightly::stop::Stop;
 use crate::nightly::store;
 use crate::nightly::survey::{Surveyor, Zones};
 use crate::nightly::unlock::{self, Opened};
@@ -100,14 +100,6 @@ impl Nightly {
             self.issue_and_store(ready, means, &mut outcome).await?;
         }
         Ok(outcome)
-    }
-
-    /// Does what leaves nothing to tidy up: a signal may end it at any point.
-    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
-            done = work => done,
-            () = self.stop.requested() => Err(stop::stopped()),
-        }
     }
 
     async fn decide(&self) -> Result<(Vec<Planned>, DnsConfig)> {
@@ -273,7 +265,7 @@ impl Nightly {
             progress: &self.progress,
         };
         let (left_over, stored) = tokio::join!(
-            challenges.withdraw(),
+            challenges.withdraw(&self.stop),
             store.keep(new_account, &ready, results, &recipients)
         );
         if stored.is_err() {

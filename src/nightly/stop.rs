@@ -62,11 +62,6 @@ impl Stop {
     }
 }
 
-/// Why something that a signal ended is not done.
-pub(crate) fn stopped() -> Error {
-    anyhow!("stopped by a signal")
-}
-
 async fn any_of(interrupt: &mut Signal, terminate: &mut Signal, hangup: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}

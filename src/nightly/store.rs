@@ -10,7 +10,7 @@ use crate::model::chain::list;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
 use crate::nightly::workspaces::Workspaces;
-use crate::repo::git::{File, PushCheck, Pushed, Workspace};
+use crate::repo::git::{self, CommitId, File, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;

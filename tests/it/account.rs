@@ -1,5 +1,8 @@
 //! The account key: who can open it, with what, and that it is registered once.
 
+use std::fs;
+use std::path::Path;
+
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
@@ -25,12 +28,12 @@ fn renewal(nightly: &Nightly) -> Command {
 fn every_way_to_give_an_identity_opens_the_account() {
     let lab = lab();
     let home = lab.folder().join("home/.ssh");
-    let make = |file: &std::path::Path| {
+    let make = |file: &Path| {
         lab.command("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
             .arg(file)
             .succeed();
-        std::fs::read_to_string(file.with_extension("pub")).unwrap()
+        fs::read_to_string(file.with_extension("pub")).unwrap()
     };
     let other = lab.folder().join("deploy-key");
     let recipients = make(&other) + &make(&home.join("id_ed25519"));
@@ -50,7 +53,7 @@ fn every_way_to_give_an_identity_opens_the_account() {
     let account = certs.show(lab, ".letsencrypt/acme.test/account.json");
     let key = certs.show(lab, KEY);
 
-    let text = std::fs::read_to_string(&identity.file).unwrap();
+    let text = fs::read_to_string(&identity.file).unwrap();
     let secret = text.lines().last().unwrap();
     let file = identity.file.to_str().unwrap();
     let ways = [
@@ -181,7 +184,7 @@ fn the_renewer_cannot_open_what_it_makes() {
 
     // A list from elsewhere takes the place of the repository's, not of a certificate's own.
     let list = lab.folder().join("recipients");
-    std::fs::write(
+    fs::write(
         &list,
         format!("# both\n{}\n{}\n", renewer.recipient, reader.recipient),
     )

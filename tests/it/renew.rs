@@ -56,8 +56,9 @@ fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
              a push would be accepted ([TIME])\n\
              looked at 3 zones ([TIME])\n\
              ordered 3 certificates with 6 challenges ([TIME])\n\
-             every name server shows every challenge ([TIME])\n\
-             issued 3 certificates ([TIME])\n\
+             asked every name server for every challenge ([TIME])\n\
+             issued 3 certificates, with [N] requests to the CA ([TIME])\n\
+             registered the ACME account `https://acme.test/my-account/[ID]`\n\
              pushed 4 commits to `main` ([TIME])\n"
         )
     );

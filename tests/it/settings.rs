@@ -1,10 +1,12 @@
 //! Where settings come from, and which of them wins.
 
+use std::fs;
+
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
 use crate::support::lab::Lab;
-use crate::support::nightly::Nightly;
+use crate::support::nightly::{Nightly, assert_valid};
 use crate::support::repos::{Files, Transport};
 use crate::support::{pebble, zones};
 
@@ -225,9 +227,9 @@ fn what_get_certs_took_is_taken_with_one_dash() {
         &[&identity.recipient],
     )
     .write(&folder);
-    std::fs::rename(folder.join("certs.json"), folder.join("list.json")).unwrap();
+    fs::rename(folder.join("certs.json"), folder.join("list.json")).unwrap();
     for file in ["dnsconfig.js", "creds.json"] {
-        std::fs::write(folder.join(file), dns.show(lab, file)).unwrap();
+        fs::write(folder.join(file), dns.show(lab, file)).unwrap();
     }
     let words = [
         "renew",
@@ -281,4 +283,48 @@ fn what_get_certs_took_is_taken_with_one_dash() {
         let output = lab.git_certs(words).folder(&folder).run().expect_code(2);
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", said));
     }
+}
+
+#[test]
+fn files_are_named_in_the_environment_too() {
+    let nightly = Nightly::new(Lab::builder().bind().pebble().start(), WANTED);
+    let Nightly {
+        lab, dns, identity, ..
+    } = &nightly;
+    let folder = lab.folder().join("certs");
+    let write = |name: &str, text: &str| lab.namespace().write(&format!("elsewhere/{name}"), text);
+    fs::create_dir(&folder).unwrap();
+    let list = write(
+        "list.json",
+        r#"[{"cert_name": "other", "names": ["other.bench.test"]}]"#,
+    );
+    let recipients = write("recipients", &identity.recipient);
+    fs::write(folder.join(".age-recipients"), &identity.recipient).unwrap();
+    let creds = write("creds.json", &dns.show(lab, "creds.json"));
+    let ir = write(
+        "ir.json",
+        r#"{"registrars": [{"name": "none", "type": "-"}],
+            "dns_providers": [{"name": "ddns", "type": "-"}],
+            "domains": [{"name": "bench.test", "registrar": "none", "dnsProviders": {"ddns": 0},
+              "records": [
+                {"type": "A", "name": "@", "ttl": 300, "target": "198.51.100.80"},
+                {"type": "A", "name": "www", "ttl": 300, "target": "198.51.100.80"},
+                {"type": "A", "name": "ns1", "ttl": 300, "target": "192.0.2.2"}],
+              "nameservers": [{"name": "ns1.bench.test"}]}]}"#,
+    );
+    nightly
+        .bare(&["renew"])
+        .env("GIT_CERTS_DIR", &folder)
+        .env("GIT_CERTS_DNS_REPO", lab.folder().join("elsewhere"))
+        .env("GIT_CERTS_CERT_CONFIG", list)
+        .env("GIT_CERTS_RECIPIENTS", recipients)
+        .env("GIT_CERTS_CREDS", format!("!cat {}", creds.display()))
+        .env("GIT_CERTS_IR", ir)
+        .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
+        .run()
+        .expect_code(0);
+    let text = |extension: &str| {
+        fs::read_to_string(folder.join(format!("certificates/other/other.{extension}"))).unwrap()
+    };
+    assert_valid(lab, &text("crt"), &text("key.age"), identity);
 }
