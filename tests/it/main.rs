@@ -9,7 +9,16 @@
     reason = "a test may panic, and its files may be written in one go"
 )]
 
+mod account;
+mod failures;
+mod in_place;
 mod lab;
+mod opening;
+mod plan;
+mod renew;
+mod secrecy;
+mod settings;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod sweep;
