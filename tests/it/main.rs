@@ -6,7 +6,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test may panic, and its files may be written in one go"
+    clippy::too_many_lines,
+    reason = "a test may panic, tell a long story, and write files in one go"
 )]
 
 mod account;
