@@ -12,7 +12,7 @@ use crate::support::repos::{Files, Remote, Transport};
 use crate::support::{bind, pebble};
 
 /// Something that has to come within this time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Certificates wanted: name and DNS names.
 pub type Wanted<'a> = &'a [(&'a str, &'a [&'a str])];
