@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 
 use crate::support::bind;
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, pebble_log};
+use crate::support::nightly::{Gate, Nightly, assert_valid, pebble_log};
 use crate::support::repos::{Files, Remote};
 
 /// Requests for the names of an order, as Pebble logs them.
@@ -184,5 +184,54 @@ fn a_server_that_is_down_is_named() {
     lab.start(Server::PowerDns);
     nightly.renew().expect_code(0);
     nightly.assert_valid("dual");
+    assert!(lab.challenges().is_empty());
+}
+
+#[test]
+fn two_runs_at_once_lose_nothing() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().pebble().start(),
+        &[("files", &["files.test"])],
+    );
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let gate = Gate::new(lab);
+    let (name, value) = gate.variable();
+    let slow = nightly.command(&["renew"]).env(name, value).spawn();
+    gate.wait();
+    nightly.renew().expect_code(0);
+    let first = nightly.chain("files");
+    gate.open();
+    let output = slow.wait().expect_code(2);
+    assert_eq!(output.stdout, "");
+    let said = output.normal_stderr();
+    assert_eq!(
+        said[said.find("error: ").unwrap()..],
+        *"error: another push to `main` changed the same files: \
+          .letsencrypt/acme.test/account.json, .letsencrypt/acme.test/account.key.age, \
+          certificates/files/files.crt, certificates/files/files.json, \
+          certificates/files/files.key.age\n  \
+          caused by: our commits cannot be re-applied\n\
+          hint: they are kept: `git fetch origin refs/git-certs/kept/[COMMIT]`, then cherry-pick FETCH_HEAD\n"
+    );
+    // The first to push is on the branch, the other beside it.
+    assert_eq!(nightly.chain("files"), first);
+    let kept: Vec<_> = certs
+        .refs(lab)
+        .into_iter()
+        .filter(|name| name.starts_with("refs/git-certs/"))
+        .collect();
+    let [kept] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    let show = |file: &str| {
+        let object = format!("{kept}:certificates/files/files.{file}");
+        lab.git(&certs.folder, &["show", &object]).stdout
+    };
+    assert_valid(lab, &show("crt"), &show("key.age"), identity);
     assert!(lab.challenges().is_empty());
 }

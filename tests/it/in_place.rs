@@ -254,6 +254,32 @@ fn a_checkout_follows_when_another_push_came_first() {
 }
 
 #[test]
+fn a_repository_without_a_remote_gets_commits() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let folder = checkout(&nightly);
+    lab.git(&folder, &["remote", "remove", "origin"]);
+    let output = in_place(&nightly, &folder, &[]).run().expect_code(0);
+    assert_eq!(
+        output.normal_stdout(),
+        "issued   www  www.bench.test: until [DATE], commit [COMMIT]\n\n\
+         1 issued, 0 failed, 0 up to date\n"
+    );
+    assert!(
+        output.stderr.contains("there is no remote to push to"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(
+        lab.git(&folder, &["log", "--format=%s"]).stdout,
+        "Issue www: not in the repository\n\
+         Register an ACME account at acme.test\n\
+         files of the test\n"
+    );
+    assert_eq!(status(lab, &folder), STATUS);
+}
+
+#[test]
 fn a_folder_without_git_gets_files() {
     let nightly = nightly();
     let Nightly { lab, identity, .. } = &nightly;

@@ -162,6 +162,24 @@ fn the_dns_repository_may_be_a_folder() {
     )
     .run()
     .expect_code(0);
+    // What the configuration prints is seen, as DNSControl shows it, and stays off stdout.
+    let text = std::fs::read_to_string(folder.join("dnsconfig.js")).unwrap();
+    std::fs::write(
+        folder.join("dnsconfig.js"),
+        text + "console.log('hello from', 6 * 7);\n",
+    )
+    .unwrap();
+    let talkative = nightly
+        .command(&["plan"])
+        .env("GIT_CERTS_DNS_REPO", &folder)
+        .run()
+        .expect_code(0);
+    assert!(
+        talkative.stderr.contains("INFO hello from 42\n"),
+        "{}",
+        talkative.stderr
+    );
+    assert!(!talkative.stdout.contains("hello"), "{}", talkative.stdout);
     // A checkout is read as it is, with what is not committed.
     let checkout = nightly.lab.folder().join("checkout-dns");
     std::fs::write(checkout.join("dnsconfig.js"), "syntax error").unwrap();

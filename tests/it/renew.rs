@@ -63,6 +63,7 @@ fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
         )
     );
     assert_repository(&nightly);
+    assert_history(&nightly);
     assert_eq!(lab.challenges().into_iter().collect::<Vec<_>>(), []);
     assert_eq!(
         lab.left_over(),
@@ -71,7 +72,7 @@ fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
     assert_nothing_due(&nightly);
 }
 
-/// Files, descriptions, messages and keys after the first run.
+/// Files, descriptions and keys after the first run.
 fn assert_repository(nightly: &Nightly) {
     let Nightly { lab, certs, .. } = nightly;
     assert_eq!(
@@ -92,6 +93,22 @@ fn assert_repository(nightly: &Nightly) {
             "certs.json",
         ]
     );
+    for (name, names) in WANTED {
+        nightly.assert_valid(name);
+        assert_description(nightly, name, names);
+    }
+    let account = certs.show(lab, ".letsencrypt/acme.test/account.json");
+    let account: Value = serde_json::from_str(&account).unwrap();
+    let url = account["registration"]["uri"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://acme.test/my-account/"),
+        "{account}"
+    );
+}
+
+/// One commit for the account and one a certificate, on the only branch.
+fn assert_history(nightly: &Nightly) {
+    let Nightly { lab, certs, .. } = nightly;
     assert_eq!(certs.refs(lab), ["refs/heads/main"]);
     assert_eq!(
         certs.subjects(lab),
@@ -123,17 +140,6 @@ fn assert_repository(nightly: &Nightly) {
     assert_eq!(
         changed.stdout,
         "certificates/both/both.crt\ncertificates/both/both.json\ncertificates/both/both.key.age\n"
-    );
-    for (name, names) in WANTED {
-        nightly.assert_valid(name);
-        assert_description(nightly, name, names);
-    }
-    let account: Value =
-        serde_json::from_str(&certs.show(lab, ".letsencrypt/acme.test/account.json")).unwrap();
-    let url = account["registration"]["uri"].as_str().unwrap();
-    assert!(
-        url.starts_with("https://acme.test/my-account/"),
-        "{account}"
     );
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
 
+use crate::support::command::Command;
 use crate::support::lab::Lab;
 use crate::support::nightly::{Nightly, open};
 use crate::support::repos::Transport;
-use crate::support::{bind, powerdns};
+use crate::support::{bind, pebble, powerdns, repos};
 
 const WANTED: &[(&str, &[&str])] = &[
     ("wildcard", &["example.test", "*.example.test"]),
@@ -21,15 +22,15 @@ const PLANTED: [(&str, &str); 2] = [
     ("GIT_CERTS_DNS_TOKEN", "planted-token-of-dns"),
 ];
 
-/// A run in a checkout, watched by strace: its log, and the files that it works on.
+/// Two runs in a checkout, watched by strace: its log, and the files that they work on.
 struct Watched {
     nightly: Nightly,
     checkout: PathBuf,
-    /// The line of an age identity.
+    /// Secret lines of age identities.
     identities: [String; 2],
     /// One line a system call.
     calls: Vec<String>,
-    /// Everything that the run printed, logs included.
+    /// Everything that the runs printed, logs included.
     said: String,
 }
 
@@ -61,46 +62,55 @@ fn watch() -> Watched {
     );
 
     let log = lab.folder().join("strace.log");
-    let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,openat,execve,prctl,prlimit64";
-    let mut said = String::new();
     // The second run opens the account that the first one made.
-    for run in 0..2 {
-        let mut command = lab.command("strace");
-        command = command
-            .args(["-f", "-v", "-s", "1000000", "-e", traced, "-A", "-o"])
-            .arg(&log)
-            .arg(env!("CARGO_BIN_EXE_git-certs"))
-            .args(["renew", "--verbose", "--renew", "1000"])
-            .args(["--acme", crate::support::pebble::DIRECTORY, "--agree-tos"])
-            .arg("--ca-bundle")
-            .arg(lab.ca())
-            .args(["--dns-repo", &nightly.dns.url(Transport::Ssh)])
+    let said = [(); 2].map(|()| {
+        let mut command = strace(&nightly, &log)
             .folder(&checkout)
             .env("GIT_CERTS_AGE_KEY", &identities[0])
             .env("SOPS_AGE_KEY", &identities[1]);
         for (name, value) in PLANTED {
             command = command.env(name, value);
         }
-        for (name, value) in crate::support::repos::variables(lab) {
-            command = command.env(name, value);
-        }
         let output = command.run().expect_code(0);
-        assert!(output.stdout.contains("2 issued, 0 failed"), "run {run}");
-        said += &output.stdout;
-        said += &output.stderr;
-    }
+        assert!(
+            output.stdout.contains("2 issued, 0 failed"),
+            "{}",
+            output.stdout
+        );
+        output.stdout + &output.stderr
+    });
     let calls = fs::read(&log).unwrap();
     let calls = String::from_utf8_lossy(&calls)
         .lines()
         .map(str::to_owned)
         .collect();
     Watched {
+        nightly,
         checkout,
         identities,
         calls,
-        said,
-        nightly,
+        said: said.concat(),
     }
+}
+
+/// Our program under strace, which adds to `log` whatever may carry data out.
+fn strace(nightly: &Nightly, log: &Path) -> Command {
+    let Nightly { lab, dns, .. } = nightly;
+    let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,openat,\
+                  execve,prctl,prlimit64";
+    let mut command = lab
+        .command("strace")
+        .args(["-f", "-v", "-s", "1000000", "-e", traced, "-A", "-o"])
+        .arg(log)
+        .arg(env!("CARGO_BIN_EXE_git-certs"))
+        .args(["renew", "--verbose", "--renew", "1000", "--agree-tos"])
+        .args(["--acme", pebble::DIRECTORY, "--ca-bundle"])
+        .arg(lab.ca())
+        .args(["--dns-repo", &dns.url(Transport::Ssh)]);
+    for (name, value) in repos::variables(lab) {
+        command = command.env(name, value);
+    }
+    command
 }
 
 #[test]

@@ -265,7 +265,11 @@ fn what_get_certs_took_is_taken_with_one_dash() {
         .expect_code(0);
     assert!(folder.join("certificates/first/first.key.age").is_file());
     assert!(!folder.join("certificates/other").exists());
+}
 
+#[test]
+fn what_comes_later_is_said() {
+    let lab = Lab::builder().start();
     for (words, said) in [
         (
             ["renew", "-notify"],
@@ -280,7 +284,7 @@ fn what_get_certs_took_is_taken_with_one_dash() {
             "error: `--vault` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
         ),
     ] {
-        let output = lab.git_certs(words).folder(&folder).run().expect_code(2);
+        let output = lab.git_certs(words).run().expect_code(2);
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", said));
     }
 }
