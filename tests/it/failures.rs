@@ -216,7 +216,7 @@ fn two_runs_at_once_lose_nothing() {
           certificates/files/files.crt, certificates/files/files.json, \
           certificates/files/files.key.age\n  \
           caused by: our commits cannot be re-applied\n\
-          hint: they are kept: `git fetch origin refs/git-certs/kept/[COMMIT]`, then cherry-pick FETCH_HEAD\n"
+          hint: they are kept: `git fetch origin refs/git-certs/kept/[COMMIT]`, then `git cherry-pick HEAD..FETCH_HEAD`\n"
     );
     // The first to push is on the branch, the other beside it.
     assert_eq!(nightly.chain("files"), first);

@@ -17,9 +17,11 @@ const WANTED: &[(&str, &[&str])] = &[
 ];
 
 /// Tokens for us, with values that are easy to find.
-const PLANTED: [(&str, &str); 2] = [
+const PLANTED: [(&str, &str); 4] = [
     ("GIT_CERTS_TOKEN", "planted-token-of-certs"),
     ("GIT_CERTS_DNS_TOKEN", "planted-token-of-dns"),
+    ("GITHUB_TOKEN", "planted-token-of-github"),
+    ("CI_JOB_TOKEN", "planted-token-of-gitlab"),
 ];
 
 /// Two runs in a checkout, watched by strace: its log, and the files that they work on.

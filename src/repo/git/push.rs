@@ -217,7 +217,9 @@ fn keep(history: &History, remote: &Remote) -> anyhow::Error {
     match save() {
         Ok(()) => with_hint(
             cause,
-            format!("they are kept: `git fetch origin {name}`, then cherry-pick FETCH_HEAD"),
+            format!(
+                "they are kept: `git fetch origin {name}`, then `git cherry-pick HEAD..FETCH_HEAD`"
+            ),
         ),
         Err(_) if !history.cloned => with_hint(
             cause,
