@@ -10,6 +10,7 @@
 )]
 
 mod lab;
+mod refusals;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;

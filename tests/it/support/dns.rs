@@ -29,8 +29,13 @@ impl Lab {
 
     /// Every TXT value at a challenge name in every zone of all name servers of this lab, which have to run.
     pub fn challenges(&self) -> BTreeSet<Challenge> {
+        self.challenges_at(self.servers())
+    }
+
+    /// The same of some of the servers.
+    pub fn challenges_at(&self, servers: &BTreeSet<Server>) -> BTreeSet<Challenge> {
         let mut found = BTreeSet::new();
-        for server in self.servers() {
+        for server in servers {
             let served = |zone: &&Zone| zone.servers.contains(&server.address());
             for zone in ZONES.iter().filter(served) {
                 found.extend(self.challenges_of(*server, zone.name));
