@@ -101,7 +101,9 @@ fn unknown(entry: &ProviderEntry) -> anyhow::Error {
     }
     if REGISTRARS.contains(&kind.as_str()) {
         return with_hint(
-            anyhow!("`creds.json` entry `{name}`: `{kind}` is a registrar and holds no DNS records"),
+            anyhow!(
+                "`creds.json` entry `{name}`: `{kind}` is a registrar and holds no DNS records"
+            ),
             skip,
         );
     }

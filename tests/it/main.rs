@@ -11,6 +11,7 @@
 
 mod lab;
 mod refusals;
+mod refusals_dns;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;

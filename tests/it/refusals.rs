@@ -100,7 +100,10 @@ fn the_identity_file_is_missing() {
 fn an_ssh_key_with_a_passphrase() {
     let scene = Scene::with_account();
     let file = scene.lab.folder().join("id_ed25519");
-    let keygen = scene.lab.command("ssh-keygen").args(["-q", "-t", "ed25519"]);
+    let keygen = scene
+        .lab
+        .command("ssh-keygen")
+        .args(["-q", "-t", "ed25519"]);
     let keygen = keygen.args(["-N", "open sesame", "-C", "lab", "-f"]);
     keygen.arg(&file).succeed();
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", file);
@@ -110,7 +113,9 @@ fn an_ssh_key_with_a_passphrase() {
 #[test]
 fn garbage_for_an_identity() {
     let scene = Scene::with_account();
-    let command = scene.renew().env("GIT_CERTS_AGE_KEY", "AGE-SECRET-KEY-1HUNTER2");
+    let command = scene
+        .renew()
+        .env("GIT_CERTS_AGE_KEY", "AGE-SECRET-KEY-1HUNTER2");
     scene.refused(&command, "@garbage_for_an_identity");
 }
 
@@ -123,7 +128,10 @@ fn the_account_key_of_get_certs_is_not_encrypted() {
             .with(".letsencrypt/acme.test/account.key", text)
             .with(".letsencrypt/acme.test/account.json", "{}\n"),
     );
-    scene.refused(&scene.renew(), "@the_account_key_of_get_certs_is_not_encrypted");
+    scene.refused(
+        &scene.renew(),
+        "@the_account_key_of_get_certs_is_not_encrypted",
+    );
 }
 
 #[test]
@@ -166,14 +174,18 @@ fn the_authority_is_not_trusted() {
 #[test]
 fn a_url_that_is_no_acme_directory() {
     let scene = Scene::start(Lab::builder().bind().pebble(), &[NAME]);
-    let command = scene.renew().env("GIT_CERTS_ACME", "https://acme.test/nonce-plz");
+    let command = scene
+        .renew()
+        .env("GIT_CERTS_ACME", "https://acme.test/nonce-plz");
     scene.refused(&command, "@a_url_that_is_no_acme_directory");
 }
 
 #[test]
 fn a_url_that_the_authority_does_not_have() {
     let scene = Scene::start(Lab::builder().bind().pebble(), &[NAME]);
-    let command = scene.renew().env("GIT_CERTS_ACME", "https://acme.test/directory");
+    let command = scene
+        .renew()
+        .env("GIT_CERTS_ACME", "https://acme.test/directory");
     scene.refused(&command, "@a_url_that_the_authority_does_not_have");
 }
 

@@ -97,7 +97,15 @@ impl Scene {
     pub fn refused(&self, command: &Command, stderr: &str) {
         let before = self.state();
         let output = command.run();
-        if let Some(name) = stderr.strip_prefix('@') { fs::create_dir_all("/tmp/w2actual").unwrap(); fs::write(format!("/tmp/w2actual/{name}"), settled(&output.normal_stderr())).unwrap(); eprintln!("DUMP"); }
+        if let Some(name) = stderr.strip_prefix('@') {
+            fs::create_dir_all("/tmp/w2actual").unwrap();
+            fs::write(
+                format!("/tmp/w2actual/{name}"),
+                settled(&output.normal_stderr()),
+            )
+            .unwrap();
+            eprintln!("DUMP");
+        }
         let output = output.expect_code(2);
         assert_eq!(settled(&output.normal_stderr()), stderr);
         assert_eq!(output.normal_stdout(), "");
