@@ -125,7 +125,11 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         }
     };
     let key = |field| {
-        let text = entry.field(field);
+        let text = match entry.unset.contains_key(field) {
+            // Whoever names a variable does not mean messages without a signature.
+            true => Some(entry.required(field)?),
+            false => entry.field(field),
+        };
         text.map(|text| Key::parse(text, field, &entry.name))
             .transpose()
     };

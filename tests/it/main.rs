@@ -16,6 +16,8 @@ mod in_place;
 mod lab;
 mod opening;
 mod plan;
+mod refusals;
+mod refusals_dns;
 mod renew;
 mod secrecy;
 mod settings;
