@@ -62,6 +62,7 @@ impl Arguments {
         match &self.command {
             Command::Renew(renew) => renew.run.verbose,
             Command::Plan(plan) => plan.run.verbose,
+            Command::Providers(_) => None,
         }
         .unwrap_or_default()
     }
@@ -82,6 +83,8 @@ pub(super) enum Command {
   git-certs plan --repo https://github.com/example/certs --format json
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
+    /// List the DNS providers, the fields of their entries in creds.json, and their limits
+    Providers(Providers),
 }
 
 /// `renew`
@@ -110,6 +113,14 @@ pub(super) struct Plan {
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// `providers`
+#[derive(Args, Debug)]
+pub(super) struct Providers {
+    /// Form of what goes to stdout
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(super) format: ListFormat,
 }
 
 /// What every run needs to know: where the repositories are, and the settings.
@@ -154,6 +165,13 @@ pub(super) struct Run {
 pub(super) enum Format {
     Text,
     Json,
+}
+
+/// Form of the list of providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    Text,
+    Markdown,
 }
 
 /// Adds the second dash that get-certs' users never had to type.
