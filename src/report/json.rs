@@ -122,7 +122,12 @@ mod tests {
 
     fn wildcard() -> Planned {
         let names = ["example.com", "*.example.com"];
-        certificate("wildcardCert", &names, Action::Issue, "not in the repository")
+        certificate(
+            "wildcardCert",
+            &names,
+            Action::Issue,
+            "not in the repository",
+        )
     }
 
     fn mail() -> Planned {
@@ -146,7 +151,8 @@ mod tests {
             key_type: Some(KeyType::P256),
             public_key: Vec::new(),
         };
-        let refused = anyhow!("403 Forbidden").context("cannot add TXT `_acme-challenge.www.example.net`");
+        let refused =
+            anyhow!("403 Forbidden").context("cannot add TXT `_acme-challenge.www.example.net`");
         let refused = with_hint(refused, "the key must be allowed to write");
         let reissued = certificate(
             "www",

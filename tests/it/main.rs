@@ -10,7 +10,9 @@
 )]
 
 mod docs;
+mod examples;
 mod lab;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod yaml;
