@@ -123,10 +123,10 @@ pub(super) const UNREACHABLE: &str =
 
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(lost) = error.downcast_ref::<reqwest::Error>() {
-        return match is_untrusted(lost) {
-            true => Some(UNTRUSTED),
-            false => lost.is_connect().then_some(UNREACHABLE),
-        };
+        if is_untrusted(lost) {
+            return Some(UNTRUSTED);
+        }
+        return lost.is_connect().then_some(UNREACHABLE);
     }
     match error.downcast_ref::<Refusal>()?.kind()? {
         "rateLimited" => Some("run again later; to try things out, use `--acme staging`"),

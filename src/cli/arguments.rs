@@ -62,6 +62,7 @@ impl Arguments {
         match &self.command {
             Command::Renew(renew) => renew.run.verbose,
             Command::Plan(plan) => plan.run.verbose,
+            Command::Providers(_) => None,
         }
         .unwrap_or_default()
     }
@@ -82,6 +83,8 @@ pub(super) enum Command {
   git-certs plan --repo https://github.com/example/certs --format json
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
+    /// List the DNS providers, the fields of their entries in creds.json, and their limits
+    Providers(Providers),
 }
 
 /// `renew`
@@ -110,6 +113,14 @@ pub(super) struct Plan {
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// `providers`
+#[derive(Args, Debug)]
+pub(super) struct Providers {
+    /// Form of what goes to stdout
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(super) format: ListFormat,
 }
 
 /// What every run needs to know: where the repositories are, and the settings.
@@ -156,6 +167,13 @@ pub(super) enum Format {
     Json,
 }
 
+/// Form of the list of providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    Text,
+    Markdown,
+}
+
 /// Adds the second dash that get-certs' users never had to type.
 ///
 /// `-v KEY=VALUE` meant `--variable` there; it still does.
@@ -192,9 +210,13 @@ fn with_two_dashes(word: &str) -> Option<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::fs;
+
+    use clap::{Arg, CommandFactory};
+    use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::cli::{config, environment};
 
     fn words(text: &str) -> Vec<String> {
         two_dashes(text.split(' ').map(OsString::from))
@@ -234,5 +256,159 @@ mod tests {
         assert_eq!(settings.config, Some("d.js".into()));
         assert_eq!(settings.skip, Some(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(renew.run.verbose, Some(false));
+    }
+
+    #[test]
+    fn the_page_of_the_settings_is_what_can_be_set() {
+        let generated = configuration();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(file, &generated).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(file).unwrap_or_default(),
+            generated,
+            "docs/configuration.md is out of date: run the tests with UPDATE_DOCS=1"
+        );
+    }
+
+    /// The whole of docs/configuration.md.
+    fn configuration() -> String {
+        let mut command = Arguments::command();
+        command.build();
+        let renew = command.find_subcommand("renew").unwrap();
+        let (refused, settings): (Vec<_>, Vec<_>) = renew
+            .get_arguments()
+            .filter(|arg| arg.get_long() != Some("help"))
+            .partition(|arg| is_refused(arg));
+        let mut headings = Vec::new();
+        for arg in &settings {
+            if !headings.contains(&arg.get_help_heading()) {
+                headings.push(arg.get_help_heading());
+            }
+        }
+        let mut page = INTRODUCTION.to_owned();
+        for heading in headings {
+            page += &format!(
+                "\n## {}\n\n| Option | Environment | `git-certs.toml` | Meaning | Default |\n\
+                 | --- | --- | --- | --- | --- |\n",
+                heading.unwrap_or("The run")
+            );
+            let rows = settings
+                .iter()
+                .filter(|arg| arg.get_help_heading() == heading);
+            page += &rows.map(|arg| row(arg)).collect::<String>();
+        }
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|arg| format!("`--{}`", arg.get_long().unwrap()))
+            .collect();
+        page += &format!(
+            "\nNot in this version, and an error: {}.\n",
+            refused.join(", ")
+        );
+        page + &secrets()
+    }
+
+    const INTRODUCTION: &str = "# Settings of `git certs renew`
+
+A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
+variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
+`--no-push`, and has `--detailed-exitcode`. Relative paths start at the current folder, those of `--config`,
+`--creds` and `--ir` in the DNSControl repository.
+";
+
+    /// Whether the program ends with an error where this is set.
+    fn is_refused(arg: &Arg) -> bool {
+        let typed = ["git-certs".to_owned(), "plan".to_owned()];
+        let option = format!("--{}=true", arg.get_long().unwrap());
+        Arguments::try_parse_from(typed.into_iter().chain([option])).is_ok_and(|arguments| {
+            let Command::Plan(plan) = arguments.command else {
+                panic!("another command");
+            };
+            config::refuse_unsupported(&plan.run.settings).is_err()
+        })
+    }
+
+    fn row(arg: &Arg) -> String {
+        let long = arg.get_long().unwrap();
+        let short = arg
+            .get_short()
+            .map_or_else(String::new, |short| format!("`-{short}`, "));
+        let value = match arg.get_value_names() {
+            Some([name]) if !is_switch(arg) => format!(" {name}"),
+            _ => String::new(),
+        };
+        let help = arg.get_help().unwrap().to_string();
+        let (meaning, default) = match help
+            .strip_suffix(']')
+            .map(|help| help.split_once(" [default: "))
+        {
+            Some(Some((meaning, default))) => (meaning.to_owned(), default.to_owned()),
+            _ => (help, String::new()),
+        };
+        let default = match arg.get_default_values() {
+            [value] => format!("`{}`", value.to_str().unwrap()),
+            _ => default,
+        };
+        let cells = [
+            format!("{short}`--{long}{value}`"),
+            format!("`{}`", arg.get_env().unwrap().to_str().unwrap()),
+            in_file(long).map_or_else(String::new, |kind| format!("`{long}`: {kind}")),
+            meaning,
+            default,
+        ];
+        format!(
+            "| {} |\n",
+            cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+        )
+    }
+
+    fn is_switch(arg: &Arg) -> bool {
+        arg.get_num_args().unwrap().min_values() == 0
+    }
+
+    /// What `git-certs.toml` takes under this key, if anything.
+    fn in_file(key: &str) -> Option<&'static str> {
+        let kinds = [
+            ("true", "boolean"),
+            ("1", "number"),
+            ("[\"x\"]", "list of strings"),
+            ("\"p256\"", "string"),
+        ];
+        kinds.into_iter().find_map(|(value, kind)| {
+            let file = format!("{key} = {value}");
+            Settings::from_file(file.as_bytes()).is_ok().then_some(kind)
+        })
+    }
+
+    fn secrets() -> String {
+        let [age, sops, sops_file, token, dns_token] = [
+            environment::AGE_KEY,
+            environment::SOPS_AGE_KEY,
+            environment::SOPS_AGE_KEY_FILE,
+            environment::TOKEN,
+            environment::DNS_TOKEN,
+        ];
+        format!(
+            "\n## Secrets, from the environment only
+
+| Environment | Meaning |
+| --- | --- |
+| `{age}` | Text of an age identity that opens the account key |
+| `{sops}`, `{sops_file}` | The same and the path of a file with it, as SOPS has them |
+| `{token}` | Token for the `https://` URL of the cert repository, and of the DNSControl repository on the same host |
+| `{dns_token}` | Token for the DNSControl repository |
+| `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only |
+
+Without any of the first two lines and without `--identity`, `~/.ssh/id_ed25519` and `~/.ssh/id_rsa` are tried. What
+`creds.json` names with `$` comes from the environment too.
+
+## From other programs
+
+`GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
+`GIT_COMMITTER_` twins say who commits, before `user.name` and `user.email` of git's configuration.
+"
+        )
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
+use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
-use crate::cli::{COULD_NOT_RUN, config, environment};
+use crate::cli::{COULD_NOT_RUN, config, environment, providers};
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
 use crate::nightly::run::Nightly;
@@ -27,6 +27,13 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
     match arguments.command {
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
+        Command::Providers(arguments) => {
+            terminal::print(&match arguments.format {
+                ListFormat::Text => providers::text(),
+                ListFormat::Markdown => providers::markdown(),
+            });
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

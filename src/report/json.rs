@@ -83,3 +83,104 @@ fn moment(moment: OffsetDateTime) -> String {
 fn text(value: &Value) -> String {
     format!("{value:#}\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use pretty_assertions::assert_eq;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::model::certificate::{KeyType, Wanted};
+    use crate::model::chain::Leaf;
+    use crate::model::hint::{Shared, with_hint};
+    use crate::model::outcome::{Action, Stored};
+
+    const PAGE: &str = include_str!("../../docs/json.md");
+
+    /// The nth example of docs/json.md.
+    fn example(number: usize) -> &'static str {
+        let block = PAGE.split("```json\n").nth(number + 1).unwrap();
+        block.split("```").next().unwrap()
+    }
+
+    fn certificate(name: &str, names: &[&str], action: Action, reason: &str) -> Planned {
+        Planned {
+            wanted: Wanted {
+                name: name.parse().unwrap(),
+                identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
+                key_type: KeyType::P256,
+            },
+            action,
+            reason: reason.to_owned(),
+            not_after: match action {
+                Action::Issue => None,
+                _ => Some(datetime!(2027-02-21 10:00:00 UTC)),
+            },
+        }
+    }
+
+    fn wildcard() -> Planned {
+        let names = ["example.com", "*.example.com"];
+        certificate(
+            "wildcardCert",
+            &names,
+            Action::Issue,
+            "not in the repository",
+        )
+    }
+
+    fn mail() -> Planned {
+        let reason = "90 days of 90 days left, due below 30 days";
+        certificate("mail", &["mail.example.com"], Action::Keep, reason)
+    }
+
+    #[test]
+    fn the_first_example_is_a_plan() {
+        assert_eq!(plan(&[wildcard(), mail()]), example(0));
+    }
+
+    #[test]
+    fn the_second_example_is_an_outcome() {
+        let leaf = Leaf {
+            identifiers: wildcard().wanted.identifiers.into_iter().collect(),
+            not_before: datetime!(2026-11-23 10:00:00 UTC),
+            not_after: datetime!(2027-02-21 10:00:00 UTC),
+            serial: "03A1B2C3".into(),
+            issuer: "E7".into(),
+            key_type: Some(KeyType::P256),
+            public_key: Vec::new(),
+        };
+        let refused =
+            anyhow!("403 Forbidden").context("cannot add TXT `_acme-challenge.www.example.net`");
+        let refused = with_hint(refused, "the key must be allowed to write");
+        let reissued = certificate(
+            "www",
+            &["www.example.net"],
+            Action::Reissue,
+            "names differ: + www.example.net",
+        );
+        let outcome_of_a_run = Outcome {
+            done: vec![
+                Done {
+                    planned: wildcard(),
+                    result: Ok(Stored {
+                        leaf,
+                        commit: Some("1a2b3c4".into()),
+                    }),
+                },
+                Done {
+                    planned: reissued,
+                    result: Err(Shared::new(refused)),
+                },
+            ],
+            has_ordered: true,
+            kept: vec![mail()],
+            pushed: Some("pushed".into()),
+            left_over: vec![anyhow!(
+                "cannot withdraw TXT `_acme-challenge.example.com` at `ddns`"
+            )],
+        };
+        assert_eq!(outcome(&outcome_of_a_run), example(1));
+    }
+}

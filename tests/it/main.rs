@@ -11,6 +11,8 @@
 )]
 
 mod account;
+mod docs;
+mod examples;
 mod failures;
 mod in_place;
 mod lab;
@@ -25,3 +27,4 @@ mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
 mod sweep;
+mod yaml;

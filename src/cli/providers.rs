@@ -1,0 +1,69 @@
+//! `providers`: the registry for readers, as text and as docs/providers.md.
+
+use crate::provider::registry::{Field, PROVIDERS, Spec};
+
+/// A heading, the kind and the name of each provider, then its fields and notes.
+pub(super) fn text() -> String {
+    let providers: Vec<String> = PROVIDERS.iter().map(|spec| text_of(spec)).collect();
+    providers.join("\n")
+}
+
+fn text_of(spec: &Spec) -> String {
+    let width = spec.fields.iter().map(|field| field.key.len()).max();
+    let width = width.unwrap_or_default();
+    let mut text = format!("{}: {}\n  {}\n", spec.kind, spec.name, spec.api);
+    for field in spec.fields {
+        let Field { key, help, .. } = field;
+        text += &format!("  {key:<width$}  {}{help}\n", mark(field));
+    }
+    for note in spec.notes {
+        text += &format!("  - {note}\n");
+    }
+    text
+}
+
+fn mark(field: &Field) -> &'static str {
+    if field.required { "(required) " } else { "" }
+}
+
+const INTRODUCTION: &str = "# DNS providers
+
+What git-certs speaks to, by the `TYPE` of an entry in `creds.json`. The fields are DNSControl's, and a value
+that starts with `$` is taken from the environment, as there. `git certs providers` prints this as text.
+";
+
+/// The whole of docs/providers.md.
+pub(super) fn markdown() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for spec in PROVIDERS {
+        text += &markdown_of(spec);
+    }
+    text
+}
+
+fn markdown_of(spec: &Spec) -> String {
+    let Spec {
+        kind, name, api, ..
+    } = spec;
+    let mut text = format!("\n## {kind}\n\n{name}: <{api}>\n");
+    if !spec.fields.is_empty() {
+        text += "\n| field | needed | meaning |\n| --- | --- | --- |\n";
+    }
+    for Field {
+        key,
+        required,
+        help,
+    } in spec.fields
+    {
+        let needed = if *required { "yes" } else { "" };
+        let help = help.replace('|', "\\|");
+        text += &format!("| `{key}` | {needed} | {help} |\n");
+    }
+    if !spec.notes.is_empty() {
+        text += "\n";
+    }
+    for note in spec.notes {
+        text += &format!("- {note}\n");
+    }
+    text
+}

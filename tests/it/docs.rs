@@ -1,0 +1,308 @@
+//! The documentation says what is true: generated pages, examples, command lines, links.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pretty_assertions::assert_eq;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::yaml;
+
+#[test]
+fn the_page_of_the_providers_is_the_registry() {
+    let page = git_certs(&["providers", "--format", "markdown"]);
+    compare("docs/providers.md", &text(page.stdout));
+}
+
+#[test]
+fn the_example_of_a_plan_has_the_fields_of_a_plan() {
+    let page = read("docs/json.md");
+    let example: Value = serde_json::from_str(&blocks(&page, "json")[0]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file(
+        "certs.json",
+        r#"[{"cert_name": "www", "names": ["example.com"]}]"#,
+    );
+    file(
+        "dnsconfig.js",
+        r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#,
+    );
+    let folder = folder.path().to_str().unwrap();
+    let output = git_certs(&[
+        "plan",
+        "--dir",
+        folder,
+        "--dns-repo",
+        folder,
+        "--format",
+        "json",
+    ]);
+    let plan: Value = serde_json::from_str(&text(output.stdout)).unwrap();
+    assert_eq!(keys(&plan), keys(&example));
+    assert_eq!(
+        keys(&plan["certificates"][0]),
+        keys(&example["certificates"][0])
+    );
+    assert_eq!(plan["version"], example["version"]);
+}
+
+#[test]
+fn every_field_of_the_examples_is_explained() {
+    let page = read("docs/json.md");
+    let sections: Vec<_> = page.split("\n## ").collect();
+    for (section, also) in [(sections[1], ""), (sections[2], sections[1])] {
+        let example = serde_json::from_str(&blocks(section, "json")[0]).unwrap();
+        let mut fields = BTreeSet::new();
+        fields_in(&example, &mut fields);
+        for field in fields {
+            let rows = |section: &str| {
+                let mut rows = section.lines().filter(|line| line.starts_with('|'));
+                rows.any(|row| row.contains(&format!("`{field}`")))
+            };
+            assert!(rows(section) || rows(also), "`{field}` is not explained");
+        }
+    }
+}
+
+fn fields_in(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.keys().cloned());
+            fields.values().for_each(|value| fields_in(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields_in(value, found)),
+        _ => {}
+    }
+}
+
+fn keys(value: &Value) -> Vec<&String> {
+    value.as_object().unwrap().keys().collect()
+}
+
+#[test]
+fn blocks_of_data_can_be_read() {
+    let mut count = 0;
+    for (path, page) in pages() {
+        for block in blocks(&page, "json") {
+            let read = serde_json::from_str::<Value>(&block);
+            assert!(read.is_ok(), "{path}: {read:?}\n{block}");
+            count += 1;
+        }
+        for block in blocks(&page, "toml") {
+            let read = block.parse::<toml::Table>();
+            assert!(read.is_ok(), "{path}: {read:?}\n{block}");
+            count += 1;
+        }
+        for block in blocks(&page, "yaml") {
+            yaml::parse(&block);
+            count += 1;
+        }
+    }
+    assert!(count > 3, "only {count} blocks were found");
+    yaml::parse(&read(".github/workflows/ci.yml"));
+}
+
+#[test]
+fn command_lines_are_accepted() {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let spans = Regex::new("`([^`\n]+)`").unwrap();
+    for (path, page) in pages() {
+        for block in blocks(&page, "sh") {
+            lines.extend(block.lines().map(|line| (path.clone(), line.to_owned())));
+        }
+        let spans = spans.captures_iter(&page).map(|span| span[1].to_owned());
+        lines.extend(spans.map(|span| (path.clone(), span)));
+    }
+    for path in [
+        "examples/cert-repo/Makefile",
+        "examples/cert-repo/.gitlab-ci.yml",
+    ] {
+        let text = read(path);
+        let recipe = text
+            .lines()
+            .map(|line| line.trim_start_matches(['\t', ' ', '-']));
+        lines.extend(recipe.map(|line| (path.to_owned(), line.to_owned())));
+    }
+    for command in ["renew", "plan"] {
+        let help = text(git_certs(&[command, "--help"]).stdout);
+        let examples = help.split("Examples:\n").nth(1).unwrap();
+        let lines_of_help = examples.lines().map(|line| {
+            let line = line.trim_start();
+            line.split("   ").next().unwrap().to_owned()
+        });
+        lines.extend(lines_of_help.map(|line| (format!("{command} --help"), line)));
+    }
+    let mut count = 0;
+    for (path, line) in &lines {
+        if let Some(words) = words_of_ours(line) {
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            assert!(is_accepted(&words), "{path}: `{line}` is refused");
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} command lines were found");
+    assert!(!is_accepted(&["renew", "--no-such-option"]));
+    assert!(!is_accepted(&["no-such-command"]));
+}
+
+/// The words after the program's name, if the line calls it.
+fn words_of_ours(line: &str) -> Option<Vec<String>> {
+    let words = shlex::split(line)?;
+    let is_variable = |word: &&String| {
+        let name = word.split_once('=').map_or("", |(name, _)| name);
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let variables = words.iter().take_while(is_variable).count();
+    let called: Vec<_> = words[variables..].iter().map(String::as_str).collect();
+    let rest = match *called {
+        ["git", "certs", ..] => &called[2..],
+        ["git-certs", ..] => &called[1..],
+        _ => return None,
+    };
+    Some(
+        rest.iter()
+            .map(|&word| word.to_owned())
+            .filter(|word| word != "...")
+            .collect(),
+    )
+}
+
+/// Whether the parser takes the words: with `--help` at the end nothing is run.
+fn is_accepted(words: &[&str]) -> bool {
+    git_certs(&[words, &["--help"]].concat()).status.success()
+}
+
+#[test]
+fn options_in_the_text_exist() {
+    let spans = Regex::new("`(--?[A-Za-z][A-Za-z-]*)[^`\n]*`").unwrap();
+    let mut count = 0;
+    for (path, page) in pages() {
+        for span in spans.captures_iter(&page) {
+            let option = &span[1];
+            let known = ["renew", "plan", "providers"]
+                .iter()
+                .any(|command| knows(command, option));
+            assert!(known, "{path}: there is no option `{option}`");
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} options were found");
+    assert!(!knows("renew", "--no-such-option"));
+}
+
+/// Whether the parser has the option, with or without a value.
+fn knows(command: &str, option: &str) -> bool {
+    let output = git_certs(&[command, option, "--help"]);
+    !text(output.stderr).contains("unexpected argument")
+}
+
+#[test]
+fn make_targets_exist() {
+    let makefile = read("Makefile");
+    let called = Regex::new(r"(?m)(?:^\s*|`)make ([a-z][a-z-]*)").unwrap();
+    let mut texts = pages();
+    texts.push((".ci/run".to_owned(), read(".ci/run")));
+    let mut found = BTreeSet::new();
+    for (path, text) in texts {
+        for target in called.captures_iter(&text) {
+            let target = target[1].to_owned();
+            assert!(
+                makefile.contains(&format!("\n{target}:")),
+                "{path}: there is no target `{target}`"
+            );
+            found.insert(target);
+        }
+    }
+    assert!(
+        found.contains("demo") && found.contains("test"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s#]+)[^)]*\)").unwrap();
+    let mut count = 0;
+    for (path, page) in pages() {
+        let folder = root().join(&path);
+        for target in link.captures_iter(&page) {
+            if target[1].contains("://") {
+                continue;
+            }
+            let file = folder.parent().unwrap().join(&target[1]);
+            assert!(file.exists(), "{path}: `{}` is not there", &target[1]);
+            count += 1;
+        }
+    }
+    assert!(count > 3, "only {count} links were found");
+}
+
+#[test]
+fn the_changelog_has_a_place_for_the_next_change() {
+    let page = read("CHANGELOG.md");
+    let first = page.lines().find(|line| line.starts_with("## "));
+    assert_eq!(first, Some("## Unreleased"));
+}
+
+/// README and everything below docs, by path.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        paths.push(format!("docs/{name}"));
+    }
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
+}
+
+/// The fenced blocks of a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// Compares a generated page with the file, or writes the file if `UPDATE_DOCS` is set.
+fn compare(path: &str, generated: &str) {
+    let file = root().join(path);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, generated).unwrap();
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(
+        written, generated,
+        "`{path}` is out of date: run the tests with UPDATE_DOCS=1"
+    );
+}
+
+/// Runs the program outside of any lab, with nothing set and nowhere to write to.
+pub fn git_certs(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_git-certs"))
+        .args(words)
+        .env_clear()
+        .output()
+        .unwrap()
+}
+
+pub fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// A file of this repository.
+pub fn read(path: &str) -> String {
+    let file = root().join(path);
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
