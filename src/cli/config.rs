@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::acme::presets::Directory;
 use crate::cli::arguments::Run;
@@ -237,8 +237,26 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
             .map(|text| variable(text))
             .collect::<Result<_>>()?,
         ir: settings.ir.clone(),
-        limits: Limits::default(),
+        limits: limits(settings)?,
     })
+}
+
+/// What dnsconfig.js may use. git-certs.toml can name a 0, which no script could run with.
+fn limits(settings: &Settings) -> Result<Limits> {
+    let mut limits = Limits::default();
+    if let Some(seconds) = settings.js_timeout {
+        limits.time = Duration::from_secs(at_least_one(seconds, "js-timeout")?.into());
+    }
+    if let Some(mebibytes) = settings.js_memory {
+        limits.memory =
+            usize::try_from(at_least_one(mebibytes, "js-memory")?)?.saturating_mul(1 << 20);
+    }
+    Ok(limits)
+}
+
+fn at_least_one(number: u32, option: &str) -> Result<u32> {
+    ensure!(number > 0, "`{option}` is 0: it must be at least 1");
+    Ok(number)
 }
 
 fn directory(settings: &Settings) -> Result<Directory> {
@@ -266,6 +284,9 @@ fn resolver(text: &str) -> Result<SocketAddr> {
     }
     match text.parse() {
         Ok(address) => Ok(address),
-        Err(_) => bail!("`--resolver {text}` is no IP address"),
+        Err(_) => Err(with_hint(
+            anyhow!("`--resolver {text}` is no IP address"),
+            "an address looks like `192.0.2.53` or `192.0.2.53:53`",
+        )),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, value_parser};
 use serde::{Deserialize, Serialize};
 
 use crate::model::certificate::KeyType;
@@ -69,6 +69,14 @@ pub(super) struct Settings {
     /// Global variable for dnsconfig.js; may be repeated
     #[arg(long, env = "GIT_CERTS_VARIABLE", value_name = "KEY=VALUE", value_delimiter = '\n', help_heading = DNS)]
     pub(super) variable: Option<Vec<String>>,
+
+    /// Longest time, in seconds, that dnsconfig.js may run [default: 60]
+    #[arg(long, env = "GIT_CERTS_JS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, value_parser = value_parser!(u32).range(1..))]
+    pub(super) js_timeout: Option<u32>,
+
+    /// Most memory, in MiB, that dnsconfig.js may use [default: 1024]
+    #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", help_heading = DNS, value_parser = value_parser!(u32).range(1..))]
+    pub(super) js_memory: Option<u32>,
 
     /// Entries of creds.json that are left alone, separated by commas
     #[arg(long, env = "GIT_CERTS_SKIP", value_name = "ENTRIES", value_delimiter = ',', help_heading = DNS)]

@@ -9,6 +9,7 @@
     reason = "a test may panic, and its files may be written in one go"
 )]
 
+mod bad_input;
 mod lab;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
