@@ -10,6 +10,8 @@
 )]
 
 mod bad_input;
+mod bad_settings;
+mod help;
 mod lab;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]

@@ -76,6 +76,8 @@ impl Folders {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path("home"))
+            // The width that help is wrapped at.
+            .env("COLUMNS", "100")
             .env("TMPDIR", self.path("tmp"))
             .envs(self.variables.iter().cloned())
             .output()
@@ -101,15 +103,27 @@ impl Folders {
 
     #[track_caller]
     pub fn is_refused(&self, words: &str, stderr: &str) {
-        assert_eq!(self.run(words), refusal(stderr), "{words}");
+        assert_eq!(self.run(words), Said::refused(stderr), "{words}");
     }
 }
 
-fn refusal(stderr: &str) -> Said {
-    Said {
-        code: Some(2),
-        stdout: String::new(),
-        stderr: stderr.to_owned(),
+impl Said {
+    /// Exit code 0, and this on stdout alone.
+    pub fn done(stdout: &str) -> Self {
+        Self {
+            code: Some(0),
+            stdout: stdout.to_owned(),
+            stderr: String::new(),
+        }
+    }
+
+    /// Exit code 2, and this on stderr alone.
+    pub fn refused(stderr: &str) -> Self {
+        Self {
+            code: Some(2),
+            stdout: String::new(),
+            stderr: stderr.to_owned(),
+        }
     }
 }
 
