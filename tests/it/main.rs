@@ -9,6 +9,7 @@
     reason = "a test may panic, and its files may be written in one go"
 )]
 
+mod bad_command_line;
 mod bad_input;
 mod bad_settings;
 mod help;
