@@ -11,9 +11,13 @@
 )]
 
 mod account;
+mod bad_command_line;
+mod bad_input;
+mod bad_settings;
 mod docs;
 mod examples;
 mod failures;
+mod help;
 mod in_place;
 mod lab;
 mod opening;
