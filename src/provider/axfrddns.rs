@@ -220,8 +220,17 @@ impl DnsProvider for AxfrDdns {
 }
 
 impl AxfrDdns {
+    async fn open<'s>(&self, server: &'s Server) -> Result<Connection<'s>> {
+        Connection::open(server).await.hint(|| {
+            format!(
+                "the server must run and take TCP; `creds.json` entry `{}` says where it is",
+                self.entry
+            )
+        })
+    }
+
     async fn transfer_zone(&self, zone: &DnsName) -> Result<Vec<Record>> {
-        let mut connection = Connection::open(&self.transfer).await?;
+        let mut connection = self.open(&self.transfer).await?;
         let records = connection.transfer(&wire::name(zone)?).await?;
         let mut all = Vec::with_capacity(records.len());
         for record in &records {
@@ -243,7 +252,7 @@ impl AxfrDdns {
         if names.is_empty() {
             return Ok(());
         }
-        let mut connection = Connection::open(&self.update).await?;
+        let mut connection = self.open(&self.update).await?;
         let before = self.sets(&mut connection, &names).await?;
         let mut changes = Vec::with_capacity(batch.add.len() + batch.remove.len());
         for txt in batch.add.iter().filter(|txt| !batch.remove.contains(txt)) {

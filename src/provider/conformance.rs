@@ -221,7 +221,7 @@ async fn wrong_keys_are_named(server: &Server) {
         errors(&server.axfrddns(WRONG_SECRET), "example.test").await,
         refused(
             server,
-            "does not accept the signature of the TSIG key `test-key.` (BADSIG)",
+            "does not accept the signature of the TSIG key `test-key` (BADSIG)",
             "the secret of KEY must be the server's"
         )
     );
@@ -234,7 +234,7 @@ async fn wrong_keys_are_named(server: &Server) {
         errors(&entry, "example.test").await,
         refused(
             server,
-            "does not know the TSIG key `other-key.` (BADKEY)",
+            "does not know the TSIG key `other-key` (BADKEY)",
             "the algorithm and the name of KEY must be the server's"
         )
     );

@@ -12,6 +12,7 @@
 mod lab;
 mod refusals;
 mod refusals_dns;
+mod refusals_git;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
