@@ -125,11 +125,7 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         }
     };
     let key = |field| {
-        let text = match entry.unset.contains_key(field) {
-            // Whoever names a variable does not mean messages without a signature.
-            true => Some(entry.required(field)?),
-            false => entry.field(field),
-        };
+        let text = entry.optional(field)?;
         text.map(|text| Key::parse(text, field, &entry.name))
             .transpose()
     };
@@ -220,17 +216,8 @@ impl DnsProvider for AxfrDdns {
 }
 
 impl AxfrDdns {
-    async fn open<'s>(&self, server: &'s Server) -> Result<Connection<'s>> {
-        Connection::open(server).await.hint(|| {
-            format!(
-                "the server must run and take TCP; `creds.json` entry `{}` says where it is",
-                self.entry
-            )
-        })
-    }
-
     async fn transfer_zone(&self, zone: &DnsName) -> Result<Vec<Record>> {
-        let mut connection = self.open(&self.transfer).await?;
+        let mut connection = Connection::open(&self.transfer).await?;
         let records = connection.transfer(&wire::name(zone)?).await?;
         let mut all = Vec::with_capacity(records.len());
         for record in &records {
@@ -252,7 +239,7 @@ impl AxfrDdns {
         if names.is_empty() {
             return Ok(());
         }
-        let mut connection = self.open(&self.update).await?;
+        let mut connection = Connection::open(&self.update).await?;
         let before = self.sets(&mut connection, &names).await?;
         let mut changes = Vec::with_capacity(batch.add.len() + batch.remove.len());
         for txt in batch.add.iter().filter(|txt| !batch.remove.contains(txt)) {

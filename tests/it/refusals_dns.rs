@@ -141,7 +141,7 @@ error: cannot issue `www`
   caused by: cannot read zone `example.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
   caused by: cannot connect to `192.0.2.2:53` by TCP
   caused by: Connection refused (os error 111)
-hint: the server must run and take TCP; `creds.json` entry `ddns` says where it is
+hint: the server must run and take TCP; check its address in `creds.json`
 ",
     );
 }
