@@ -125,12 +125,7 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         }
     };
     let key = |field| {
-        // Whoever names a variable does not mean messages without a signature.
-        let text = if entry.unset.contains_key(field) {
-            Some(entry.required(field)?)
-        } else {
-            entry.field(field)
-        };
+        let text = entry.optional(field)?;
         text.map(|text| Key::parse(text, field, &entry.name))
             .transpose()
     };

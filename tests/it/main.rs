@@ -24,6 +24,7 @@ mod opening;
 mod plan;
 mod refusals;
 mod refusals_dns;
+mod refusals_git;
 mod renew;
 mod secrecy;
 mod settings;
