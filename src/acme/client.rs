@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
@@ -246,6 +246,8 @@ impl Client {
         let refusal = refusal(status, &headers, &body);
         let is_bad_nonce = refusal.as_ref().is_some_and(has_bad_nonce);
         self.remember(&url, &parts.method, &mut headers, is_bad_nonce);
+        // Kept above; instant-acme would add any number to its clock.
+        headers.remove(RETRY_AFTER);
         match refusal {
             // instant-acme signs again with another nonce.
             Some(_) if is_bad_nonce => Ok(response(status, headers, body)),
@@ -377,7 +379,6 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use http::header::RETRY_AFTER;
 
     use super::*;
 
