@@ -8,14 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use aws_lc_rs::digest;
 use rquickjs::context::EvalOptions;
-use rquickjs::function::Rest;
-use rquickjs::{Coerced, Context, Ctx, FromJs, Function, Object, Runtime, Value};
+use rquickjs::{Context, Ctx, FromJs, Function, Object, Runtime, Value};
 
-use crate::dnscontrol::failure::{Failure, throw};
+use crate::dnscontrol::failure::Failure;
 use crate::dnscontrol::files::{Files, Loaded};
-use crate::dnscontrol::reverse;
+use crate::dnscontrol::natives::{Surroundings, natives};
 
 const UNDERSCORE: &str = include_str!("underscore.js");
 const HELPERS: &str = include_str!("helpers.js");
@@ -59,6 +57,8 @@ pub(super) struct Script {
     pub(super) config: PathBuf,
     /// Become global strings before the script runs.
     pub(super) variables: Vec<(String, String)>,
+    /// `fetch()` and `FETCH()` are there.
+    pub(super) allow_fetch: bool,
     pub(super) limits: Limits,
 }
 
@@ -154,10 +154,15 @@ fn evaluate_in(
     let globals = ctx.globals();
     let prelude = |name: &str, source: &str| eval::<Function<'_>>(ctx, name, source);
     prelude("<underscore>", UNDERSCORE)?.call::<_, ()>((globals.clone(),))?;
+    let surroundings = Surroundings {
+        files: Rc::clone(files),
+        fetch_until: script.allow_fetch.then_some(watch.end),
+        largest_answer: script.limits.memory,
+    };
     let kit: Object<'_> =
-        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, files)?))?;
+        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, surroundings)?))?;
     prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
-    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals,))?;
+    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals, kit.clone()))?;
     run_file::<Value<'_>>(ctx, files, main)?;
     let run_timer: Function<'_> = kit.get("runTimer")?;
     while ctx.execute_pending_job() || run_timer.call::<_, bool>(())? {
@@ -171,7 +176,11 @@ fn evaluate_in(
 
 /// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as
 /// configurations expect.
-fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquickjs::Result<V> {
+pub(super) fn eval<'js, V: FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    source: &str,
+) -> rquickjs::Result<V> {
     let mut options = EvalOptions::default();
     options.global = true;
     options.strict = false;
@@ -179,7 +188,7 @@ fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquick
     ctx.eval_with_options(source, options)
 }
 
-fn run_file<'js, V: FromJs<'js>>(
+pub(super) fn run_file<'js, V: FromJs<'js>>(
     ctx: &Ctx<'js>,
     files: &Files,
     file: &Loaded,
@@ -201,104 +210,5 @@ impl Watch {
         let over = self.over.get() || Instant::now() > self.end;
         self.over.set(over);
         over
-    }
-}
-
-/// What helpers.js gets from this program.
-fn natives<'js>(ctx: &Ctx<'js>, files: &Rc<Files>) -> rquickjs::Result<Object<'js>> {
-    let natives = Object::new(ctx.clone())?;
-    let requiring = Rc::clone(files);
-    natives.set(
-        "require",
-        Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: Value<'js>| {
-            require(&ctx, &requiring, &path)
-        })?,
-    )?;
-    let globbing = Rc::clone(files);
-    natives.set(
-        "glob",
-        Function::new(
-            ctx.clone(),
-            move |ctx: Ctx<'js>, folder: String, recursive: bool, suffix: String| {
-                globbing
-                    .glob(&folder, recursive, &suffix)
-                    .map_err(|error| throw(&ctx, &format!("{error:#}")))
-            },
-        )?,
-    )?;
-    natives.set(
-        "reverse",
-        Function::new(ctx.clone(), |ctx: Ctx<'js>, network: String| {
-            reverse::zone(&network).map_err(|error| throw(&ctx, &format!("REV: {error:#}")))
-        })?,
-    )?;
-    natives.set("hash", Function::new(ctx.clone(), hash)?)?;
-    natives.set("log", Function::new(ctx.clone(), log)?)?;
-    Ok(natives)
-}
-
-fn require<'js>(ctx: &Ctx<'js>, files: &Files, path: &Value<'js>) -> rquickjs::Result<Value<'js>> {
-    let Some(path) = path.as_string() else {
-        return Err(throw(ctx, "require: the path must be a string"));
-    };
-    let file = files
-        .require(&path.to_string()?)
-        .map_err(|error| throw(ctx, &format!("{error:#}")))?;
-    let lower = file.shown.to_lowercase();
-    if lower.ends_with("json") || lower.ends_with("json5") {
-        return json(ctx, &file);
-    }
-    run_file::<Value<'js>>(ctx, files, &file)?;
-    Ok(Value::new_bool(ctx.clone(), true))
-}
-
-/// The value of a JSON file. Comments, trailing commas and the rest of JSON5 are allowed: what is
-/// not plain JSON is evaluated as an expression.
-fn json<'js>(ctx: &Ctx<'js>, file: &Loaded) -> rquickjs::Result<Value<'js>> {
-    if serde_json::from_str::<serde::de::IgnoredAny>(&file.text).is_ok() {
-        return ctx.json_parse(file.text.as_str());
-    }
-    let expression = format!("JSON.parse(JSON.stringify({}\n))", file.text);
-    eval(ctx, &file.shown, &expression)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes arguments by value"
-)]
-fn hash(ctx: Ctx<'_>, algorithm: String, text: String) -> rquickjs::Result<String> {
-    let chosen = match algorithm.to_uppercase().as_str() {
-        "SHA1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        "SHA256" => &digest::SHA256,
-        "SHA512" => &digest::SHA512,
-        _ => {
-            return Err(throw(
-                &ctx,
-                &format!("HASH: `{algorithm}` is none of SHA1, SHA256 and SHA512"),
-            ));
-        }
-    };
-    let bytes = digest::digest(chosen, text.as_bytes());
-    let hexadecimal = |byte: &u8| format!("{byte:02x}");
-    Ok(bytes
-        .as_ref()
-        .iter()
-        .map(hexadecimal)
-        .collect::<Vec<_>>()
-        .concat())
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes arguments by value"
-)]
-fn log(level: String, words: Rest<Coerced<String>>) {
-    let words: Vec<&str> = words.iter().map(|word| word.0.as_str()).collect();
-    let message = words.join(" ");
-    match level.as_str() {
-        "error" => tracing::error!(target: "dnsconfig", "{message}"),
-        "warn" => tracing::warn!(target: "dnsconfig", "{message}"),
-        "debug" => tracing::debug!(target: "dnsconfig", "{message}"),
-        _ => tracing::info!(target: "dnsconfig", "{message}"),
     }
 }

@@ -127,14 +127,19 @@ fn message(ctx: &Ctx<'_>, thrown: &Value<'_>) -> String {
 /// The innermost place in a user's script.
 fn position(thrown: &Value<'_>) -> Option<String> {
     let stack: String = thrown.as_object()?.get("stack").ok()?;
-    stack.lines().find_map(|line| {
+    places(&stack).next().map(str::to_owned)
+}
+
+/// The places of a stack that are in users' scripts, `file:line:column`, innermost first.
+pub(super) fn places(stack: &str) -> impl Iterator<Item = &str> {
+    stack.lines().filter_map(|line| {
         let frame = line.trim().strip_prefix("at ").unwrap_or_default();
         let place = match frame.rsplit_once('(') {
             Some((_, place)) => place.trim_end_matches(')'),
             None => frame,
         };
         let ours = place.is_empty() || place == "native" || place.starts_with('<');
-        (!ours).then(|| place.to_owned())
+        (!ours).then_some(place)
     })
 }
 
