@@ -67,6 +67,19 @@ pub(super) struct Script {
 /// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
 /// stack that fits the limit; a script that hides in a built-in function is left behind in it.
 pub(super) fn evaluate(script: &Script) -> Result<String> {
+    on_its_own_thread(script, run)
+}
+
+/// Runs the script and drops what it declares.
+#[cfg(feature = "fuzzing")]
+pub(super) fn evaluate_only(script: &Script) -> Result<()> {
+    on_its_own_thread(script, |script| run_with(script, |_| Ok(())))
+}
+
+fn on_its_own_thread<T: Send + 'static>(
+    script: &Script,
+    run: impl FnOnce(&Script) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let about = format!("cannot evaluate `{}`", script.config.display());
     let (sender, receiver) = mpsc::channel();
     let limits = script.limits;
@@ -80,8 +93,7 @@ pub(super) fn evaluate(script: &Script) -> Result<String> {
         })
         .context("cannot start a thread for the script engine")?;
     match receiver.recv_timeout(limits.time.saturating_add(GRACE)) {
-        Ok(Ok(json)) => Ok(json),
-        Ok(Err(error)) => Err(error),
+        Ok(answer) => answer,
         Err(mpsc::RecvTimeoutError::Timeout) => {
             Err(Failure::timeout(limits).into_error()).context(about)
         }
@@ -92,6 +104,14 @@ pub(super) fn evaluate(script: &Script) -> Result<String> {
 }
 
 fn run(script: &Script) -> Result<String> {
+    run_with(script, |kit| kit.get::<_, Function<'_>>("result")?.call(()))
+}
+
+/// Runs the script, and then `result` with what helpers.js shares.
+fn run_with<T>(
+    script: &Script,
+    result: impl FnOnce(&Object<'_>) -> rquickjs::Result<T>,
+) -> Result<T> {
     let limits = script.limits;
     let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
     let about = || format!("cannot evaluate `{}`", script.config.display());
@@ -107,8 +127,9 @@ fn run(script: &Script) -> Result<String> {
     let rejections = watch_promises(&runtime, limits);
     let context = Context::full(&runtime).with_context(about)?;
     let files = Rc::new(files);
-    let json = context.with(|ctx| {
+    let answer = context.with(|ctx| {
         evaluate_in(&ctx, script, (&files, &main), &watch)
+            .and_then(|kit| result(&kit))
             .map_err(|error| {
                 Failure::describe(&ctx, &error, limits, watch.over.get())
                     .or_in(files.failed())
@@ -118,7 +139,7 @@ fn run(script: &Script) -> Result<String> {
     })?;
     match rejections.take().into_iter().next() {
         Some(failure) => Err(failure.into_error()).with_context(about),
-        None => Ok(json),
+        None => Ok(answer),
     }
 }
 
@@ -142,12 +163,12 @@ fn watch_promises(runtime: &Runtime, limits: Limits) -> Rc<RefCell<Vec<Failure>>
     rejections
 }
 
-fn evaluate_in(
-    ctx: &Ctx<'_>,
+fn evaluate_in<'js>(
+    ctx: &Ctx<'js>,
     script: &Script,
     (files, main): (&Rc<Files>, &Loaded),
     watch: &Watch,
-) -> rquickjs::Result<String> {
+) -> rquickjs::Result<Object<'js>> {
     for (name, value) in &script.variables {
         ctx.globals().set(name.as_str(), value.as_str())?;
     }
@@ -171,7 +192,7 @@ fn evaluate_in(
             return Err(rquickjs::Error::Exception);
         }
     }
-    kit.get::<_, Function<'_>>("result")?.call(())
+    Ok(kit)
 }
 
 /// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as

@@ -7,6 +7,9 @@ mod engine;
 mod failure;
 mod fetch;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
+mod golden_tests;
 mod ir;
 mod language_tests;
 mod natives;

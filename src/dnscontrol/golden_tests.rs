@@ -1,0 +1,118 @@
+//! Whole configurations and what `print-ir` prints for them: `golden/NAME.js` and `NAME.json`.
+
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "fixtures of the source tree")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use crate::dnscontrol::{Source, TxtLookup, print_ir};
+
+/// Every name that DNSControl v4 has at the top level, and the functions that it adds to them.
+const WORDS: &str = "
+    A AAAA ADGUARDHOME_AAAA_PASSTHROUGH ADGUARDHOME_A_PASSTHROUGH AKAMAICDN AKAMAITLC ALIAS AUTODNSSEC
+    AUTODNSSEC_OFF AUTODNSSEC_ON AUTOSPLIT AZURE_ALIAS BUNNY_DNS_PZ BUNNY_DNS_RDR CAA CAA_BUILDER
+    CAA_CRITICAL CF_CNAME_FLATTEN_OFF CF_CNAME_FLATTEN_ON CF_COMMENT CF_MANAGE_COMMENTS CF_MANAGE_TAGS
+    CF_PROXY_DEFAULT_OFF CF_PROXY_DEFAULT_ON CF_PROXY_FULL CF_PROXY_OFF CF_PROXY_ON CF_REDIRECT
+    CF_SINGLE_REDIRECT CF_TAGS CF_TEMP_REDIRECT CF_UNIVERSALSSL_OFF CF_UNIVERSALSSL_ON CF_WORKER_ROUTE
+    CLI_DEFAULTS CLOUDNS_WR CNAME ConvertDDToDMS D DEFAULTS DHCID DISABLE_IGNORE_SAFETY_CHECK
+    DISABLE_REPEATED_DOMAIN_CHECK DKIM DKIM_BUILDER DMARC_BUILDER DNAME DNSKEY DOMAIN_ELSEWHERE
+    DOMAIN_ELSEWHERE_AUTO DS D_EXTEND DefaultTTL DnsProvider END ENSURE_ABSENT_REC FETCH FRAME
+    GIDINET_PREMIUM_NS HEDNS_DDNS_KEY HEDNS_DYNAMIC_OFF HEDNS_DYNAMIC_ON HTTPS IGNORE IGNORE_EXTERNAL_DNS
+    IGNORE_NAME IGNORE_TARGET IMPORT_TRANSFORM IMPORT_TRANSFORM_STRIP INCLUDE IP LOC LOC_BUILDER_DD
+    LOC_BUILDER_DMM_STR LOC_BUILDER_DMS_STR LOC_BUILDER_STR LOC_builder_push LUA M365_BUILDER
+    MIKROTIK_FORWARDER MIKROTIK_FWD MIKROTIK_NXDOMAIN MX NAMESERVER NAMESERVER_TTL NAPTR NO_PURGE NS
+    NewDnsProvider NewRegistrar OPENPGPKEY PORKBUN_URLFWD PTR PURGE R53_ALIAS R53_EVALUATE_TARGET_HEALTH
+    R53_HEALTH_CHECK_ID R53_WEIGHT R53_ZONE RP SMIMEA SOA SPF_BUILDER SRV SSHFP SVCB TLSA TTL TXT URL
+    URL301 _encodeDKIMQuotedPrintable _getDomainObject _isDomain _removeEmptyTag
+    _validateCloudflareRedirect addRecord conf defaultArgs format_tt getConfiguredDomains getENotationInt
+    getModifiers initialize isStringOrArray locDMSBuilder locStringBuilder makeCAAFlag newDomain num2dot
+    oldNewDnsProvider oldNewRegistrar parseDMMCoordinatesString parseDMSCoordinatesString processDargs
+    rawrecordBuilder recordBuilder require_glob stringToDuration validateAzureAliasType validateIntegers
+    validateR53AliasType
+    require glob REV REVCOMPAT PANIC HASH console setTimeout setInterval setImmediate clearTimeout
+    clearInterval clearImmediate Promise _";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dnscontrol/golden")
+}
+
+fn configurations() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".js").map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+fn printed(name: &str) -> Value {
+    let source = Source {
+        root: folder(),
+        config: format!("{name}.js").into(),
+        variables: vec![("given".to_owned(), "variable".to_owned())],
+        txt: TxtLookup::from_fn(|name| match name {
+            "one.example" => Ok(vec![
+                "v=spf1 ip4:192.0.2.7 include:two.example -all".to_owned(),
+            ]),
+            "two.example" => Ok(vec!["text".to_owned(), "v=spf1 a -all".to_owned()]),
+            _ => bail!("no such name"),
+        }),
+        ..Source::default()
+    };
+    let text = print_ir(&source).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn configurations_print_what_they_should() {
+    let names = configurations();
+    assert!(names.len() > 10);
+    for name in names {
+        let expected = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+        let expected: Value = serde_json::from_str(&expected).unwrap();
+        assert_eq!(printed(&name), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_word_is_in_a_configuration() {
+    let scripts: String = configurations()
+        .iter()
+        .map(|name| fs::read_to_string(folder().join(format!("{name}.js"))).unwrap())
+        .collect();
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let used: std::collections::HashSet<&str> =
+        scripts.split(|character| !is_part(character)).collect();
+    let missing: Vec<&str> = WORDS
+        .split_whitespace()
+        .filter(|word| !used.contains(word))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_word_is_there() {
+    let list: Vec<&str> = WORDS.split_whitespace().collect();
+    assert_eq!(list.len(), 142 + 14);
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "var missing = {}.filter(function (word) {{ return typeof this[word] === 'undefined'; }}, this);\n\
+         if (missing.length) throw new Error(missing.join());",
+        serde_json::to_string(&list).unwrap()
+    );
+    fs::write(folder.path().join("dnsconfig.js"), script).unwrap();
+    let source = Source {
+        root: folder.path().to_owned(),
+        ..Source::default()
+    };
+    assert_eq!(
+        print_ir(&source).unwrap(),
+        r#"{"registrars":[],"dns_providers":[],"domains":[]}"#
+    );
+}
