@@ -131,9 +131,14 @@ fn run_with<T>(
         evaluate_in(&ctx, script, (&files, &main), &watch)
             .and_then(|kit| result(&kit))
             .map_err(|error| {
-                Failure::describe(&ctx, &error, limits, watch.over.get())
-                    .or_in(files.failed())
-                    .into_error()
+                let failure = Failure::describe(&ctx, &error, limits);
+                // To describe it may have run the script's code.
+                let failure = if watch.over.get() {
+                    failure.late(limits)
+                } else {
+                    failure
+                };
+                failure.or_in(files.failed()).into_error()
             })
             .with_context(about)
     })?;
@@ -186,11 +191,12 @@ fn evaluate_in<'js>(
     prelude("<builders>", BUILDERS)?.call::<_, ()>((globals, kit.clone()))?;
     run_file::<Value<'_>>(ctx, files, main)?;
     let run_timer: Function<'_> = kit.get("runTimer")?;
-    while ctx.execute_pending_job() || run_timer.call::<_, bool>(())? {
-        // A job swallows its interruption.
-        if watch.is_over() {
-            return Err(rquickjs::Error::Exception);
-        }
+    // A job or a promise swallows its interruption.
+    while !watch.over.get() && (ctx.execute_pending_job() || run_timer.call::<_, bool>(())?) {
+        watch.is_over();
+    }
+    if watch.over.get() {
+        return Err(rquickjs::Error::Exception);
     }
     Ok(kit)
 }

@@ -20,7 +20,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Takes the pending exception of `ctx` apart.
-    pub(super) fn describe(ctx: &Ctx<'_>, error: &Error, limits: Limits, late: bool) -> Self {
+    pub(super) fn describe(ctx: &Ctx<'_>, error: &Error, limits: Limits) -> Self {
         if !error.is_exception() {
             return Self {
                 what: error.to_string(),
@@ -28,14 +28,15 @@ impl Failure {
                 hint: None,
             };
         }
-        let thrown = ctx.catch();
-        if late {
-            return Self {
-                position: position(&thrown),
-                ..Self::timeout(limits)
-            };
+        Self::of(ctx, &ctx.catch(), limits)
+    }
+
+    /// The same place, but the time limit is what ended the script there.
+    pub(super) fn late(self, limits: Limits) -> Self {
+        Self {
+            position: self.position,
+            ..Self::timeout(limits)
         }
-        Self::of(ctx, &thrown, limits)
     }
 
     /// Takes a value apart that was thrown, or that a promise was rejected with.

@@ -11,6 +11,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use crate::dnscontrol::{Source, TxtLookup, print_ir};
+use crate::model::hint::explain;
 
 /// Every name that DNSControl v4 has at the top level, and the functions that it adds to them.
 const WORDS: &str = "
@@ -99,7 +100,7 @@ fn every_word_is_in_a_configuration() {
 #[test]
 fn every_word_is_there() {
     let list: Vec<&str> = WORDS.split_whitespace().collect();
-    assert_eq!(list.len(), 142 + 14);
+    assert_eq!(list.len(), 142 + 15);
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
         "var missing = {}.filter(function (word) {{ return typeof this[word] === 'undefined'; }}, this);\n\
@@ -115,4 +116,36 @@ fn every_word_is_there() {
         print_ir(&source).unwrap(),
         r#"{"registrars":[],"dns_providers":[],"domains":[]}"#
     );
+}
+
+/// `golden/mistakes.txt`: arguments of `D('a.test', 'none', ...)`, and below them, indented, the
+/// error as the user reads it.
+#[test]
+fn mistakes_are_explained() {
+    let list = fs::read_to_string(folder().join("mistakes.txt")).unwrap();
+    let mut cases: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in list.lines() {
+        match line.strip_prefix('\t') {
+            Some(expected) => cases.last_mut().unwrap().1.push(expected),
+            None => cases.push((line, Vec::new())),
+        }
+    }
+    assert!(cases.len() > 150);
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, expected) in cases {
+        let script = format!(
+            "NewRegistrar('none'); NewDnsProvider('x');\nD('a.test', 'none', {arguments});"
+        );
+        fs::write(folder.path().join("dnsconfig.js"), script).unwrap();
+        let source = Source {
+            root: folder.path().to_owned(),
+            txt: TxtLookup::from_fn(|_| bail!("no network")),
+            ..Source::default()
+        };
+        let explained = explain(&print_ir(&source).unwrap_err());
+        let mut lines = vec![explained.what];
+        lines.extend(explained.causes);
+        lines.extend(explained.hints.iter().map(|hint| format!("hint: {hint}")));
+        assert_eq!(lines, expected, "{arguments}");
+    }
 }

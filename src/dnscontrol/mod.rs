@@ -21,6 +21,7 @@ mod redirect;
 mod relaxed;
 mod resolver;
 mod reverse;
+mod sandbox_tests;
 mod spf;
 mod transform;
 mod zones;
