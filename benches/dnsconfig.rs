@@ -2,6 +2,11 @@
 //!
 //! `cargo bench --features fuzzing --bench dnsconfig`
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "configurations in temporary folders"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::process::ExitCode;

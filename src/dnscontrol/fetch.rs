@@ -123,3 +123,142 @@ async fn read(mut answer: Response, largest: usize) -> Result<Answer> {
         body: text(&body),
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
+mod tests {
+    use std::fs;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::dnscontrol::{DnsConfig, Limits, Source};
+    use crate::model::hint::explain;
+
+    /// Answers each connection with what its path asks for; the port.
+    fn server() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut buffer = [0; 4096];
+                let length = stream.read(&mut buffer).unwrap();
+                let request = String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned();
+                let (head, body) = match request.split(' ').nth(1).unwrap() {
+                    "/text" => ("200 OK\r\nX-One: 1\r\nx-one: 2", "the text".to_owned()),
+                    "/json" => ("200 OK", r#"{"address": "192.0.2.7"}"#.to_owned()),
+                    "/moved" => ("302 Found\r\nLocation: /text", String::new()),
+                    "/circle" => ("302 Found\r\nLocation: /circle", String::new()),
+                    "/large" => ("200 OK", "x".repeat(3 << 20)),
+                    "/slow" => {
+                        thread::sleep(Duration::from_secs(3));
+                        ("200 OK", String::new())
+                    }
+                    "/echo" => ("200 OK", request.replace("\r\n", "|")),
+                    _ => ("404 Not Found", "no".to_owned()),
+                };
+                // The client may be gone.
+                drop(write!(
+                    stream,
+                    "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                ));
+            }
+        });
+        port
+    }
+
+    fn load(script: &str, time: Duration) -> anyhow::Result<Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let script = script.replace("URL", &format!("http://127.0.0.1:{}", server()));
+        fs::write(folder.path().join("dnsconfig.js"), script).unwrap();
+        let config = DnsConfig::load(&Source {
+            root: folder.path().to_owned(),
+            allow_fetch: true,
+            limits: Limits {
+                memory: 2 << 20,
+                time,
+                ..Limits::default()
+            },
+            ..Source::default()
+        })?;
+        let records = config.zones.iter().flat_map(|zone| &zone.records);
+        Ok(records.map(|record| record.data.clone()).collect())
+    }
+
+    #[test]
+    fn scripts_fetch_where_it_is_allowed() {
+        for (script, expected) in [
+            (
+                "FETCH('URL/text').then(function (r) { return r.text(); }).then(add)",
+                "the text",
+            ),
+            (
+                "FETCH('URL/json').then(function (r) { return r.json(); }).then(function (j) { add(j.address); })",
+                "192.0.2.7",
+            ),
+            (
+                "FETCH('URL/moved').then(function (r) { return r.text(); }).then(add)",
+                "the text",
+            ),
+            (
+                "fetch('URL/absent').then(function (r) { add([r.ok, r.status, r.statusText].join()); })",
+                "false,404,Not Found",
+            ),
+            (
+                "FETCH('URL/text').then(function (r) { add([r.headers.get('X-One'), r.headers.get('Y'), r.headers.has('x-one'), r.ok].join()); })",
+                "1, 2,,true,true",
+            ),
+        ] {
+            let script = format!(
+                "NewRegistrar('none'); D('a.test', 'none');\n\
+                 function add(text) {{ D_EXTEND('a.test', TXT('@', text)); }}\n{script};"
+            );
+            let records = load(&script, Duration::from_secs(20)).unwrap();
+            assert_eq!(records, [expected], "{script}");
+        }
+        let echo = "NewRegistrar('none'); FETCH('URL/echo', {method: 'post', headers: {'X-Key': 'k'}, body: 'b'})\
+             .then(function (r) { return r.text(); }).then(function (t) { D('a.test', 'none', TXT('@', t)); });";
+        let records = load(echo, Duration::from_secs(20)).unwrap();
+        let echoed = records.first().unwrap();
+        assert!(
+            echoed.starts_with("POST /echo HTTP/1.1|") && echoed.contains("|x-key: k|"),
+            "{echoed}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_fetched() {
+        for (script, seconds, expected) in [
+            ("FETCH('nowhere')", 20, "cannot fetch `nowhere`: not a URL"),
+            (
+                "FETCH('URL/circle')",
+                20,
+                "URL/circle`: more than 10 redirects",
+            ),
+            (
+                "FETCH('URL/large')",
+                20,
+                "URL/large`: the answer is larger than the memory limit",
+            ),
+            ("FETCH('URL/slow')", 1, "still running after 1s"),
+            (
+                "FETCH('file:///etc/hostname')",
+                20,
+                "cannot fetch `file:///etc/hostname`",
+            ),
+            (
+                "FETCH('URL/text').then(function (r) { return r.json(); })",
+                20,
+                "SyntaxError",
+            ),
+        ] {
+            let error = load(script, Duration::from_secs(seconds)).unwrap_err();
+            let causes = explain(&error).causes.join(" ");
+            let (_, expected) = expected.split_once("URL").unwrap_or(("", expected));
+            assert!(causes.contains(expected), "{script}: {causes}");
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
-#![expect(clippy::too_many_lines, reason = "tables of cases")]
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::model::hint::explain;
 
 const LIMITS: Limits = Limits {
     memory: 64 << 20,
-    time: Duration::from_millis(400),
+    time: Duration::from_millis(150),
     stack: 1 << 20,
 };
 
@@ -147,14 +146,14 @@ fn time_has_a_limit() {
         "Promise.reject({toString: function () { for (;;); }})",
         "Error.prepareStackTrace = function () { for (;;); }; NewRegistrar('none'); D('a.test', 'none');",
         "function* g() { for (;;) yield 1; } for (var x of g());",
-        "2n ** 200000000n",
+        "for (;;) String(2n ** 100000n)",
         "var a = new Array(1e9); a.indexOf(1)",
         "Array.prototype.reverse.call({length: 1e12})",
         "for (;;) new Date().toString()",
     ] {
         assert_eq!(
             stopped(script, LIMITS),
-            "still running after 400ms",
+            "still running after 150ms",
             "{script}"
         );
     }
@@ -194,7 +193,7 @@ fn the_limits_say_what_to_do() {
         (
             LIMITS,
             "for (;;) {}",
-            "`dnsconfig.js:1:1`: still running after 400ms\nhint: look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
+            "`dnsconfig.js:1:1`: still running after 150ms\nhint: look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
         ),
     ] {
         let explained = explain(&load(script, limits).unwrap_err());
@@ -228,14 +227,14 @@ fn there_is_no_way_out() {
     ] {
         let script =
             format!("if (typeof {name} !== 'undefined') throw new Error('{name} is there');");
-        load(&script, LIMITS).unwrap_or_else(|error| panic!("{error:#}"));
+        load(&script, PATIENT).unwrap_or_else(|error| panic!("{error:#}"));
     }
     for script in [
         "import('fs')",
         "import('./dnsconfig.js')",
         "import('/etc/hostname')",
     ] {
-        assert!(load(script, LIMITS).is_err(), "{script}");
+        assert!(load(script, PATIENT).is_err(), "{script}");
     }
-    assert!(load("import fs from 'fs';", LIMITS).is_err());
+    assert!(load("import fs from 'fs';", PATIENT).is_err());
 }
