@@ -161,7 +161,7 @@ pub(super) fn check_target(target: &str) -> Result<()> {
     if let Some(character) = target
         .chars()
         .find(|character| NOT_IN_HOSTS.contains(*character))
-        .or(slash.then_some('/'))
+        .or_else(|| slash.then_some('/'))
     {
         bail!("the target `{target}` has a `{character}`, which no host name has");
     }

@@ -186,7 +186,7 @@ fn evaluate_in<'js>(
         largest_answer: script.limits.memory,
     };
     let kit: Object<'_> =
-        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, surroundings)?))?;
+        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, &surroundings)?))?;
     prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
     prelude("<builders>", BUILDERS)?.call::<_, ()>((globals, kit.clone()))?;
     run_file::<Value<'_>>(ctx, files, main)?;

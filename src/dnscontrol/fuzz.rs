@@ -52,7 +52,6 @@ fn lookup() -> TxtLookup {
 }
 
 /// Evaluates and normalises a script.
-#[expect(clippy::panic, reason = "how a fuzzer is told")]
 #[expect(
     clippy::disallowed_methods,
     reason = "the script, in a temporary folder"

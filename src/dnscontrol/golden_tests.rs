@@ -10,7 +10,7 @@ use anyhow::bail;
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
-use crate::dnscontrol::{Source, TxtLookup, print_ir};
+use crate::dnscontrol::{DnsConfig, Source, TxtLookup, print_ir};
 use crate::model::hint::explain;
 
 /// Every name that DNSControl v4 has at the top level, and the functions that it adds to them.
@@ -52,8 +52,8 @@ fn configurations() -> Vec<String> {
     names
 }
 
-fn printed(name: &str) -> Value {
-    let source = Source {
+fn source(name: &str) -> Source {
+    Source {
         root: folder(),
         config: format!("{name}.js").into(),
         variables: vec![("given".to_owned(), "variable".to_owned())],
@@ -65,9 +65,11 @@ fn printed(name: &str) -> Value {
             _ => bail!("no such name"),
         }),
         ..Source::default()
-    };
-    let text = print_ir(&source).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    serde_json::from_str(&text).unwrap()
+    }
+}
+
+fn printed(source: &Source) -> String {
+    print_ir(source).unwrap_or_else(|error| panic!("{}: {error:#}", source.config.display()))
 }
 
 #[test]
@@ -77,7 +79,33 @@ fn configurations_print_what_they_should() {
     for name in names {
         let expected = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
         let expected: Value = serde_json::from_str(&expected).unwrap();
-        assert_eq!(printed(&name), expected, "{name}");
+        let printed: Value = serde_json::from_str(&printed(&source(&name))).unwrap();
+        assert_eq!(printed, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_printed_means_the_same_when_it_is_read() {
+    for name in configurations() {
+        let folder = tempfile::tempdir().unwrap();
+        let from_script = source(&name);
+        let from_ir = Source {
+            root: folder.path().to_owned(),
+            ir: Some("ir.json".into()),
+            ..Source::default()
+        };
+        fs::write(folder.path().join("ir.json"), printed(&from_script)).unwrap();
+        let zones = |source: &Source| {
+            let mut zones = DnsConfig::load(source).unwrap().zones;
+            for zone in &mut zones {
+                // Printed in the order of their names.
+                zone.providers
+                    .sort_by(|one, other| one.entry.cmp(&other.entry));
+            }
+            format!("{zones:#?}")
+        };
+        assert_eq!(zones(&from_ir), zones(&from_script), "{name}");
+        assert_eq!(printed(&from_ir), printed(&from_script), "{name}");
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Surroundings {
 /// The functions that helpers.js is written with.
 pub(super) fn natives<'js>(
     ctx: &Ctx<'js>,
-    surroundings: Surroundings,
+    surroundings: &Surroundings,
 ) -> rquickjs::Result<Object<'js>> {
     let natives = Object::new(ctx.clone())?;
     set_files(&natives, ctx, &surroundings.files)?;

@@ -156,7 +156,7 @@ fn name_domain(domain: &mut Domain) -> Result<()> {
     let name = name.as_str().to_owned();
     let bang = tag.map(|tag| format!("!{tag}")).unwrap_or_default();
     domain.uniquename = format!("{name}{bang}");
-    domain.tag = tag.unwrap_or_default().to_owned();
+    tag.unwrap_or_default().clone_into(&mut domain.tag);
     if !domain.tag.is_empty() {
         domain
             .meta
@@ -201,10 +201,8 @@ fn nameservers(domain: &mut Domain, zone: &ZoneName) -> Result<()> {
                     zone.name
                 )
             })?;
-            server.name = zone
-                .qualified(&server.name)
-                .trim_end_matches('.')
-                .to_owned();
+            let host = zone.qualified(&server.name);
+            host.trim_end_matches('.').clone_into(&mut server.name);
         }
     }
     Ok(())
@@ -260,15 +258,12 @@ fn mark_custom_type(item: &mut Record) -> Result<()> {
 
 fn canonicalize(item: &mut Record, zone: &ZoneName) -> Result<()> {
     match item.rtype.as_str() {
-        rtype if QUALIFIED_TARGET.contains(&rtype) => {
-            if !item.target.ends_with('.') {
-                let origin = if item.subdomain.is_empty() {
-                    zone.fqdn.clone()
-                } else {
-                    format!("{}.{}", item.subdomain, zone.fqdn)
-                };
-                item.target = qualify(&item.target, &origin);
-            }
+        rtype if QUALIFIED_TARGET.contains(&rtype) && !item.target.ends_with('.') => {
+            item.target = if item.subdomain.is_empty() {
+                zone.qualified(&item.target)
+            } else {
+                qualify(&item.target, &format!("{}.{}", item.subdomain, zone.fqdn))
+            };
         }
         "AAAA" => {
             let address: std::net::Ipv6Addr = item.target.parse()?;

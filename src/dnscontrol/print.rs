@@ -144,7 +144,7 @@ fn unmanaged(item: &Unmanaged) -> Value {
 
 fn record(item: &Record) -> Value {
     let mut object = Sparse(Map::new());
-    let mut field = |object: &mut Sparse, key: &str| {
+    let field = |object: &mut Sparse, key: &str| {
         if let Some(value) = item.fields.get(key) {
             object.unless_empty(key, value.clone());
         }
@@ -169,6 +169,10 @@ fn position(filepos: &str) -> String {
     let Some(outermost) = filepos.lines().last() else {
         return String::new();
     };
+    // What DNSControl printed stays.
+    if outermost.starts_with('[') {
+        return outermost.to_owned();
+    }
     let mut parts = outermost.rsplitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(column), Some(line), Some(_)) => format!("[line:{line}:{column}]"),

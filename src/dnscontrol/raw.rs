@@ -187,7 +187,7 @@ fn single_redirect(
         "sr_then": then,
         "sr_display": shown,
     });
-    record.rtype = "CLOUDFLAREAPI_SINGLE_REDIRECT".to_owned();
+    "CLOUDFLAREAPI_SINGLE_REDIRECT".clone_into(&mut record.rtype);
     record.ttl = REDIRECT_TTL;
     record.target.clone_from(&shown);
     // Redirects belong to the zone, not to a name.

@@ -175,7 +175,7 @@ mod tests {
             (
                 "x.*a.test/*",
                 "https://b.test/$2",
-                r#####"http.host matches r###"^x\..*a\.test$"###"#####,
+                r####"http.host matches r###"^x\..*a\.test$"###"####,
                 r#"concat("https://b.test", http.request.uri.path)"#,
             ),
             (

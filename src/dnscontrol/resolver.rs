@@ -56,7 +56,7 @@ fn ask(name: &str) -> Result<Vec<String>> {
     let absolute = format!("{}.", name.trim_end_matches('.'));
     runtime.block_on(async {
         let resolver = Resolver::builder_tokio()
-            .and_then(|builder| builder.build())
+            .and_then(hickory_resolver::ResolverBuilder::build)
             .context("cannot read the system's resolver settings")?;
         let answer = resolver.lookup(absolute, RecordType::TXT).await?;
         Ok(answer
