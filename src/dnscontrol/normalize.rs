@@ -162,10 +162,15 @@ fn name_domain(domain: &mut Domain) -> Result<()> {
             .meta
             .insert("dnscontrol_tag".to_owned(), domain.tag.as_str().into());
     }
+    // What has been printed knows better how the name was written.
+    let written = match domain.meta.get("dnscontrol_nameraw") {
+        Some(Value::String(known)) => known.clone(),
+        _ => written.to_owned(),
+    };
     for (key, value) in [
         ("dnscontrol_nameraw", written),
-        ("dnscontrol_nameunicode", &idna::domain_to_unicode(&name).0),
-        ("dnscontrol_uniquename", &domain.uniquename),
+        ("dnscontrol_nameunicode", idna::domain_to_unicode(&name).0),
+        ("dnscontrol_uniquename", domain.uniquename.clone()),
     ] {
         domain.meta.insert(key.to_owned(), value.into());
     }
