@@ -63,7 +63,7 @@ async fn ask(question: Question, largest: usize) -> Result<Answer> {
         let request = request.body(body.clone()).build()?;
         let repeat = match method {
             Method::GET | Method::HEAD => Repeat::Safe,
-            _ => Repeat::Never,
+            _ => Repeat::WhenRefused,
         };
         let answer = http.send(request, repeat).await?;
         let Some(next) = redirected(&answer)? else {
