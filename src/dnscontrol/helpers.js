@@ -320,6 +320,7 @@
   function IGNORE(label, types, target) {
     function pattern(value) {
       if (value === undefined) return '*';
+      if (value === null) return '';
       if (!isString(value)) fail('IGNORE: each pattern must be a string');
       return value;
     }

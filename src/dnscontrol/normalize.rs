@@ -97,7 +97,9 @@ pub(super) fn normalize(ir: &mut Ir, lookups: &mut Lookups<'_>, expanded: bool) 
         );
         let zone = ZoneName::new(&domain.name);
         import_raw(domain, &zone)?;
-        nameservers(domain, &zone)?;
+        if !expanded {
+            nameservers(domain, &zone)?;
+        }
         for item in &mut domain.records {
             in_place(item, &zone, |item| record(item, &zone))?;
         }
@@ -195,20 +197,16 @@ fn import_raw(domain: &mut Domain, zone: &ZoneName) -> Result<()> {
 fn nameservers(domain: &mut Domain, zone: &ZoneName) -> Result<()> {
     let position = domain.filepos.as_str();
     for server in &mut domain.nameservers {
-        // What has been printed has no final dot any more.
-        let printed = position.is_empty() && server.name.contains('.');
-        if !printed {
-            check_target(&server.name).with_context(|| {
-                format!(
-                    "{}bad name server `{}` of `{}`",
-                    place(position),
-                    server.name,
-                    zone.name
-                )
-            })?;
-            let host = zone.qualified(&server.name);
-            host.trim_end_matches('.').clone_into(&mut server.name);
-        }
+        check_target(&server.name).with_context(|| {
+            format!(
+                "{}bad name server `{}` of `{}`",
+                place(position),
+                server.name,
+                zone.name
+            )
+        })?;
+        let host = zone.qualified(&server.name);
+        host.trim_end_matches('.').clone_into(&mut server.name);
     }
     Ok(())
 }

@@ -96,7 +96,8 @@ pub(super) fn data(record: &Record, origin: &DnsName) -> Result<String> {
         return Ok(canonical(rtype, whole, origin));
     }
     match rtype {
-        "TXT" | "CLOUDFLAREAPI_SINGLE_REDIRECT" => Ok(record.target.clone()),
+        // Addresses have been read, and are in their canonical form.
+        "A" | "AAAA" | "TXT" | "CLOUDFLAREAPI_SINGLE_REDIRECT" => Ok(record.target.clone()),
         "LOC" => loc(record),
         "LUA" => Ok(format!(
             "{} {}",

@@ -55,11 +55,13 @@ const FIELDS: [&str; 46] = [
 ];
 
 /// Fields that are objects of strings, and the rest.
-const LAST_FIELDS: [&str; 4] = [
+const LAST_FIELDS: [&str; 5] = [
     "r53_alias",
     "azure_alias",
     "answer_type",
     "unknown_type_name",
+    // Of v5, which prints nothing else.
+    "rdata",
 ];
 
 /// JSON on one line.

@@ -5,7 +5,7 @@ D('numbers.example', 'none', NAMESERVER_TTL(60), DefaultTTL(120), A('a', '192.0.
 D('gidinet.example', 'none', GIDINET_PREMIUM_NS());
 D('kept.example', 'none', NO_PURGE);
 D('purged.example', 'none', NO_PURGE, PURGE);
-D('ignored.example', 'none', IGNORE('a', 'A,TXT', 't'), IGNORE('b'), IGNORE('', 'A'), IGNORE_NAME('c'), IGNORE_NAME('d', 'CNAME'),
+D('ignored.example', 'none', IGNORE('a', 'A,TXT', 't'), IGNORE('b'), IGNORE('', 'A'), IGNORE('n', null, 't'), IGNORE_NAME('c'), IGNORE_NAME('d', 'CNAME'),
   IGNORE_TARGET('e'), IGNORE_TARGET('f', 'MX'), DISABLE_IGNORE_SAFETY_CHECK);
 D('external.example', 'none', IGNORE_EXTERNAL_DNS());
 D('prefixed.example', 'none', IGNORE_EXTERNAL_DNS('p-'));
