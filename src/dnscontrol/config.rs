@@ -122,20 +122,36 @@ impl DnsConfig {
 ///
 /// What DNSControl or this program would refuse is refused.
 pub(crate) fn print_ir(source: &Source) -> Result<String> {
-    let (ir, _) = load(source)?;
+    let (ir, _) = meaning(source, read(source, true)?)?;
     Ok(print::print(&ir))
 }
 
+/// Normalises without the places of declarations, which cost time. An error needs one: the script
+/// runs again to find it.
 fn load(source: &Source) -> Result<(Ir, Vec<Zone>)> {
-    let (mut ir, shown, expanded) = match &source.ir {
-        Some(file) => {
-            let ir = read_ir(source, file)?;
-            let expanded = is_expanded(&ir);
-            (ir, file, expanded)
+    meaning(source, read(source, false)?).or_else(|error| {
+        if source.ir.is_some() {
+            return Err(error);
         }
-        None => (evaluate(source)?, &source.config, false),
-    };
-    let about = || format!("cannot use `{}`", shown.display());
+        match read(source, true).and_then(|ir| meaning(source, ir)) {
+            Err(placed) => Err(placed),
+            // Not the same twice.
+            Ok(_) => Err(error),
+        }
+    })
+}
+
+fn read(source: &Source, positions: bool) -> Result<Ir> {
+    match &source.ir {
+        Some(file) => read_ir(source, file),
+        None => evaluate(source, positions),
+    }
+}
+
+fn meaning(source: &Source, mut ir: Ir) -> Result<(Ir, Vec<Zone>)> {
+    let shown = source.ir.as_ref().unwrap_or(&source.config).display();
+    let about = || format!("cannot use `{shown}`");
+    let expanded = source.ir.is_some() && is_expanded(&ir);
     let mut lookups = Lookups::new(&source.root, &source.txt);
     normalize::normalize(&mut ir, &mut lookups, expanded).with_context(about)?;
     let zones = zones::zones(&ir).with_context(about)?;
@@ -148,11 +164,12 @@ fn is_expanded(ir: &Ir) -> bool {
     records.all(|item| item.ttl != 0 && item.rtype != "IMPORT_TRANSFORM")
 }
 
-fn evaluate(source: &Source) -> Result<Ir> {
+fn evaluate(source: &Source, positions: bool) -> Result<Ir> {
     let json = engine::evaluate(&Script {
         root: source.root.clone(),
         config: source.config.clone(),
         variables: source.variables.clone(),
+        positions,
         allow_fetch: source.allow_fetch,
         limits: source.limits,
     })?;

@@ -57,6 +57,9 @@ pub(super) struct Script {
     pub(super) config: PathBuf,
     /// Become global strings before the script runs.
     pub(super) variables: Vec<(String, String)>,
+    /// Records and domains say where they are declared. It takes time: with the square of the length of
+    /// a script, because the engine looks for each line from the start.
+    pub(super) positions: bool,
     /// `fetch()` and `FETCH()` are there.
     pub(super) allow_fetch: bool,
     pub(super) limits: Limits,
@@ -182,6 +185,7 @@ fn evaluate_in<'js>(
     prelude("<underscore>", UNDERSCORE)?.call::<_, ()>((globals.clone(),))?;
     let surroundings = Surroundings {
         files: Rc::clone(files),
+        positions: script.positions,
         fetch_until: script.allow_fetch.then_some(watch.end),
         largest_answer: script.limits.memory,
     };

@@ -140,6 +140,7 @@ pub fn measure(root: &Path, config: &str) -> Result<Times> {
         root: source.root.clone(),
         config: source.config.clone(),
         variables: Vec::new(),
+        positions: false,
         allow_fetch: false,
         limits: source.limits,
     })?;

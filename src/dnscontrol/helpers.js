@@ -31,6 +31,10 @@
     return (isObject(x) ? 'an ' : 'a ') + typeof x;
   }
 
+  // Where the user's scripts stand. To find the line of a place in a long script takes long, so that
+  // the engine tells whether anybody wants to know.
+  function position() { return native.positions ? native.position(new Error().stack) : ''; }
+
   function list(values, start) { return Array.prototype.slice.call(values, start); }
 
   // ---- top level ------------------------------------------------------------------------------
@@ -97,7 +101,7 @@
     var unique = uniqueName(name);
     if (byName[unique]) fail('`' + unique + '` is declared more than once');
     var domain = newDomain(name, registrar);
-    domain.filepos = native.position(new Error().stack);
+    domain.filepos = position();
     for (var i = 0; i < global.defaultArgs.length; i++) apply(global.defaultArgs[i], domain);
     for (var j = 2; j < arguments.length; j++) apply(arguments[j], domain);
     byName[unique] = domain;
@@ -470,6 +474,6 @@
     format_tt: format_tt,
     seconds: seconds,
     alias: alias,
-    position: native.position,
+    position: position,
   };
 })

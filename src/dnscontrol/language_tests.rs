@@ -41,6 +41,7 @@ fn evaluated(files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
+        positions: false,
         allow_fetch: false,
         limits: Limits::default(),
     });
@@ -785,19 +786,30 @@ fn internals_are_not_in_the_way() {
     assert_eq!(zones[0].records[0].rtype, "TXT");
 }
 
-/// The cost of a record must stay flat.
+/// The cost of a record must stay flat, in a loop and in a script with a line for each.
 #[test]
 fn a_large_configuration() {
-    let script = |domains: usize| {
+    let looping = |domains: usize| {
         format!(
             "{DECLARED}for (var i = 0; i < {domains}; i++) {{ var mods = [];
              for (var j = 0; j < 15; j++) mods.push(A('h' + j, IP('10.0.0.0') + j), CF_PROXY_OFF);
              D('d' + i + '.test', 'none', DnsProvider('x'), MX('@', 10, 'm.b.test.'), TXT('@', 'v=spf1 -all', TTL('1h')), mods); }}"
         )
     };
-    let time = |domains: usize| {
+    let written = |domains: usize| {
+        let domain = |number: usize| {
+            let hosts: String = (0..15)
+                .map(|host| format!("  A('h{host}', '10.0.0.{host}'),\n"))
+                .collect();
+            format!(
+                "D('d{number}.test', 'none', DnsProvider('x'),\n{hosts}  MX('@', 10, 'm.b.test.'),\n  TXT('@', 'v=spf1 -all'));\n"
+            )
+        };
+        format!("{DECLARED}{}", (0..domains).map(domain).collect::<String>())
+    };
+    let time = |script: &str, domains: usize| {
         let start = Instant::now();
-        let json = evaluated(&[("dnsconfig.js", &script(domains))], &[]);
+        let json = evaluated(&[("dnsconfig.js", script)], &[]);
         let evaluated = start.elapsed();
         let ir: Ir = serde_json::from_str(&json).unwrap();
         let zones = normalized(ir);
@@ -811,7 +823,9 @@ fn a_large_configuration() {
         );
         start.elapsed()
     };
-    let small = time(500);
-    let large = time(5_000);
-    assert!(large < small * 30, "{small:?} {large:?}");
+    for script in [&looping as &dyn Fn(usize) -> String, &written] {
+        let small = time(&script(200), 200);
+        let large = time(&script(2_000), 2_000);
+        assert!(large < small * 40, "{small:?} {large:?}");
+    }
 }

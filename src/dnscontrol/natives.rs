@@ -18,6 +18,8 @@ use crate::dnscontrol::reverse::{self, Mode};
 /// What a script can reach.
 pub(super) struct Surroundings {
     pub(super) files: Rc<Files>,
+    /// Records get the place of their declaration.
+    pub(super) positions: bool,
     /// The network is there until then; none if it is not allowed.
     pub(super) fetch_until: Option<Instant>,
     /// Bytes.
@@ -32,6 +34,7 @@ pub(super) fn natives<'js>(
     let natives = Object::new(ctx.clone())?;
     set_files(&natives, ctx, &surroundings.files)?;
     set_reverse(&natives, ctx)?;
+    natives.set("positions", surroundings.positions)?;
     natives.set("position", Function::new(ctx.clone(), position)?)?;
     natives.set("hash", Function::new(ctx.clone(), hash)?)?;
     natives.set("log", Function::new(ctx.clone(), log)?)?;

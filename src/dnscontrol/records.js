@@ -82,7 +82,7 @@
       var values = {};
       for (var i = 0; i < args.length; i++) values[args[i][0]] = arguments[i];
       var modifiers = list(arguments, args.length);
-      var filepos = position(new Error().stack);
+      var filepos = position();
       return function (domain) {
         var record = { type: type, meta: {}, ttl: domain.defaultTTL, filepos: filepos };
         applyModifier(record, modifiers);
@@ -131,7 +131,7 @@
   function rawrecordBuilder(type) {
     return function () {
       var values = list(arguments);
-      var filepos = position(new Error().stack);
+      var filepos = position();
       return function (domain) {
         var record = { type: type, filepos: filepos, ttl: domain.defaultTTL };
         var args = [];
