@@ -133,11 +133,9 @@ fn load(source: &Source) -> Result<(Ir, Vec<Zone>)> {
         if source.ir.is_some() {
             return Err(error);
         }
-        match read(source, true).and_then(|ir| meaning(source, ir)) {
-            Err(placed) => Err(placed),
-            // Not the same twice.
-            Ok(_) => Err(error),
-        }
+        let again = read(source, true).ok();
+        let placed = again.and_then(|ir| meaning(source, ir).err());
+        Err(placed.unwrap_or(error))
     })
 }
 
