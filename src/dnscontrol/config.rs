@@ -129,13 +129,13 @@ pub(crate) fn print_ir(source: &Source) -> Result<String> {
 /// Normalises without the places of declarations, which cost time. An error needs one: the script
 /// runs again to find it.
 fn load(source: &Source) -> Result<(Ir, Vec<Zone>)> {
-    meaning(source, read(source, false)?).or_else(|error| {
+    meaning(source, read(source, false)?).map_err(|error| {
         if source.ir.is_some() {
-            return Err(error);
+            return error;
         }
         let again = read(source, true).ok();
         let placed = again.and_then(|ir| meaning(source, ir).err());
-        Err(placed.unwrap_or(error))
+        placed.unwrap_or(error)
     })
 }
 

@@ -797,12 +797,13 @@ fn a_large_configuration() {
         )
     };
     let written = |domains: usize| {
+        let hosts: Vec<String> = (0..15)
+            .map(|host| format!("  A('h{host}', '10.0.0.{host}'),"))
+            .collect();
+        let hosts = hosts.join("\n");
         let domain = |number: usize| {
-            let hosts: String = (0..15)
-                .map(|host| format!("  A('h{host}', '10.0.0.{host}'),\n"))
-                .collect();
             format!(
-                "D('d{number}.test', 'none', DnsProvider('x'),\n{hosts}  MX('@', 10, 'm.b.test.'),\n  TXT('@', 'v=spf1 -all'));\n"
+                "D('d{number}.test', 'none', DnsProvider('x'),\n{hosts}\n  MX('@', 10, 'm.b.test.'),\n  TXT('@', 'v=spf1 -all'));\n"
             )
         };
         format!("{DECLARED}{}", (0..domains).map(domain).collect::<String>())
