@@ -15,3 +15,10 @@ mod repo;
 mod report;
 
 pub use cli::main;
+
+/// What fuzz targets and measurements may call.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::dnscontrol::fuzz::{Times, creds, evaluator, ir, measure};
+}

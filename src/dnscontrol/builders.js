@@ -1,186 +1,264 @@
 // The words of dnsconfig.js that make several records, or long ones, from named parameters.
 //
-// Written with the words that users have.
-(function (global) {
+// Written with the words that users have. `kit` is what helpers.js shares.
+(function (global, kit) {
   var TXT = global.TXT;
   var CAA = global.CAA;
+  var LOC = global.LOC;
+  var MX = global.MX;
+  var CNAME = global.CNAME;
+  var SRV = global.SRV;
   var TTL = global.TTL;
   var CAA_CRITICAL = global.CAA_CRITICAL;
-
-  function need(builder, value, keys) {
-    keys.forEach(function (key) {
-      if (value[key] === undefined) throw new Error(builder + ' requires `' + key + '`');
-    });
-  }
-
-  function oneOf(builder, key, value, allowed) {
-    if (allowed.indexOf(value) < 0) {
-      throw new Error(builder + ': `' + key + '` must be one of ' + allowed.join(', ') + ', not `' + value + '`');
-    }
-    return value;
-  }
-
-  function list(value) { return Array.isArray(value) ? value : [value]; }
+  var fail = kit.fail;
+  var isString = kit.isString;
+  var isObject = kit.isObject;
 
   // The modifiers that every builder takes.
   function modifiers(value) { return value.ttl ? TTL(value.ttl) : {}; }
 
-  function below(prefix, label) { return label === undefined || label === '@' ? prefix : prefix + '.' + label; }
+  function below(prefix, label) { return !label || label === '@' ? prefix : prefix + '.' + label; }
 
-  function CAA_BUILDER(value) {
-    var tags = ['issue', 'issuewild', 'issuevmc', 'issuemail'];
-    if (!tags.some(function (tag) { return value[tag] && value[tag].length; })) {
-      throw new Error('CAA_BUILDER requires at least one of ' + tags.join(', '));
-    }
-    var label = value.label || '@';
-    var records = [];
-    function add(tag, content) {
-      var critical = value[tag + '_critical'] ? CAA_CRITICAL : {};
-      records.push(CAA(label, tag, content, critical, modifiers(value)));
-    }
-    if (value.iodef) add('iodef', value.iodef);
-    tags.forEach(function (tag) {
-      var names = value[tag] === 'none' ? [';'] : list(value[tag] || []);
-      names.forEach(function (name) { add(tag, name); });
-    });
-    return records;
+  function isEmpty(x) {
+    if (x === undefined || x === null) return true;
+    return isString(x) || Array.isArray(x) ? x.length === 0 : Object.keys(x).length === 0;
   }
 
+  // ---- mail ---------------------------------------------------------------------------------------
+
   function SPF_BUILDER(value) {
-    if (!value.parts || value.parts.length < 2) throw new Error('SPF_BUILDER requires at least 2 elements in `parts`');
+    if (!value.parts || value.parts.length < 2) fail('SPF_BUILDER requires at least 2 elements in `parts`');
     var text = value.parts.join(' ');
     var meta = {};
     var records = [];
-    if (value.overflow) meta.split = value.overflow;
-    if (value.overhead1) meta.overhead1 = String(value.overhead1);
-    if (value.txtMaxSize) meta.txtMaxSize = String(value.txtMaxSize);
-    if (value.flatten && value.flatten.length) {
+    if (value.flatten && value.flatten.length > 0) {
       meta.flatten = value.flatten.join(',');
-      var raw = value.raw === undefined ? '_rawspf' : value.raw;
+      // The text before flattening is kept in a record of its own.
+      var raw = value.raw || (value.raw === '' ? '' : '_rawspf');
       if (raw) records.push(TXT(raw, text, modifiers(value)));
     }
+    if (value.overflow) meta.split = value.overflow;
+    if (value.overhead1) meta.overhead1 = value.overhead1;
+    if (value.txtMaxSize) meta.txtMaxSize = value.txtMaxSize;
     records.push(TXT(value.label || '@', text, meta, modifiers(value)));
     return records;
   }
 
   function DMARC_BUILDER(value) {
-    need('DMARC_BUILDER', value, ['policy']);
-    var policies = ['none', 'quarantine', 'reject'];
-    var parts = [
-      'v=' + (value.version || 'DMARC1'),
-      'p=' + oneOf('DMARC_BUILDER', 'policy', value.policy, policies),
-    ];
+    value = value || {};
+    var parts = ['v=' + (value.version || 'DMARC1'), 'p=' + (value.policy || 'none')];
     function add(tag, content) { parts.push(tag + '=' + content); }
     function alignment(key) {
-      return oneOf('DMARC_BUILDER', key, value[key], ['relaxed', 'strict', 'r', 's']).charAt(0);
+      var short = { relaxed: 'r', r: 'r', strict: 's', s: 's' }[value[key]];
+      if (!short) fail('DMARC_BUILDER: `' + key + '` must be one of relaxed, strict, r, s, not `' + value[key] + '`');
+      return short;
     }
-    if (value.subdomainPolicy) add('sp', oneOf('DMARC_BUILDER', 'subdomainPolicy', value.subdomainPolicy, policies));
+    if (value.subdomainPolicy) add('sp', value.subdomainPolicy);
     if (value.alignmentDKIM) add('adkim', alignment('alignmentDKIM'));
     if (value.alignmentSPF) add('aspf', alignment('alignmentSPF'));
     // 0 is left out, as DNSControl does.
     if (value.percent) add('pct', value.percent);
-    if (value.rua && value.rua.length) add('rua', list(value.rua).join(','));
-    if (value.ruf && value.ruf.length) add('ruf', list(value.ruf).join(','));
-    if (value.failureOptions) add('fo', failureOptions(value.failureOptions));
-    if (value.failureFormat) add('rf', value.failureFormat);
-    if (value.reportInterval) add('ri', interval(value.reportInterval));
+    if (value.rua && value.rua.length > 0) add('rua', value.rua.join(','));
+    if (value.ruf && value.ruf.length > 0) add('ruf', value.ruf.join(','));
+    // How to report failures has a meaning only if somebody gets the reports.
+    if (value.ruf && value.failureOptions) {
+      var options = failureOptions(value.failureOptions);
+      if (options !== '0') add('fo', options);
+    }
+    if (value.ruf && value.failureFormat) add('rf', value.failureFormat);
+    if (value.reportInterval) add('ri', isString(value.reportInterval) ? kit.seconds(value.reportInterval) : value.reportInterval);
     return TXT(below('_dmarc', value.label), parts.join('; '), modifiers(value));
   }
 
   function failureOptions(value) {
-    if (typeof value === 'string') return value;
-    return [value.SPF ? 's' : '', value.DKIM ? 'd' : ''].filter(String).join(':') || '0';
-  }
-
-  function interval(value) {
-    var record = {};
-    TTL(value)(record);
-    return record.ttl;
+    if (!isObject(value)) return value;
+    if (value.SPF && value.DKIM) return '1';
+    if (value.SPF) return 's';
+    return value.DKIM ? 'd' : '0';
   }
 
   function DKIM_BUILDER(value) {
-    need('DKIM_BUILDER', value, ['selector']);
-    var parts = ['v=' + oneOf('DKIM_BUILDER', 'version', value.version || 'DKIM1', ['DKIM1'])];
-    function add(tag, key, allowed) {
-      if (value[key] === undefined) return;
-      var items = list(value[key]);
-      items.forEach(function (item) { oneOf('DKIM_BUILDER', key, item, allowed); });
-      parts.push(tag + '=' + items.join(':'));
+    value = value || {};
+    function setting(key, otherwise) { return value[key] === undefined ? otherwise : value[key]; }
+    function items(key) { return isString(value[key]) && value[key] ? [value[key]] : value[key]; }
+    function check(key, allowed) {
+      if (isEmpty(value[key])) return;
+      items(key).forEach(function (item) {
+        if (allowed.indexOf(item) < 0) fail('DKIM_BUILDER: `' + key + '` must be one of ' + allowed.join(', ') + ', not `' + item + '`');
+      });
     }
-    add('h', 'hashtypes', ['sha1', 'sha256']);
-    add('k', 'keytype', ['rsa', 'ed25519']);
-    if (value.note) parts.push('n=' + quotedPrintable(value.note));
-    parts.push('p=' + (value.pubkey || ''));
-    add('s', 'servicetypes', ['*', 'email']);
-    add('t', 'flags', ['y', 's']);
+    function add(tag, key) {
+      if (value[key]) parts.push(tag + '=' + items(key).join(':'));
+    }
+
+    if (isEmpty(value.selector)) fail('DKIM_BUILDER requires `selector`');
+    var version = setting('version', 'DKIM1');
+    if (version !== 'DKIM1') fail('DKIM_BUILDER: `version` must be DKIM1, not `' + version + '`');
+    check('keytype', ['rsa', 'ed25519']);
+    check('hashtypes', value.keytype === 'ed25519' ? ['sha256'] : ['sha1', 'sha256']);
+    check('servicetypes', ['*', 'email']);
+    check('flags', ['y', 's']);
+
+    var parts = ['v=' + version];
+    add('h', 'hashtypes');
+    add('k', 'keytype');
+    if (!isEmpty(value.note)) parts.push('n=' + quotedPrintable(value.note));
+    parts.push('p=' + setting('pubkey', ''));
+    add('s', 'servicetypes');
+    add('t', 'flags');
     return TXT(below(value.selector + '._domainkey', value.label), parts.join('; '), modifiers(value));
   }
 
   // DKIM's quoted-printable (RFC 6376 section 2.11): no space, no semicolon, no equals sign.
   function quotedPrintable(text) {
-    return unescape(encodeURIComponent(text)).replace(/[^!-:<>-~]/g, function (byte) {
-      return '=' + ('0' + byte.charCodeAt(0).toString(16)).slice(-2).toUpperCase();
+    return String(text).replace(/[^!-:<>-~]/g, function (character) {
+      // The low byte, as DNSControl has it.
+      return '=' + ('0' + (character.charCodeAt(0) & 255).toString(16)).slice(-2).toUpperCase();
     });
   }
 
-  // A coordinate in seconds of arc as degrees, minutes and seconds, and its hemisphere.
-  function angle(seconds, hemisphere) {
-    return [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds - Math.floor(seconds / 60) * 60, hemisphere];
+  function M365_BUILDER(name, value) {
+    value = value || {};
+    var wanted = function (key) { return value[key] !== false; };
+    if (!value.domainGUID) {
+      if (name.indexOf('-') >= 0) fail('M365_BUILDER requires `domainGUID` for `' + name + '`, which has a dash');
+      value.domainGUID = name.replace(/\./g, '-');
+    }
+    if (wanted('dkim') && !value.initialDomain) {
+      fail('M365_BUILDER requires `initialDomain` for the DKIM records of `' + name + '`; `dkim: false` leaves them out');
+    }
+    var records = [];
+    if (wanted('mx')) records.push(MX(value.label || '@', 0, value.domainGUID + '.mail.protection.outlook.com.'));
+    // At the top of the domain, whatever the label is: so it is in DNSControl.
+    if (wanted('autodiscover')) records.push(CNAME('autodiscover', 'autodiscover.outlook.com.'));
+    if (wanted('dkim')) {
+      ['selector1', 'selector2'].forEach(function (selector) {
+        var target = selector + '-' + value.domainGUID + '._domainkey.' + value.initialDomain + '.';
+        records.push(CNAME(selector + '._domainkey', target));
+      });
+    }
+    if (value.skypeForBusiness) {
+      records.push(
+        CNAME('lyncdiscover', 'webdir.online.lync.com.'),
+        CNAME('sip', 'sipdir.online.lync.com.'),
+        SRV('_sip._tls', 100, 1, 443, 'sipdir.online.lync.com.'),
+        SRV('_sipfederationtls._tcp', 100, 1, 5061, 'sipfed.online.lync.com.')
+      );
+    }
+    if (value.mdm) {
+      records.push(
+        CNAME('enterpriseregistration', 'enterpriseregistration.windows.net.'),
+        CNAME('enterpriseenrollment', 'enterpriseenrollment.manage.microsoft.com.')
+      );
+    }
+    return records;
   }
 
-  function location(value, latitude, longitude) {
-    var words = [value.label || '@'].concat(latitude, longitude, [value.alt || 0, 0, 0, 0, modifiers(value)]);
-    return global.LOC.apply(null, words);
+  // ---- certificates -------------------------------------------------------------------------------
+
+  function CAA_BUILDER(value) {
+    var tags = ['issue', 'issuewild', 'issuevmc', 'issuemail'];
+    var lists = tags.map(function (tag) { return value[tag] === 'none' ? [';'] : value[tag]; });
+    function absent(list) { return !list; }
+    function empty(list) { return list && list.length === 0; }
+    if (lists.every(absent) || lists.every(empty)) fail('CAA_BUILDER requires at least one of ' + tags.join(', '));
+    var records = [];
+    function add(tag, content) {
+      var critical = value[tag + '_critical'] ? CAA_CRITICAL : {};
+      records.push(CAA(value.label || '@', tag, content, critical, modifiers(value)));
+    }
+    if (value.iodef) add('iodef', value.iodef);
+    tags.forEach(function (tag, index) {
+      var names = lists[index] || [];
+      for (var i = 0; i < names.length; i++) add(tag, names[i]);
+    });
+    return records;
+  }
+
+  // ---- places -------------------------------------------------------------------------------------
+
+  // Degrees, minutes, seconds and hemisphere under DNSControl's names.
+  function coordinate(degrees, minutes, seconds, hemisphere) {
+    return { dg: degrees, mn: minutes, sc: seconds, hemi: hemisphere };
+  }
+
+  function ConvertDDToDMS(degrees, isLongitude) {
+    var letters = isLongitude ? 'WE' : 'SN';
+    var size = Math.abs(degrees);
+    // A billionth more, so that a whole minute is not one less and 59.999 seconds.
+    var shifted = size + 1e-9;
+    return coordinate(
+      Math.floor(size),
+      Math.floor((shifted % 1) * 60),
+      Math.floor(((shifted * 60) % 1) * 60000) / 1000,
+      letters.charAt(degrees < 0 ? 0 : 1)
+    );
+  }
+
+  // 41°24'12.2"N 2°10'26.5"E
+  function parseDMSCoordinatesString(text) {
+    function read(letters) {
+      var match = new RegExp('(-?\\d+).(\\d+).([\\d.]+).? ?([' + letters + '])').exec(text);
+      return match && coordinate(parseInt(match[1], 10), parseInt(match[2], 10), parseFloat(match[3]), match[4]);
+    }
+    return both(read('NS'), read('EW'));
+  }
+
+  // 25.24°S 153.15°E
+  function parseDMMCoordinatesString(text) {
+    function read(letters) {
+      var match = new RegExp('(-?\\d+(?:\\.\\d+)?)°?\\s*([' + letters + '])', 'i').exec(text);
+      if (!match) return null;
+      var degrees = Math.floor(match[1]);
+      var minutes = Math.floor((match[1] - degrees) * 60);
+      // Whole seconds only, as DNSControl has it.
+      return coordinate(degrees, minutes, Math.round(((match[1] - degrees) * 60 - minutes) * 60), match[2]);
+    }
+    return both(read('NS'), read('EW'));
+  }
+
+  function both(latitude, longitude) {
+    return latitude && longitude ? { lati: latitude, long: longitude } : null;
+  }
+
+  function LOC_builder_push(value, place) {
+    var lati = place.lati;
+    var long = place.long;
+    return [LOC(value.label || '@', lati.dg, lati.mn, lati.sc, lati.hemi, long.dg, long.mn, long.sc, long.hemi,
+      value.alt || 0, 0, 0, 0, modifiers(value))];
   }
 
   function LOC_BUILDER_DD(value) {
-    need('LOC_BUILDER_DD', value, ['x', 'y']);
-    function thousandths(degrees) { return Math.floor(Math.abs(degrees) * 3600000) / 1000; }
-    return location(
-      value,
-      angle(thousandths(value.x), value.x < 0 ? 'S' : 'N'),
-      angle(thousandths(value.y), value.y < 0 ? 'W' : 'E')
-    );
+    if (!value.x && !value.y) fail('LOC_BUILDER_DD requires `x` and `y`');
+    return LOC_builder_push(value, { lati: ConvertDDToDMS(value.x, false), long: ConvertDDToDMS(value.y, true) });
   }
 
-  var DMS = /^\s*(\d+)[°d]\s*(\d+)[′'m]\s*(\d+(?:\.\d+)?)[″"s]\s*([NS])[,\s]*(\d+)[°d]\s*(\d+)[′'m]\s*(\d+(?:\.\d+)?)[″"s]\s*([EW])\s*$/i;
-  var DMM = /^\s*(\d+(?:\.\d+)?)\s*°?\s*([NS])[,\s]*(\d+(?:\.\d+)?)\s*°?\s*([EW])\s*$/i;
-
-  function fromDms(value, match) {
-    return location(
-      value,
-      [Number(match[1]), Number(match[2]), Number(match[3]), match[4]],
-      [Number(match[5]), Number(match[6]), Number(match[7]), match[8]]
-    );
-  }
-
-  function fromDmm(value, match) {
-    // Whole seconds only, as DNSControl has it.
-    return location(
-      value,
-      angle(Math.round(match[1] * 3600), match[2]),
-      angle(Math.round(match[3] * 3600), match[4])
-    );
-  }
-
-  // The builder of the first of `forms` that the text has.
-  function fromText(builder, forms) {
+  // The builder of the first of `readers` that can read the text.
+  function fromText(builder, readers, example) {
     return function (value) {
-      need(builder, value, ['str']);
-      for (var i = 0; i < forms.length; i++) {
-        var match = forms[i][0].exec(value.str);
-        if (match) return forms[i][1](value, match);
-      }
-      throw new Error(builder + ': `' + value.str + '` is no coordinate');
+      if (!value.str) fail(builder + ' requires `str`, a text such as ' + example);
+      var place = readers.reduce(function (found, read) { return found || read(value.str); }, null);
+      if (!place) fail(builder + ': `' + value.str + '` is no coordinate such as ' + example);
+      return LOC_builder_push(value, place);
     };
   }
 
-  global.LOC_BUILDER_DD = LOC_BUILDER_DD;
-  global.LOC_BUILDER_DMS_STR = fromText('LOC_BUILDER_DMS_STR', [[DMS, fromDms]]);
-  global.LOC_BUILDER_DMM_STR = fromText('LOC_BUILDER_DMM_STR', [[DMM, fromDmm]]);
-  global.LOC_BUILDER_STR = fromText('LOC_BUILDER_STR', [[DMS, fromDms], [DMM, fromDmm]]);
-  global.CAA_BUILDER = CAA_BUILDER;
-  global.SPF_BUILDER = SPF_BUILDER;
-  global.DMARC_BUILDER = DMARC_BUILDER;
-  global.DKIM_BUILDER = DKIM_BUILDER;
+  var words = {
+    SPF_BUILDER: SPF_BUILDER,
+    DMARC_BUILDER: DMARC_BUILDER,
+    DKIM_BUILDER: DKIM_BUILDER,
+    _encodeDKIMQuotedPrintable: quotedPrintable,
+    M365_BUILDER: M365_BUILDER,
+    CAA_BUILDER: CAA_BUILDER,
+    ConvertDDToDMS: ConvertDDToDMS,
+    parseDMSCoordinatesString: parseDMSCoordinatesString,
+    parseDMMCoordinatesString: parseDMMCoordinatesString,
+    LOC_builder_push: LOC_builder_push,
+    LOC_BUILDER_DD: LOC_BUILDER_DD,
+    LOC_BUILDER_DMS_STR: fromText('LOC_BUILDER_DMS_STR', [parseDMSCoordinatesString], '33°51′31″S 151°12′51″E'),
+    LOC_BUILDER_DMM_STR: fromText('LOC_BUILDER_DMM_STR', [parseDMMCoordinatesString], '25.24°S 153.15°E'),
+    LOC_BUILDER_STR: fromText('LOC_BUILDER_STR', [parseDMMCoordinatesString, parseDMSCoordinatesString],
+      '25.24°S 153.15°E or 33°51′31″S 151°12′51″E'),
+  };
+  for (var word in words) global[word] = words[word];
 })

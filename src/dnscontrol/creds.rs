@@ -153,7 +153,7 @@ impl Creds {
             kind,
             fields,
             unset,
-            meta: declared.meta.clone(),
+            meta: declared.meta.clone().unwrap_or_default(),
         })
     }
 
@@ -285,7 +285,7 @@ mod tests {
         Declaration {
             name: name.to_owned(),
             kind: kind.to_owned(),
-            meta: Map::new(),
+            meta: None,
         }
     }
 

@@ -8,14 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use aws_lc_rs::digest;
 use rquickjs::context::EvalOptions;
-use rquickjs::function::Rest;
-use rquickjs::{Coerced, Context, Ctx, FromJs, Function, Object, Runtime, Value};
+use rquickjs::{Context, Ctx, FromJs, Function, Object, Runtime, Value};
 
-use crate::dnscontrol::failure::{Failure, throw};
+use crate::dnscontrol::failure::Failure;
 use crate::dnscontrol::files::{Files, Loaded};
-use crate::dnscontrol::reverse;
+use crate::dnscontrol::natives::{Surroundings, natives};
 
 const UNDERSCORE: &str = include_str!("underscore.js");
 const HELPERS: &str = include_str!("helpers.js");
@@ -59,6 +57,11 @@ pub(super) struct Script {
     pub(super) config: PathBuf,
     /// Become global strings before the script runs.
     pub(super) variables: Vec<(String, String)>,
+    /// Records and domains say where they are declared. It takes time: with the square of the length of
+    /// a script, because the engine looks for each line from the start.
+    pub(super) positions: bool,
+    /// `fetch()` and `FETCH()` are there.
+    pub(super) allow_fetch: bool,
     pub(super) limits: Limits,
 }
 
@@ -67,6 +70,19 @@ pub(super) struct Script {
 /// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
 /// stack that fits the limit; a script that hides in a built-in function is left behind in it.
 pub(super) fn evaluate(script: &Script) -> Result<String> {
+    on_its_own_thread(script, run)
+}
+
+/// Runs the script and drops what it declares.
+#[cfg(feature = "fuzzing")]
+pub(super) fn evaluate_only(script: &Script) -> Result<()> {
+    on_its_own_thread(script, |script| run_with(script, |_| Ok(())))
+}
+
+fn on_its_own_thread<T: Send + 'static>(
+    script: &Script,
+    run: impl FnOnce(&Script) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let about = format!("cannot evaluate `{}`", script.config.display());
     let (sender, receiver) = mpsc::channel();
     let limits = script.limits;
@@ -80,8 +96,7 @@ pub(super) fn evaluate(script: &Script) -> Result<String> {
         })
         .context("cannot start a thread for the script engine")?;
     match receiver.recv_timeout(limits.time.saturating_add(GRACE)) {
-        Ok(Ok(json)) => Ok(json),
-        Ok(Err(error)) => Err(error),
+        Ok(answer) => answer,
         Err(mpsc::RecvTimeoutError::Timeout) => {
             Err(Failure::timeout(limits).into_error()).context(about)
         }
@@ -92,6 +107,14 @@ pub(super) fn evaluate(script: &Script) -> Result<String> {
 }
 
 fn run(script: &Script) -> Result<String> {
+    run_with(script, |kit| kit.get::<_, Function<'_>>("result")?.call(()))
+}
+
+/// Runs the script, and then `result` with what helpers.js shares.
+fn run_with<T>(
+    script: &Script,
+    result: impl FnOnce(&Object<'_>) -> rquickjs::Result<T>,
+) -> Result<T> {
     let limits = script.limits;
     let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
     let about = || format!("cannot evaluate `{}`", script.config.display());
@@ -107,18 +130,24 @@ fn run(script: &Script) -> Result<String> {
     let rejections = watch_promises(&runtime, limits);
     let context = Context::full(&runtime).with_context(about)?;
     let files = Rc::new(files);
-    let json = context.with(|ctx| {
+    let answer = context.with(|ctx| {
         evaluate_in(&ctx, script, (&files, &main), &watch)
+            .and_then(|kit| result(&kit))
             .map_err(|error| {
-                Failure::describe(&ctx, &error, limits, watch.over.get())
-                    .or_in(files.failed())
-                    .into_error()
+                let failure = Failure::describe(&ctx, &error, limits);
+                // To describe it may have run the script's code.
+                let failure = if watch.over.get() {
+                    failure.late(limits)
+                } else {
+                    failure
+                };
+                failure.or_in(files.failed()).into_error()
             })
             .with_context(about)
     })?;
     match rejections.take().into_iter().next() {
         Some(failure) => Err(failure.into_error()).with_context(about),
-        None => Ok(json),
+        None => Ok(answer),
     }
 }
 
@@ -142,36 +171,47 @@ fn watch_promises(runtime: &Runtime, limits: Limits) -> Rc<RefCell<Vec<Failure>>
     rejections
 }
 
-fn evaluate_in(
-    ctx: &Ctx<'_>,
+fn evaluate_in<'js>(
+    ctx: &Ctx<'js>,
     script: &Script,
     (files, main): (&Rc<Files>, &Loaded),
     watch: &Watch,
-) -> rquickjs::Result<String> {
+) -> rquickjs::Result<Object<'js>> {
     for (name, value) in &script.variables {
         ctx.globals().set(name.as_str(), value.as_str())?;
     }
     let globals = ctx.globals();
     let prelude = |name: &str, source: &str| eval::<Function<'_>>(ctx, name, source);
     prelude("<underscore>", UNDERSCORE)?.call::<_, ()>((globals.clone(),))?;
+    let surroundings = Surroundings {
+        files: Rc::clone(files),
+        positions: script.positions,
+        fetch_until: script.allow_fetch.then_some(watch.end),
+        largest_answer: script.limits.memory,
+    };
     let kit: Object<'_> =
-        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, files)?))?;
+        prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, &surroundings)?))?;
     prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
-    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals,))?;
+    prelude("<builders>", BUILDERS)?.call::<_, ()>((globals, kit.clone()))?;
     run_file::<Value<'_>>(ctx, files, main)?;
     let run_timer: Function<'_> = kit.get("runTimer")?;
-    while ctx.execute_pending_job() || run_timer.call::<_, bool>(())? {
-        // A job swallows its interruption.
-        if watch.is_over() {
-            return Err(rquickjs::Error::Exception);
-        }
+    // A job or a promise swallows its interruption.
+    while !watch.over.get() && (ctx.execute_pending_job() || run_timer.call::<_, bool>(())?) {
+        watch.is_over();
     }
-    kit.get::<_, Function<'_>>("result")?.call(())
+    if watch.over.get() {
+        return Err(rquickjs::Error::Exception);
+    }
+    Ok(kit)
 }
 
 /// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as
 /// configurations expect.
-fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquickjs::Result<V> {
+pub(super) fn eval<'js, V: FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    source: &str,
+) -> rquickjs::Result<V> {
     let mut options = EvalOptions::default();
     options.global = true;
     options.strict = false;
@@ -179,7 +219,7 @@ fn eval<'js, V: FromJs<'js>>(ctx: &Ctx<'js>, name: &str, source: &str) -> rquick
     ctx.eval_with_options(source, options)
 }
 
-fn run_file<'js, V: FromJs<'js>>(
+pub(super) fn run_file<'js, V: FromJs<'js>>(
     ctx: &Ctx<'js>,
     files: &Files,
     file: &Loaded,
@@ -201,104 +241,5 @@ impl Watch {
         let over = self.over.get() || Instant::now() > self.end;
         self.over.set(over);
         over
-    }
-}
-
-/// What helpers.js gets from this program.
-fn natives<'js>(ctx: &Ctx<'js>, files: &Rc<Files>) -> rquickjs::Result<Object<'js>> {
-    let natives = Object::new(ctx.clone())?;
-    let requiring = Rc::clone(files);
-    natives.set(
-        "require",
-        Function::new(ctx.clone(), move |ctx: Ctx<'js>, path: Value<'js>| {
-            require(&ctx, &requiring, &path)
-        })?,
-    )?;
-    let globbing = Rc::clone(files);
-    natives.set(
-        "glob",
-        Function::new(
-            ctx.clone(),
-            move |ctx: Ctx<'js>, folder: String, recursive: bool, suffix: String| {
-                globbing
-                    .glob(&folder, recursive, &suffix)
-                    .map_err(|error| throw(&ctx, &format!("{error:#}")))
-            },
-        )?,
-    )?;
-    natives.set(
-        "reverse",
-        Function::new(ctx.clone(), |ctx: Ctx<'js>, network: String| {
-            reverse::zone(&network).map_err(|error| throw(&ctx, &format!("REV: {error:#}")))
-        })?,
-    )?;
-    natives.set("hash", Function::new(ctx.clone(), hash)?)?;
-    natives.set("log", Function::new(ctx.clone(), log)?)?;
-    Ok(natives)
-}
-
-fn require<'js>(ctx: &Ctx<'js>, files: &Files, path: &Value<'js>) -> rquickjs::Result<Value<'js>> {
-    let Some(path) = path.as_string() else {
-        return Err(throw(ctx, "require: the path must be a string"));
-    };
-    let file = files
-        .require(&path.to_string()?)
-        .map_err(|error| throw(ctx, &format!("{error:#}")))?;
-    let lower = file.shown.to_lowercase();
-    if lower.ends_with("json") || lower.ends_with("json5") {
-        return json(ctx, &file);
-    }
-    run_file::<Value<'js>>(ctx, files, &file)?;
-    Ok(Value::new_bool(ctx.clone(), true))
-}
-
-/// The value of a JSON file. Comments, trailing commas and the rest of JSON5 are allowed: what is
-/// not plain JSON is evaluated as an expression.
-fn json<'js>(ctx: &Ctx<'js>, file: &Loaded) -> rquickjs::Result<Value<'js>> {
-    if serde_json::from_str::<serde::de::IgnoredAny>(&file.text).is_ok() {
-        return ctx.json_parse(file.text.as_str());
-    }
-    let expression = format!("JSON.parse(JSON.stringify({}\n))", file.text);
-    eval(ctx, &file.shown, &expression)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes arguments by value"
-)]
-fn hash(ctx: Ctx<'_>, algorithm: String, text: String) -> rquickjs::Result<String> {
-    let chosen = match algorithm.to_uppercase().as_str() {
-        "SHA1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        "SHA256" => &digest::SHA256,
-        "SHA512" => &digest::SHA512,
-        _ => {
-            return Err(throw(
-                &ctx,
-                &format!("HASH: `{algorithm}` is none of SHA1, SHA256 and SHA512"),
-            ));
-        }
-    };
-    let bytes = digest::digest(chosen, text.as_bytes());
-    let hexadecimal = |byte: &u8| format!("{byte:02x}");
-    Ok(bytes
-        .as_ref()
-        .iter()
-        .map(hexadecimal)
-        .collect::<Vec<_>>()
-        .concat())
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes arguments by value"
-)]
-fn log(level: String, words: Rest<Coerced<String>>) {
-    let words: Vec<&str> = words.iter().map(|word| word.0.as_str()).collect();
-    let message = words.join(" ");
-    match level.as_str() {
-        "error" => tracing::error!(target: "dnsconfig", "{message}"),
-        "warn" => tracing::warn!(target: "dnsconfig", "{message}"),
-        "debug" => tracing::debug!(target: "dnsconfig", "{message}"),
-        _ => tracing::info!(target: "dnsconfig", "{message}"),
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Takes the pending exception of `ctx` apart.
-    pub(super) fn describe(ctx: &Ctx<'_>, error: &Error, limits: Limits, late: bool) -> Self {
+    pub(super) fn describe(ctx: &Ctx<'_>, error: &Error, limits: Limits) -> Self {
         if !error.is_exception() {
             return Self {
                 what: error.to_string(),
@@ -28,14 +28,15 @@ impl Failure {
                 hint: None,
             };
         }
-        let thrown = ctx.catch();
-        if late {
-            return Self {
-                position: position(&thrown),
-                ..Self::timeout(limits)
-            };
+        Self::of(ctx, &ctx.catch(), limits)
+    }
+
+    /// The same place, but the time limit is what ended the script there.
+    pub(super) fn late(self, limits: Limits) -> Self {
+        Self {
+            position: self.position,
+            ..Self::timeout(limits)
         }
-        Self::of(ctx, &thrown, limits)
     }
 
     /// Takes a value apart that was thrown, or that a promise was rejected with.
@@ -127,14 +128,19 @@ fn message(ctx: &Ctx<'_>, thrown: &Value<'_>) -> String {
 /// The innermost place in a user's script.
 fn position(thrown: &Value<'_>) -> Option<String> {
     let stack: String = thrown.as_object()?.get("stack").ok()?;
-    stack.lines().find_map(|line| {
+    places(&stack).next().map(str::to_owned)
+}
+
+/// The places of a stack that are in users' scripts, `file:line:column`, innermost first.
+pub(super) fn places(stack: &str) -> impl Iterator<Item = &str> {
+    stack.lines().filter_map(|line| {
         let frame = line.trim().strip_prefix("at ").unwrap_or_default();
         let place = match frame.rsplit_once('(') {
             Some((_, place)) => place.trim_end_matches(')'),
             None => frame,
         };
         let ours = place.is_empty() || place == "native" || place.starts_with('<');
-        (!ours).then(|| place.to_owned())
+        (!ours).then_some(place)
     })
 }
 

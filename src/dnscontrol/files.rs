@@ -105,16 +105,25 @@ impl Files {
         bail!("no file `{path}` in the DNS repository")
     }
 
-    /// Files below `folder`, which is relative to the running script, whose names end with `suffix`.
+    /// What is below `folder`, which is relative to the running script, and has `extension`, a dot
+    /// and what follows the last one; `*` for everything, folders included.
     ///
     /// In the order of their names, folder by folder; relative to the repository, with slashes.
-    pub(super) fn glob(&self, folder: &str, recursive: bool, suffix: &str) -> Result<Vec<String>> {
+    pub(super) fn glob(
+        &self,
+        folder: &str,
+        recursive: bool,
+        extension: &str,
+    ) -> Result<Vec<String>> {
         let Some(folder_path) = self.resolve(&self.here(), folder)? else {
             bail!("no folder `{folder}` in the DNS repository");
         };
         let mut found = Vec::new();
-        self.walk(&folder_path, recursive, suffix, &mut found)
-            .with_context(|| format!("cannot list the folder `{folder}`"))?;
+        self.note(&folder_path, extension, &mut found);
+        if folder_path.is_dir() {
+            self.walk(&folder_path, recursive, extension, &mut found)
+                .with_context(|| format!("cannot list the folder `{folder}`"))?;
+        }
         Ok(found)
     }
 
@@ -122,7 +131,7 @@ impl Files {
         &self,
         folder: &Path,
         recursive: bool,
-        suffix: &str,
+        extension: &str,
         found: &mut Vec<String>,
     ) -> io::Result<()> {
         let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
@@ -131,13 +140,22 @@ impl Files {
             // A link to a folder is not followed, so the walk ends and stays inside.
             if entry.file_type()?.is_dir() {
                 if recursive {
-                    self.walk(&entry.path(), recursive, suffix, found)?;
+                    self.note(&entry.path(), extension, found);
+                    self.walk(&entry.path(), recursive, extension, found)?;
                 }
-            } else if entry.file_name().to_string_lossy().ends_with(suffix) {
-                found.push(self.shown(&entry.path()));
+            } else {
+                self.note(&entry.path(), extension, found);
             }
         }
         Ok(())
+    }
+
+    fn note(&self, path: &Path, extension: &str, found: &mut Vec<String>) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let last_dot = name.rfind('.').and_then(|dot| name.get(dot..));
+        if extension == "*" || last_dot == Some(extension) {
+            found.push(self.shown(path));
+        }
     }
 
     /// The file that `path` names, none if it is not there, an error if it is outside.

@@ -5,13 +5,27 @@ mod config;
 mod creds;
 mod engine;
 mod failure;
+mod fetch;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
+mod golden_tests;
 mod ir;
 mod language_tests;
+mod natives;
 mod normalize;
 mod presentation;
+mod print;
+mod raw;
+mod redirect;
 mod relaxed;
+mod resolver;
 mod reverse;
+mod sandbox_tests;
+mod spf;
+mod transform;
+mod zones;
 
-pub(crate) use config::{DnsConfig, Source};
+pub(crate) use config::{DnsConfig, Source, print_ir};
 pub(crate) use engine::Limits;
+pub(crate) use resolver::TxtLookup;

@@ -1,11 +1,9 @@
 //! RDATA of a record of the IR, whose fields have names there.
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::dnscontrol::ir::{RawRecord, Record};
+use crate::dnscontrol::ir::Record;
 use crate::model::location;
 use crate::model::name::DnsName;
 use crate::model::rdata::{canonical, quote, quote_txt};
@@ -94,16 +92,12 @@ fn parts(rtype: &str) -> Option<&'static [Part]> {
 /// Canonical RDATA of `record`; `origin` completes host names.
 pub(super) fn data(record: &Record, origin: &DnsName) -> Result<String> {
     let rtype = record.rtype.as_str();
-    // DNSControl v5 prints RDATA whole; v4 does so for some types, in a field with this spelling.
-    let whole = ["rdata", "zonfefilepartial"]
-        .iter()
-        .filter_map(|key| record.fields.get(*key)?.as_str())
-        .find(|text| !text.is_empty());
-    if let (Some(whole), true) = (whole, record.target.is_empty()) {
+    if let (Some(whole), true) = (record.whole(), record.target.is_empty()) {
         return Ok(canonical(rtype, whole, origin));
     }
     match rtype {
-        "TXT" => Ok(record.target.clone()),
+        // Addresses have been read, and are in their canonical form.
+        "A" | "AAAA" | "TXT" | "CLOUDFLAREAPI_SINGLE_REDIRECT" => Ok(record.target.clone()),
         "LOC" => loc(record),
         "LUA" => Ok(format!(
             "{} {}",
@@ -116,11 +110,6 @@ pub(super) fn data(record: &Record, origin: &DnsName) -> Result<String> {
             alias_field(record, "azure_alias", "type"),
             record.target
         )),
-        "OPENPGPKEY" => Ok(canonical(rtype, &in_base64(&record.target), origin)),
-        "NAPTR" if record.target.is_empty() => {
-            let text = joined(record, parts(rtype).unwrap_or_default())?;
-            Ok(canonical(rtype, &format!("{text}."), origin))
-        }
         _ => {
             let text = match parts(rtype) {
                 Some(parts) => joined(record, parts)?,
@@ -131,42 +120,11 @@ pub(super) fn data(record: &Record, origin: &DnsName) -> Result<String> {
     }
 }
 
-/// Owner label and canonical RDATA of a record whose fields have positions.
-pub(super) fn raw_data(record: &RawRecord, origin: &DnsName) -> Result<(String, String)> {
-    let texts: Vec<String> = record
-        .args
-        .iter()
-        .map(|value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
-        .collect();
-    match record.rtype.as_str() {
-        "DS" | "RP" => {
-            let (name, rest) = texts.split_first().context("no arguments")?;
-            Ok((
-                name.clone(),
-                canonical(&record.rtype, &rest.join(" "), origin),
-            ))
-        }
-        // Redirects belong to the zone, not to a name.
-        "CLOUDFLAREAPI_SINGLE_REDIRECT" => {
-            let named = ["name", "code", "when", "then"].iter().zip(&texts);
-            let shown: Vec<String> = named
-                .map(|(name, text)| format!("{name}=({text})"))
-                .collect();
-            Ok(("@".to_owned(), shown.join(" ")))
-        }
-        _ => Ok(("@".to_owned(), texts.join(","))),
-    }
-}
-
 fn joined(record: &Record, parts: &[Part]) -> Result<String> {
     let texts = parts
         .iter()
         .map(|part| match *part {
             Part::Number(key, largest) => number(record, key, largest).map(|n| n.to_string()),
-            Part::Word("soambox") => Ok(mailbox(&word(record, "soambox"))),
             Part::Word(key) => Ok(word(record, key)),
             Part::Quoted(key) => Ok(quote(&word(record, key))),
             Part::Target => Ok(record.target.clone()),
@@ -174,18 +132,6 @@ fn joined(record: &Record, parts: &[Part]) -> Result<String> {
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(texts.join(" "))
-}
-
-/// `hostmaster@example.com` as a name (RFC 1035 section 8).
-fn mailbox(text: &str) -> String {
-    match text.split_once('@') {
-        Some((local, domain)) if !local.is_empty() => format!(
-            "{}.{}.",
-            local.replace('.', r"\."),
-            domain.trim_end_matches('.')
-        ),
-        _ => text.to_owned(),
-    }
 }
 
 fn loc(record: &Record) -> Result<String> {
@@ -240,19 +186,4 @@ fn r53_alias(record: &Record, origin: &DnsName) -> String {
 fn alias_field<'a>(record: &'a Record, key: &str, name: &str) -> &'a str {
     let alias = record.fields.get(key).and_then(|alias| alias.get(name));
     alias.and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A key may be declared in hexadecimal.
-fn in_base64(text: &str) -> String {
-    let compact: String = text.split_whitespace().collect();
-    let hexadecimal =
-        compact.len().is_multiple_of(2) && compact.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !hexadecimal {
-        return compact;
-    }
-    let pairs = compact.as_bytes().chunks(2);
-    let bytes: Vec<u8> = pairs
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    STANDARD.encode(bytes)
 }

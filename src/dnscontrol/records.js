@@ -4,6 +4,7 @@
 (function (global, kit) {
   var fail = kit.fail;
   var describe = kit.describe;
+  var list = kit.list;
   var isString = kit.isString;
   var isNumber = kit.isNumber;
   var isObject = kit.isObject;
@@ -11,232 +12,348 @@
   var alias = kit.alias;
   var position = kit.position;
 
-  var checks = {
-    string: isString,
-    number: isNumber,
-    address: function (x) { return isString(x) || isNumber(x); },
-    texts: function (x) { return isString(x) || (Array.isArray(x) && x.every(isString)); },
-    bool: function (x) { return typeof x === 'boolean'; },
-  };
+  // ---- kinds of arguments: each knows how to call itself ----------------------------------------
 
-  function checkArguments(type, fields, values) {
-    if (values.length < fields.length) {
-      var names = fields.map(function (field) { return field[0]; }).join(', ');
-      fail(type + ' record requires ' + fields.length + ' arguments (' + names + '). Only ' +
-        values.length + ' were supplied');
+  function kind(name, check) {
+    check.kind = name;
+    return check;
+  }
+
+  function oneOf(words) {
+    return kind('one of ' + words.join(', '), function (x) { return words.indexOf(x) >= 0; });
+  }
+
+  var text = kind('a string', function (x) { return isString(x); });
+  var number = kind('a number', function (x) { return isNumber(x); });
+  var address = kind('a string or a number', function (x) { return isString(x) || isNumber(x); });
+  var texts = kind('a string or a list', function (x) { return isString(x) || Array.isArray(x); });
+  var azureType = oneOf(['A', 'AAAA', 'CNAME']);
+  var route53Type = oneOf(['A', 'AAAA', 'CNAME', 'CAA', 'MX', 'TXT', 'PTR', 'SPF', 'SRV', 'NAPTR']);
+  var withoutComma = kind('a string without commas', function (x) { return isString(x) && x.indexOf(',') < 0; });
+
+  function checkArguments(type, args, values) {
+    if (values.length < args.length) {
+      var names = args.map(function (arg) { return arg[0]; }).join(', ');
+      fail(type + ' record requires ' + args.length + ' arguments (' + names + '). Only ' + values.length + ' were supplied');
     }
-    for (var i = 0; i < fields.length; i++) {
-      if (!checks[fields[i][1]](values[i])) {
-        var kind = { address: 'string or number', texts: 'string or list of strings' }[fields[i][1]];
-        fail(type + ' record: the argument `' + fields[i][0] + '` must be a ' + (kind || fields[i][1]) +
-          ', not ' + describe(values[i]));
+    for (var i = 0; i < args.length; i++) {
+      var check = args[i][1];
+      if (check && !check(values[i])) {
+        var shown = isString(values[i]) ? '`' + values[i] + '`' : describe(values[i]);
+        fail(type + ' record: the argument `' + args[i][0] + '` ' +
+          (check.kind ? 'must be ' + check.kind + ', not ' + shown : 'fails its check'));
       }
     }
   }
 
-  // Makes the word for one record type. `fields` are [name, kind] in the order of the arguments;
-  // each is stored under its name unless `fill(record, arguments)` does the work.
-  function recordType(type, fields, fill) {
+  // ---- records ----------------------------------------------------------------------------------
+
+  var nameAndTarget = [['name', text], ['target', address]];
+
+  function setNameAndTarget(record, args) {
+    record.name = args.name;
+    record.target = isNumber(args.target) ? num2dot(args.target) : args.target;
+  }
+
+  function applyModifiers(record, modifiers) {
+    for (var i = 0; i < modifiers.length; i++) {
+      var modifier = modifiers[i];
+      if (typeof modifier === 'function') {
+        modifier(record);
+      } else if (isObject(modifier)) {
+        if (Array.isArray(modifier.transform)) modifier.transform = kit.format_tt(modifier.transform);
+        for (var key in modifier) record.meta[key] = modifier[key];
+      } else {
+        fail(record.type + ' record: an extra argument is ' + describe(modifier) + ', not a modifier or an object');
+      }
+    }
+  }
+
+  // Makes the word for one record type. `options` may have `args`, a list of [name, check];
+  // `transform(record, args, modifiers)`, which fills the record when its modifiers have been
+  // applied; and `applyModifier(record, modifiers)`.
+  function recordBuilder(type, options) {
+    options = options || {};
+    var args = options.args || nameAndTarget;
+    var transform = options.transform || setNameAndTarget;
+    var applyModifier = options.applyModifier || applyModifiers;
     return function () {
-      checkArguments(type, fields, arguments);
-      var values = arguments;
+      checkArguments(type, args, arguments);
+      var values = {};
+      for (var i = 0; i < args.length; i++) values[args[i][0]] = arguments[i];
+      var modifiers = list(arguments, args.length);
       var filepos = position();
       return function (domain) {
         var record = { type: type, meta: {}, ttl: domain.defaultTTL, filepos: filepos };
-        if (fill) {
-          fill(record, values);
-        } else {
-          for (var i = 0; i < fields.length; i++) record[fields[i][0]] = values[i];
-        }
-        for (var j = fields.length; j < values.length; j++) modify(record, values[j]);
-        placeRecord(domain, record);
+        applyModifier(record, modifiers);
+        transform(record, values, modifiers);
+        if (domain.subdomain && !staysPut[type]) moveBelow(domain, record);
+        (record.ensure_absent ? domain.recordsabsent : domain.records).push(record);
+        return record;
       };
     };
   }
 
-  function modify(record, modifier) {
-    if (typeof modifier === 'function') {
-      modifier(record);
-    } else if (Array.isArray(modifier)) {
-      for (var i = 0; i < modifier.length; i++) modify(record, modifier[i]);
-    } else if (isObject(modifier)) {
-      for (var key in modifier) {
-        var value = modifier[key];
-        record.meta[key] = key === 'transform' && Array.isArray(value) ? kit.format_tt(value) : value;
-      }
-    } else {
-      fail(record.type + ' record `' + record.name + '` has an extra argument that is ' +
-        describe(modifier) + ', not a modifier or an object');
-    }
-  }
+  // Types whose names are none, or are patterns.
+  var staysPut = {
+    CF_SINGLE_REDIRECT: true,
+    CF_WORKER_ROUTE: true,
+    ADGUARDHOME_A_PASSTHROUGH: true,
+    ADGUARDHOME_AAAA_PASSTHROUGH: true,
+    MIKROTIK_FWD: true,
+    MIKROTIK_NXDOMAIN: true,
+    MIKROTIK_FORWARDER: true,
+  };
 
-  function placeRecord(domain, record) {
-    if (domain.subdomain && !/^(CF_WORKER_ROUTE|ADGUARDHOME_|MIKROTIK_)/.test(record.type)) {
-      moveBelow(domain, record);
-    }
-    if (record.ensure_absent) {
-      delete record.ensure_absent;
-      domain.recordsabsent.push(record);
-    } else {
-      domain.records.push(record);
-    }
-  }
+  function endsWith(text, suffix) { return text.slice(-suffix.length) === suffix; }
 
   // Moves the name of a record into the sub-domain of D_EXTEND.
   function moveBelow(domain, record) {
     var below = domain.subdomain;
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(record.name)) return;
-    if (/\.ip6\.arpa$/.test(domain.name)) {
-      record.name = below;
-      return;
-    }
     record.subdomain = below;
     if (record.name === '@') {
       record.name = below;
-    } else if (!/\.in-addr\.arpa$/.test(record.name)) {
+    } else if (/^\d+\.\d+\.\d+\.\d+$/.test(record.name)) {
+      return;
+    } else if (endsWith(domain.name, '.ip6.arpa')) {
+      record.name = below;
+      // Only the first record of each D_EXTEND, as DNSControl has it.
+      domain.subdomain = undefined;
+    } else if (endsWith(record.name, '.in-addr.arpa')) {
+      if (endsWith(record.name, below)) record.name = record.name.slice(0, -below.length - 1);
+    } else {
       record.name += '.' + below;
     }
   }
 
-  // DNSControl keeps these apart: their arguments are read by the type itself.
-  function rawType(type, fields, word) {
+  // A record that DNSControl keeps apart, because its type reads the arguments itself: functions
+  // are modifiers, objects are meta, the rest are arguments, in any order.
+  function rawrecordBuilder(type) {
     return function () {
-      checkArguments(word || type, fields, arguments);
-      var values = Array.prototype.slice.call(arguments);
+      var values = list(arguments);
       var filepos = position();
       return function (domain) {
-        var record = { type: type, args: values.slice(0, fields.length), metas: [], ttl: domain.defaultTTL, filepos: filepos };
-        if (domain.subdomain) record.subdomain = domain.subdomain;
-        values.slice(fields.length).forEach(function (modifier) {
-          if (typeof modifier === 'function') modifier(record);
-          else if (isObject(modifier)) record.metas.push(modifier);
-          else fail(type + ' record: an extra argument is ' + describe(modifier) + ', not a modifier or an object');
+        var record = { type: type, filepos: filepos, ttl: domain.defaultTTL };
+        var args = [];
+        var metas = [];
+        values.forEach(function (value) {
+          if (typeof value === 'function') value(record);
+          else (isObject(value) ? metas : args).push(value);
         });
+        record.args = args;
+        record.metas = metas;
         domain.rawrecords.push(record);
+        return record;
       };
     };
   }
 
-  var name = ['name', 'string'];
-  var target = ['target', 'string'];
-  function text(field) { return [field, 'string']; }
-  function number(field) { return [field, 'number']; }
+  function addRecord(domain, type, name, target, modifiers) {
+    var record = {
+      type: type,
+      name: name,
+      target: isNumber(target) ? num2dot(target) : target,
+      ttl: domain.defaultTTL,
+      priority: 0,
+      meta: {},
+    };
+    applyModifiers(record, modifiers || []);
+    domain.records.push(record);
+    return record;
+  }
 
-  function addressType(type) {
-    return recordType(type, [name, ['target', 'address']], function (record, values) {
-      record.name = values[0];
-      record.target = num2dot(values[1]);
+  // A type whose arguments are stored under other names: [argument, check, field].
+  function fielded(type, fields) {
+    return recordBuilder(type, {
+      args: fields,
+      transform: function (record, args) {
+        for (var i = 0; i < fields.length; i++) record[fields[i][2] || fields[i][0]] = args[fields[i][0]];
+      },
     });
   }
 
+  var name = ['name', text];
+  var target = ['target', text];
+
   var plain = {};
   [
-    'AAAA', 'AKAMAICDN', 'ALIAS', 'BUNNY_DNS_RDR', 'CLOUDNS_WR', 'CNAME', 'DHCID', 'DNAME', 'FRAME',
-    'MIKROTIK_FORWARDER', 'MIKROTIK_FWD', 'NS', 'OPENPGPKEY', 'PORKBUN_URLFWD', 'PTR', 'URL', 'URL301',
-    'ADGUARDHOME_A_PASSTHROUGH', 'ADGUARDHOME_AAAA_PASSTHROUGH',
-  ].forEach(function (type) { plain[type] = recordType(type, [name, target]); });
+    'A', 'AAAA', 'ADGUARDHOME_AAAA_PASSTHROUGH', 'ADGUARDHOME_A_PASSTHROUGH', 'AKAMAICDN', 'ALIAS', 'BUNNY_DNS_RDR',
+    'CLOUDNS_WR', 'CNAME', 'DHCID', 'DNAME', 'FRAME', 'MIKROTIK_FORWARDER', 'MIKROTIK_FWD', 'NS', 'OPENPGPKEY',
+    'PORKBUN_URLFWD', 'PTR', 'URL', 'URL301',
+  ].forEach(function (type) { plain[type] = recordBuilder(type); });
 
-  var tlsa = [name, number('tlsausage'), number('tlsaselector'), number('tlsamatchingtype'), target];
-  var service = [name, number('svcpriority'), target, text('svcparams')];
+  function service(type) {
+    return fielded(type, [name, ['priority', number, 'svcpriority'], target, ['params', text, 'svcparams']]);
+  }
+
+  // A type whose target is a text or a list of them. They are joined.
+  function joining(type, args, fill) {
+    return recordBuilder(type, {
+      args: args,
+      transform: function (record, args) {
+        record.name = args.name;
+        if (fill) fill(record, args);
+        record.target = isString(args.target) ? args.target : args.target.join('');
+      },
+    });
+  }
+
+  function importing(args) {
+    return recordBuilder('IMPORT_TRANSFORM', {
+      args: args,
+      transform: function (record, args) {
+        record.name = '@';
+        record.target = args.domain;
+        record.meta.transform_table = kit.format_tt(args.translation_table);
+        record.ttl = args.ttl;
+        if ('suffixstrip' in args) record.meta.transform_suffixstrip = args.suffixstrip;
+      },
+    });
+  }
+  var imports = [['translation_table', kind('a list', Array.isArray)], ['domain', text], ['ttl', number]];
 
   var types = {
-    A: addressType('A'),
-    MX: recordType('MX', [name, number('mxpreference'), target]),
-    SRV: recordType('SRV', [name, number('srvpriority'), number('srvweight'), number('srvport'), target]),
-    TXT: recordType('TXT', [name, ['target', 'texts']], function (record, values) {
-      record.name = values[0];
-      record.target = isString(values[1]) ? values[1] : values[1].join('');
+    MX: fielded('MX', [name, ['priority', number, 'mxpreference'], target]),
+    SRV: fielded('SRV', [name, ['priority', number, 'srvpriority'], ['weight', number, 'srvweight'],
+      ['port', number, 'srvport'], target]),
+    TXT: joining('TXT', [name, ['target', texts]]),
+    LUA: joining('LUA', [name, ['rtype', text], ['target', texts]], function (record, args) {
+      record.luartype = args.rtype.toUpperCase();
     }),
-    CAA: recordType('CAA', [name, text('caatag'), target], function (record, values) {
-      record.name = values[0];
-      record.caatag = values[1];
-      record.target = values[2];
-      record.caaflag = 0;
+    CAA: fielded('CAA', [name, ['tag', text, 'caatag'], ['value', text, 'target']]),
+    TLSA: fielded('TLSA', [name, ['usage', number, 'tlsausage'], ['selector', number, 'tlsaselector'],
+      ['matchingtype', number, 'tlsamatchingtype'], target]),
+    SMIMEA: recordBuilder('SMIMEA', {
+      args: [name, ['usage', number], ['selector', number], ['matchingtype', number], target],
+      transform: function (record, args) {
+        record.name = args.name + '._smimecert';
+        record.smimeausage = args.usage;
+        record.smimeaselector = args.selector;
+        record.smimeamatchingtype = args.matchingtype;
+        record.target = args.target;
+      },
     }),
-    TLSA: recordType('TLSA', tlsa),
-    SMIMEA: recordType('SMIMEA', [name, number('smimeausage'), number('smimeaselector'), number('smimeamatchingtype'), target],
-      function (record, values) {
-        record.name = values[0] + '._smimecert';
-        record.smimeausage = values[1];
-        record.smimeaselector = values[2];
-        record.smimeamatchingtype = values[3];
-        record.target = values[4];
-      }),
-    SSHFP: recordType('SSHFP', [name, number('sshfpalgorithm'), number('sshfpfingerprint'), target]),
-    NAPTR: recordType('NAPTR', [name, number('naptrorder'), number('naptrpreference'), text('naptrflags'),
-      text('naptrservice'), text('naptrregexp'), target]),
-    SOA: recordType('SOA', [name, target, text('soambox'), number('soarefresh'), number('soaretry'),
-      number('soaexpire'), number('soaminttl')]),
-    DNSKEY: recordType('DNSKEY', [name, number('dnskeyflags'), number('dnskeyprotocol'), number('dnskeyalgorithm'),
-      text('dnskeypublickey')]),
-    HTTPS: recordType('HTTPS', service),
-    SVCB: recordType('SVCB', service),
-    LUA: recordType('LUA', [name, text('luartype'), ['target', 'texts']], function (record, values) {
-      record.name = values[0];
-      record.luartype = values[1];
-      record.target = isString(values[2]) ? values[2] : values[2].join('');
+    SSHFP: fielded('SSHFP', [name, ['algorithm', number, 'sshfpalgorithm'], ['fingerprint', number, 'sshfpfingerprint'],
+      ['value', text, 'target']]),
+    NAPTR: fielded('NAPTR', [name, ['order', number, 'naptrorder'], ['preference', number, 'naptrpreference'],
+      ['flags', text, 'naptrflags'], ['service', text, 'naptrservice'], ['regexp', text, 'naptrregexp'], target]),
+    SOA: fielded('SOA', [name, target, ['mbox', text, 'soambox'], ['refresh', number, 'soarefresh'],
+      ['retry', number, 'soaretry'], ['expire', number, 'soaexpire'], ['minttl', number, 'soaminttl']]),
+    DNSKEY: fielded('DNSKEY', [name, ['flags', number, 'dnskeyflags'], ['protocol', number, 'dnskeyprotocol'],
+      ['algorithm', number, 'dnskeyalgorithm'], ['publickey', text, 'dnskeypublickey']]),
+    HTTPS: service('HTTPS'),
+    SVCB: service('SVCB'),
+    AKAMAITLC: fielded('AKAMAITLC', [name, ['answer_type', oneOf(['DUAL', 'A', 'AAAA'])], target]),
+    AZURE_ALIAS: recordBuilder('AZURE_ALIAS', {
+      args: [name, ['type', azureType], target],
+      transform: function (record, args) {
+        record.name = args.name;
+        record.target = args.target;
+        if (!isObject(record.azure_alias)) record.azure_alias = {};
+        record.azure_alias.type = args.type;
+      },
     }),
-    AZURE_ALIAS: recordType('AZURE_ALIAS', [name, text('type'), target], function (record, values) {
-      record.name = values[0];
-      record.azure_alias = { type: values[1] };
-      record.target = values[2];
+    R53_ALIAS: recordBuilder('R53_ALIAS', {
+      args: [name, ['type', route53Type], target],
+      transform: function (record, args) {
+        record.name = args.name;
+        record.target = args.target;
+        alias(record).type = args.type;
+        if (!isString(alias(record).evaluate_target_health)) alias(record).evaluate_target_health = 'false';
+      },
     }),
-    R53_ALIAS: recordType('R53_ALIAS', [name, text('type'), target], function (record, values) {
-      record.name = values[0];
-      alias(record).type = values[1];
-      record.target = values[2];
+    MIKROTIK_NXDOMAIN: recordBuilder('MIKROTIK_NXDOMAIN', {
+      args: [name],
+      transform: function (record, args) {
+        record.name = args.name;
+        record.target = 'NXDOMAIN';
+      },
     }),
-    AKAMAITLC: recordType('AKAMAITLC', [name, text('answer_type'), target]),
-    MIKROTIK_NXDOMAIN: recordType('MIKROTIK_NXDOMAIN', [name], function (record, values) {
-      record.name = values[0];
-      record.target = 'NXDOMAIN';
+    BUNNY_DNS_PZ: recordBuilder('BUNNY_DNS_PZ', {
+      args: [name, ['pullZoneId']],
+      transform: function (record, args) {
+        record.name = args.name;
+        record.target = String(args.pullZoneId);
+      },
     }),
-    BUNNY_DNS_PZ: recordType('BUNNY_DNS_PZ', [name, ['target', 'address']], function (record, values) {
-      record.name = values[0];
-      record.target = String(values[1]);
+    CF_WORKER_ROUTE: recordBuilder('CF_WORKER_ROUTE', {
+      args: [['pattern', withoutComma], ['script', withoutComma]],
+      transform: function (record, args) {
+        record.name = '@';
+        record.target = args.pattern + ',' + args.script;
+      },
     }),
-    CF_WORKER_ROUTE: recordType('CF_WORKER_ROUTE', [text('pattern'), text('script')], function (record, values) {
-      if ((values[0] + values[1]).indexOf(',') >= 0) fail('CF_WORKER_ROUTE: the pattern and the script must not contain commas');
-      record.name = '@';
-      record.target = values[0] + ',' + values[1];
+    LOC: recordBuilder('LOC', {
+      args: [name, ['d1', number], ['m1', number], ['s1', number], ['ns', text], ['d2', number], ['m2', number],
+        ['s2', number], ['ew', text], ['alt', number], ['siz', number], ['hp', number], ['vp', number]],
+      transform: function (record, args) {
+        validateIntegers(args);
+        locStringBuilder(record, args);
+        locDMSBuilder(record, args);
+      },
     }),
-    LOC: recordType('LOC', [name, number('d1'), number('m1'), number('s1'), text('ns'), number('d2'), number('m2'),
-      number('s2'), text('ew'), number('alt'), number('siz'), number('hp'), number('vp')], fillLocation),
-    DS: rawType('DS', [name, number('keytag'), number('algorithm'), number('digesttype'), text('digest')]),
-    RP: rawType('RP', [name, text('mbox'), text('txt')]),
-    CF_REDIRECT: rawType('CF_REDIRECT', [text('source'), text('destination')]),
-    CF_TEMP_REDIRECT: rawType('CF_TEMP_REDIRECT', [text('source'), text('destination')]),
-    CF_SINGLE_REDIRECT: rawType('CLOUDFLAREAPI_SINGLE_REDIRECT', [name, ['code', 'address'], text('when'), text('then')],
-      'CF_SINGLE_REDIRECT'),
+    IMPORT_TRANSFORM: importing(imports),
+    IMPORT_TRANSFORM_STRIP: importing(imports.concat([['suffixstrip', text]])),
+    DS: rawrecordBuilder('DS'),
+    RP: rawrecordBuilder('RP'),
+    CF_REDIRECT: rawrecordBuilder('CF_REDIRECT'),
+    CF_TEMP_REDIRECT: rawrecordBuilder('CF_TEMP_REDIRECT'),
+    CF_SINGLE_REDIRECT: rawrecordBuilder('CLOUDFLAREAPI_SINGLE_REDIRECT'),
   };
 
-  // The numbers of the wire format (RFC 1876 section 2).
-  function fillLocation(record, values) {
-    function angle(degrees, minutes, seconds, hemisphere, letters) {
-      var thousandths = Math.round((degrees * 3600 + minutes * 60 + seconds) * 1000);
-      var letter = hemisphere.toUpperCase();
-      if (letters.indexOf(letter) < 0) fail('LOC record: `' + hemisphere + '` is neither ' + letters[0] + ' nor ' + letters[1]);
-      return 2147483648 + (letter === letters[0] ? thousandths : -thousandths);
-    }
-    // Centimetres as a digit and a power of ten.
-    function size(metres) {
-      var centimetres = Math.max(0, Math.round(metres * 100));
-      var exponent = 0;
-      while (centimetres >= 10 && exponent < 9) {
-        centimetres = Math.floor(centimetres / 10);
-        exponent++;
+  // ---- LOC ----------------------------------------------------------------------------------------
+
+  function validateIntegers(args) {
+    [['d1', 'degrees N/S'], ['m1', 'minutes N/S'], ['d2', 'degrees E/W'], ['m2', 'minutes E/W']].forEach(function (part) {
+      if (args[part[0]] % 1 !== 0) {
+        fail('LOC record `' + args.name + '`: the ' + part[1] + ' must be a whole number, not ' + args[part[0]]);
       }
-      return Math.min(centimetres, 9) * 16 + exponent;
+    });
+  }
+
+  function hemisphere(letter, first, second) {
+    var upper = letter.toUpperCase();
+    if (upper !== first && upper !== second) fail('LOC record: `' + letter + '` is neither ' + first + ' nor ' + second);
+    return upper;
+  }
+
+  function clamp(value, low, high) { return Math.min(Math.max(value, low), high); }
+
+  // The record as people write it.
+  function locStringBuilder(record, args) {
+    record.name = args.name;
+    var sizes = [args.siz, args.hp, args.vp].map(function (metres) { return clamp(metres, 0, 90000000) + 'm'; });
+    record.target = [
+      args.d1, args.m1, args.s1, hemisphere(args.ns, 'N', 'S'),
+      args.d2, args.m2, args.s2, hemisphere(args.ew, 'E', 'W'),
+      clamp(args.alt, -100000, 42849672.95) + 'm',
+    ].concat(sizes).join(' ');
+    return record;
+  }
+
+  // The numbers of the wire format (RFC 1876 section 2).
+  function locDMSBuilder(record, args) {
+    function angle(degrees, minutes, seconds, positive) {
+      var thousandths = Math.round(degrees * 3600000 + minutes * 60000 + seconds * 1000);
+      return 2147483648 + (positive ? thousandths : -thousandths);
     }
-    record.name = values[0];
-    record.target = '';
-    record.locversion = 0;
-    record.loclatitude = angle(values[1], values[2], values[3], values[4], ['N', 'S']);
-    record.loclongitude = angle(values[5], values[6], values[7], values[8], ['E', 'W']);
-    record.localtitude = Math.min(Math.max(Math.round(values[9] * 100) + 10000000, 0), 4294967295);
-    record.locsize = size(values[10]);
-    record.lochorizpre = size(values[11]);
-    record.locvertpre = size(values[12]);
+    record.loclatitude = angle(args.d1, args.m1, args.s1, hemisphere(args.ns, 'N', 'S') === 'N');
+    record.loclongitude = angle(args.d2, args.m2, args.s2, hemisphere(args.ew, 'E', 'W') === 'E');
+    record.localtitude = clamp(Math.trunc((args.alt + 100000) * 100), 0, 4294967295);
+    record.locsize = getENotationInt(args.siz);
+    record.lochorizpre = getENotationInt(args.hp);
+    record.locvertpre = getENotationInt(args.vp);
+  }
+
+  // Centimetres as a digit and a power of ten, in half a byte each.
+  function getENotationInt(metres) {
+    var centimetres = metres * 100;
+    var exponent = 0;
+    while (centimetres >= 10) {
+      centimetres /= 10;
+      exponent++;
+    }
+    return clamp(Math.floor(centimetres), 0, 9) * 16 + Math.min(exponent, 9);
   }
 
   // ---- modifiers of a record ------------------------------------------------------------------
@@ -246,11 +363,26 @@
     return function (record) { record.ttl = ttl; };
   }
 
-  function CAA_CRITICAL(record) { record.caaflag |= 128; }
-  function ENSURE_ABSENT_REC() { return function (record) { record.ensure_absent = true; }; }
+  function makeCAAFlag(bits) {
+    return function (record) { record.caaflag |= bits; };
+  }
 
-  function R53_EVALUATE_TARGET_HEALTH(enabled) {
-    return function (record) { alias(record).evaluate_target_health = String(enabled); };
+  function R53_WEIGHT(weight, id) {
+    if (!isNumber(weight) || weight < 0 || weight > 255) fail('R53_WEIGHT: the weight must be a number from 0 to 255');
+    if (!isString(id) || id === '') fail('R53_WEIGHT: the set identifier must be a string that is not empty');
+    return meta({ r53_weight: String(weight), r53_set_identifier: id });
+  }
+
+  function R53_HEALTH_CHECK_ID(id) {
+    if (!isString(id) || id === '') fail('R53_HEALTH_CHECK_ID: the identifier must be a string that is not empty');
+    return meta({ r53_health_check_id: id });
+  }
+
+  function meta(values) {
+    return function (record) {
+      if (!isObject(record.meta)) record.meta = {};
+      for (var key in values) record.meta[key] = values[key];
+    };
   }
 
   function constant(key, value) {
@@ -266,13 +398,28 @@
   define(plain);
   define(types);
   define({
+    recordBuilder: recordBuilder,
+    rawrecordBuilder: rawrecordBuilder,
+    addRecord: addRecord,
+    getModifiers: function (values, start) { return list(values, start); },
+    isStringOrArray: texts,
+    validateAzureAliasType: azureType,
+    validateR53AliasType: route53Type,
+    _validateCloudflareRedirect: withoutComma,
+    validateIntegers: validateIntegers,
+    locStringBuilder: locStringBuilder,
+    locDMSBuilder: locDMSBuilder,
+    getENotationInt: getENotationInt,
+    makeCAAFlag: makeCAAFlag,
     TTL: TTL,
-    CAA_CRITICAL: CAA_CRITICAL,
-    ENSURE_ABSENT_REC: ENSURE_ABSENT_REC,
+    CAA_CRITICAL: makeCAAFlag(128),
+    ENSURE_ABSENT_REC: function () { return function (record) { record.ensure_absent = true; }; },
     DISABLE_REPEATED_DOMAIN_CHECK: constant('skip_fqdn_check', 'true'),
-    R53_EVALUATE_TARGET_HEALTH: R53_EVALUATE_TARGET_HEALTH,
-    R53_WEIGHT: function (weight, id) { return { r53_weight: String(weight), r53_set_identifier: id }; },
-    R53_HEALTH_CHECK_ID: function (id) { return { r53_health_check_id: id }; },
+    R53_EVALUATE_TARGET_HEALTH: function (enabled) {
+      return function (record) { alias(record).evaluate_target_health = String(enabled); };
+    },
+    R53_WEIGHT: R53_WEIGHT,
+    R53_HEALTH_CHECK_ID: R53_HEALTH_CHECK_ID,
     CF_PROXY_ON: constant('cloudflare_proxy', 'on'),
     CF_PROXY_OFF: constant('cloudflare_proxy', 'off'),
     CF_PROXY_FULL: constant('cloudflare_proxy', 'full'),
@@ -285,9 +432,9 @@
     CF_MANAGE_COMMENTS: constant('cloudflare_manage_comments', 'true'),
     CF_MANAGE_TAGS: constant('cloudflare_manage_tags', 'true'),
     CF_COMMENT: function (comment) { return { cloudflare_comment: comment }; },
-    CF_TAGS: function () { return { cloudflare_tags: Array.prototype.slice.call(arguments).join(',') }; },
+    CF_TAGS: function () { return { cloudflare_tags: list(arguments).join(',') }; },
     HEDNS_DYNAMIC_ON: constant('hedns_dynamic', 'on'),
     HEDNS_DYNAMIC_OFF: constant('hedns_dynamic', 'off'),
-    HEDNS_DDNS_KEY: function (key) { return { hedns_ddns_key: key }; },
+    HEDNS_DDNS_KEY: function (key) { return { hedns_dynamic: 'on', hedns_ddns_key: key }; },
   });
 })

@@ -1,0 +1,12 @@
+var REG_NONE = NewRegistrar('none');
+NewRegistrar('typed', 'NAMEDOTCOM');
+NewRegistrar('with_meta', { a: 1 });
+NewRegistrar('full', 'OVH', { a: [1, 'b'] });
+oldNewRegistrar('old', '-');
+var DSP = NewDnsProvider('dns');
+NewDnsProvider('typed', 'BIND');
+NewDnsProvider('with_meta', { default_ns: ['ns.example.net.'] });
+NewDnsProvider('full', 'ROUTE53', { ip_conversions: [{ low: '192.0.2.0', high: IP('192.0.2.9'), newBase: '198.51.100.0' }] });
+oldNewDnsProvider('old', 'BIND');
+D('example.com', REG_NONE, DnsProvider(DSP), DnsProvider('typed', 0), DnsProvider('full', 2), END);
+D('plain.example', 'unknown registrar');

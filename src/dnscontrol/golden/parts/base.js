@@ -1,0 +1,2 @@
+var REGISTRAR = 'none';
+leaked = require('../parts/deep/one.js');

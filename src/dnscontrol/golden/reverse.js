@@ -1,0 +1,10 @@
+NewRegistrar('none');
+D(REV('192.0.2.0/24'), 'none', PTR('192.0.2.7', 'a.example.'), PTR('8', 'b.example.'), PTR(REV('192.0.2.9'), 'c.example.'), TXT('@', REV('10.0.0.0/9')));
+D(REV('198.51.100.128/25'), 'none', PTR('198.51.100.130', 'a.example.'), PTR('131', 'b.example.'));
+D(REV('10.16.0.0/12'), 'none', PTR('10.17.2.3', 'a.example.'));
+D(REV('172.16.0.0/16'), 'none');
+D_EXTEND(REV('172.16.5.0/24'), PTR('7', 'a.example.'), PTR('172.16.5.8', 'b.example.'), NS(REV('172.16.5.9'), 'ns.example.'));
+D_EXTEND(REV('172.16.6.128/25'), PTR('130.6', 'c.example.'));
+D_EXTEND(REV('172.16.7.1'), PTR('@', 'd.example.'));
+D(REV('2001:db8::/32'), 'none', PTR('2001:db8::1', 'a.example.'));
+D_EXTEND(REV('2001:db8::2'), PTR('2001:db8::2', 'b.example.'));

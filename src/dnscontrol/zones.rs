@@ -1,0 +1,125 @@
+//! The normalised IR becomes zones: owners fully qualified, RDATA canonical.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::dnscontrol::checks::{check_declared, check_sets, place};
+use crate::dnscontrol::ir;
+use crate::dnscontrol::normalize::{self, DEFAULT_TTL, ZoneName};
+use crate::dnscontrol::presentation::data;
+use crate::model::name::DnsName;
+use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone, ZoneProvider};
+
+/// The zones that `ir` declares, in its order.
+pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
+    ir.domains
+        .iter()
+        .map(|domain| {
+            check_declared(ir, domain)?;
+            zone(domain)
+        })
+        .collect()
+}
+
+fn zone(domain: &ir::Domain) -> Result<Zone> {
+    let about = || {
+        format!(
+            "{}bad domain `{}`",
+            place(&domain.filepos),
+            domain.uniquename
+        )
+    };
+    let name: DnsName = domain.name.parse().with_context(about)?;
+    let mut zone = Zone {
+        providers: providers(domain).with_context(about)?,
+        records: Vec::with_capacity(domain.records.len()),
+        absent: Vec::new(),
+        nameservers: domain
+            .nameservers
+            .iter()
+            .map(|server| {
+                let host = server.name.as_str();
+                host.parse::<DnsName>()
+                    .with_context(|| format!("bad name server `{host}`"))
+            })
+            .collect::<Result<_>>()
+            .with_context(about)?,
+        nameserver_ttl: nameserver_ttl(domain).with_context(about)?,
+        no_purge: domain.no_purge,
+        ignore: domain.unmanaged.iter().map(ignore_pattern).collect(),
+        tag: domain.tag.clone(),
+        name,
+    };
+    for item in &domain.records {
+        zone.records.push(record(item, &zone.name)?);
+    }
+    let forms = ZoneName::new(&domain.name);
+    for item in &domain.recordsabsent {
+        let item = normalize::absent(item, &forms)?;
+        zone.absent.push(record(&item, &zone.name)?);
+    }
+    check_sets(domain, &zone)?;
+    Ok(zone)
+}
+
+fn providers(domain: &ir::Domain) -> Result<Vec<ZoneProvider>> {
+    let read = |(entry, count): (&String, &Value)| {
+        let count = count.as_i64().with_context(|| {
+            format!("the number of name servers of `{entry}` is {count}, not a whole number")
+        })?;
+        Ok(ZoneProvider {
+            entry: entry.clone(),
+            nameservers: usize::try_from(count)
+                .map_or(NameserverCount::All, NameserverCount::First),
+        })
+    };
+    domain.providers.iter().map(read).collect()
+}
+
+fn nameserver_ttl(domain: &ir::Domain) -> Result<u32> {
+    match domain.meta.get("ns_ttl").and_then(Value::as_str) {
+        None => Ok(DEFAULT_TTL),
+        Some(text) => text
+            .parse()
+            .with_context(|| format!("bad TTL `{text}` of name servers")),
+    }
+}
+
+fn ignore_pattern(unmanaged: &ir::Unmanaged) -> IgnorePattern {
+    let or_any = |text: &str| if text.is_empty() { "*" } else { text }.to_owned();
+    IgnorePattern {
+        label: or_any(&unmanaged.label),
+        types: or_any(&unmanaged.types),
+        target: or_any(&unmanaged.target),
+    }
+}
+
+fn record(item: &ir::Record, zone: &DnsName) -> Result<Record> {
+    let build = || -> Result<Record> {
+        let below;
+        let origin = if item.subdomain.is_empty() {
+            zone
+        } else {
+            below = DnsName::within(&item.subdomain, zone)?;
+            &below
+        };
+        Ok(Record {
+            name: if item.name == "@" {
+                zone.clone()
+            } else {
+                DnsName::within(&item.name, zone)?
+            },
+            rtype: item.rtype.clone(),
+            ttl: if item.ttl == 0 { DEFAULT_TTL } else { item.ttl },
+            data: data(item, origin)?,
+        })
+    };
+    build().with_context(|| {
+        format!(
+            "{}{} record `{}` of `{zone}`",
+            place(&item.filepos),
+            item.rtype,
+            item.name
+        )
+    })
+}
