@@ -214,7 +214,7 @@ impl Nightly {
         };
         let zones = surveyor
             .survey(dns, due.iter().map(|planned| &planned.wanted))
-            .await;
+            .await?;
         step.done(&format!("looked at {}", zones.summary()));
         Ok(zones)
     }
