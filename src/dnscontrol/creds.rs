@@ -7,8 +7,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
 
 use crate::dnscontrol::ir::Declaration;
@@ -21,6 +25,9 @@ const IMPLIED: [(&str, &str); 2] = [("none", "NONE"), ("bind", "BIND")];
 
 /// All bits that let somebody execute a file.
 const EXECUTABLE: u32 = 0o111;
+
+/// Longest time that a command may take.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// Looks up an environment variable.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -38,7 +45,7 @@ impl Creds {
     /// Reads `source`: a path relative to `root`, or absolute, or `!command args`.
     ///
     /// A command, and an executable file whose name does not end with `.json`, is run in `root`,
-    /// without a shell, and its standard output read. A file that does not exist is empty: the
+    /// without a shell, and its standard output read; after a minute it is killed. A file that does not exist is empty: the
     /// implied entries `none` and `bind` need none.
     pub(super) fn read(source: &str, root: &Path) -> Result<Self> {
         if let Some(command) = source.strip_prefix('!') {
@@ -49,7 +56,12 @@ impl Creds {
                 ))
                 .hint(|| "write `--creds '!sops -d creds.json'`");
             };
-            let output = run(Command::new(program).args(arguments), program, root)?;
+            let output = run(
+                Command::new(program).args(arguments),
+                program,
+                root,
+                TIME_LIMIT,
+            )?;
             return Self::parse(&output, &format!("output of `{program}`"));
         }
         let path = root.join(source);
@@ -71,7 +83,7 @@ impl Creds {
             .extension()
             .is_some_and(|extension| extension == "json");
         let bytes = if executable && !named_json {
-            run(&mut Command::new(&path), source, root)?
+            run(&mut Command::new(&path), source, root, TIME_LIMIT)?
         } else {
             fs::read(&path).with_context(|| format!("cannot read {shown}"))?
         };
@@ -254,19 +266,41 @@ fn is_ours(variable: &str) -> bool {
         || CI_TOKENS.contains(&variable)
 }
 
-fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {
+fn run(command: &mut Command, shown: &str, root: &Path, limit: Duration) -> Result<Vec<u8>> {
     // Our own variables hold the account's key and tokens; sops needs its own key.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("GIT_CERTS_") {
             command.env_remove(variable);
         }
     }
-    let output = command
+    let what = || format!("cannot run `{shown}`, which should print the credentials");
+    let child = command
         .current_dir(root)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run `{shown}`, which should print the credentials"))?;
+        .spawn()
+        .with_context(what)?;
+    let id = Pid::from_child(&child);
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = match receiver.recv_timeout(limit) {
+        Ok(output) => output.with_context(what)?,
+        Err(RecvTimeoutError::Disconnected) => {
+            return Err(anyhow!("its thread ended").context(what()));
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            // The thread has yet to wait for the child, so the id is still its own.
+            kill_process(id, Signal::KILL).with_context(|| format!("cannot end `{shown}`"))?;
+            return Err(with_hint(
+                anyhow!(
+                    "`{shown}`, which should print the credentials, did not end within {} s",
+                    limit.as_secs()
+                ),
+                "run it by hand: it may wait for a password or for a server",
+            ));
+        }
+    };
     ensure!(
         output.status.success(),
         "`{shown}`, which should print the credentials, failed: {}",
@@ -278,6 +312,8 @@ fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::model::hint::explain;
 
@@ -475,5 +511,25 @@ mod tests {
         assert_eq!(refused("."), "`.` is not a file");
         let missing = Creds::read("creds.json", root).unwrap();
         assert_eq!(missing.entries.len(), 0);
+    }
+
+    #[test]
+    fn a_command_without_an_end_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let mut slow = Command::new("sh");
+        slow.args(["-c", "echo $$ > pid; exec sleep 60"]);
+        let error = run(&mut slow, "slow", root, Duration::from_secs(1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`slow`, which should print the credentials, did not end within 1 s"
+        );
+        let id = fs::read_to_string(root.join("pid")).unwrap();
+        let process = Path::new("/proc").join(id.trim());
+        let until = Instant::now() + Duration::from_secs(10);
+        while process.exists() {
+            assert!(Instant::now() < until, "it still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }

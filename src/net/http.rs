@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Request, Response, StatusCode};
 use time::OffsetDateTime;
@@ -117,6 +117,26 @@ impl Http {
     }
 }
 
+/// Reads the whole body of an answer, of at most `limit` bytes once it is decompressed.
+pub(crate) async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let lost = |error: reqwest::Error| Error::new(error.without_url());
+    while let Some(chunk) = answer
+        .chunk()
+        .await
+        .map_err(lost)
+        .context("the answer broke off")?
+    {
+        ensure!(
+            body.len() + chunk.len() <= limit,
+            "the answer is larger than {} KiB",
+            limit / 1024
+        );
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 fn is_passing(status: StatusCode, repeat: Repeat) -> bool {
     match repeat {
         Repeat::WhenRefused => {
@@ -185,6 +205,16 @@ mod tests {
         );
         assert_eq!(after("Mon, 23 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("soon"), None);
+    }
+
+    #[tokio::test]
+    async fn bodies_have_a_limit() {
+        let answer = || Response::from(http::Response::new("12345"));
+        assert_eq!(body(answer(), 5).await.unwrap(), b"12345");
+        assert_eq!(
+            body(answer(), 4).await.unwrap_err().to_string(),
+            "the answer is larger than 0 KiB"
+        );
     }
 
     #[test]

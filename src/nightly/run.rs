@@ -214,13 +214,16 @@ impl Nightly {
         };
         let zones = surveyor
             .survey(dns, due.iter().map(|planned| &planned.wanted))
-            .await;
+            .await?;
         step.done(&format!("looked at {}", zones.summary()));
         Ok(zones)
     }
 
     /// A certificate that cannot be stored would be lost, and counts against the CA's limits.
     async fn prove_push(&self) -> Result<()> {
+        self.workspaces
+            .with(|workspace| workspace.prove_commit())
+            .await?;
         if !self.job.push {
             return Ok(());
         }
@@ -267,22 +270,22 @@ impl Nightly {
             push: self.job.push,
             progress: &self.progress,
         };
-        let (left_over, stored) = tokio::join!(
+        let (mut left_over, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
             store.keep(new_account, &ready, results, &recipients)
         );
-        if stored.is_err() {
+        left_over.extend(kept.account.err());
+        if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.
             left_over.iter().for_each(terminal::print_error);
         }
-        let (results, pushed) = stored?;
+        outcome.pushed = kept.pushed?;
         outcome.left_over = left_over;
-        let done = ready.into_iter().zip(results);
+        let done = ready.into_iter().zip(kept.certificates);
         outcome.done.extend(done.map(|(planned, result)| Done {
             planned,
             result: result.map_err(Shared::new),
         }));
-        outcome.pushed = pushed;
         Ok(())
     }
 }

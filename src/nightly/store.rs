@@ -25,21 +25,28 @@ pub(crate) struct Store<'a> {
     pub(crate) progress: &'a Progress,
 }
 
-/// What became of each certificate, and where the commits went.
-pub(crate) type Kept = (Vec<Result<Stored>>, Option<String>);
+/// What became of everything that was to be kept.
+pub(crate) struct Kept {
+    /// Whether the account's files were committed.
+    pub(crate) account: Result<()>,
+    /// One for each certificate.
+    pub(crate) certificates: Vec<Result<Stored>>,
+    /// Where the commits went, in words; none if there are no commits.
+    pub(crate) pushed: Result<Option<String>>,
+}
 
 impl Store<'_> {
     /// Commits the account's files if there are any, then each certificate, and pushes once.
     ///
-    /// One that cannot be committed fails alone. A push that fails is an error.
+    /// What cannot be committed fails alone.
     pub(crate) async fn keep(
         &self,
         account: Account,
         planned: &[Planned],
         results: Vec<Result<Issued>>,
         recipients: &BTreeMap<CertificateName, Arc<Recipients>>,
-    ) -> Result<Kept> {
-        self.commit_account(account).await?;
+    ) -> Kept {
+        let account = self.commit_account(account).await;
         let mut all = Vec::new();
         for (planned, result) in planned.iter().zip(results) {
             all.push(match (result, recipients.get(&planned.wanted.name)) {
@@ -48,11 +55,28 @@ impl Store<'_> {
                 (Err(error), _) => Err(error),
             });
         }
-        let pushed = self.push().await?;
-        if let Some(done) = &pushed {
+        let pushed = self.push().await;
+        if let Ok(Some(done)) = &pushed {
             take_ids(&mut all, &done.commits);
         }
-        Ok((all, pushed.as_ref().map(in_words)))
+        self.warn_if_behind().await;
+        Kept {
+            account,
+            certificates: all,
+            pushed: pushed.map(|done| done.as_ref().map(in_words)),
+        }
+    }
+
+    async fn warn_if_behind(&self) {
+        let behind = self
+            .workspaces
+            .with(|workspace| Ok(workspace.take_behind()));
+        if let Ok(Some(error)) | Err(error) = behind.await {
+            self.progress.say(&format!(
+                "warning: the checkout could not follow what is committed: {error:#}: \
+                 `git reset` puts its index right, `git checkout -- FILE` a file",
+            ));
+        }
     }
 
     async fn commit_account(&self, Account { files, host }: Account) -> Result<()> {

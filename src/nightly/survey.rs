@@ -16,6 +16,7 @@ use crate::model::outcome::{Done, Planned};
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
 use crate::nightly::pending::{self, Correction};
+use crate::nightly::workspaces::blocking;
 use crate::provider::port::DnsProvider;
 use crate::provider::registry::{self, Context as ProviderContext};
 
@@ -57,7 +58,7 @@ const NO_DELEGATION: &str =
 
 /// The zones that a run needs; one that is not ready fails its certificates.
 pub(crate) struct Zones {
-    dns: DnsConfig,
+    dns: Arc<DnsConfig>,
     /// By unique name.
     looked_at: BTreeMap<String, Result<Arc<ReadyZone>, Shared>>,
 }
@@ -119,7 +120,8 @@ impl Surveyor<'_> {
         &self,
         dns: DnsConfig,
         due: impl Iterator<Item = &'w Wanted>,
-    ) -> Zones {
+    ) -> Result<Zones> {
+        let dns = Arc::new(dns);
         let mut needed: BTreeMap<String, (&Zone, BTreeSet<DnsName>)> = BTreeMap::new();
         for identifier in due.flat_map(|wanted| &wanted.identifiers) {
             let challenge = identifier.challenge_name();
@@ -130,7 +132,9 @@ impl Surveyor<'_> {
                 names.insert(challenge);
             }
         }
-        let providers = self.connect(&dns, needed.values().map(|(zone, _)| *zone));
+        let providers = self
+            .connect(&dns, needed.values().map(|(zone, _)| *zone))
+            .await?;
         let zones = needed.into_iter().map(|(unique_name, (zone, names))| {
             let providers = &providers;
             async move {
@@ -143,27 +147,34 @@ impl Surveyor<'_> {
             }
         });
         let looked_at = join_all(zones).await.into_iter().collect();
-        Zones { dns, looked_at }
+        let dns = Arc::clone(&dns);
+        Ok(Zones { dns, looked_at })
     }
 
     /// Connects each provider once, however many zones it has.
-    fn connect<'z>(&self, dns: &DnsConfig, zones: impl Iterator<Item = &'z Zone>) -> Connected {
-        let entries: BTreeSet<&String> = zones
+    ///
+    /// On a thread for blocking calls, as credentials can come from a command or a slow disk.
+    async fn connect<'z>(
+        &self,
+        dns: &Arc<DnsConfig>,
+        zones: impl Iterator<Item = &'z Zone>,
+    ) -> Result<Connected> {
+        let entries: BTreeSet<String> = zones
             .flat_map(|zone| &zone.providers)
             .map(|provider| &provider.entry)
             .filter(|entry| !self.skip.contains(*entry))
+            .cloned()
             .collect();
-        entries
-            .into_iter()
-            .map(|entry| {
-                let provider = dns
-                    .provider(entry)
-                    .and_then(|described| registry::connect(&described, self.context))
-                    .map(Arc::from)
-                    .map_err(Shared::new);
-                (entry.clone(), provider)
-            })
-            .collect()
+        let (dns, context) = (Arc::clone(dns), self.context.clone());
+        let connect = move |entry: String| {
+            let provider = dns
+                .provider(&entry)
+                .and_then(|described| registry::connect(&described, &context))
+                .map(Arc::from)
+                .map_err(Shared::new);
+            (entry, provider)
+        };
+        blocking(move || Ok(entries.into_iter().map(connect).collect())).await
     }
 
     async fn look(

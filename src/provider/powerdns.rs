@@ -16,7 +16,7 @@ use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, ZoneRef};
-use crate::net::http::{Http, Repeat};
+use crate::net::http::{Http, Repeat, body};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 
@@ -51,6 +51,9 @@ pub(super) const SPEC: Spec = Spec {
 
 /// How often a change is done when other writers keep undoing it.
 const ATTEMPTS: u32 = 5;
+
+/// Largest answer, bytes: a zone of several hundred thousand records.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Longest part of the server's own words that an error repeats, characters.
 const WORDS: usize = 300;
@@ -193,8 +196,8 @@ impl PowerDns {
     }
 
     async fn sets(&self, zone: ZoneRef<'_>) -> Result<Vec<RrSet>> {
-        let body = self.send(Method::GET, zone, None).await?;
-        let zone: ZoneAnswer = serde_json::from_str(&body).context("cannot read the answer")?;
+        let answer = self.send(Method::GET, zone, None).await?;
+        let zone: ZoneAnswer = serde_json::from_slice(&answer).context("cannot read the answer")?;
         Ok(zone.rrsets)
     }
 
@@ -202,15 +205,15 @@ impl PowerDns {
         &self,
         method: Method,
         zone: ZoneRef<'_>,
-        body: Option<&serde_json::Value>,
-    ) -> Result<String> {
+        content: Option<&serde_json::Value>,
+    ) -> Result<Vec<u8>> {
         let mut request = self
             .http
             .client()
             .request(method, self.url(zone)?)
             .header("X-API-Key", self.key.clone());
-        if let Some(body) = body {
-            request = request.json(body);
+        if let Some(content) = content {
+            request = request.json(content);
         }
         let request = request.build().context("cannot make the request")?;
         // Sets are replaced whole, so sending one twice is the same as once.
@@ -220,11 +223,11 @@ impl PowerDns {
             .await
             .hint(|| format!("check `apiUrl` in `creds.json` entry `{}`", self.entry))?;
         let status = answer.status();
-        let body = answer.text().await.context("the answer broke off")?;
+        let said = body(answer, LARGEST_ANSWER).await?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(said);
         }
-        Err(self.refused(status, &body))
+        Err(self.refused(status, &String::from_utf8_lossy(&said)))
     }
 
     fn refused(&self, status: StatusCode, body: &str) -> anyhow::Error {

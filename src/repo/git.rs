@@ -200,6 +200,22 @@ impl Workspace {
         Ok(PushCheck::WouldBeAccepted)
     }
 
+    /// Proves, as far as it can be known beforehand, that files can be stored.
+    pub(crate) fn prove_commit(&self) -> Result<()> {
+        match &self.shape {
+            Shape::Checkout(checkout) => checkout.prove_commit(),
+            Shape::Bare(_) | Shape::Folder(_) => Ok(()),
+        }
+    }
+
+    /// Why the work tree or the index of a checkout could not follow what was committed; told once.
+    pub(crate) fn take_behind(&mut self) -> Option<anyhow::Error> {
+        match &mut self.shape {
+            Shape::Checkout(checkout) => checkout.take_behind(),
+            Shape::Bare(_) | Shape::Folder(_) => None,
+        }
+    }
+
     /// Stores files; one commit, or none where nothing changed or there is no git.
     pub(crate) fn commit(&mut self, message: &str, files: &[File]) -> Result<Option<CommitId>> {
         for file in files {

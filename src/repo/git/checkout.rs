@@ -52,6 +52,8 @@ pub(super) struct Checkout {
     prefix: String,
     /// Name of the remote, for its remote-tracking branch.
     remote_name: Option<String>,
+    /// Why the work tree or the index could not follow a commit.
+    behind: Option<anyhow::Error>,
 }
 
 impl Checkout {
@@ -105,6 +107,7 @@ impl Checkout {
             folder,
             prefix,
             remote_name,
+            behind: None,
         }))
     }
 
@@ -132,9 +135,30 @@ impl Checkout {
         Ok(false)
     }
 
-    /// Commits `files` alone on HEAD, then writes them, enters them in the index and moves HEAD.
+    /// Fails where another git program holds the index, or left its lock behind.
+    pub(super) fn prove_commit(&self) -> Result<()> {
+        let lock = self.history.repository.path().join("index.lock");
+        if lock.try_exists()? {
+            return Err(with_hint(
+                anyhow!("the index of this checkout is locked"),
+                format!(
+                    "another git program is at work: run again when it is done, or remove `{}` if there is none",
+                    lock.display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Why the work tree or the index could not follow a commit; told once.
+    pub(super) fn take_behind(&mut self) -> Option<anyhow::Error> {
+        self.behind.take()
+    }
+
+    /// Commits `files` alone on HEAD and moves HEAD, then writes them and enters them in the index.
     ///
-    /// What the user has staged or changed stays as it is.
+    /// What the user has staged or changed stays as it is. Once HEAD has moved the files are safe, so
+    /// that a work tree or an index that cannot follow is no error: see [`Self::take_behind`].
     pub(super) fn commit(
         &mut self,
         message: &str,
@@ -144,6 +168,21 @@ impl Checkout {
         let head = self.history.repository.head()?.peel_to_commit()?.id();
         self.history.tip = head;
         let made = self.history.commit(message, &self.prefix, files, people)?;
+        if made.is_some()
+            && let Err(error) = self.move_head(head, "commit (git-certs)")
+        {
+            // What is reported as failed must not be pushed with the next commit.
+            self.history.tip = head;
+            return Err(error);
+        }
+        if let Err(error) = self.write(files) {
+            self.behind.get_or_insert(error);
+        }
+        Ok(made)
+    }
+
+    /// Writes files to the work tree and enters them in the index.
+    fn write(&self, files: &[File]) -> Result<()> {
         for file in files {
             let path = self.folder.join(&file.path);
             files::replace(&path, file.content.bytes(), file.content.mode())?;
@@ -155,11 +194,7 @@ impl Checkout {
                 .add_path(Path::new(&format!("{}{}", self.prefix, file.path)))
                 .with_context(|| format!("cannot add `{}` to the index", file.path))?;
         }
-        index.write().context("cannot write the index")?;
-        if made.is_some() {
-            self.move_head(head, "commit (git-certs)")?;
-        }
-        Ok(made)
+        index.write().context("cannot write the index")
     }
 
     /// Pushes; where the commits had to be re-applied, HEAD and the work tree follow.
@@ -185,7 +220,7 @@ impl Checkout {
     }
 
     /// Brings HEAD and the work tree to the tip; false if the user's changes are in the way.
-    fn follow(&self, before: git2::Oid) -> Result<bool> {
+    fn follow(&mut self, before: git2::Oid) -> Result<bool> {
         let repository = &self.history.repository;
         let tip = repository.find_commit(self.history.tip)?;
         let mut safely = CheckoutBuilder::new();
@@ -194,6 +229,13 @@ impl Checkout {
                 .move_head(before, "git-certs: re-applied")
                 .map(|()| true),
             Err(error) if error.code() == ErrorCode::Conflict => Ok(false),
+            // The index is written last: the files are there.
+            Err(error) if error.code() == ErrorCode::Locked => {
+                let error = anyhow!(error).context("cannot write the index");
+                self.behind.get_or_insert(error);
+                self.move_head(before, "git-certs: re-applied")
+                    .map(|()| true)
+            }
             Err(error) => Err(error).context("cannot bring the work tree up to date"),
         }
     }

@@ -644,6 +644,47 @@ fn a_work_tree_that_cannot_follow_stays() {
 }
 
 #[test]
+fn a_locked_index_is_found_beforehand_and_loses_nothing_later() {
+    let lab = Lab::new();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    let mut workspace = here(&lab, "mine");
+    workspace.prove_commit().unwrap();
+    lab.write("mine/.git/index.lock", "");
+    let lock = lab.path("mine/.git/index.lock").canonicalize().unwrap();
+    assert_eq!(
+        seen(&workspace.prove_commit().unwrap_err()),
+        format!(
+            "the index of this checkout is locked\nhint: another git program is at work: \
+             run again when it is done, or remove `{}` if there is none",
+            lock.display()
+        )
+    );
+    workspace.commit("x", &[file("x", "x")]).unwrap().unwrap();
+    assert_eq!(
+        workspace.take_behind().unwrap().to_string(),
+        "cannot write the index"
+    );
+    assert!(workspace.take_behind().is_none());
+    assert_eq!(lab.text("mine/x"), "x");
+
+    // Another push comes first.
+    lab.write("first/other", "other\n");
+    lab.git("first", &["add", "."]);
+    lab.git("first", &["commit", "-q", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    let pushed = done(workspace.push().unwrap());
+    assert_eq!((pushed.retried, pushed.work_tree_behind), (1, false));
+    assert!(workspace.take_behind().is_some());
+    fs::remove_file(lock).unwrap();
+    lab.git("mine", &["reset", "-q"]);
+    assert_eq!(lab.git("mine", &["status", "--porcelain"]), "");
+    assert_eq!(
+        lab.git("mine", &["rev-parse", "HEAD"]),
+        lab.git("certs.git", &["rev-parse", "main"])
+    );
+}
+
+#[test]
 fn own_unpushed_commits_go_along_or_stop_the_push() {
     let lab = Lab::new();
     lab.git(".", &["clone", "-q", "certs.git", "mine"]);

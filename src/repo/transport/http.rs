@@ -9,7 +9,7 @@ use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::net::http::{Http, Repeat};
+use crate::net::http::{Http, Repeat, body};
 use crate::repo::pkt;
 use crate::repo::transport::{Fault, Remote, Service, TOKEN_USER};
 
@@ -18,6 +18,9 @@ const MAX_REDIRECTS: u32 = 4;
 
 /// Longest text of an error page that is shown.
 const MAX_SHOWN: usize = 300;
+
+/// Largest error page that is read, bytes.
+const LARGEST_PAGE: usize = 64 * 1024;
 
 /// One conversation: a GET for the advertisement, a POST for the request.
 pub(super) struct HttpWire {
@@ -169,7 +172,10 @@ fn checked(
         _ => Fault::NotGit,
     };
     let plain = content_type(&answer).starts_with("text/plain");
-    let page = runtime.block_on(answer.bytes()).unwrap_or_default();
+    // The status says enough where the page cannot be had.
+    let page = runtime
+        .block_on(body(answer, LARGEST_PAGE))
+        .unwrap_or_default();
     let words: String = pkt::tidy(&page).chars().take(MAX_SHOWN).collect();
     let said = if plain && !words.is_empty() {
         anyhow!("HTTP {status}: {words}")
