@@ -63,7 +63,7 @@ impl Arguments {
         match &self.command {
             Command::Renew(renew) => renew.run.verbose,
             Command::Plan(plan) => plan.run.verbose,
-            Command::Providers(_) => None,
+            Command::Providers(_) | Command::PrintIr(_) => None,
         }
         .unwrap_or_default()
     }
@@ -86,6 +86,31 @@ pub(super) enum Command {
     Plan(Plan),
     /// List the DNS providers, the fields of their entries in creds.json, and their limits
     Providers(Providers),
+    /// Print what dnsconfig.js declares, as `dnscontrol print-ir` (v4) does
+    #[command(after_help = "Examples:
+  git-certs print-ir --pretty                      in a checkout of the DNS repository
+  git-certs print-ir | diff - <(dnscontrol print-ir)")]
+    PrintIr(PrintIr),
+}
+
+/// `print-ir`
+#[derive(Args, Debug)]
+pub(super) struct PrintIr {
+    /// DNSControl's configuration [default: dnsconfig.js]
+    #[arg(long, env = "GIT_CERTS_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Global variable for dnsconfig.js; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) variable: Vec<String>,
+
+    /// Let dnsconfig.js use FETCH()
+    #[arg(long)]
+    pub(super) allow_fetch: bool,
+
+    /// Over several lines, indented
+    #[arg(long)]
+    pub(super) pretty: bool,
 }
 
 /// `renew`

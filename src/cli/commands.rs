@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, Renew, Run};
+use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{COULD_NOT_RUN, config, environment, providers};
+use crate::dnscontrol;
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
-use crate::nightly::workspaces::Workspaces;
+use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::report::progress::Progress;
 use crate::report::{json, terminal};
 
@@ -27,6 +28,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
     match arguments.command {
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
+        Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
             terminal::print(&match arguments.format {
                 ListFormat::Text => providers::text(),
@@ -35,6 +37,18 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn print_ir(arguments: &PrintIr) -> Result<ExitCode> {
+    let source = config::source_here(arguments)?;
+    let ir = blocking(move || dnscontrol::print_ir(&source)).await?;
+    let text = if arguments.pretty {
+        format!("{:#}\n", serde_json::from_str::<serde_json::Value>(&ir)?)
+    } else {
+        format!("{ir}\n")
+    };
+    terminal::print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {

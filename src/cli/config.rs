@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::presets::Directory;
-use crate::cli::arguments::Run;
+use crate::cli::arguments::{PrintIr, Run};
 use crate::cli::environment;
 use crate::cli::settings::{FILE, Settings};
-use crate::dnscontrol::{Limits, Source};
+use crate::dnscontrol::{Limits, Source, TxtLookup};
 use crate::model::certificate::KeyType;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::looks_secret;
@@ -241,6 +241,21 @@ fn identities(settings: &Settings) -> Vec<IdentitySource> {
     all
 }
 
+/// The configuration in the current folder, for `print-ir`.
+pub(super) fn source_here(arguments: &PrintIr) -> Result<Source> {
+    let settings = Settings {
+        config: arguments.config.clone(),
+        variable: Some(arguments.variable.clone()),
+        allow_fetch: Some(arguments.allow_fetch),
+        ..Settings::default()
+    };
+    let here = DnsFolder {
+        path: std::path::absolute(".").context("cannot use the current folder")?,
+        is_temporary: false,
+    };
+    source(&settings, &here)
+}
+
 fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
     let config = settings
         .config
@@ -265,6 +280,8 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
             .map(|text| variable(text))
             .collect::<Result<_>>()?,
         ir: settings.ir.clone(),
+        allow_fetch: settings.allow_fetch.unwrap_or_default(),
+        txt: TxtLookup::default(),
         limits: limits(settings),
     })
 }

@@ -17,6 +17,7 @@ pub(crate) struct TxtLookup(Option<Arc<Lookup>>);
 
 impl TxtLookup {
     /// Asks `lookup`, which gives the strings of each record joined.
+    #[cfg(test)]
     pub(crate) fn from_fn(
         lookup: impl Fn(&str) -> Result<Vec<String>> + Send + Sync + 'static,
     ) -> Self {
