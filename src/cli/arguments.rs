@@ -104,7 +104,7 @@ pub(super) struct PrintIr {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) variable: Vec<String>,
 
-    /// Let dnsconfig.js use FETCH()
+    /// Let dnsconfig.js use `FETCH()`
     #[arg(long)]
     pub(super) allow_fetch: bool,
 

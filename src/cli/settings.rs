@@ -81,7 +81,7 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
     pub(super) js_memory: Option<NonZeroU32>,
 
-    /// Let dnsconfig.js use FETCH()
+    /// Let dnsconfig.js use `FETCH()`
     #[arg(long, env = "GIT_CERTS_ALLOW_FETCH", help_heading = DNS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) allow_fetch: Option<bool>,
