@@ -31,16 +31,17 @@ pub fn render(rows: &[Row], versions: &str) -> String {
         for row in rows.iter().filter(|row| row.scenario == scenario) {
             by_tool.entry(row.tool).or_default().push(&row.measured);
         }
-        let ours = by_tool.get(&Tool::GitCerts).map(|runs| median(runs));
+        let ours = by_tool.get(&Tool::GitCerts).and_then(|runs| median(runs));
         text += &format!(
-            "### {scenario}\n\n| tool | runs | wall, s | times git-certs | memory, MB |\n| --- | ---: | ---: | ---: | ---: |\n"
+            "### {scenario}\n\n| tool | runs (failed) | wall, s | times git-certs | memory, MB |\n| --- | ---: | ---: | ---: | ---: |\n"
         );
         for (tool, runs) in &by_tool {
-            let seconds = median(runs);
+            let failed = runs.iter().filter(|run| run.failed).count();
+            let seconds = median(runs).unwrap_or(f64::NAN);
             let ratio = ours.map_or_else(String::new, |ours| format!("{:.1}", seconds / ours));
             let memory = runs.iter().map(|run| run.megabytes).max().unwrap();
             text += &format!(
-                "| {} | {} | {seconds:.2} | {ratio} | {memory} |\n",
+                "| {} | {} ({failed}) | {seconds:.2} | {ratio} | {memory} |\n",
                 tool.name(),
                 runs.len()
             );
@@ -50,10 +51,12 @@ pub fn render(rows: &[Row], versions: &str) -> String {
     text + versions
 }
 
-fn median(runs: &[&Measured]) -> f64 {
-    let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
+/// Of the runs that did not fail; none if all did.
+fn median(runs: &[&Measured]) -> Option<f64> {
+    let good = runs.iter().filter(|run| !run.failed);
+    let mut seconds: Vec<f64> = good.map(|run| run.seconds).collect();
     seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+    seconds.get(seconds.len() / 2).copied()
 }
 
 /// Puts the tables into docs/benchmarks.md.

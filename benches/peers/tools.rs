@@ -57,6 +57,8 @@ impl Scenario {
 pub struct Measured {
     pub seconds: f64,
     pub megabytes: u64,
+    /// A process ended with another code than 0.
+    pub failed: bool,
 }
 
 /// A tool that issues certificates.
@@ -112,10 +114,15 @@ impl Tool {
             Self::Lego => lego(lab, &folder, &certificates),
         };
         let started = Instant::now();
-        let outputs: Vec<Output> = commands.iter().map(Command::succeed).collect();
+        let outputs: Vec<Output> = commands.iter().map(Command::run).collect();
         let seconds = started.elapsed().as_secs_f64();
+        let failed = outputs.iter().find(|output| !output.status.success());
+        if let Some(output) = failed {
+            println!("{} failed: {}{}", self.name(), output.stdout, output.stderr);
+        }
         Measured {
             seconds,
+            failed: failed.is_some(),
             megabytes: outputs.iter().map(peak_memory).max().unwrap(),
         }
     }

@@ -119,10 +119,6 @@ impl Placed {
     }
 
     /// The order's URL, with which a later run can go on.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for orders of interrupted runs")
-    )]
     pub(crate) fn url(&self) -> &str {
         self.order.url()
     }

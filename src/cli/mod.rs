@@ -95,7 +95,12 @@ fn harden() {
 }
 
 fn start_log(verbose: bool) {
-    let filter = if verbose { "git_certs=debug" } else { "off" };
+    // What dnsconfig.js prints with console.log() is seen, as DNSControl shows it.
+    let filter = if verbose {
+        "git_certs=debug,dnsconfig=debug"
+    } else {
+        "dnsconfig=info"
+    };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)

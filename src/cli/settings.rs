@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 
 use crate::model::certificate::KeyType;
+use crate::model::hint::Hint;
 
 /// Name of the settings file at the root of the cert repository.
 pub(super) const FILE: &str = "git-certs.toml";
@@ -114,7 +115,18 @@ impl Settings {
     /// Reads `git-certs.toml`; the message of an error names its line.
     pub(super) fn from_file(bytes: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).with_context(|| format!("`{FILE}` is not UTF-8"))?;
-        toml::from_str(text).with_context(|| format!("cannot read `{FILE}`"))
+        let settings: Self =
+            toml::from_str(text).with_context(|| format!("cannot read `{FILE}`"))?;
+        // Whoever may change the file, in a pull request too, must not get to run commands.
+        if settings
+            .creds
+            .as_ref()
+            .is_some_and(|creds| creds.starts_with('!'))
+        {
+            return Err(anyhow!("`creds` in `{FILE}` is a command"))
+                .hint(|| "set it with `--creds` or GIT_CERTS_CREDS, where only CI's owners can");
+        }
+        Ok(settings)
     }
 
     /// These settings, and those of `file` where there are none.
@@ -159,6 +171,15 @@ mod tests {
         assert_eq!(both.skip, Some(vec!["a".to_owned()]));
         assert_eq!(both.key_type, Some(KeyType::P256));
         assert_eq!(both.renew, None);
+    }
+
+    #[test]
+    fn the_file_cannot_run_commands() {
+        let error = Settings::from_file(b"creds = \"!sh -c id\"").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`creds` in `git-certs.toml` is a command"
+        );
     }
 
     #[test]

@@ -223,6 +223,12 @@ fn resolved(
 }
 
 fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {
+    // Our own variables hold the account's key and tokens; sops needs its own key.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("GIT_CERTS_") {
+            command.env_remove(variable);
+        }
+    }
     let output = command
         .current_dir(root)
         .stdin(Stdio::null())

@@ -12,10 +12,15 @@ use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::name::DnsName;
+use crate::nightly::stop::Stop;
 use crate::nightly::survey::{ReadyZone, ZoneAccess};
 
-/// How long withdrawing may take; GitHub kills a cancelled job ten seconds after the first signal.
+/// How long withdrawing may take.
 const WITHDRAW_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The same after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
+/// three have gone by for orders that were nearly done.
+const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A value and the zone that it belongs to.
 #[derive(Clone, Debug)]
@@ -103,14 +108,14 @@ impl Challenges {
     /// Takes everything down that was written. Calling it again withdraws nothing.
     ///
     /// Returns what could not be withdrawn, and why.
-    pub(crate) async fn withdraw(&self) -> Vec<Error> {
+    pub(crate) async fn withdraw(&self, stop: &Stop) -> Vec<Error> {
         let up = std::mem::take(&mut *lock(&self.up));
         let groups = by_zone(up);
         let zones = groups.values().map(|(zone, values)| async move {
             let at_each = zone
                 .providers
                 .iter()
-                .map(|access| erase(zone, access, values));
+                .map(|access| erase(zone, access, values, stop));
             join_all(at_each).await
         });
         join_all(zones)
@@ -158,17 +163,18 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
     join_all(at_each).await.into_iter().collect()
 }
 
-async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt]) -> Result<()> {
+async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt], stop: &Stop) -> Result<()> {
     let batch = TxtBatch::removing(values.to_vec());
     let change = access.provider.change(zone.reference(), &batch);
-    tokio::time::timeout(WITHDRAW_DEADLINE, change)
-        .await
-        .unwrap_or_else(|_| {
-            Err(anyhow!(
-                "no answer within {} s",
-                WITHDRAW_DEADLINE.as_secs()
-            ))
+    let change = async {
+        let in_time = tokio::time::timeout(WITHDRAW_DEADLINE, change).await;
+        in_time.unwrap_or_else(|_| {
+            let seconds = WITHDRAW_DEADLINE.as_secs();
+            Err(anyhow!("no answer within {seconds} s"))
         })
+    };
+    stop.ends_after(HURRIED_DEADLINE, change)
+        .await
         .map_err(|error| {
             let list: String = values.iter().map(|txt| format!("\n{txt}")).collect();
             with_hint(

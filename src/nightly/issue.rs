@@ -25,8 +25,8 @@ use crate::report::progress::Progress;
 /// How long an order that is nearly done may go on after a signal.
 ///
 /// GitHub sends SIGTERM 7.5 seconds after SIGINT and kills 2.5 seconds later; the rest is for
-/// the push.
-const GRACE: Duration = Duration::from_secs(4);
+/// the push, and for withdrawing challenges.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// After this long, the first name server that lacks a challenge is named.
 const SLOW: Duration = Duration::from_secs(5);
@@ -94,6 +94,7 @@ impl Issuer<'_> {
         let key_type = wanted.key_type;
         let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
         let placed = self.stop.ends(self.account.place(wanted)).await?;
+        tracing::debug!(certificate = %wanted.name, order = placed.url(), "ordered");
         let placements = placed
             .challenges()
             .iter()

@@ -265,7 +265,7 @@ impl Nightly {
             progress: &self.progress,
         };
         let (left_over, stored) = tokio::join!(
-            challenges.withdraw(),
+            challenges.withdraw(&self.stop),
             store.keep(new_account, &ready, results, &recipients)
         );
         if stored.is_err() {

@@ -10,7 +10,7 @@ use crate::model::chain::list;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
 use crate::nightly::workspaces::Workspaces;
-use crate::repo::git::{File, PushCheck, Pushed, Workspace};
+use crate::repo::git::{self, CommitId, File, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -48,7 +48,11 @@ impl Store<'_> {
                 (Err(error), _) => Err(error),
             });
         }
-        Ok((all, self.push().await?))
+        let pushed = self.push().await?;
+        if let Some(done) = &pushed {
+            take_ids(&mut all, &done.commits);
+        }
+        Ok((all, pushed.as_ref().map(in_words)))
     }
 
     async fn commit_account(&self, Account { files, host }: Account) -> Result<()> {
@@ -78,11 +82,11 @@ impl Store<'_> {
             .with_context(|| format!("cannot store certificate `{}`", planned.wanted.name))?;
         Ok(Stored {
             leaf: issued.leaf,
-            commit: id.map(|id| id.to_string().chars().take(SHORT_ID).collect()),
+            commit: id.map(short),
         })
     }
 
-    async fn push(&self) -> Result<Option<String>> {
+    async fn push(&self) -> Result<Option<git::Done>> {
         if !self.push {
             return Ok(None);
         }
@@ -91,20 +95,36 @@ impl Store<'_> {
         let Pushed::Done(done) = pushed else {
             return Ok(None);
         };
-        let text = format!(
-            "pushed {} to `{}`",
-            count(done.commits.len(), "commit"),
-            done.branch
-        );
-        step.done(&text);
+        step.done(&in_words(&done));
         if done.work_tree_behind {
             self.progress.say(
                 "warning: the checkout could not follow the push, as changes of yours are in the way: \
                  run `git pull --rebase`",
             );
         }
-        Ok(Some(text))
+        Ok(Some(done))
     }
+}
+
+fn in_words(done: &git::Done) -> String {
+    format!(
+        "pushed {} to `{}`",
+        count(done.commits.len(), "commit"),
+        done.branch
+    )
+}
+
+/// Commits that were re-applied on another push have other ids: ours are the last, in their order.
+fn take_ids(all: &mut [Result<Stored>], pushed: &[CommitId]) {
+    let ours = all.iter_mut().rev().flatten();
+    let ours = ours.filter_map(|stored| stored.commit.as_mut());
+    for (commit, id) in ours.zip(pushed.iter().rev()) {
+        *commit = short(*id);
+    }
+}
+
+fn short(id: CommitId) -> String {
+    id.to_string().chars().take(SHORT_ID).collect()
 }
 
 /// A new account's files, if there is one, and the host that it is at.

@@ -198,6 +198,7 @@ impl Surveyor<'_> {
             Ok(servers)
         };
         let (servers, ()) = tokio::try_join!(servers, compare(zone, &providers, names))?;
+        tracing::debug!(zone = %zone.name, ?servers, ?providers, "ready");
         Ok(ReadyZone {
             unique_name: zone.unique_name(),
             name: zone.name.clone(),

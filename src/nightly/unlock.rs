@@ -25,16 +25,18 @@ pub(crate) async fn account(job: &Job, workspaces: &Workspaces) -> Result<Opened
     let stored = workspaces
         .with(move |workspace| layout::account(workspace, &at))
         .await?;
-    match stored {
+    let opened = match stored {
         Some(stored) => {
             let key = open(&job.identities, &stored)?;
-            Ok(Opened {
+            Opened {
                 account: Account::open(&job.directory, &job.http, &key).await?,
                 new_files: Vec::new(),
-            })
+            }
         }
-        None => register(job, workspaces, host).await,
-    }
+        None => register(job, workspaces, host).await?,
+    };
+    tracing::debug!(account = opened.account.url(), "account");
+    Ok(opened)
 }
 
 async fn register(job: &Job, workspaces: &Workspaces, host: String) -> Result<Opened> {

@@ -195,7 +195,9 @@ impl Fault {
 
     fn hint(self, service: Service) -> Option<&'static str> {
         Some(match (self, service) {
-            (Self::LoginAsked, _) => "give a token, or an address by `ssh://`",
+            (Self::LoginAsked, _) => {
+                "give a token (GIT_CERTS_TOKEN, for the DNS repository GIT_CERTS_DNS_TOKEN), or an address by `ssh://`"
+            }
             (Self::LoginRefused, _) => {
                 "check that the token or the key is valid and belongs to this server"
             }

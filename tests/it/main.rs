@@ -6,13 +6,23 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test may panic, and its files may be written in one go"
+    clippy::too_many_lines,
+    reason = "a test may panic, tell a long story, and write files in one go"
 )]
 
+mod account;
 mod docs;
 mod examples;
+mod failures;
+mod in_place;
 mod lab;
+mod opening;
+mod plan;
+mod renew;
+mod secrecy;
+mod settings;
 mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod sweep;
 mod yaml;

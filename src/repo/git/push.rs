@@ -16,8 +16,8 @@ use crate::repo::receive_pack::{self, Push, RefUpdate};
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
 
-/// How often a push is tried while others keep coming first.
-const ATTEMPTS: u32 = 5;
+/// How often others may come first between our look at the branch and our push.
+const ATTEMPTS: u32 = 10;
 
 /// Longest pause before the second try; longer with each try.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -45,7 +45,8 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
     let name = format!("{HEADS}{branch}");
     let mut retried = 0;
     let mut lost = None;
-    for attempt in 0..ATTEMPTS {
+    let mut races = 0;
+    while races < ATTEMPTS {
         let open = Push::open(&remote)?;
         let Some(current) = open.current(&name) else {
             return Err(with_hint(
@@ -79,7 +80,10 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
             Err(error) => lost = Some(error.context("cannot push")),
             Ok(report) => match report.refused(&name) {
                 None => return done(history, branch, (retried, report.said), current),
-                Some(reason) if prove::is_stale(reason, &report.said) => pause(attempt),
+                Some(reason) if prove::is_stale(reason, &report.said) => {
+                    pause(races);
+                    races += 1;
+                }
                 Some(reason) => return Err(prove::refused(&remote, &branch, reason, &report)),
             },
         }
@@ -217,7 +221,9 @@ fn keep(history: &History, remote: &Remote) -> anyhow::Error {
     match save() {
         Ok(()) => with_hint(
             cause,
-            format!("they are kept: `git fetch origin {name}`, then cherry-pick FETCH_HEAD"),
+            format!(
+                "they are kept: `git fetch origin {name}`, then `git cherry-pick HEAD..FETCH_HEAD`"
+            ),
         ),
         Err(_) if !history.cloned => with_hint(
             cause,

@@ -246,7 +246,7 @@ fn who_may_not_in_over_http() {
         text,
         format!(
             "cannot read `{base}/certs.git`: the server asks for a login\n  HTTP 401 Unauthorized\n\
-             hint: give a token, or an address by `ssh://`"
+             hint: give a token (GIT_CERTS_TOKEN, for the DNS repository GIT_CERTS_DNS_TOKEN), or an address by `ssh://`"
         )
     );
     let (kind, text) = fault(open(&http.remote("certs.git", Some("wrong-token")), "b"));
@@ -440,7 +440,7 @@ fn the_same_file_on_both_sides_is_a_conflict_and_is_kept() {
         format!(
             "another push to `main` changed the same files: certificates/old/old.crt\n  \
              our commits cannot be re-applied\n\
-             hint: they are kept: `git fetch origin refs/git-certs/kept/{ours}`, then cherry-pick FETCH_HEAD"
+             hint: they are kept: `git fetch origin refs/git-certs/kept/{ours}`, then `git cherry-pick HEAD..FETCH_HEAD`"
         )
     );
     let kept = format!("refs/git-certs/kept/{ours}:certificates/old/old.crt");

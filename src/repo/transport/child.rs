@@ -92,8 +92,8 @@ impl ChildWire {
         for variable in MISLEADING {
             command.env_remove(variable);
         }
-        for (variable, _) in std::env::vars_os() {
-            if is_ours(&variable.to_string_lossy()) {
+        for (variable, value) in std::env::vars_os() {
+            if is_secret(&variable.to_string_lossy(), &value.to_string_lossy()) {
                 command.env_remove(variable);
             }
         }
@@ -192,9 +192,17 @@ fn listen(mut from: impl Read) -> Vec<u8> {
     words
 }
 
-/// Variables of this program hold keys and tokens that no child needs.
-fn is_ours(variable: &str) -> bool {
-    variable.starts_with("GIT_CERTS_") || variable.starts_with("SOPS_AGE_KEY")
+/// Whether a variable holds a key or a token, which no child needs.
+///
+/// Known by its name, or by the private key in it. Others stay: a command of the user's for ssh may
+/// be written with any of them.
+fn is_secret(variable: &str, value: &str) -> bool {
+    const WORDS: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "API_KEY"];
+    variable.starts_with("GIT_CERTS_")
+        || variable.starts_with("SOPS_AGE_KEY")
+        || WORDS.iter().any(|word| variable.contains(word))
+        || value.contains("PRIVATE KEY")
+        || value.contains("AGE-SECRET-KEY-")
 }
 
 /// In single quotes for the shell of the other side.
@@ -238,7 +246,17 @@ mod tests {
 
     #[test]
     fn keys_are_kept_from_children() {
-        assert!(is_ours("GIT_CERTS_AGE_KEY") && is_ours("SOPS_AGE_KEY_FILE"));
-        assert!(!is_ours("GIT_SSH_COMMAND") && !is_ours("HOME"));
+        for variable in [
+            "GIT_CERTS_AGE_KEY",
+            "SOPS_AGE_KEY_FILE",
+            "GITHUB_TOKEN",
+            "CI_JOB_TOKEN",
+        ] {
+            assert!(is_secret(variable, "x"), "{variable}");
+        }
+        assert!(is_secret("DEPLOY", "-----BEGIN OPENSSH PRIVATE KEY-----"));
+        assert!(is_secret("AGE", "AGE-SECRET-KEY-1ABC"));
+        assert!(!is_secret("GIT_SSH_COMMAND", "ssh -i $DEPLOY_KEY"));
+        assert!(!is_secret("DEPLOY_KEY", "/run/key"));
     }
 }

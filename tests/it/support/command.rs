@@ -319,10 +319,19 @@ impl Output {
 }
 
 /// Replaces what differs from run to run: the lab's folder, random names in it, dates, durations, serials,
-/// commit ids, ports above 32767.
+/// commit ids, names of Pebble's authorities and accounts, numbers of requests, ports above 32767.
 pub fn normalise(text: &str, lab: &Path) -> String {
     static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
+            (
+                r"\b(Pebble (Root|Intermediate) CA) [0-9a-f]{6}\b",
+                "$1 [ID]",
+            ),
+            (
+                r"\bwith [0-9]+ requests to the CA",
+                "with [N] requests to the CA",
+            ),
+            (r"/my-account/[0-9a-zA-Z]+", "/my-account/[ID]"),
             (r"\[LAB\]/tmp/[A-Za-z0-9._-]+", "[TMP]"),
             (
                 r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z| UTC|[+-][0-9:]+)?)?",

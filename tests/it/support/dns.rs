@@ -29,14 +29,19 @@ impl Lab {
 
     /// Every TXT value at a challenge name in every zone of all name servers of this lab, which have to run.
     pub fn challenges(&self) -> BTreeSet<Challenge> {
-        let mut found = BTreeSet::new();
-        for server in self.servers() {
-            let served = |zone: &&Zone| zone.servers.contains(&server.address());
-            for zone in ZONES.iter().filter(served) {
-                found.extend(self.challenges_of(*server, zone.name));
-            }
-        }
-        found
+        let servers = self.servers().iter();
+        servers
+            .flat_map(|server| self.challenges_at(*server))
+            .collect()
+    }
+
+    /// The same of one server; the others may be silent.
+    pub fn challenges_at(&self, server: Server) -> BTreeSet<Challenge> {
+        let served = |zone: &&Zone| zone.servers.contains(&server.address());
+        let zones = ZONES.iter().filter(served);
+        zones
+            .flat_map(|zone| self.challenges_of(server, zone.name))
+            .collect()
     }
 
     fn challenges_of(&self, server: Server, zone: &str) -> Vec<Challenge> {

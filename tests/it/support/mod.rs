@@ -7,7 +7,7 @@
 //! | address | server | what it has |
 //! | --- | --- | --- |
 //! | 192.0.2.1 | Knot | the root zone and `test.`, with real delegations |
-//! | 192.0.2.2 | BIND | `example.test`, `bench.test`, `files.test`, `lame.test` |
+//! | 192.0.2.2 | BIND | `example.test`, `bench.test`, `files.test`, `blocked.test`, `lame.test` |
 //! | 192.0.2.3 | PowerDNS | its own `example.test`, and `pdns.test`; HTTP API on port 8081 |
 //! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache |
 //! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
@@ -24,6 +24,7 @@ pub mod git_server;
 pub mod knot;
 pub mod lab;
 pub mod namespace;
+pub mod nightly;
 pub mod pebble;
 pub mod powerdns;
 pub mod repos;

@@ -34,7 +34,7 @@ pub struct Zone {
 }
 
 /// Every zone below `test.`.
-pub const ZONES: [Zone; 5] = [
+pub const ZONES: [Zone; 6] = [
     // Two primaries that know nothing of each other: a value has to be written to both.
     Zone {
         name: "example.test",
@@ -55,6 +55,12 @@ pub const ZONES: [Zone; 5] = [
         name: "files.test",
         servers: &[BIND],
         providers: &[Provider::ZoneFiles],
+    },
+    // The CA issues nothing below it.
+    Zone {
+        name: "blocked.test",
+        servers: &[BIND],
+        providers: &[Provider::Ddns],
     },
     // Nobody listens at the second name server.
     Zone {

@@ -1,0 +1,237 @@
+//! What fails stops only what depends on it, and another writer's push is kept.
+
+use pretty_assertions::assert_eq;
+
+use crate::support::bind;
+use crate::support::lab::{Lab, Server};
+use crate::support::nightly::{Gate, Nightly, assert_valid, pebble_log};
+use crate::support::repos::{Files, Remote};
+
+/// Requests for the names of an order, as Pebble logs them.
+fn was_ordered(lab: &Lab, name: &str) -> bool {
+    pebble_log(lab).contains(name)
+}
+
+/// Parents of each commit of `main`: none has two.
+fn is_linear(lab: &Lab, remote: &Remote) -> bool {
+    let merges = lab.git(&remote.folder, &["rev-list", "--merges", "main"]);
+    merges.stdout.is_empty()
+}
+
+#[test]
+fn a_zone_that_was_changed_by_hand_stops_its_own_certificates_only() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().powerdns().pebble().start(),
+        &[
+            ("dual", &["example.test", "www.bench.test"]),
+            ("fine", &["www.pdns.test"]),
+            ("dual-too", &["*.example.test"]),
+        ],
+    );
+    let Nightly { lab, certs, .. } = &nightly;
+    // At one of its two providers.
+    bind::update(
+        lab.namespace(),
+        "example.test",
+        "add new.example.test 300 A 198.51.100.7",
+    )
+    .expect_code(0);
+    bind::update(lab.namespace(), "example.test", "delete www.example.test A").expect_code(0);
+    let output = nightly.renew().expect_code(1);
+    assert_eq!(
+        output.normal_stdout(),
+        "failed   dual      example.test, www.bench.test\n\
+         failed   dual-too  *.example.test\n\
+         issued   fine      www.pdns.test: until [DATE], commit [COMMIT]\n\n\
+         1 issued, 2 failed, 0 up to date\n\
+         pushed 2 commits to `main`\n"
+    );
+    let errors = &output.stderr[output.stderr.find("error: ").unwrap()..];
+    assert_eq!(
+        errors,
+        "error: cannot issue `dual`, `dual-too`\n  \
+         caused by: zone `example.test` has 2 pending corrections at `ddns`:\n    \
+         - DELETE new.example.test A 198.51.100.7 ttl=300\n    \
+         + CREATE www.example.test A 198.51.100.80 ttl=300\n\
+         hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider\n"
+    );
+    assert!(was_ordered(lab, "www.pdns.test"));
+    assert!(!was_ordered(lab, "www.bench.test") && !was_ordered(lab, "example.test"));
+    assert!(lab.challenges().is_empty());
+    nightly.assert_valid("fine");
+    assert!(!certs.files(lab).iter().any(|path| path.contains("dual")));
+
+    // Nothing else is due: nothing was asked of the CA, which the exit code says.
+    let requests = nightly.requests();
+    let again = nightly.renew().expect_code(2);
+    assert_eq!(
+        again.stdout,
+        "failed   dual      example.test, www.bench.test\n\
+         failed   dual-too  *.example.test\n\n\
+         0 issued, 2 failed, 1 up to date\n"
+    );
+    assert_eq!(nightly.requests(), requests);
+}
+
+#[test]
+fn a_name_that_the_ca_rejects_stops_its_own_certificate_only() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().pebble().start(),
+        &[
+            ("blocked", &["www.bench.test", "www.blocked.test"]),
+            ("fine", &["one.bench.test"]),
+        ],
+    );
+    let lab = &nightly.lab;
+    let output = nightly.renew().expect_code(1);
+    assert_eq!(
+        output.normal_stdout(),
+        "failed   blocked  www.bench.test, www.blocked.test\n\
+         issued   fine     one.bench.test: until [DATE], commit [COMMIT]\n\n\
+         1 issued, 1 failed, 0 up to date\n\
+         pushed 2 commits to `main`\n"
+    );
+    let errors = &output.stderr[output.stderr.find("error: ").unwrap()..];
+    assert_eq!(
+        errors,
+        "error: cannot issue `blocked`\n  \
+         caused by: cannot place the order\n  \
+         caused by: Order included an identifier for which issuance is forbidden by policy: \
+         \"www.blocked.test\" (rejectedIdentifier)\n"
+    );
+    assert!(lab.challenges().is_empty());
+    nightly.assert_valid("fine");
+}
+
+#[test]
+fn a_push_that_came_first_is_kept_below_ours() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().pebble().git_http().start(),
+        &[("files", &["files.test"]), ("www", &["www.bench.test"])],
+    );
+    let Nightly { lab, certs, .. } = &nightly;
+    let gate = Gate::new(lab);
+    let (name, value) = gate.variable();
+    let run = nightly
+        .command(&["renew"])
+        .env(
+            "GIT_CERTS_REPO",
+            certs.url(crate::support::repos::Transport::Https),
+        )
+        .env(name, value)
+        .spawn();
+    gate.wait();
+    for number in ["1", "2"] {
+        Files::default()
+            .with("theirs", number)
+            .with("certificates/other/other.crt", "theirs")
+            .commit(lab, certs, &format!("theirs {number}"));
+    }
+    gate.open();
+    let output = run.wait().expect_code(0);
+    assert!(
+        output.stdout.ends_with("pushed 3 commits to `main`\n"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(
+        certs.subjects(lab),
+        [
+            "Issue www: not in the repository",
+            "Issue files: not in the repository",
+            "Register an ACME account at acme.test",
+            "theirs 2",
+            "theirs 1",
+            "files of the test",
+        ]
+    );
+    assert!(is_linear(lab, certs));
+    assert_eq!(certs.show(lab, "theirs"), "2");
+    assert_eq!(certs.show(lab, "certificates/other/other.crt"), "theirs");
+    nightly.assert_valid("files");
+    nightly.assert_valid("www");
+    // The commits that the output names are those that were pushed.
+    for line in output
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("issued"))
+    {
+        let id = line.rsplit_once(' ').unwrap().1;
+        let contained = lab.git(
+            &certs.folder,
+            &["branch", "--format=%(refname:short)", "--contains", id],
+        );
+        assert_eq!(contained.stdout, "main\n");
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_named() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().powerdns().pebble().start(),
+        &[("dual", &["example.test"]), ("fine", &["www.bench.test"])],
+    );
+    let lab = &nightly.lab;
+    lab.stop(Server::PowerDns);
+    let output = nightly.renew().expect_code(1);
+    assert!(
+        output.stderr.contains("ns2.example.test") || output.stderr.contains("`powerdns`"),
+        "{}",
+        output.stderr
+    );
+    assert!(!was_ordered(lab, "example.test"));
+    nightly.assert_valid("fine");
+    lab.start(Server::PowerDns);
+    nightly.renew().expect_code(0);
+    nightly.assert_valid("dual");
+    assert!(lab.challenges().is_empty());
+}
+
+#[test]
+fn two_runs_at_once_lose_nothing() {
+    let nightly = Nightly::new(
+        Lab::builder().bind().pebble().start(),
+        &[("files", &["files.test"])],
+    );
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let gate = Gate::new(lab);
+    let (name, value) = gate.variable();
+    let slow = nightly.command(&["renew"]).env(name, value).spawn();
+    gate.wait();
+    nightly.renew().expect_code(0);
+    let first = nightly.chain("files");
+    gate.open();
+    let output = slow.wait().expect_code(2);
+    assert_eq!(output.stdout, "");
+    let said = output.normal_stderr();
+    assert_eq!(
+        said[said.find("error: ").unwrap()..],
+        *"error: another push to `main` changed the same files: \
+          .letsencrypt/acme.test/account.json, .letsencrypt/acme.test/account.key.age, \
+          certificates/files/files.crt, certificates/files/files.json, \
+          certificates/files/files.key.age\n  \
+          caused by: our commits cannot be re-applied\n\
+          hint: they are kept: `git fetch origin refs/git-certs/kept/[COMMIT]`, then `git cherry-pick HEAD..FETCH_HEAD`\n"
+    );
+    // The first to push is on the branch, the other beside it.
+    assert_eq!(nightly.chain("files"), first);
+    let kept: Vec<_> = certs
+        .refs(lab)
+        .into_iter()
+        .filter(|name| name.starts_with("refs/git-certs/"))
+        .collect();
+    let [kept] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    let show = |file: &str| {
+        let object = format!("{kept}:certificates/files/files.{file}");
+        lab.git(&certs.folder, &["show", &object]).stdout
+    };
+    assert_valid(lab, &show("crt"), &show("key.age"), identity);
+    assert!(lab.challenges().is_empty());
+}

@@ -1,0 +1,220 @@
+//! The nightly build from an empty cert repository to one where nothing is due.
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use crate::support::command::normalise;
+use crate::support::lab::{Lab, Server};
+use crate::support::nightly::{Gate, Nightly, pebble_log, wait_until};
+
+const WANTED: &[(&str, &[&str])] = &[
+    ("wildcard", &["example.test", "*.example.test"]),
+    ("mail", &["mail.pdns.test", "smtp.pdns.test"]),
+    ("both", &["www.example.test", "files.test"]),
+];
+
+#[test]
+fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
+    let nightly = Nightly::new(Lab::builder().all().start(), WANTED);
+    let lab = &nightly.lab;
+    let gate = Gate::new(lab);
+    let (variable, command) = gate.variable();
+    let run = nightly
+        .command(&["renew"])
+        .env(variable, command)
+        .env("GIT_AUTHOR_NAME", "Nightly Build")
+        .env("GIT_AUTHOR_EMAIL", "nightly@example.test")
+        .spawn();
+    gate.wait();
+    let name = "_acme-challenge.example.test";
+    for server in [Server::Bind, Server::PowerDns] {
+        wait_until(lab, "two values side by side", || {
+            lab.txt(server, name).len() == 2
+        });
+    }
+    assert_eq!(lab.txt(Server::Bind, name), lab.txt(Server::PowerDns, name));
+    assert_eq!(nightly.certs.subjects(lab).len(), 1);
+    gate.open();
+    let output = run.wait().expect_code(0);
+
+    assert_eq!(
+        output.normal_stdout(),
+        "issued   wildcard  *.example.test, example.test: until [DATE], commit [COMMIT]\n\
+         issued   mail      mail.pdns.test, smtp.pdns.test: until [DATE], commit [COMMIT]\n\
+         issued   both      files.test, www.example.test: until [DATE], commit [COMMIT]\n\n\
+         3 issued, 0 failed, 0 up to date\n\
+         pushed 4 commits to `main`\n"
+    );
+    assert_eq!(
+        sorted(&output.normal_stderr()),
+        sorted(
+            "cloned `[LAB]/git/certs.git` ([TIME])\n\
+             cloned `[LAB]/git/dns.git` ([TIME])\n\
+             to issue: `wildcard`, not in the repository\n\
+             to issue: `mail`, not in the repository\n\
+             to issue: `both`, not in the repository\n\
+             a push would be accepted ([TIME])\n\
+             looked at 3 zones ([TIME])\n\
+             ordered 3 certificates with 6 challenges ([TIME])\n\
+             asked every name server for every challenge ([TIME])\n\
+             issued 3 certificates, with [N] requests to the CA ([TIME])\n\
+             registered the ACME account `https://acme.test/my-account/[ID]`\n\
+             pushed 4 commits to `main` ([TIME])\n"
+        )
+    );
+    assert_repository(&nightly);
+    assert_history(&nightly);
+    assert_eq!(lab.challenges().into_iter().collect::<Vec<_>>(), []);
+    assert_eq!(
+        lab.left_over(),
+        [""; 0].map(Into::<std::path::PathBuf>::into)
+    );
+    assert_nothing_due(&nightly);
+}
+
+/// Files, descriptions and keys after the first run.
+fn assert_repository(nightly: &Nightly) {
+    let Nightly { lab, certs, .. } = nightly;
+    assert_eq!(
+        certs.files(lab),
+        [
+            ".age-recipients",
+            ".letsencrypt/acme.test/account.json",
+            ".letsencrypt/acme.test/account.key.age",
+            "certificates/both/both.crt",
+            "certificates/both/both.json",
+            "certificates/both/both.key.age",
+            "certificates/mail/mail.crt",
+            "certificates/mail/mail.json",
+            "certificates/mail/mail.key.age",
+            "certificates/wildcard/wildcard.crt",
+            "certificates/wildcard/wildcard.json",
+            "certificates/wildcard/wildcard.key.age",
+            "certs.json",
+        ]
+    );
+    for (name, names) in WANTED {
+        nightly.assert_valid(name);
+        assert_description(nightly, name, names);
+    }
+    let account = certs.show(lab, ".letsencrypt/acme.test/account.json");
+    let account: Value = serde_json::from_str(&account).unwrap();
+    let url = account["registration"]["uri"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://acme.test/my-account/"),
+        "{account}"
+    );
+}
+
+/// One commit for the account and one a certificate, on the only branch.
+fn assert_history(nightly: &Nightly) {
+    let Nightly { lab, certs, .. } = nightly;
+    assert_eq!(certs.refs(lab), ["refs/heads/main"]);
+    assert_eq!(
+        certs.subjects(lab),
+        [
+            "Issue both: not in the repository",
+            "Issue mail: not in the repository",
+            "Issue wildcard: not in the repository",
+            "Register an ACME account at acme.test",
+            "files of the test",
+        ]
+    );
+    let message = lab.git(
+        &certs.folder,
+        &["log", "-1", "--format=%an <%ae>%n%B", "main~2"],
+    );
+    assert_eq!(
+        normalise(&message.stdout, lab.folder()),
+        "Nightly Build <nightly@example.test>\n\
+         Issue wildcard: not in the repository\n\n\
+         Names: *.example.test, example.test\n\
+         Expires: [DATE]\n\
+         Serial: [SERIAL]\n\
+         Issuer: Pebble Intermediate CA [ID]\n\n"
+    );
+    let changed = lab.git(
+        &certs.folder,
+        &["diff-tree", "-r", "--no-commit-id", "--name-only", "main"],
+    );
+    assert_eq!(
+        changed.stdout,
+        "certificates/both/both.crt\ncertificates/both/both.json\ncertificates/both/both.key.age\n"
+    );
+}
+
+/// NAME.json says what openssl and sha256sum say.
+fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
+    let Nightly { lab, certs, .. } = nightly;
+    let text = certs.show(lab, &format!("certificates/{name}/{name}.json"));
+    let described: Value = serde_json::from_str(&text).unwrap();
+    let keys: Vec<_> = described.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "domain",
+            "certUrl",
+            "certStableUrl",
+            "names",
+            "not_before",
+            "not_after",
+            "serial",
+            "issuer",
+            "key_type",
+            "public_key_sha256",
+            "directory",
+            "key_age_sha256",
+            "recipients_sha256",
+        ]
+    );
+    assert_eq!(described["domain"], names[0]);
+    let mut expected: Vec<_> = names.to_vec();
+    expected.sort_unstable();
+    let mut listed: Vec<_> = described["names"].as_array().unwrap().iter().collect();
+    listed.sort_by_key(|name| name.as_str());
+    assert_eq!(listed, expected);
+    assert_eq!(described["directory"], "https://acme.test/dir");
+    assert_eq!(described["key_type"], "rsa2048");
+    let serial = lab
+        .command("openssl")
+        .args(["x509", "-noout", "-serial"])
+        .stdin(nightly.chain(name))
+        .succeed()
+        .stdout;
+    let serial = serial.trim().trim_start_matches("serial=");
+    assert_eq!(described["serial"], serial);
+    let sealed = certs.show(lab, &format!("certificates/{name}/{name}.key.age"));
+    let sum = lab.command("sha256sum").stdin(sealed).succeed().stdout;
+    assert_eq!(described["key_age_sha256"], sum.split(' ').next().unwrap());
+}
+
+/// Nothing due: no request, no secret, no commit.
+fn assert_nothing_due(nightly: &Nightly) {
+    let Nightly { lab, certs, .. } = nightly;
+    let asked = pebble_log(lab);
+    assert!(asked.contains("POST /order-plz"), "{asked}");
+    let tip = lab.git(&certs.folder, &["rev-parse", "main"]).stdout;
+    let mut again = nightly.command(&["renew"]);
+    for secret in ["GIT_CERTS_AGE_KEY_FILE", "LAB_TSIG_KEY", "LAB_API_KEY"] {
+        again = again.env(secret, "");
+    }
+    let again = again.run().expect_code(0);
+    assert_eq!(
+        again.normal_stdout(),
+        "nothing is due: 3 up to date, the first to expire is `both` on [DATE]\n"
+    );
+    assert_eq!(
+        sorted(&again.normal_stderr()),
+        sorted("cloned `[LAB]/git/certs.git` ([TIME])\ncloned `[LAB]/git/dns.git` ([TIME])\n")
+    );
+    assert_eq!(pebble_log(lab), asked);
+    assert_eq!(lab.git(&certs.folder, &["rev-parse", "main"]).stdout, tip);
+    assert_eq!(lab.left_over().len(), 0);
+}
+
+/// Steps may overlap: their lines in one order.
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}

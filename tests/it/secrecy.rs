@@ -1,0 +1,242 @@
+//! Where secrets must not be: files, arguments and environments of children, output, core dumps.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pretty_assertions::assert_eq;
+
+use crate::support::command::Command;
+use crate::support::lab::Lab;
+use crate::support::nightly::{Nightly, open};
+use crate::support::repos::Transport;
+use crate::support::{bind, pebble, powerdns, repos};
+
+const WANTED: &[(&str, &[&str])] = &[
+    ("wildcard", &["example.test", "*.example.test"]),
+    ("files", &["files.test"]),
+];
+
+/// Tokens for us, with values that are easy to find.
+const PLANTED: [(&str, &str); 4] = [
+    ("GIT_CERTS_TOKEN", "planted-token-of-certs"),
+    ("GIT_CERTS_DNS_TOKEN", "planted-token-of-dns"),
+    ("GITHUB_TOKEN", "planted-token-of-github"),
+    ("CI_JOB_TOKEN", "planted-token-of-gitlab"),
+];
+
+/// Two runs in a checkout, watched by strace: its log, and the files that they work on.
+struct Watched {
+    nightly: Nightly,
+    checkout: PathBuf,
+    /// Secret lines of age identities.
+    identities: [String; 2],
+    /// One line a system call.
+    calls: Vec<String>,
+    /// Everything that the runs printed, logs included.
+    said: String,
+}
+
+fn watch() -> Watched {
+    let lab = Lab::builder().bind().powerdns().pebble().git_ssh().start();
+    let nightly = Nightly::new(lab, WANTED);
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let other = lab.age_identity("other");
+    let secret = |file: &Path| {
+        fs::read_to_string(file)
+            .unwrap()
+            .lines()
+            .last()
+            .unwrap()
+            .to_owned()
+    };
+    let identities = [secret(&identity.file), secret(&other.file)];
+    let checkout = lab.folder().join("mine");
+    let url = certs.url(Transport::Scp);
+    let home = lab.folder().join("home");
+    lab.git(
+        &home,
+        &["clone", "--quiet", &url, checkout.to_str().unwrap()],
+    );
+
+    let log = lab.folder().join("strace.log");
+    // The second run opens the account that the first one made.
+    let said = [(); 2].map(|()| {
+        let mut command = strace(&nightly, &log)
+            .folder(&checkout)
+            .env("GIT_CERTS_AGE_KEY", &identities[0])
+            .env("SOPS_AGE_KEY", &identities[1]);
+        for (name, value) in PLANTED {
+            command = command.env(name, value);
+        }
+        let output = command.run().expect_code(0);
+        assert!(
+            output.stdout.contains("2 issued, 0 failed"),
+            "{}",
+            output.stdout
+        );
+        output.stdout + &output.stderr
+    });
+    let calls = fs::read(&log).unwrap();
+    let calls = String::from_utf8_lossy(&calls)
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    Watched {
+        nightly,
+        checkout,
+        identities,
+        calls,
+        said: said.concat(),
+    }
+}
+
+/// Our program under strace, which adds to `log` whatever may carry data out.
+fn strace(nightly: &Nightly, log: &Path) -> Command {
+    let Nightly { lab, dns, .. } = nightly;
+    let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,openat,\
+                  execve,prctl,prlimit64";
+    let mut command = lab
+        .command("strace")
+        .args(["-f", "-v", "-s", "1000000", "-e", traced, "-A", "-o"])
+        .arg(log)
+        .arg(env!("CARGO_BIN_EXE_git-certs"))
+        .args(["renew", "--verbose", "--renew", "1000", "--agree-tos"])
+        .args(["--acme", pebble::DIRECTORY, "--ca-bundle"])
+        .arg(lab.ca())
+        .args(["--dns-repo", &dns.url(Transport::Ssh)]);
+    for (name, value) in repos::variables(lab) {
+        command = command.env(name, value);
+    }
+    command
+}
+
+#[test]
+fn secrets_stay_in_memory() {
+    let watched = watch();
+    assert_writes(&watched);
+    assert_children(&watched);
+    assert_output(&watched);
+    assert_hardened(&watched);
+    assert_files(&watched);
+}
+
+/// The lines of base64 of the private keys: two certificates and the account.
+fn key_lines(watched: &Watched) -> Vec<String> {
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &watched.nightly;
+    let paths = [
+        "certificates/files/files.key.age",
+        "certificates/wildcard/wildcard.key.age",
+        ".letsencrypt/acme.test/account.key.age",
+    ];
+    let lines: Vec<_> = paths
+        .iter()
+        .flat_map(|path| {
+            let plain = open(lab, &certs.show(lab, path), &identity.file).expect_code(0);
+            let body = plain
+                .stdout
+                .lines()
+                .filter(|line| !line.starts_with("-----"));
+            body.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(lines.len() > 50, "{} lines", lines.len());
+    lines
+}
+
+/// No private key, nor a line of one, was handed to the kernel: to no file, pipe or socket.
+fn assert_writes(watched: &Watched) {
+    let is_write = |line: &&String| {
+        ["write", "pwrite", "send"].iter().any(|call| {
+            line.split_once(' ')
+                .is_some_and(|(_, rest)| rest.trim_start().starts_with(call))
+        })
+    };
+    let writes: Vec<_> = watched.calls.iter().filter(is_write).collect();
+    let count = |words: &str| writes.iter().filter(|line| line.contains(words)).count();
+    // What is written can be seen, whole.
+    assert!(count("-----END CERTIFICATE-----") >= 4);
+    assert!(count("-----END AGE ENCRYPTED FILE-----") >= 5);
+    assert_eq!(count("PRIVATE KEY"), 0);
+    for secret in key_lines(watched).iter().chain(&watched.identities) {
+        assert_eq!(count(secret), 0);
+    }
+}
+
+fn assert_children(watched: &Watched) {
+    let children: Vec<_> = watched
+        .calls
+        .iter()
+        .filter(|line| line.contains(" execve(") && !line.contains(env!("CARGO_BIN_EXE_git-certs")))
+        .collect();
+    let called = |name: &str| {
+        children
+            .iter()
+            .any(|line| line.contains(&format!("/{name}\", [")))
+    };
+    assert!(called("ssh") && called("rndc"), "{children:#?}");
+    let planted = PLANTED.iter().map(|(_, value)| *value);
+    let identities = watched.identities.iter().map(String::as_str);
+    for secret in planted.chain(identities) {
+        for child in &children {
+            assert!(!child.contains(secret), "{secret} in {child}");
+        }
+    }
+}
+
+fn assert_output(watched: &Watched) {
+    let tsig = bind::TSIG.rsplit(':').next().unwrap();
+    let planted = PLANTED.iter().map(|(_, value)| *value);
+    let identities = watched.identities.iter().map(String::as_str);
+    assert!(watched.said.contains("DEBUG "), "{}", watched.said);
+    for secret in planted
+        .chain(identities)
+        .chain([tsig, powerdns::API_KEY, "PRIVATE KEY"])
+    {
+        assert!(
+            !watched.said.contains(secret),
+            "{secret} in {}",
+            watched.said
+        );
+    }
+}
+
+/// No other process of the user can read the memory, and a crash writes none of it.
+fn assert_hardened(watched: &Watched) {
+    let position = |words: &str| watched.calls.iter().position(|line| line.contains(words));
+    let hidden = position("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0");
+    let no_core = position("RLIMIT_CORE, {rlim_cur=0, rlim_max=0}, NULL) = 0");
+    let first_config = position(".git/config\"");
+    let before = |call: Option<usize>| call.is_some() && call < first_config;
+    assert!(
+        before(hidden) && before(no_core),
+        "{hidden:?} {no_core:?} {first_config:?}"
+    );
+}
+
+/// Every object that git has, here and at the server, and every other file.
+fn assert_files(watched: &Watched) {
+    let Nightly { lab, certs, .. } = &watched.nightly;
+    for folder in [&watched.checkout, &certs.folder] {
+        let all = ["cat-file", "--batch", "--batch-all-objects", "--unordered"];
+        let objects = lab.git(folder, &all).stdout;
+        assert!(objects.contains("AGE ENCRYPTED FILE"));
+        assert!(!objects.contains("PRIVATE KEY"));
+    }
+    let found = lab
+        .command("grep")
+        .args(["-rlaE", "PRIVATE KEY|planted-token"])
+        .args([&watched.checkout, &lab.folder().join("tmp"), &certs.folder])
+        .run();
+    assert_eq!(found.stdout, "");
+    assert_eq!(lab.left_over().len(), 0);
+}
