@@ -17,6 +17,7 @@ mod failures;
 mod in_place;
 mod lab;
 mod opening;
+mod packaging;
 mod plan;
 mod renew;
 mod secrecy;
