@@ -42,7 +42,7 @@ pub(super) const SPEC: Spec = Spec {
         },
     ],
     notes: &[
-        "the server needs `api=yes`, `webserver=yes`, and this machine in `webserver-allow-from`",
+        "the server needs `api=yes`, and this machine in `webserver-allow-from`",
         "the API replaces whole sets: each change is read back, and done again if another writer undid it",
         "SOA records are compared like any other (the serial is not), so declare them with `SOA()`",
         "`use_views`: the tag of `example.com!tag` becomes the variant `example.com..tag`",
