@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
 };
 use instant_acme::{Key, NewAccount};
+use reqwest::StatusCode;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Deserialize;
 use serde_json::json;
@@ -162,7 +163,7 @@ fn account_key(key: &Secret, directory: &Directory) -> Result<Document> {
     Err(anyhow!("it is {kind}; accounts work with P-256 keys only")).hint(|| {
         format!(
             "get-certs made such keys: `git-certs import` will take the account over; until then \
-             move the files in .letsencrypt/{}/ away and run again with --agree-tos, which \
+             move the files in `.letsencrypt/{}/` away and run again with `--agree-tos`, which \
              registers a new account",
             directory.host()
         )
@@ -178,8 +179,8 @@ fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
     with_hint(
         error,
         format!(
-            "check that --acme is the CA of this key; for a new account, move the files in \
-             .letsencrypt/{}/ away and run again with --agree-tos",
+            "check that `--acme` is the CA of this key; for a new account, move the files in \
+             `.letsencrypt/{}/` away and run again with `--agree-tos`",
             directory.host()
         ),
     )
@@ -194,20 +195,33 @@ fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> 
     }
     match &meta.terms_of_service {
         Some(terms) if !agreed => Err(anyhow!(
-            "there is no account at `{}` yet, and a new one needs your agreement to its terms: {terms}",
+            "there is no account at `{}` yet, and a new one needs your agreement to its terms: `{terms}`",
             directory.host()
         ))
-        .hint(|| "read the terms, then run again with --agree-tos"),
+        .hint(|| "read the terms, then run again with `--agree-tos`"),
         _ => Ok(()),
     }
 }
 
 /// instant-acme keeps the directory's `meta` to itself.
 async fn meta(directory: &Directory, client: &Client) -> Result<Meta> {
-    let body = client.directory(directory.url()).await.map_err(explained)?;
-    let body: DirectoryBody = serde_json::from_slice(&body).context("this is no ACME directory")?;
+    let body = client.directory(directory.url()).await.map_err(|error| {
+        let error = explained(error);
+        let status = find::<Refusal>(&error).and_then(|refusal| refusal.status);
+        match status {
+            Some(StatusCode::NOT_FOUND) => with_hint(error, WHAT_A_DIRECTORY_IS),
+            _ => error,
+        }
+    })?;
+    let body: DirectoryBody = serde_json::from_slice(&body)
+        .context("this is no ACME directory")
+        .hint(|| WHAT_A_DIRECTORY_IS)?;
     Ok(body.meta)
 }
+
+/// What to do about a URL that leads elsewhere.
+const WHAT_A_DIRECTORY_IS: &str =
+    "`--acme` takes `live`, `staging` or the URL of a CA's ACME directory";
 
 fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String> {
     let value = json!({
@@ -228,6 +242,7 @@ mod tests {
     use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 
     use crate::acme::pebble::Pebble;
+    use crate::acme::refusal::UNREACHABLE;
     use crate::model::hint::explain;
 
     use super::*;
@@ -310,7 +325,7 @@ mod tests {
             format!(
                 "there is no account at `{host}` yet, and a new one needs your agreement to its \
                  terms: data:text/plain,Do%20what%20thou%20wilt\n\
-                 hint: read the terms, then run again with --agree-tos"
+                 hint: read the terms, then run again with `--agree-tos`"
             )
         );
     }
@@ -327,8 +342,8 @@ mod tests {
                 "cannot open the account at `https://{host}/dir`\n  \
                  unable to find existing account for only-return-existing request \
                  (accountDoesNotExist)\n\
-                 hint: check that --acme is the CA of this key; for a new account, move the files \
-                 in .letsencrypt/{host}/ away and run again with --agree-tos"
+                 hint: check that `--acme` is the CA of this key; for a new account, move the files \
+                 in `.letsencrypt/{host}/` away and run again with `--agree-tos`"
             )
         );
     }
@@ -344,7 +359,7 @@ mod tests {
                  it is {kind} key; accounts work with P-256 keys only\n\
                  hint: get-certs made such keys: `git-certs import` will take the account over; \
                  until then move the files in .letsencrypt/acme-staging-v02.api.letsencrypt.org/ \
-                 away and run again with --agree-tos, which registers a new account"
+                 away and run again with `--agree-tos`, which registers a new account"
             )
         };
         let told = not_opened(&directory, &http, &sec1(&p384)).await;
@@ -371,9 +386,9 @@ mod tests {
             not_opened(&pebble.directory, &strangers, &key).await,
             format!(
                 "cannot open the account at `https://{host}/dir`\n  \
-                 error sending request\n  client error (Connect)\n  \
+                 error sending request\n  \
                  invalid peer certificate: UnknownIssuer\n\
-                 hint: for a private CA, name the file with its root: --ca-bundle FILE"
+                 hint: for a private CA, name the file with its root: `--ca-bundle FILE`"
             )
         );
         let elsewhere = format!("https://{host}/nothing").parse().unwrap();
@@ -381,14 +396,14 @@ mod tests {
             not_opened(&elsewhere, &pebble.http, &key).await,
             format!(
                 "cannot open the account at `https://{host}/nothing`\n  \
-                 the CA answered `404 Not Found`"
+                 the CA answered `404 Not Found`\nhint: {WHAT_A_DIRECTORY_IS}"
             )
         );
         assert_eq!(
             not_registered(&elsewhere, &pebble.http, None).await,
             format!(
                 "cannot register an account at `https://{host}/nothing`\n  \
-                 the CA answered `404 Not Found`"
+                 the CA answered `404 Not Found`\nhint: {WHAT_A_DIRECTORY_IS}"
             )
         );
         assert_eq!(
@@ -404,8 +419,8 @@ mod tests {
             not_opened(&directory, &strangers, &key).await,
             format!(
                 "cannot open the account at `https://{host}/dir`\n  \
-                 error sending request\n  client error (Connect)\n  tcp connect error\n  \
-                 Connection refused (os error 111)"
+                 error sending request\n  tcp connect error\n  Connection refused (os error 111)\n\
+                 hint: {UNREACHABLE}"
             )
         );
     }

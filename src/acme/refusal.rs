@@ -114,15 +114,22 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     }
 }
 
+/// What to do about a certificate of the CA's server that no known root vouches for.
+const UNTRUSTED: &str = "for a private CA, name the file with its root: `--ca-bundle FILE`";
+
+/// What to do about a CA that nobody answers for.
+pub(super) const UNREACHABLE: &str =
+    "check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)";
+
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    if error
-        .downcast_ref::<reqwest::Error>()
-        .is_some_and(is_untrusted)
-    {
-        return Some("for a private CA, name the file with its root: --ca-bundle FILE");
+    if let Some(lost) = error.downcast_ref::<reqwest::Error>() {
+        if is_untrusted(lost) {
+            return Some(UNTRUSTED);
+        }
+        return lost.is_connect().then_some(UNREACHABLE);
     }
     match error.downcast_ref::<Refusal>()?.kind()? {
-        "rateLimited" => Some("run again later; to try things out, use --acme staging"),
+        "rateLimited" => Some("run again later; to try things out, use `--acme staging`"),
         "caa" => Some("allow this CA in the CAA records of the name"),
         "userActionRequired" => Some("the CA's message says what the owner of the account must do"),
         _ => None,
@@ -182,7 +189,7 @@ mod tests {
         assert_eq!(explained.what, "too many (rateLimited)");
         assert_eq!(
             explained.hints,
-            ["run again later; to try things out, use --acme staging"]
+            ["run again later; to try things out, use `--acme staging`"]
         );
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Creds {
     /// What the user calls it.
     shown: String,
     entries: Map<String, Value>,
+    /// There is no such file.
+    is_missing: bool,
 }
 
 impl Creds {
@@ -58,6 +60,7 @@ impl Creds {
                 return Ok(Self {
                     shown,
                     entries: Map::new(),
+                    is_missing: true,
                 });
             }
             Err(error) => return Err(error).with_context(|| format!("cannot open {shown}")),
@@ -83,6 +86,7 @@ impl Creds {
             return Ok(Self {
                 shown: shown.to_owned(),
                 entries: Map::new(),
+                is_missing: false,
             });
         }
         let value: Value = serde_json::from_str(&strict)
@@ -99,6 +103,7 @@ impl Creds {
             Value::Object(entries) => Ok(Self {
                 shown: shown.to_owned(),
                 entries,
+                is_missing: false,
             }),
             _ => bail!("{shown} is not a JSON object of entries"),
         }
@@ -106,7 +111,7 @@ impl Creds {
 
     /// The entry of a provider that dnsconfig.js declares, checked.
     ///
-    /// Only this entry has to be valid. A variable that is not set makes an empty field, and the
+    /// Only this entry has to be valid. A variable that is not set or empty makes an empty field, and the
     /// provider that needs the field names the variable.
     pub(super) fn provider(
         &self,
@@ -156,6 +161,14 @@ impl Creds {
             with_hint(
                 anyhow!("the entry `{name}` in {} has no TYPE", self.shown),
                 "add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`",
+            )
+        } else if self.is_missing {
+            with_hint(
+                anyhow!(
+                    "there is no {} with the credentials of `{name}`",
+                    self.shown
+                ),
+                "it belongs into the DNS repository; `--creds` names another file or a command",
             )
         } else {
             with_hint(
@@ -212,10 +225,13 @@ fn resolved(
     for (key, text) in written {
         let value = match text.strip_prefix('$') {
             None => text.to_owned(),
-            Some(variable) => environment(variable).unwrap_or_else(|| {
-                unset.insert(key.to_owned(), variable.to_owned());
-                String::new()
-            }),
+            // CI systems set a variable to the empty string where its secret is missing.
+            Some(variable) => environment(variable)
+                .filter(|value| !value.is_empty())
+                .unwrap_or_else(|| {
+                    unset.insert(key.to_owned(), variable.to_owned());
+                    String::new()
+                }),
         };
         fields.insert(key.to_owned(), value);
     }
@@ -300,7 +316,7 @@ mod tests {
         };
         assert_eq!(
             missing("gone"),
-            "the entry `x` (POWERDNS) in `creds.json` takes `gone` from the environment variable `UNSET`, which is not set, set `UNSET`"
+            "the entry `x` (POWERDNS) in `creds.json` takes `gone` from the environment variable `UNSET`, which is not set or empty, set `UNSET`"
         );
         assert_eq!(
             missing("empty"),

@@ -90,6 +90,9 @@ pub(crate) struct Explained {
     pub(crate) hints: Vec<String>,
 }
 
+/// A cause that the HTTP library puts between what failed and why.
+const SAYS_NOTHING: &str = "client error (Connect)";
+
 /// Takes an error apart for printing. A cause that only repeats the line above it is left out.
 pub(crate) fn explain(error: &anyhow::Error) -> Explained {
     let mut lines: Vec<String> = Vec::new();
@@ -97,7 +100,7 @@ pub(crate) fn explain(error: &anyhow::Error) -> Explained {
     for cause in error.chain() {
         collect_hints(cause, &mut hints);
         let line = cause.to_string();
-        if lines.last().is_none_or(|last| !last.contains(&line)) {
+        if line != SAYS_NOTHING && lines.last().is_none_or(|last| !last.contains(&line)) {
             lines.push(line);
         }
     }

@@ -16,8 +16,8 @@ pub(crate) struct ProviderEntry {
     pub(crate) kind: String,
     /// Credential fields as creds.json names them, `$VAR` resolved. Secret.
     pub(crate) fields: BTreeMap<String, String>,
-    /// Fields that are empty because the environment variable that they name is not set: the
-    /// field, the variable.
+    /// Fields that are empty because the environment variable that they name is not set or
+    /// empty: the field, the variable.
     pub(crate) unset: BTreeMap<String, String>,
     /// Third argument of `NewDnsProvider`.
     pub(crate) meta: serde_json::Map<String, serde_json::Value>,
@@ -39,7 +39,7 @@ impl ProviderEntry {
             match self.unset.get(key) {
                 Some(variable) => with_hint(
                     anyhow!(
-                        "the entry `{name}` ({kind}) in `creds.json` takes `{key}` from the environment variable `{variable}`, which is not set"
+                        "the entry `{name}` ({kind}) in `creds.json` takes `{key}` from the environment variable `{variable}`, which is not set or empty"
                     ),
                     format!("set `{variable}`"),
                 ),

@@ -73,7 +73,7 @@ fn open(sources: &[IdentitySource], stored: &StoredAccount) -> Result<Secret> {
         None => Err(anyhow!(
             "there is no age identity to open `{key_path}` with"
         ))
-        .hint(|| "set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`"),
+        .hint(|| "set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`"),
     }
 }
 
@@ -83,7 +83,8 @@ fn identities(source: &IdentitySource) -> Result<Identities> {
         IdentitySource::File(path) => {
             let origin = path.display().to_string();
             let text = std::fs::read(path)
-                .with_context(|| format!("cannot read the identity `{origin}`"))?;
+                .with_context(|| format!("cannot read the identity `{origin}`"))
+                .hint(|| "an identity is a file of `age-keygen`, or an SSH private key")?;
             Identities::parse(&Secret::new(text), &origin)
         }
     }

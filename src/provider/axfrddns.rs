@@ -125,7 +125,12 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         }
     };
     let key = |field| {
-        let text = entry.field(field);
+        // Whoever names a variable does not mean messages without a signature.
+        let text = if entry.unset.contains_key(field) {
+            Some(entry.required(field)?)
+        } else {
+            entry.field(field)
+        };
         text.map(|text| Key::parse(text, field, &entry.name))
             .transpose()
     };

@@ -428,7 +428,7 @@ async fn powerdns_errors_have_the_servers_words() {
         message(&error),
         format!(
             "cannot read zone `example.test` from {at}\nerror sending request\n\
-             client error (Connect)\ntcp connect error\nConnection refused (os error 111)\n\
+             tcp connect error\nConnection refused (os error 111)\n\
              hint: check `apiUrl` in `creds.json` entry `main`"
         )
     );

@@ -94,21 +94,23 @@ fn unknown(entry: &ProviderEntry) -> anyhow::Error {
     if PRIVATE.contains(&kind.as_str()) {
         return with_hint(
             anyhow!(
-                "`creds.json` entry `{name}`: {kind} is never public DNS, so a CA cannot see what it serves"
+                "`creds.json` entry `{name}`: `{kind}` is never public DNS, so a CA cannot see what it serves"
             ),
             skip,
         );
     }
     if REGISTRARS.contains(&kind.as_str()) {
         return with_hint(
-            anyhow!("`creds.json` entry `{name}`: {kind} is a registrar and holds no DNS records"),
+            anyhow!(
+                "`creds.json` entry `{name}`: `{kind}` is a registrar and holds no DNS records"
+            ),
             skip,
         );
     }
     let native: Vec<&str> = PROVIDERS.iter().map(|spec| spec.kind).collect();
     with_hint(
-        anyhow!("`creds.json` entry `{name}`: DNS provider {kind} is not supported"),
-        format!("supported are {}; {skip}", native.join(", ")),
+        anyhow!("`creds.json` entry `{name}`: DNS provider `{kind}` is not supported"),
+        format!("supported are `{}`; {skip}", native.join("`, `")),
     )
 }
 
@@ -171,18 +173,18 @@ mod tests {
         for (kind, what, hint) in [
             (
                 "UNIFI",
-                "`creds.json` entry `main`: UNIFI is never public DNS, so a CA cannot see what it serves",
+                "`creds.json` entry `main`: `UNIFI` is never public DNS, so a CA cannot see what it serves",
                 skip.to_owned(),
             ),
             (
                 "NONE",
-                "`creds.json` entry `main`: NONE is a registrar and holds no DNS records",
+                "`creds.json` entry `main`: `NONE` is a registrar and holds no DNS records",
                 skip.to_owned(),
             ),
             (
                 "CLOUDFLAREAPI",
-                "`creds.json` entry `main`: DNS provider CLOUDFLAREAPI is not supported",
-                format!("supported are AXFRDDNS, BIND, POWERDNS; {skip}"),
+                "`creds.json` entry `main`: DNS provider `CLOUDFLAREAPI` is not supported",
+                format!("supported are `AXFRDDNS`, `BIND`, `POWERDNS`; {skip}"),
             ),
         ] {
             assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));

@@ -19,6 +19,8 @@ mod lab;
 mod opening;
 mod packaging;
 mod plan;
+mod refusals;
+mod refusals_dns;
 mod renew;
 mod secrecy;
 mod settings;

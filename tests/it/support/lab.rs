@@ -331,6 +331,11 @@ impl Lab {
         &self.servers
     }
 
+    /// Those that run.
+    pub fn running(&self) -> BTreeSet<Server> {
+        self.running.lock().unwrap().keys().copied().collect()
+    }
+
     /// The last lines of all servers' logs, for failure messages.
     pub fn logs(&self) -> String {
         logs(self.folder())

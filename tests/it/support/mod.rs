@@ -29,4 +29,5 @@ pub mod pebble;
 pub mod powerdns;
 pub mod repos;
 pub mod resolver;
+pub mod scene;
 pub mod zones;
