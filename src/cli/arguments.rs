@@ -260,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a page may be written in one go")]
     fn the_page_of_the_settings_is_what_can_be_set() {
         let generated = configuration();
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
@@ -316,7 +317,7 @@ mod tests {
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
 `--no-push`, and has `--detailed-exitcode`. Relative paths start at the current folder, those of `--config`,
-`--creds` and `--ir` in the DNSControl repository.
+`--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file, never a command.
 ";
 
     /// Whether the program ends with an error where this is set.

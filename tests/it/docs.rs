@@ -19,36 +19,42 @@ fn the_page_of_the_providers_is_the_registry() {
 }
 
 #[test]
+fn the_plan_in_the_readme_is_one() {
+    let page = read("README.md");
+    let wanted = &blocks(&page, "json")[0];
+    let shown = page.split("```\n\n```text\n").nth(1).unwrap();
+    let output = plan_of(wanted, "text");
+    assert_eq!(output, shown.split("```").next().unwrap());
+}
+
+#[test]
 fn the_example_of_a_plan_has_the_fields_of_a_plan() {
     let page = read("docs/json.md");
     let example: Value = serde_json::from_str(&blocks(&page, "json")[0]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    file(
-        "certs.json",
-        r#"[{"cert_name": "www", "names": ["example.com"]}]"#,
-    );
-    file(
-        "dnsconfig.js",
-        r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#,
-    );
-    let folder = folder.path().to_str().unwrap();
-    let output = git_certs(&[
-        "plan",
-        "--dir",
-        folder,
-        "--dns-repo",
-        folder,
-        "--format",
-        "json",
-    ]);
-    let plan: Value = serde_json::from_str(&text(output.stdout)).unwrap();
+    let wanted = r#"[{"cert_name": "www", "names": ["example.com"]}]"#;
+    let plan: Value = serde_json::from_str(&plan_of(wanted, "json")).unwrap();
     assert_eq!(keys(&plan), keys(&example));
     assert_eq!(
         keys(&plan["certificates"][0]),
         keys(&example["certificates"][0])
     );
     assert_eq!(plan["version"], example["version"]);
+}
+
+/// What `plan` says of this certs.json where nothing is issued yet and `example.com` is a zone.
+fn plan_of(wanted: &str, format: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file("certs.json", wanted);
+    file(
+        "dnsconfig.js",
+        r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#,
+    );
+    let folder = folder.path().to_str().unwrap();
+    let place = ["plan", "--dir", folder, "--dns-repo", folder];
+    let output = git_certs(&[&place, ["--format", format].as_slice()].concat());
+    assert!(output.status.success(), "{}", text(output.stderr));
+    text(output.stdout)
 }
 
 #[test]
@@ -298,7 +304,7 @@ fn pages() -> Vec<(String, String)> {
 }
 
 /// The fenced blocks of a language.
-pub fn blocks(page: &str, language: &str) -> Vec<String> {
+fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     page.split(&fence)
         .skip(1)

@@ -9,7 +9,7 @@ use std::process::Command;
 use pretty_assertions::assert_eq;
 use regex::Regex;
 
-use crate::docs::{blocks, git_certs, read, root, text};
+use crate::docs::{read, root, text};
 use crate::support::lab::Lab;
 use crate::support::nightly::Nightly;
 use crate::yaml;
@@ -47,29 +47,10 @@ fn tree() -> BTreeMap<String, String> {
     block
         .expect("README lists the files")
         .lines()
-        .filter_map(|line| line.split_once(' '))
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once(' ').unwrap_or((line, "")))
         .map(|(path, meaning)| (path.to_owned(), meaning.trim().to_owned()))
         .collect()
-}
-
-#[test]
-fn certs_json_of_the_readme_is_understood() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    file("certs.json", &blocks(&read("README.md"), "json")[0]);
-    file("creds.json", "{}");
-    file(
-        "dnsconfig.js",
-        r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#,
-    );
-    let folder = folder.path().to_str().unwrap();
-    let output = git_certs(&["plan", "--dir", folder, "--dns-repo", folder]);
-    assert_eq!(text(output.stderr), "");
-    assert_eq!(
-        text(output.stdout),
-        "issue    wildcardCert  example.com, *.example.com: not in the repository\n\
-         \n1 due, 0 up to date\n"
-    );
 }
 
 /// Stands for cargo, whose release build takes minutes: shows its arguments, one a line.
@@ -146,16 +127,16 @@ fn the_image_needs_nothing_else_to_build() {
     for path in ["Cargo.toml", "Cargo.lock", "src"] {
         copy(&root().join(path), &folder.path().join(path));
     }
-    // Reads the manifest as a build does, and finds the files that it names.
+    // Reads the manifest as a build does, and everything that it names.
     let output = cargo()
-        .args(["metadata", "--locked", "--offline", "--format-version=1"])
+        .args(["tree", "--locked", "--offline", "--prefix=none"])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    let errors = text(output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(metadata["packages"].as_array().unwrap().len() > 100);
+    assert!(output.status.success(), "{}", text(output.stderr));
+    let packages = text(output.stdout);
+    assert!(packages.starts_with("git-certs v"), "{packages}");
+    assert!(packages.contains("\ninstant-acme v"), "{packages}");
 }
 
 #[test]
