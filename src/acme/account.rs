@@ -324,7 +324,7 @@ mod tests {
             told(&error),
             format!(
                 "there is no account at `{host}` yet, and a new one needs your agreement to its \
-                 terms: data:text/plain,Do%20what%20thou%20wilt\n\
+                 terms: `data:text/plain,Do%20what%20thou%20wilt`\n\
                  hint: read the terms, then run again with `--agree-tos`"
             )
         );
@@ -358,7 +358,7 @@ mod tests {
                 "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
                  it is {kind} key; accounts work with P-256 keys only\n\
                  hint: get-certs made such keys: `git-certs import` will take the account over; \
-                 until then move the files in .letsencrypt/acme-staging-v02.api.letsencrypt.org/ \
+                 until then move the files in `.letsencrypt/acme-staging-v02.api.letsencrypt.org/` \
                  away and run again with `--agree-tos`, which registers a new account"
             )
         };

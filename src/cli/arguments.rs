@@ -46,9 +46,9 @@ const ONE_DASH: &[&str] = &[
 environment, the environment over the file.
 
 Secrets come from the environment only:
-  GIT_CERTS_AGE_KEY    age identity that opens the account key (also SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
-  GIT_CERTS_TOKEN      token for https:// repositories (also GITHUB_TOKEN, CI_JOB_TOKEN on their own hosts)
-  GIT_CERTS_DNS_TOKEN  token for the DNSControl repository, where it is on another host
+  GIT_CERTS_AGE_KEY    age identity that opens the account key (or SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
+  GIT_CERTS_TOKEN      token for https:// repositories (GITHUB_TOKEN, CI_JOB_TOKEN on their hosts)
+  GIT_CERTS_DNS_TOKEN  the same for --dns-repo, where it is on another host
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use crate::acme::presets::Directory;
 use crate::cli::arguments::Run;
@@ -104,8 +104,12 @@ fn folder(path: &Path, http: &Http) -> Location {
 
 /// Ends with a clear word where an option of get-certs has no meaning yet.
 pub(super) fn refuse_unsupported(settings: &Settings) -> Result<()> {
-    if settings.vault == Some(true) || settings.vault_path.is_some() {
-        return Err(anyhow!("`--vault` is not supported yet"))
+    let vault = match settings.vault {
+        Some(true) => Some("--vault"),
+        _ => settings.vault_path.as_ref().map(|_| "--vault-path"),
+    };
+    if let Some(option) = vault {
+        return Err(anyhow!("`{option}` is not supported yet"))
             .hint(|| "leave it out: certificates are kept in the git repository");
     }
     if settings.notify == Some(true) {
@@ -121,7 +125,9 @@ pub(super) fn http(settings: &Settings) -> Result<Http> {
         return Http::new(None);
     };
     let pem = read(path, "--ca-bundle")?;
-    Http::new(Some(&pem)).with_context(|| format!("cannot use `{}`", path.display()))
+    Http::new(Some(&pem))
+        .with_context(|| format!("cannot use `{}`", path.display()))
+        .hint(|| "`--ca-bundle` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
 }
 
 /// The job, once the repositories are open.
@@ -137,7 +143,9 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         email: settings.email.clone(),
         renew_days: settings.renew,
         key_type: settings.key_type.unwrap_or(KeyType::Rsa2048),
-        only: only.context("`--only` names no certificate")?,
+        only: only
+            .context("`--only` names no certificate")
+            .hint(|| "it takes a `cert_name` of certs.json")?,
         certs_json: certs_json(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         identities: identities(settings),
@@ -183,7 +191,9 @@ fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> 
 }
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
+    std::fs::read(path)
+        .with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
+        .hint(|| "a relative path starts at the current folder")
 }
 
 fn identities(settings: &Settings) -> Vec<IdentitySource> {
@@ -237,8 +247,20 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
             .map(|text| variable(text))
             .collect::<Result<_>>()?,
         ir: settings.ir.clone(),
-        limits: Limits::default(),
+        limits: limits(settings),
     })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(seconds) = settings.js_timeout {
+        limits.time = Duration::from_secs(u32::from(seconds).into());
+    }
+    if let Some(mebibytes) = settings.js_memory {
+        let mebibytes = usize::try_from(u32::from(mebibytes)).unwrap_or(usize::MAX);
+        limits.memory = mebibytes.saturating_mul(1 << 20);
+    }
+    limits
 }
 
 fn directory(settings: &Settings) -> Result<Directory> {
@@ -252,6 +274,10 @@ fn directory(settings: &Settings) -> Result<Directory> {
 
 fn variable(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
+        Some(("", _)) => Err(with_hint(
+            anyhow!("`--variable {text}` has no name"),
+            "write `--variable KEY=VALUE`",
+        )),
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
         None => Err(with_hint(
             anyhow!("`--variable {text}` has no value"),
@@ -266,6 +292,9 @@ fn resolver(text: &str) -> Result<SocketAddr> {
     }
     match text.parse() {
         Ok(address) => Ok(address),
-        Err(_) => bail!("`--resolver {text}` is no IP address"),
+        Err(_) => Err(with_hint(
+            anyhow!("`--resolver {text}` is no IP address"),
+            "an address looks like `192.0.2.53` or `192.0.2.53:53`",
+        )),
     }
 }

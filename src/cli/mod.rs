@@ -48,20 +48,22 @@ pub fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Arguments, clap::Error> {
-    let command = without_empty_variables(Arguments::command());
+    let command = with_variables(Arguments::command());
     let words = arguments::two_dashes(std::env::args_os());
     Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// CI systems set variables to the empty string where an input was left out: that is not given.
-fn without_empty_variables(command: Command) -> Command {
+///
+/// Help names the variables but not their values: a URL may hold a password.
+fn with_variables(command: Command) -> Command {
     let is_empty =
         |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     command
-        .mut_subcommands(without_empty_variables)
+        .mut_subcommands(with_variables)
         .mut_args(|argument| match argument.get_env() {
             Some(name) if is_empty(name) => argument.env(Resettable::Reset),
-            _ => argument,
+            _ => argument.hide_env_values(true),
         })
 }
 

@@ -1,7 +1,9 @@
 //! Settings that may come from a flag, the environment or `git-certs.toml`, in that order.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -36,14 +38,14 @@ pub(super) struct Settings {
     pub(super) ca_bundle: Option<PathBuf>,
 
     /// Renew when fewer than DAYS are left [default: a third of the lifetime, half of it if that is 10 days or less]
-    #[arg(long, env = "GIT_CERTS_RENEW", value_name = "DAYS", help_heading = PLAN)]
+    #[arg(long, env = "GIT_CERTS_RENEW", value_name = "DAYS", help_heading = PLAN, allow_negative_numbers = true, value_parser = whole::<u32>)]
     pub(super) renew: Option<u32>,
 
     /// Key type of certificates that name none: rsa2048, rsa3072, rsa4096, p256, p384 [default: rsa2048]
     #[arg(long, env = "GIT_CERTS_KEY_TYPE", value_name = "TYPE", help_heading = PLAN, value_parser = key_type)]
     pub(super) key_type: Option<KeyType>,
 
-    /// List of certificates
+    /// List of certificates, for work in place [default: certs.json]
     #[arg(long, env = "GIT_CERTS_CERT_CONFIG", alias = "certConfig", value_name = "FILE", help_heading = PLAN)]
     pub(super) cert_config: Option<PathBuf>,
 
@@ -71,6 +73,14 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_VARIABLE", value_name = "KEY=VALUE", value_delimiter = '\n', help_heading = DNS)]
     pub(super) variable: Option<Vec<String>>,
 
+    /// Longest time, in seconds, that dnsconfig.js may run [default: 60]
+    #[arg(long, env = "GIT_CERTS_JS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_timeout: Option<NonZeroU32>,
+
+    /// Most memory, in MiB, that dnsconfig.js may use [default: 1024]
+    #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_memory: Option<NonZeroU32>,
+
     /// Entries of creds.json that are left alone, separated by commas
     #[arg(long, env = "GIT_CERTS_SKIP", value_name = "ENTRIES", value_delimiter = ',', help_heading = DNS)]
     pub(super) skip: Option<Vec<String>>,
@@ -80,7 +90,7 @@ pub(super) struct Settings {
     pub(super) resolver: Option<Vec<String>>,
 
     /// Longest wait, in seconds, for the name servers to show the challenges [default: 300]
-    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS)]
+    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub(super) dns_timeout: Option<u64>,
 
     /// age identity or SSH key that opens the account key
@@ -91,17 +101,17 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_RECIPIENTS", value_name = "FILE", help_heading = KEYS)]
     pub(super) recipients: Option<PathBuf>,
 
-    /// Send notices as `notifications` in creds.json says
+    /// Not supported yet: send notices as `notifications` in creds.json says
     #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = KEYS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) notify: Option<bool>,
 
-    /// Keep certificates in Vault
+    /// Not supported yet: keep certificates in Vault
     #[arg(long, env = "GIT_CERTS_VAULT", help_heading = KEYS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) vault: Option<bool>,
 
-    /// Path in Vault [default: /secret/certs]
+    /// Not supported yet: path in Vault [default: /secret/certs]
     #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
     pub(super) vault_path: Option<String>,
 }
@@ -115,14 +125,12 @@ impl Settings {
     /// Reads `git-certs.toml`; the message of an error names its line.
     pub(super) fn from_file(bytes: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).with_context(|| format!("`{FILE}` is not UTF-8"))?;
-        let settings: Self =
-            toml::from_str(text).with_context(|| format!("cannot read `{FILE}`"))?;
+        let settings: Self = toml::from_str(text)
+            .with_context(|| format!("cannot read `{FILE}`"))
+            .hint(|| "its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone")?;
         // Whoever may change the file, in a pull request too, must not get to run commands.
-        if settings
-            .creds
-            .as_ref()
-            .is_some_and(|creds| creds.starts_with('!'))
-        {
+        let is_command = |creds: &String| creds.starts_with('!');
+        if settings.creds.as_ref().is_some_and(is_command) {
             return Err(anyhow!("`creds` in `{FILE}` is a command"))
                 .hint(|| "set it with `--creds` or GIT_CERTS_CREDS, where only CI's owners can");
         }
@@ -147,6 +155,16 @@ fn as_map(settings: &Settings) -> Result<BTreeMap<String, serde_json::Value>> {
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .collect())
+}
+
+fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|_| "a whole number is needed".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| "a whole number above 0 is needed".to_owned())
 }
 
 fn key_type(text: &str) -> Result<KeyType, String> {

@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn memory_and_stack_have_limits() {
-        let memory = "needs more than 64 MiB of memory\nhint: look for a loop without an end; a configuration that is this large needs a higher memory limit";
+        let memory = "needs more than 64 MiB of memory\nhint: look for a loop without an end; a configuration that is this large needs a higher `--js-memory`";
         let stack = "calls or brackets nest too deeply for a stack of 1 MiB\nhint: look for a function that calls itself without an end";
         let parentheses = format!("var x = {}1{};", "(".repeat(50_000), ")".repeat(50_000));
         for (script, place, expected) in [
@@ -539,7 +539,7 @@ mod tests {
             assert_eq!(
                 shown(DnsConfig::load(&source)),
                 format!(
-                    "cannot evaluate `dnsconfig.js`\n  {place}still running after 200ms\nhint: look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit"
+                    "cannot evaluate `dnsconfig.js`\n  {place}still running after 200ms\nhint: look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher `--js-timeout`"
                 )
             );
             assert!(start.elapsed() < Duration::from_secs(2), "{script}");

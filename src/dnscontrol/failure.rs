@@ -48,7 +48,7 @@ impl Failure {
                 what: format!("needs more than {} of memory", bytes(limits.memory)),
                 position,
                 hint: Some(
-                    "look for a loop without an end; a configuration that is this large needs a higher memory limit",
+                    "look for a loop without an end; a configuration that is this large needs a higher `--js-memory`",
                 ),
             };
         }
@@ -76,7 +76,7 @@ impl Failure {
             position: None,
             hint: Some(
                 // QuickJS names the statement before the loop.
-                "look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher time limit",
+                "look there and below for a loop without an end or a regular expression that backtracks; a configuration that is this slow needs a higher `--js-timeout`",
             ),
         }
     }

@@ -32,6 +32,16 @@ impl ProviderEntry {
             .filter(|value| !value.is_empty())
     }
 
+    /// A credential field that can be left out; an error where the variable that it names is not set.
+    ///
+    /// For keys: whoever names a variable does not mean requests without a signature.
+    pub(crate) fn optional(&self, key: &str) -> Result<Option<&str>> {
+        match self.unset.contains_key(key) {
+            true => self.required(key).map(Some),
+            false => Ok(self.field(key)),
+        }
+    }
+
     /// A credential field that the provider cannot do without.
     pub(crate) fn required(&self, key: &str) -> Result<&str> {
         self.field(key).ok_or_else(|| {

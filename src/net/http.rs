@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Request, Response, StatusCode};
 use time::OffsetDateTime;
@@ -54,7 +54,12 @@ impl Http {
     /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(crate) fn new(extra_roots: Option<&[u8]>) -> Result<Self> {
         let extra = match extra_roots {
-            Some(pem) => Certificate::from_pem_bundle(pem).context("cannot read the CA bundle")?,
+            Some(pem) => {
+                let roots =
+                    Certificate::from_pem_bundle(pem).context("cannot read the CA bundle")?;
+                ensure!(!roots.is_empty(), "it holds no certificate");
+                roots
+            }
             None => Vec::new(),
         };
         let builder = || {

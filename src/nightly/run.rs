@@ -1,6 +1,7 @@
 //! The nightly build in six steps: open, unlock, plan, prove and issue, seal and commit, sweep.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -12,6 +13,7 @@ use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::zone::Zone;
 use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
 use crate::nightly::job::Job;
@@ -146,13 +148,14 @@ impl Nightly {
         if let Some(one) = wanted.iter().find(|wanted| &wanted.name == only) {
             return Ok(vec![one.clone()]);
         }
-        let names: Vec<_> = wanted
-            .iter()
-            .map(|wanted| format!("`{}`", wanted.name))
-            .collect();
+        let list = match &self.job.certs_json {
+            Some(other) => other.origin.as_str(),
+            None => "certs.json",
+        };
+        let names: Vec<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
         Err(with_hint(
-            anyhow!("certs.json has no certificate `{only}`"),
-            format!("`--only` takes one of {}", names.join(", ")),
+            anyhow!("`{list}` has no certificate `{only}`"),
+            format!("it has {}", first_of(&names)),
         ))
     }
 
@@ -293,11 +296,12 @@ fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
         for identifier in identifiers {
             if dns.zone_for(&identifier.challenge_name()).is_none() {
                 return Err(with_hint(
-                    anyhow!("`{identifier}` of certificate `{name}` is in no zone of dnsconfig.js"),
+                    anyhow!(
+                        "`{identifier}` of certificate `{name}` is in no zone of the DNS repository"
+                    ),
                     format!(
-                        "declare the zone with `D(...)`, or take the name out of certs.json; \
-                         dnsconfig.js has {}",
-                        zone_list(dns)
+                        "declare the zone with `D(...)`, or take the name out of the list; {}",
+                        declared(dns)
                     ),
                 ));
             }
@@ -306,18 +310,25 @@ fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
     Ok(())
 }
 
-/// The first zones, for a hint.
-fn zone_list(dns: &DnsConfig) -> String {
+fn declared(dns: &DnsConfig) -> String {
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    match zones.as_slice() {
+        [] => "no zone is declared".to_owned(),
+        zones => format!("declared: {}", first_of(zones)),
+    }
+}
+
+/// The first names, for a hint.
+fn first_of<N: Display>(names: &[N]) -> String {
     const SHOWN: usize = 5;
-    let names: Vec<_> = dns
-        .zones
+    let shown: Vec<_> = names
         .iter()
         .take(SHOWN)
-        .map(|zone| format!("`{}`", zone.unique_name()))
+        .map(|name| format!("`{name}`"))
         .collect();
-    match dns.zones.len() {
-        0 => "no zone".to_owned(),
-        all if all > SHOWN => format!("{} and {} more", names.join(", "), all - SHOWN),
-        _ => names.join(", "),
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

@@ -215,7 +215,11 @@ type Connected = BTreeMap<String, Result<Arc<dyn DnsProvider>, Shared>>;
 fn refuse_declared(zone: &Zone, names: &BTreeSet<DnsName>) -> Result<()> {
     match other_than_txt(&zone.records, names) {
         Some(record) => Err(with_hint(
-            anyhow!("`{}` is declared as {}", record.name, record.rtype),
+            anyhow!(
+                "`{}` is declared as {} in dnsconfig.js",
+                record.name,
+                record.rtype
+            ),
             NO_DELEGATION,
         )),
         None => Ok(()),

@@ -39,12 +39,13 @@ pub(super) const SPEC: Spec = Spec {
         Field {
             key: "update-key",
             required: false,
-            help: "TSIG key for updates, `hmac-sha256:NAME:BASE64-SECRET`; the right to change TXT records at `_acme-challenge` names is enough; default: unsigned",
+            help: "TSIG key for updates, `hmac-sha256:NAME:BASE64-SECRET`; default: unsigned; the right \
+                   to change TXT records at `_acme-challenge` names is enough",
         },
         Field {
             key: "transfer-key",
             required: false,
-            help: "TSIG key for transfers, in the same form; the right to transfer the zone is enough; default: unsigned",
+            help: "TSIG key for transfers, in the same form; default: unsigned; needs no other right",
         },
         Field {
             key: "transfer-server",
@@ -125,12 +126,7 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         }
     };
     let key = |field| {
-        // Whoever names a variable does not mean messages without a signature.
-        let text = if entry.unset.contains_key(field) {
-            Some(entry.required(field)?)
-        } else {
-            entry.field(field)
-        };
+        let text = entry.optional(field)?;
         text.map(|text| Key::parse(text, field, &entry.name))
             .transpose()
     };

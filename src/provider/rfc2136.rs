@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::model::hint::with_hint;
+use crate::model::hint::{Hint, with_hint};
 use crate::provider::tsig::{Key, Verifier, sign};
 
 /// Longest wait for a connection to one address.
@@ -130,6 +130,7 @@ impl<'a> Connection<'a> {
         }
         Err(failure.unwrap_or_else(|| anyhow!("no address")))
             .with_context(|| format!("cannot connect to `{}` by TCP", server.address))
+            .hint(|| "the server must run and take TCP; check its address in `creds.json`")
     }
 
     /// Sends messages together and returns their answers in the same order.

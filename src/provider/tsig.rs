@@ -62,7 +62,9 @@ impl Key {
 
     /// Why the server does not accept this key, and what to do.
     fn refused(&self, server: &str, error: TsigError) -> anyhow::Error {
-        let name = self.signer.signer_name();
+        let name = self.signer.signer_name().to_string();
+        // As creds.json has it.
+        let name = name.trim_end_matches('.');
         let (what, hint) = match error {
             TsigError::BadKey => (
                 format!("`{server}` does not know the TSIG key `{name}` (BADKEY)"),

@@ -33,6 +33,9 @@ pub(crate) struct Listed {
 /// `use_ecc`). Names become canonical; duplicates within a certificate are dropped.
 pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<Listed> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if text.trim_ascii().is_empty() {
+        return Err(anyhow!("`{origin}` is empty")).hint(|| EXAMPLE);
+    }
     let value: Value = serde_json::from_slice(text)
         .with_context(|| format!("`{origin}` is not JSON"))
         .hint(|| "comments and trailing commas are not allowed in this file")?;
@@ -48,42 +51,55 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
     };
     let mut seen = BTreeSet::new();
     for (position, entry) in (1..).zip(entries) {
-        let place = || format!("entry {position} of `{origin}`");
-        let wanted = certificate(&entry, default_key, &mut listed.warnings).with_context(place)?;
-        if !seen.insert(wanted.name.clone()) {
-            return Err(anyhow!("{} repeats the name `{}`", place(), wanted.name))
-                .hint(|| "each certificate needs a `cert_name` of its own");
+        let (name, fields) =
+            named(&entry).with_context(|| format!("cannot use entry {position} of `{origin}`"))?;
+        if !seen.insert(name.clone()) {
+            return Err(anyhow!(
+                "entry {position} of `{origin}` repeats the name `{name}`"
+            ))
+            .hint(|| "each certificate needs a `cert_name` of its own");
         }
+        let about = format!("cannot use certificate `{name}` of `{origin}`");
+        let wanted = certificate(name, fields, default_key, &mut listed.warnings).context(about)?;
         listed.wanted.push(wanted);
     }
     Ok(listed)
 }
 
-fn certificate(entry: &Value, default_key: KeyType, warnings: &mut Vec<String>) -> Result<Wanted> {
-    let Value::Object(entry) = entry else {
+/// The name of an entry, and its fields.
+fn named(entry: &Value) -> Result<(CertificateName, &Map<String, Value>)> {
+    let Value::Object(fields) = entry else {
         return Err(anyhow!("it is not an object")).hint(|| EXAMPLE);
     };
-    let name = text(entry, "cert_name")?
+    let name = text(fields, "cert_name")?
         .ok_or_else(|| with_hint(anyhow!("it has no `cert_name`"), EXAMPLE))?;
-    let name: CertificateName = name
+    let name = name
         .parse()
         .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")?;
-    for field in entry.keys() {
+    Ok((name, fields))
+}
+
+fn certificate(
+    name: CertificateName,
+    fields: &Map<String, Value>,
+    default_key: KeyType,
+    warnings: &mut Vec<String>,
+) -> Result<Wanted> {
+    for field in fields.keys() {
         if !FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field)) {
             warnings.push(format!(
                 "certificate `{name}` has an unknown field `{field}`"
             ));
         }
     }
-    if flag(entry, "must_staple")? {
+    if flag(fields, "must_staple")? {
         warnings.push(format!(
             "certificate `{name}` asks for `must_staple`, which no public CA issues any more"
         ));
     }
-    let identifiers = identifiers(entry).with_context(|| format!("certificate `{name}`"))?;
     Ok(Wanted {
-        key_type: key_type(entry, default_key)?,
-        identifiers,
+        key_type: key_type(fields, default_key)?,
+        identifiers: identifiers(fields)?,
         name,
     })
 }
@@ -100,9 +116,9 @@ fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
             return Err(anyhow!("`names` holds something that is no text: {name}"))
                 .hint(|| EXAMPLE);
         };
-        let identifier: Identifier = name
-            .parse()
-            .hint(|| "names look like `www.example.com` or `*.example.com`")?;
+        let identifier: Identifier = name.parse().hint(
+            || "names look like `www.example.com` or `*.example.com`, of letters, digits and `-`",
+        )?;
         if !identifiers.contains(&identifier) {
             identifiers.push(identifier);
         }
@@ -111,7 +127,7 @@ fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
         0 => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
         1..=MAX_NAMES => Ok(identifiers),
         many => Err(anyhow!(
-            "it has {many} names; a certificate holds {MAX_NAMES}"
+            "it has {many} names; a certificate holds at most {MAX_NAMES}"
         ))
         .hint(|| "make two certificates of it"),
     }
@@ -209,17 +225,17 @@ mod tests {
         assert_eq!(failure("[]"), "`certs.json` lists no certificate");
         assert_eq!(
             failure("[1]"),
-            "entry 1 of `certs.json`: it is not an object"
+            "cannot use entry 1 of `certs.json`: it is not an object"
         );
         assert_eq!(
             failure("[{}]"),
-            "entry 1 of `certs.json`: it has no `cert_name`"
+            "cannot use entry 1 of `certs.json`: it has no `cert_name`"
         );
         for name in ["../x", "a/b", "", "1a", "a.b"] {
             let text = format!(r#"[{{"cert_name": "{name}", "names": ["a.example"]}}]"#);
             assert_eq!(
                 failure(&text),
-                format!("entry 1 of `certs.json`: `{name}` is not a certificate name")
+                format!("cannot use entry 1 of `certs.json`: `{name}` is not a certificate name")
             );
         }
         let one = r#"{"cert_name": "a", "names": ["a.example"]}"#;
@@ -229,15 +245,15 @@ mod tests {
         );
         assert_eq!(
             failure(r#"[{"cert_name": "a", "names": ["a b"]}]"#),
-            "entry 1 of `certs.json`: certificate `a`: `a b` is not a DNS name"
+            "cannot use certificate `a` of `certs.json`: `a b` is not a DNS name"
         );
         assert_eq!(
             failure(r#"[{"cert_name": "a", "names": ["a.example"], "use_ecc": "yes"}]"#),
-            "entry 1 of `certs.json`: `use_ecc` is not `true` or `false`"
+            "cannot use certificate `a` of `certs.json`: `use_ecc` is not `true` or `false`"
         );
         assert_eq!(
             failure(r#"[{"cert_name": "a", "names": ["a.example"], "key_type": "p521"}]"#),
-            "entry 1 of `certs.json`: `key_type` `p521` is not known"
+            "cannot use certificate `a` of `certs.json`: `key_type` `p521` is not known"
         );
     }
 
@@ -253,11 +269,11 @@ mod tests {
         assert_eq!(with(100).unwrap().wanted[0].identifiers.len(), 100);
         assert_eq!(
             format!("{:#}", with(101).unwrap_err()),
-            "entry 1 of `certs.json`: certificate `a`: it has 101 names; a certificate holds 100"
+            "cannot use certificate `a` of `certs.json`: it has 101 names; a certificate holds at most 100"
         );
         assert_eq!(
             format!("{:#}", with(0).unwrap_err()),
-            "entry 1 of `certs.json`: certificate `a`: it has no `names`"
+            "cannot use certificate `a` of `certs.json`: it has no `names`"
         );
     }
 }

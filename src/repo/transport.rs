@@ -215,7 +215,10 @@ impl Fault {
             (Self::NoSuchHost, _) => "check the address",
             (Self::Untrusted, _) => "add the server's CA with `--ca-bundle`",
             (Self::NotGit, _) => "check the address: it should be the one that `git clone` takes",
-            (Self::Unreachable | Self::Broken, _) => return None,
+            (Self::Unreachable, _) => {
+                "check the address, and that this machine reaches it: a firewall, a proxy"
+            }
+            (Self::Broken, _) => return None,
         })
     }
 }

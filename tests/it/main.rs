@@ -11,9 +11,13 @@
 )]
 
 mod account;
+mod bad_command_line;
+mod bad_input;
+mod bad_settings;
 mod docs;
 mod examples;
 mod failures;
+mod help;
 mod in_place;
 mod lab;
 mod opening;
@@ -21,6 +25,7 @@ mod packaging;
 mod plan;
 mod refusals;
 mod refusals_dns;
+mod refusals_git;
 mod renew;
 mod secrecy;
 mod settings;

@@ -11,32 +11,50 @@ const NAME: &str = "www.bench.test";
 
 /// Refused before any server is asked.
 #[track_caller]
-fn refused_with_creds(creds: &str, stderr: &str) {
+fn blocked_by_creds(creds: &str, stderr: &str) {
     let files = Files::dns().with("creds.json", creds);
     let scene = Scene::with(Lab::builder(), &[NAME], files);
-    scene.refused(&scene.renew(), stderr);
+    scene.blocked(&scene.renew(), stderr);
 }
 
 #[test]
 fn creds_json_is_missing() {
     let files = Files::dns().without("creds.json");
     let scene = Scene::with(Lab::builder(), &[NAME], files);
-    scene.refused(&scene.renew(), "@creds_json_is_missing");
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: there is no `creds.json` with the credentials of `ddns`
+hint: it belongs into the DNS repository; `--creds` names another file or a command
+",
+    );
 }
 
 #[test]
 fn creds_json_is_not_json() {
-    refused_with_creds(
+    blocked_by_creds(
         "{ \"none\": { \"TYPE\": \"NONE\" }, \"ddns\": { \"master\" \"192.0.2.2\" } }\n",
-        "@creds_json_is_not_json",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `creds.json` is not JSON: line 1, column 50
+hint: comments and trailing commas are allowed; everything else must be JSON
+",
     );
 }
 
 #[test]
 fn creds_json_lacks_an_entry() {
-    refused_with_creds(
+    blocked_by_creds(
         r#"{ "none": { "TYPE": "NONE" }, "dns": { "TYPE": "AXFRDDNS" } }"#,
-        "@creds_json_lacks_an_entry",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `creds.json` has no entry `ddns`
+hint: add `\"ddns\": {\"TYPE\": \"...\"}` with the credentials of the provider
+",
     );
 }
 
@@ -47,29 +65,49 @@ fn a_variable_of_creds_json_is_not_set() {
         r#"{ "ddns": { "TYPE": "AXFRDDNS", "master": "192.0.2.2", "update-key": "$NOBODY_SET_THIS" } }"#,
     );
     let scene = Scene::with(Lab::builder(), &[NAME], creds);
-    scene.refused(&scene.renew(), "@a_variable_of_creds_json_is_not_set");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: the entry `ddns` (AXFRDDNS) in `creds.json` takes `update-key` from the environment variable `NOBODY_SET_THIS`, which is not set or empty
+hint: set `NOBODY_SET_THIS`
+");
 }
 
 #[test]
 fn a_variable_of_creds_json_is_empty() {
     let scene = Scene::start(Lab::builder(), &["www.pdns.test"]);
     let command = scene.renew().env("LAB_API_KEY", "");
-    scene.refused(&command, "@a_variable_of_creds_json_is_empty");
+    scene.blocked(&command, "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: the entry `powerdns` (POWERDNS) in `creds.json` takes `apiKey` from the environment variable `LAB_API_KEY`, which is not set or empty
+hint: set `LAB_API_KEY`
+");
 }
 
 #[test]
 fn an_entry_has_no_type() {
-    refused_with_creds(
+    blocked_by_creds(
         r#"{ "none": { "TYPE": "NONE" }, "ddns": { "master": "192.0.2.2" } }"#,
-        "@an_entry_has_no_type",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: the entry `ddns` in `creds.json` has no TYPE
+hint: add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`
+",
     );
 }
 
 #[test]
 fn an_entry_has_a_type_that_is_not_supported() {
-    refused_with_creds(
+    blocked_by_creds(
         r#"{ "none": { "TYPE": "NONE" }, "ddns": { "TYPE": "ROUTE53", "KeyId": "x" } }"#,
-        "@an_entry_has_a_type_that_is_not_supported",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `creds.json` entry `ddns`: DNS provider `ROUTE53` is not supported
+hint: supported are `AXFRDDNS`, `BIND`, `POWERDNS`; skip it with `--skip ddns` if another provider serves the zone
+",
     );
 }
 
@@ -78,14 +116,28 @@ fn an_identity_that_is_not_a_recipient() {
     let scene = Scene::with_account();
     let other = scene.lab.age_identity("other");
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", other.file);
-    scene.refused(&command, "@an_identity_that_is_not_a_recipient");
+    scene.refused(&command, "\
+warning: certificate `www` is not in certs.json: it is not renewed
+to issue: `another`, not in the repository
+error: cannot decrypt `.letsencrypt/acme.test/account.key.age`
+  caused by: no identity in `[LAB]/other.agekey` can open it
+hint: it is encrypted for other recipients: give the identity of one of them, or let one of them encrypt it for yours
+");
 }
 
 #[test]
 fn no_identity() {
     let scene = Scene::with_account();
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", "");
-    scene.refused(&command, "@no_identity");
+    scene.refused(
+        &command,
+        "\
+warning: certificate `www` is not in certs.json: it is not renewed
+to issue: `another`, not in the repository
+error: there is no age identity to open `.letsencrypt/acme.test/account.key.age` with
+hint: set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`
+",
+    );
 }
 
 #[test]
@@ -93,7 +145,16 @@ fn the_identity_file_is_missing() {
     let scene = Scene::with_account();
     let file = scene.lab.folder().join("gone");
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", file);
-    scene.refused(&command, "@the_identity_file_is_missing");
+    scene.refused(
+        &command,
+        "\
+warning: certificate `www` is not in certs.json: it is not renewed
+to issue: `another`, not in the repository
+error: cannot read the identity `[LAB]/gone`
+  caused by: No such file or directory (os error 2)
+hint: an identity is a file of `age-keygen`, or an SSH private key
+",
+    );
 }
 
 #[test]
@@ -107,7 +168,16 @@ fn an_ssh_key_with_a_passphrase() {
     let keygen = keygen.args(["-N", "open sesame", "-C", "lab", "-f"]);
     keygen.arg(&file).succeed();
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", file);
-    scene.refused(&command, "@an_ssh_key_with_a_passphrase");
+    scene.refused(
+        &command,
+        "\
+warning: certificate `www` is not in certs.json: it is not renewed
+to issue: `another`, not in the repository
+error: cannot use the SSH key in `[LAB]/id_ed25519`
+  caused by: it is protected by a passphrase
+hint: `ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`
+",
+    );
 }
 
 #[test]
@@ -116,7 +186,15 @@ fn garbage_for_an_identity() {
     let command = scene
         .renew()
         .env("GIT_CERTS_AGE_KEY", "AGE-SECRET-KEY-1HUNTER2");
-    scene.refused(&command, "@garbage_for_an_identity");
+    scene.refused(
+        &command,
+        "\
+warning: certificate `www` is not in certs.json: it is not renewed
+to issue: `another`, not in the repository
+error: line 1 of the identity in `GIT_CERTS_AGE_KEY` is not a key
+hint: a key is `AGE-SECRET-KEY-1...`, whole and on one line; `age1...` is a recipient, not a key
+",
+    );
 }
 
 #[test]
@@ -130,7 +208,11 @@ fn the_account_key_of_get_certs_is_not_encrypted() {
     );
     scene.refused(
         &scene.renew(),
-        "@the_account_key_of_get_certs_is_not_encrypted",
+        "\
+to issue: `www`, not in the repository
+error: the account key `.letsencrypt/acme.test/account.key` is not encrypted
+hint: taking over accounts of get-certs comes later; until then remove `.letsencrypt/acme.test/account.key` and `.letsencrypt/acme.test/account.json`, and run with `--agree-tos` to register a new account
+",
     );
 }
 
@@ -138,7 +220,14 @@ fn the_account_key_of_get_certs_is_not_encrypted() {
 fn no_recipients() {
     let scene = Scene::start(Lab::builder().bind(), &[NAME]);
     scene.change(&Files::default().with(".age-recipients", "# nobody yet\n"));
-    scene.refused(&scene.renew(), "@no_recipients");
+    scene.refused(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: `.age-recipients` has no recipient
+hint: `age-keygen -o key.txt` makes an identity and prints its recipient; put that line in
+",
+    );
 }
 
 #[test]
@@ -146,7 +235,15 @@ fn a_line_that_is_no_recipient() {
     let scene = Scene::start(Lab::builder(), &[NAME]);
     let text = format!("{}\nage1notakey\n", scene.identity.recipient);
     scene.change(&Files::default().with(".age-recipients", &text));
-    scene.refused(&scene.renew(), "@a_line_that_is_no_recipient");
+    scene.refused(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: `.age-recipients` line 2 is not a recipient
+  caused by: it is cut off or mistyped
+hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment
+",
+    );
 }
 
 #[test]
@@ -154,21 +251,44 @@ fn a_secret_key_among_the_recipients() {
     let scene = Scene::start(Lab::builder(), &[NAME]);
     let text = fs::read_to_string(&scene.identity.file).unwrap();
     scene.change(&Files::default().with(".age-recipients", &text));
-    scene.refused(&scene.renew(), "@a_secret_key_among_the_recipients");
+    scene.refused(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: `.age-recipients` line 3 looks like a secret key
+hint: take it out of the file and out of the history, and make a new key; the recipient is the line that begins with `age1` or `ssh-`
+");
 }
 
 #[test]
 fn the_authority_is_down() {
     let scene = Scene::start(Lab::builder().bind().pebble(), &[NAME]);
     scene.lab.stop(Server::Pebble);
-    scene.refused(&scene.renew(), "@the_authority_is_down");
+    scene.refused(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot register an account at `https://acme.test/dir`
+  caused by: error sending request
+  caused by: tcp connect error
+  caused by: Connection refused (os error 111)
+hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)
+",
+    );
 }
 
 #[test]
 fn the_authority_is_not_trusted() {
     let scene = Scene::start(Lab::builder().bind().pebble(), &[NAME]);
     let command = scene.renew().env("GIT_CERTS_CA_BUNDLE", "");
-    scene.refused(&command, "@the_authority_is_not_trusted");
+    scene.refused(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot register an account at `https://acme.test/dir`
+  caused by: error sending request
+  caused by: invalid peer certificate: UnknownIssuer
+hint: for a private CA, name the file with its root: `--ca-bundle FILE`
+",
+    );
 }
 
 #[test]
@@ -177,7 +297,16 @@ fn a_url_that_is_no_acme_directory() {
     let command = scene
         .renew()
         .env("GIT_CERTS_ACME", "https://acme.test/nonce-plz");
-    scene.refused(&command, "@a_url_that_is_no_acme_directory");
+    scene.refused(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot register an account at `https://acme.test/nonce-plz`
+  caused by: this is no ACME directory
+  caused by: EOF while parsing a value at line 1 column 0
+hint: `--acme` takes `live`, `staging` or the URL of a CA's ACME directory
+",
+    );
 }
 
 #[test]
@@ -186,12 +315,24 @@ fn a_url_that_the_authority_does_not_have() {
     let command = scene
         .renew()
         .env("GIT_CERTS_ACME", "https://acme.test/directory");
-    scene.refused(&command, "@a_url_that_the_authority_does_not_have");
+    scene.refused(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot register an account at `https://acme.test/directory`
+  caused by: the CA answered `404 Not Found`
+hint: `--acme` takes `live`, `staging` or the URL of a CA's ACME directory
+",
+    );
 }
 
 #[test]
 fn the_terms_are_not_agreed_to() {
     let scene = Scene::start(Lab::builder().bind().pebble(), &[NAME]);
     let command = scene.renew().env("GIT_CERTS_AGREE_TOS", "false");
-    scene.refused(&command, "@the_terms_are_not_agreed_to");
+    scene.refused(&command, "\
+to issue: `www`, not in the repository
+error: there is no account at `acme.test` yet, and a new one needs your agreement to its terms: `data:text/plain,Do%20what%20thou%20wilt`
+hint: read the terms, then run again with `--agree-tos`
+");
 }

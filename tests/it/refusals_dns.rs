@@ -35,7 +35,16 @@ fn a_tsig_key_that_the_server_does_not_know() {
     let command = scene
         .renew()
         .env("LAB_TSIG_KEY", "hmac-sha256:lab-key:bm90IHRoZSBrZXk=");
-    scene.refused(&command, "@a_tsig_key_that_the_server_does_not_know");
+    scene.blocked(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `bench.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
+  caused by: `192.0.2.2:53` does not accept the signature of the TSIG key `lab-key` (BADSIG)
+hint: the secret of `transfer-key` in `creds.json` entry `ddns` must be the server's
+",
+    );
 }
 
 #[test]
@@ -44,41 +53,79 @@ fn a_tsig_key_of_another_name() {
     let command = scene
         .renew()
         .env("LAB_TSIG_KEY", bind::TSIG.replace("lab-key", "old-key"));
-    scene.refused(&command, "@a_tsig_key_of_another_name");
+    scene.blocked(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `bench.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
+  caused by: `192.0.2.2:53` does not know the TSIG key `old-key` (BADKEY)
+hint: the algorithm and the name of `transfer-key` in `creds.json` entry `ddns` must be the server's
+",
+    );
 }
 
 #[test]
 fn a_tsig_key_that_is_no_key() {
     let scene = Scene::start(with_bind(), &["www.bench.test"]);
     let command = scene.renew().env("LAB_TSIG_KEY", "hunter2");
-    scene.refused(&command, "@a_tsig_key_that_is_no_key");
+    scene.blocked(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `update-key` in `creds.json` entry `ddns` is no TSIG key
+hint: write it as `hmac-sha256:NAME:BASE64-SECRET`
+",
+    );
 }
 
 #[test]
 fn an_api_key_that_the_server_does_not_know() {
     let scene = Scene::start(Lab::builder().powerdns(), &["www.pdns.test"]);
     let command = scene.renew().env("LAB_API_KEY", "hunter2");
-    scene.refused(&command, "@an_api_key_that_the_server_does_not_know");
+    scene.blocked(&command, "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `pdns.test` from PowerDNS at `http://192.0.2.3:8081` (`creds.json` entry `powerdns`)
+  caused by: 401 Unauthorized: Unauthorized
+hint: `apiKey` in `creds.json` entry `powerdns` must be the server's `api-key`
+");
 }
 
 #[test]
 fn one_of_two_name_servers_does_not_answer() {
     let scene = Scene::start(with_bind(), &["www.lame.test"]);
-    scene.refused(&scene.renew(), "@one_of_two_name_servers_does_not_answer");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: not every name server of zone `lame.test` serves it: ns2.lame.test (192.0.2.66) refuses connections
+hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+");
 }
 
 #[test]
 fn one_of_two_providers_does_not_answer() {
     let scene = Scene::start(with_bind().powerdns(), &["www.example.test"]);
     scene.lab.stop(Server::PowerDns);
-    scene.refused(&scene.renew(), "@one_of_two_providers_does_not_answer");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: not every name server of zone `example.test` serves it: ns2.example.test (192.0.2.3) refuses connections
+hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+");
 }
 
 #[test]
 fn no_name_server_answers() {
     let scene = Scene::start(with_bind(), &["www.files.test"]);
     scene.lab.stop(Server::Bind);
-    scene.refused(&scene.renew(), "@no_name_server_answers");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: not every name server of zone `files.test` serves it: ns1.files.test (192.0.2.2) refuses connections
+hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+");
 }
 
 #[test]
@@ -86,14 +133,34 @@ fn no_provider_answers() {
     let scene = Scene::start(with_bind().powerdns(), &["www.example.test"]);
     scene.lab.stop(Server::Bind);
     scene.lab.stop(Server::PowerDns);
-    scene.refused(&scene.renew(), "@no_provider_answers");
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `example.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
+  caused by: cannot connect to `192.0.2.2:53` by TCP
+  caused by: Connection refused (os error 111)
+hint: the server must run and take TCP; check its address in `creds.json`
+",
+    );
 }
 
 #[test]
 fn no_resolver_answers() {
     let scene = Scene::start(with_bind(), &["www.bench.test"]);
     scene.lab.stop(Server::Resolver);
-    scene.refused(&scene.renew(), "@no_resolver_answers");
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot find the name servers of `bench.test`
+  caused by: the DNS resolver cannot look up SOA of `test`
+  caused by: request timed out
+hint: check `/etc/resolv.conf`, or name a resolver with `--resolver`
+",
+    );
 }
 
 #[test]
@@ -103,7 +170,13 @@ fn a_zone_that_is_not_delegated() {
     let scene = Scene::with(with_bind(), &["www.nowhere.test"], declared(&declaration));
     let file = bind::zone_folder(scene.lab.namespace()).join("nowhere.test.zone");
     fs::write(file, zone.file().replace(zone.name, "nowhere.test")).unwrap();
-    scene.refused(&scene.renew(), "@a_zone_that_is_not_delegated");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot find the name servers of `nowhere.test`
+  caused by: the zone `nowhere.test` is not delegated: its parent `test` has no NS records for it
+hint: delegate `nowhere.test` in `test` (for a registered domain: at its registrar), or correct its name in dnsconfig.js
+");
 }
 
 #[test]
@@ -112,21 +185,43 @@ fn a_zone_that_the_provider_does_not_have() {
     let declaration = zone.declaration().replace(zone.name, "pdns.test");
     let servers = with_bind().powerdns();
     let scene = Scene::with(servers, &["www.pdns.test"], declared(&declaration));
-    scene.refused(&scene.renew(), "@a_zone_that_the_provider_does_not_have");
+    scene.blocked(&scene.renew(), "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `pdns.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
+  caused by: `192.0.2.2:53` refuses to transfer the zone (NOTAUTH)
+hint: the server must be primary for the zone and know the TSIG key: check `transfer-key` in `creds.json` entry `ddns`
+");
 }
 
 #[test]
 fn a_zone_without_a_provider() {
     let files = declared("D(\"bench.test\", REG_NONE);\n");
     let scene = Scene::with(Lab::builder(), &["www.bench.test"], files);
-    scene.refused(&scene.renew(), "@a_zone_without_a_provider");
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: zone `bench.test` has no DNS provider in dnsconfig.js
+hint: add `DnsProvider(...)` to `D(\"bench.test\", ...)`
+",
+    );
 }
 
 #[test]
 fn all_providers_are_skipped() {
     let scene = Scene::start(Lab::builder(), &["www.bench.test"]);
     let command = scene.renew().args(["--skip", "ddns"]);
-    scene.refused(&command, "@all_providers_are_skipped");
+    scene.blocked(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: all DNS providers of zone `bench.test` are skipped
+hint: take one of them off `--skip`
+",
+    );
 }
 
 #[test]
@@ -136,7 +231,18 @@ fn corrections_are_pending() {
     changed_at_bind(&scene, "delete www.bench.test A");
     changed_at_bind(&scene, "add www.bench.test 60 A 198.51.100.80");
     changed_at_bind(&scene, "delete bench.test A");
-    scene.refused(&scene.renew(), "@corrections_are_pending");
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: zone `bench.test` has 3 pending corrections at `ddns`:
+    + CREATE bench.test A 198.51.100.80 ttl=300
+    - DELETE by-hand.bench.test A 198.51.100.1 ttl=300
+    ± MODIFY-TTL www.bench.test A ttl=(60->300) 198.51.100.80
+hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider
+",
+    );
 }
 
 #[test]
@@ -145,9 +251,14 @@ fn a_cname_is_declared_where_the_challenge_goes() {
     let declaration = zone("bench.test").declaration();
     let declaration = declaration.replace("\n);", &format!(",\n  {cname}\n);"));
     let scene = Scene::with(with_bind(), &["www.bench.test"], declared(&declaration));
-    scene.refused(
+    scene.blocked(
         &scene.renew(),
-        "@a_cname_is_declared_where_the_challenge_goes",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `_acme-challenge.www.bench.test` is declared as CNAME in dnsconfig.js
+hint: a challenge needs a TXT record there; CNAME delegation is not followed yet
+",
     );
 }
 
@@ -158,8 +269,13 @@ fn a_cname_is_served_where_the_challenge_goes() {
         &scene,
         "add _acme-challenge.www.bench.test 300 CNAME elsewhere.test.",
     );
-    scene.refused(
+    scene.blocked(
         &scene.renew(),
-        "@a_cname_is_served_where_the_challenge_goes",
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `_acme-challenge.www.bench.test` is a CNAME record at `ddns`
+hint: a challenge needs a TXT record there; CNAME delegation is not followed yet
+",
     );
 }

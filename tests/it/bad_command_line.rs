@@ -1,0 +1,187 @@
+//! Command lines that cannot be run.
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
+use crate::support::folders::Folders;
+
+#[test]
+fn words_that_are_no_command_line() {
+    for (words, stderr) in [
+        (
+            "frobnicate",
+            r"error: unrecognized subcommand 'frobnicate'
+
+Usage: git-certs <COMMAND>
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --frobnicate",
+            r"error: unexpected argument '--frobnicate' found
+
+  tip: a similar argument exists: '--format'
+
+Usage: git-certs plan --format <FORMAT>
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan extra",
+            r"error: unexpected argument 'extra' found
+
+Usage: git-certs plan [OPTIONS]
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --repo x --dir .",
+            r"error: the argument '--repo <URL|PATH>' cannot be used with '--dir <FOLDER>'
+
+Usage: git-certs plan --repo <URL|PATH>
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --renew x",
+            r"error: invalid value 'x' for '--renew <DAYS>': a whole number is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --renew -1",
+            r"error: invalid value '-1' for '--renew <DAYS>': a whole number is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --js-timeout 0",
+            r"error: invalid value '0' for '--js-timeout <SECONDS>': a whole number above 0 is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --js-memory much",
+            r"error: invalid value 'much' for '--js-memory <MIB>': a whole number above 0 is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --key-type p521",
+            r"error: invalid value 'p521' for '--key-type <TYPE>': one of rsa2048, rsa3072, rsa4096, p256, p384 is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --format yaml",
+            r"error: invalid value 'yaml' for '--format <FORMAT>'
+  [possible values: text, json]
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --verbose=maybe",
+            r"error: invalid value 'maybe' for '--verbose[=<VERBOSE>]': value was not a boolean
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "plan --config",
+            r"error: a value is required for '--config <FILE>' but none was supplied
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "renew --dry-run=maybe",
+            r"error: invalid value 'maybe' for '--dry-run[=<DRY_RUN>]': value was not a boolean
+
+For more information, try '--help'.
+",
+        ),
+    ] {
+        Folders::new().is_refused(words, stderr);
+    }
+}
+
+#[test]
+fn renew_refuses_what_plan_refuses() {
+    for (words, stderr) in [
+        (
+            "--only api",
+            r"error: `certs.json` has no certificate `api`
+hint: it has `www`
+",
+        ),
+        (
+            "--vault",
+            r"error: `--vault` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            "--acme nonsense",
+            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+",
+        ),
+        (
+            "--dry-run --variable a",
+            r"error: `--variable a` has no value
+hint: write `--variable KEY=VALUE`
+",
+        ),
+    ] {
+        Folders::new().is_refused(&format!("renew --dns-repo ../dns {words}"), stderr);
+    }
+    Folders::new().is_refused(
+        "renew --dns-repo ../dns",
+        r"to issue: `www`, not in the repository
+error: there is no `.age-recipients` in the cert repository
+hint: it lists who can open private keys, one age or SSH recipient a line: `age-keygen -o key.txt` makes an identity, `age-keygen -y key.txt > .age-recipients` lists it
+",
+    );
+}
+
+#[test]
+fn repositories_that_are_not_there() {
+    for (words, stderr) in [
+        (
+            "--dns-repo ../missing",
+            r"error: cannot read `../missing`: there is no such repository, or it is hidden from this login
+  caused by: fatal: '[ROOT]/certs/../missing' does not appear to be a git repository
+hint: check the address, and that the token or key may see it
+",
+        ),
+        (
+            "--dns-repo https://",
+            r"error: cannot parse the URL of the repository
+  caused by: empty host
+",
+        ),
+        (
+            "--repo ../missing",
+            r"error: cannot read `../missing`: there is no such repository, or it is hidden from this login
+  caused by: fatal: '[ROOT]/certs/../missing' does not appear to be a git repository
+hint: check the address, and that the token or key may see it
+",
+        ),
+        (
+            "--repo ftp://git.test/certs",
+            r"error: cannot reach a repository by `ftp://`
+hint: use `https://`, `ssh://`, `file://` or a path
+",
+        ),
+    ] {
+        Folders::new().is_refused(&format!("plan {words}"), stderr);
+    }
+}

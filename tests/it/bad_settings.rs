@@ -1,0 +1,330 @@
+//! Settings that make no sense, from the command line, the environment and git-certs.toml.
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
+use pretty_assertions::assert_eq;
+
+use crate::support::folders::{Folders, Said};
+
+#[test]
+fn options_without_meaning() {
+    for (words, stderr) in [
+        (
+            "--variable a",
+            r"error: `--variable a` has no value
+hint: write `--variable KEY=VALUE`
+",
+        ),
+        (
+            "--variable =a",
+            r"error: `--variable =a` has no name
+hint: write `--variable KEY=VALUE`
+",
+        ),
+        (
+            "--resolver nonsense",
+            r"error: `--resolver nonsense` is no IP address
+hint: an address looks like `192.0.2.53` or `192.0.2.53:53`
+",
+        ),
+        (
+            "--resolver 192.0.2.53,dns.a.test",
+            r"error: `--resolver dns.a.test` is no IP address
+hint: an address looks like `192.0.2.53` or `192.0.2.53:53`
+",
+        ),
+        (
+            "--dir missing",
+            r"error: `missing` is not a folder
+hint: `--dir` names the folder of the cert repository; `--repo` clones one
+",
+        ),
+        (
+            "--only api",
+            r"error: `certs.json` has no certificate `api`
+hint: it has `www`
+",
+        ),
+        (
+            "--only a/b",
+            r"error: `--only` names no certificate
+  caused by: `a/b` is not a certificate name
+hint: it takes a `cert_name` of certs.json
+",
+        ),
+        (
+            "--only=..",
+            r"error: `--only` names no certificate
+  caused by: `..` is not a certificate name
+hint: it takes a `cert_name` of certs.json
+",
+        ),
+        (
+            "--vault",
+            r"error: `--vault` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            "--vault-path /secret",
+            r"error: `--vault-path` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            "-vaultPath /secret",
+            r"error: `--vault-path` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            "--notify",
+            r"error: `--notify` is not supported yet
+hint: leave it out, and let the CI system tell when a run fails
+",
+        ),
+        (
+            "--acme http://ca.test/directory",
+            r"error: `http://ca.test/directory` is not an https:// URL
+hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+",
+        ),
+        (
+            "--acme nonsense",
+            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+",
+        ),
+        (
+            "--ca-bundle missing.pem",
+            r"error: cannot read `missing.pem` of `--ca-bundle`
+  caused by: No such file or directory (os error 2)
+hint: a relative path starts at the current folder
+",
+        ),
+        (
+            "--ca-bundle certs.json",
+            r"error: cannot use `certs.json`
+  caused by: it holds no certificate
+hint: `--ca-bundle` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`
+",
+        ),
+        (
+            "--cert-config missing.json",
+            r"error: cannot read `missing.json` of `--cert-config`
+  caused by: No such file or directory (os error 2)
+hint: a relative path starts at the current folder
+",
+        ),
+        (
+            "--recipients missing.txt",
+            r"error: cannot read `missing.txt` of `--recipients`
+  caused by: No such file or directory (os error 2)
+hint: a relative path starts at the current folder
+",
+        ),
+        (
+            "--ir missing.json",
+            r"error: cannot read `missing.json`
+  caused by: No such file or directory (os error 2)
+",
+        ),
+    ] {
+        Folders::new().plan_is_refused(words, stderr);
+    }
+}
+
+#[test]
+fn variables_without_meaning() {
+    for (name, value, stderr) in [
+        (
+            "GIT_CERTS_RENEW",
+            "soon",
+            r"error: invalid value 'soon' for '--renew <DAYS>': a whole number is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "GIT_CERTS_VERBOSE",
+            "maybe",
+            r"error: invalid value 'maybe' for '--verbose[=<VERBOSE>]': value was not a boolean
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "GIT_CERTS_VAULT",
+            "true",
+            r"error: `--vault` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            "GIT_CERTS_ACME",
+            "nonsense",
+            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+",
+        ),
+    ] {
+        let folders = Folders::new().variable(name, value);
+        folders.plan_is_refused("", stderr);
+    }
+}
+
+#[test]
+fn a_settings_file_that_cannot_be_read() {
+    for (text, stderr) in [
+        (
+            r#"repo = "x"
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 1
+      |
+    1 | repo = "x"
+      | ^^^^
+    unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r#"renew = "soon"
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 9
+      |
+    1 | renew = "soon"
+      |         ^^^^^^
+    invalid type: string "soon", expected u32
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r"renew = 
+",
+            r"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 9
+      |
+    1 | renew = 
+      |         ^
+    string values must be quoted, expected literal string
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+",
+        ),
+        (
+            r"js-timeout = 0
+",
+            r"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 14
+      |
+    1 | js-timeout = 0
+      |              ^
+    invalid value: integer `0`, expected a nonzero u32
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+",
+        ),
+        (
+            r#"[acme]
+url = "x"
+"#,
+            r"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 1
+      |
+    1 | [acme]
+      | ^^^^^^
+    invalid type: map, expected a string
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+",
+        ),
+        (
+            r#"acme = "live"
+acme = "staging"
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 2, column 1
+      |
+    2 | acme = "staging"
+      | ^^^^
+    duplicate key
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r#"key-type = "p521"
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: TOML parse error at line 1, column 12
+      |
+    1 | key-type = "p521"
+      |            ^^^^^^
+    unknown variant `p521`, expected one of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r"vault = true
+",
+            r"error: `--vault` is not supported yet
+hint: leave it out: certificates are kept in the git repository
+",
+        ),
+        (
+            r#"acme = "nonsense"
+"#,
+            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+",
+        ),
+    ] {
+        let folders = Folders::new().with("certs/git-certs.toml", text);
+        folders.plan_is_refused("", stderr);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_given() {
+    let settings = [
+        "ACME",
+        "AGE_KEY",
+        "AGE_KEY_FILE",
+        "AGREE_TOS",
+        "BRANCH",
+        "CA_BUNDLE",
+        "CERT_CONFIG",
+        "CONFIG",
+        "CREDS",
+        "DIR",
+        "DNS_BRANCH",
+        "DNS_REPO",
+        "DNS_TIMEOUT",
+        "DNS_TOKEN",
+        "DRY_RUN",
+        "EMAIL",
+        "FORMAT",
+        "IR",
+        "JS_MEMORY",
+        "JS_TIMEOUT",
+        "KEY_TYPE",
+        "NOTIFY",
+        "NO_PUSH",
+        "ONLY",
+        "RECIPIENTS",
+        "RENEW",
+        "REPO",
+        "RESOLVER",
+        "SKIP",
+        "TOKEN",
+        "VARIABLE",
+        "VAULT",
+        "VAULT_PATH",
+        "VERBOSE",
+    ];
+    let folders = settings.iter().fold(Folders::new(), |folders, setting| {
+        folders.variable(&format!("GIT_CERTS_{setting}"), "")
+    });
+    let plan = "issue    www  www.a.test: not in the repository\n\n1 due, 0 up to date\n";
+    for command in ["plan", "renew --dry-run"] {
+        let said = folders.run(&format!("{command} --dns-repo ../dns"));
+        assert_eq!(said, Said::done(plan));
+    }
+}
