@@ -36,9 +36,10 @@ impl ProviderEntry {
     ///
     /// For keys: whoever names a variable does not mean requests without a signature.
     pub(crate) fn optional(&self, key: &str) -> Result<Option<&str>> {
-        match self.unset.contains_key(key) {
-            true => self.required(key).map(Some),
-            false => Ok(self.field(key)),
+        if self.unset.contains_key(key) {
+            self.required(key).map(Some)
+        } else {
+            Ok(self.field(key))
         }
     }
 

@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod attack;
 mod bad_command_line;
 mod bad_input;
 mod bad_settings;
@@ -30,7 +31,7 @@ mod renew;
 mod secrecy;
 mod settings;
 mod shape;
-#[allow(dead_code, reason = "the lab offers more than these tests use")]
-mod support;
 mod sweep;
 mod yaml;
+#[allow(dead_code, reason = "the lab offers more than these tests use")]
+mod support;

@@ -13,14 +13,14 @@ const NAME: &str = "www.bench.test";
 #[track_caller]
 fn blocked_by_creds(creds: &str, stderr: &str) {
     let files = Files::dns().with("creds.json", creds);
-    let scene = Scene::with(Lab::builder(), &[NAME], files);
+    let scene = Scene::with(Lab::builder(), &[NAME], &files);
     scene.blocked(&scene.renew(), stderr);
 }
 
 #[test]
 fn creds_json_is_missing() {
     let files = Files::dns().without("creds.json");
-    let scene = Scene::with(Lab::builder(), &[NAME], files);
+    let scene = Scene::with(Lab::builder(), &[NAME], &files);
     scene.blocked(
         &scene.renew(),
         "\
@@ -64,7 +64,7 @@ fn a_variable_of_creds_json_is_not_set() {
         "creds.json",
         r#"{ "ddns": { "TYPE": "AXFRDDNS", "master": "192.0.2.2", "update-key": "$NOBODY_SET_THIS" } }"#,
     );
-    let scene = Scene::with(Lab::builder(), &[NAME], creds);
+    let scene = Scene::with(Lab::builder(), &[NAME], &creds);
     scene.blocked(&scene.renew(), "\
 to issue: `www`, not in the repository
 error: cannot issue `www`

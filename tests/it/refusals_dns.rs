@@ -167,7 +167,7 @@ hint: check `/etc/resolv.conf`, or name a resolver with `--resolver`
 fn a_zone_that_is_not_delegated() {
     let zone = zone("files.test");
     let declaration = zone.declaration().replace(zone.name, "nowhere.test");
-    let scene = Scene::with(with_bind(), &["www.nowhere.test"], declared(&declaration));
+    let scene = Scene::with(with_bind(), &["www.nowhere.test"], &declared(&declaration));
     let file = bind::zone_folder(scene.lab.namespace()).join("nowhere.test.zone");
     fs::write(file, zone.file().replace(zone.name, "nowhere.test")).unwrap();
     scene.blocked(&scene.renew(), "\
@@ -184,7 +184,7 @@ fn a_zone_that_the_provider_does_not_have() {
     let zone = zone("bench.test");
     let declaration = zone.declaration().replace(zone.name, "pdns.test");
     let servers = with_bind().powerdns();
-    let scene = Scene::with(servers, &["www.pdns.test"], declared(&declaration));
+    let scene = Scene::with(servers, &["www.pdns.test"], &declared(&declaration));
     scene.blocked(&scene.renew(), "\
 to issue: `www`, not in the repository
 error: cannot issue `www`
@@ -197,7 +197,7 @@ hint: the server must be primary for the zone and know the TSIG key: check `tran
 #[test]
 fn a_zone_without_a_provider() {
     let files = declared("D(\"bench.test\", REG_NONE);\n");
-    let scene = Scene::with(Lab::builder(), &["www.bench.test"], files);
+    let scene = Scene::with(Lab::builder(), &["www.bench.test"], &files);
     scene.blocked(
         &scene.renew(),
         "\
@@ -250,7 +250,7 @@ fn a_cname_is_declared_where_the_challenge_goes() {
     let cname = r#"CNAME("_acme-challenge.www", "elsewhere.test.")"#;
     let declaration = zone("bench.test").declaration();
     let declaration = declaration.replace("\n);", &format!(",\n  {cname}\n);"));
-    let scene = Scene::with(with_bind(), &["www.bench.test"], declared(&declaration));
+    let scene = Scene::with(with_bind(), &["www.bench.test"], &declared(&declaration));
     scene.blocked(
         &scene.renew(),
         "\

@@ -41,11 +41,11 @@ struct State {
 impl Scene {
     /// One certificate with these names, in a lab with these servers.
     pub fn start(servers: Builder, names: &[&str]) -> Self {
-        Self::with(servers, names, Files::dns())
+        Self::with(servers, names, &Files::dns())
     }
 
     /// The same with other files in the DNS repository.
-    pub fn with(servers: Builder, names: &[&str], dns: Files) -> Self {
+    pub fn with(servers: Builder, names: &[&str], dns: &Files) -> Self {
         let lab = servers.start();
         let identity = lab.age_identity("lab");
         let certs = Files::certificates(&[(CERTIFICATE, names)], &[&identity.recipient]);
