@@ -31,7 +31,7 @@ mod renew;
 mod secrecy;
 mod settings;
 mod shape;
-mod sweep;
-mod yaml;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod sweep;
+mod yaml;
