@@ -262,10 +262,11 @@ impl Placed {
             let asked = client
                 .take_wait(&finalize)
                 .or_else(|| client.take_wait(order.url()));
-            let next = Instant::now() + asked.unwrap_or(pause);
-            if next > deadline {
+            // A CA can ask for more time than there is.
+            let next = Instant::now().checked_add(asked.unwrap_or(pause));
+            let Some(next) = next.filter(|next| *next <= deadline) else {
                 break;
-            }
+            };
             tokio::time::sleep_until(next).await;
             call!(client, Endpoint::Order, async {
                 order.refresh().await.map(|_| ())
@@ -437,7 +438,7 @@ mod tests {
             &key.public_key_der(),
             OffsetDateTime::now_utc(),
         )?;
-        assert_eq!(leaf.key_type, Some(wanted.key_type));
+        assert_eq!(leaf.leaf.key_type, Some(wanted.key_type));
         Ok(delivered)
     }
 

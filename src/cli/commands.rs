@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
             terminal::print(&match arguments.format {
                 ListFormat::Text => providers::text(),
                 ListFormat::Markdown => providers::markdown(),
-            });
+            })?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -46,7 +46,7 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     job.push = !arguments.no_push.unwrap_or_default();
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if arguments.dry_run.unwrap_or_default() {
-        print_plan(&nightly.plan().await?, format);
+        print_plan(&nightly.plan().await?, format)?;
         return Ok(ExitCode::SUCCESS);
     }
     let outcome = nightly.renew().await?;
@@ -58,7 +58,7 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     terminal::print(&match format {
         Format::Text => terminal::outcome(&outcome),
         Format::Json => json::outcome(&outcome),
-    });
+    })?;
     Ok(match outcome.is_clean() {
         true => ExitCode::SUCCESS,
         // Nothing was asked of the CA and nothing was changed: the run could not run.
@@ -86,15 +86,15 @@ async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
     let format = run.format;
     let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
     let plan = Nightly::new(workspaces, job, stop, progress).plan().await?;
-    print_plan(&plan, format);
+    print_plan(&plan, format)?;
     Ok(plan.iter().any(Planned::is_due))
 }
 
-fn print_plan(plan: &[Planned], format: Format) {
+fn print_plan(plan: &[Planned], format: Format) -> Result<()> {
     terminal::print(&match format {
         Format::Text => terminal::plan(plan),
         Format::Json => json::plan(plan),
-    });
+    })
 }
 
 /// Opens the repositories and learns the settings of `git-certs.toml` on the way.

@@ -10,10 +10,11 @@ use anyhow::{Context, Result, anyhow};
 use crate::acme::presets::Directory;
 use crate::cli::arguments::Run;
 use crate::cli::environment;
-use crate::cli::settings::Settings;
+use crate::cli::settings::{FILE, Settings};
 use crate::dnscontrol::{Limits, Source};
 use crate::model::certificate::KeyType;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::looks_secret;
 use crate::net::http::Http;
 use crate::nightly::job::{IdentitySource, Job, Location, Override};
 use crate::nightly::workspaces::DnsFolder;
@@ -65,12 +66,20 @@ pub(super) fn dns_repo(settings: &Settings, run: &Run, http: &Http) -> Result<Lo
     }
     let own = environment::secret(environment::DNS_TOKEN).map(Token::new);
     let dns = remote(place, branch.clone(), None, http)?;
-    let token = match (own, &run.repo) {
-        (Some(own), _) => Some(own),
-        (None, Some(certs)) if Address::parse(certs)?.host() == dns.address.host() => {
-            environment::secret(environment::TOKEN).map(Token::new)
-        }
-        (None, _) => None,
+    let beside = match &run.repo {
+        Some(certs) => Address::parse(certs)?.host() == dns.address.host(),
+        None => false,
+    };
+    // A pull request can change the file, and must not get to choose who is sent the token.
+    if own.is_some() && run.settings.dns_repo.is_none() && !beside && dns.address.host().is_some() {
+        return Err(anyhow!(
+            "GIT_CERTS_DNS_TOKEN is not sent to a host that only `{FILE}` names"
+        ))
+        .hint(|| "name the repository with `--dns-repo` or GIT_CERTS_DNS_REPO");
+    }
+    let token = match own {
+        None if beside => environment::secret(environment::TOKEN).map(Token::new),
+        own => own,
     };
     remote(place, branch, token, http).map(Location::Remote)
 }
@@ -78,7 +87,7 @@ pub(super) fn dns_repo(settings: &Settings, run: &Run, http: &Http) -> Result<Lo
 /// A repository to clone, with `token` or else the one that CI made for its host.
 fn remote(url: &str, branch: Option<String>, token: Option<Token>, http: &Http) -> Result<Remote> {
     let address = Address::parse(url)?;
-    let token = token.or_else(|| address.host().and_then(environment::ci_token));
+    let token = token.or_else(|| address.host().and_then(|host| environment::ci_token(&host)));
     Ok(Remote {
         address: Arc::new(address),
         branch,
@@ -191,6 +200,15 @@ fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> 
 }
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
+    if path.to_str().is_some_and(looks_secret) {
+        return Err(anyhow!("`{option}` holds a private key"))
+            .hint(|| "it takes the name of a file with public lines");
+    }
+    // A device or a pipe could be read for ever.
+    if path.exists() && !path.is_file() {
+        return Err(anyhow!("`{}` of `{option}` is no file", path.display()))
+            .hint(|| "a relative path starts at the current folder");
+    }
     std::fs::read(path)
         .with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
         .hint(|| "a relative path starts at the current folder")

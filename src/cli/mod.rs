@@ -16,6 +16,8 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::arguments::Arguments;
+use crate::cli::temporary::Temporary;
+use crate::report::tame::TameStderr;
 use crate::report::terminal;
 
 /// Could not run: usage, configuration, clone, decrypt, push.
@@ -71,7 +73,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Fails only if it is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Outlives the runtime: a clone that a signal interrupts may still be writing.
-    let temporary = temporary::folder()?;
+    let temporary = Temporary::new()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -105,7 +107,7 @@ fn start_log(verbose: bool) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_writer(|| TameStderr)
         .without_time()
         .with_target(false)
         .init();

@@ -1,51 +1,75 @@
 //! The one temporary folder of a run, and those that killed runs left.
 
+use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// Folders are called `git-certs-PID-RANDOM`, so that a later run knows whether the owner lives.
+/// Beginning of the folders' names.
 const PREFIX: &str = "git-certs-";
 
-/// Makes a folder that only this user can enter; it is removed on drop.
-pub(super) fn folder() -> Result<TempDir> {
-    let parent = std::env::temp_dir();
-    remove_abandoned(&parent);
-    tempfile::Builder::new()
-        .prefix(&format!("{PREFIX}{}-", std::process::id()))
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(&parent)
-        .with_context(|| format!("cannot make a temporary folder in `{}`", parent.display()))
+/// A file in each folder, locked as long as the run lives.
+///
+/// A folder without it is not ours; process ids would not do, as namespaces can share a folder.
+const LOCK: &str = ".git-certs-lock";
+
+/// A folder that only this user can enter; it is removed on drop.
+pub(super) struct Temporary {
+    folder: TempDir,
+    /// Held, never read.
+    _lock: File,
 }
 
-/// Removes what runs left that were killed. What cannot be removed is somebody else's.
+impl Temporary {
+    /// Makes the folder, and removes what runs left that were killed.
+    pub(super) fn new() -> Result<Self> {
+        let parent = std::env::temp_dir();
+        remove_abandoned(&parent);
+        Self::new_in(&parent)
+            .with_context(|| format!("cannot make a temporary folder in `{}`", parent.display()))
+    }
+
+    fn new_in(parent: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(parent)?;
+        let lock = File::create_new(folder.path().join(LOCK))?;
+        lock.try_lock()?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// What cannot be removed is somebody else's.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(owner) else {
+        if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
-        };
+        }
         let ours = entry.metadata().is_ok_and(|found| {
             found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
         });
-        if ours && !is_alive(pid) {
+        if ours && is_abandoned(&entry.path()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-fn owner(folder: &str) -> Option<i32> {
-    folder.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
-}
-
-fn is_alive(pid: i32) -> bool {
-    rustix::process::Pid::from_raw(pid)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+fn is_abandoned(folder: &Path) -> bool {
+    File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
@@ -55,16 +79,13 @@ mod tests {
     #[test]
     fn only_abandoned_folders_go() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = |name: &str| {
-            let path = parent.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            path
-        };
-        // Process ids end at 4194304 on Linux.
-        let abandoned = folder("git-certs-4194305-abc");
-        let alive = folder(&format!("git-certs-{}-abc", std::process::id()));
-        let other = folder("git-certs-notes");
+        let alive = Temporary::new_in(parent.path()).unwrap();
+        let abandoned = parent.path().join("git-certs-abandoned");
+        std::fs::create_dir(&abandoned).unwrap();
+        File::create_new(abandoned.join(LOCK)).unwrap();
+        let other = parent.path().join("git-certs-4194305");
+        std::fs::create_dir(&other).unwrap();
         remove_abandoned(parent.path());
-        assert!(!abandoned.exists() && alive.exists() && other.exists());
+        assert!(!abandoned.exists() && alive.path().exists() && other.exists());
     }
 }

@@ -121,7 +121,8 @@ impl Creds {
         let name = &declared.name;
         let mut unset = BTreeMap::new();
         let mut fields = match self.entry(name)? {
-            Some(written) => resolved(written, environment, &mut unset),
+            Some(written) => resolved(written, environment, &mut unset)
+                .with_context(|| format!("cannot use the entry `{name}` in {}", self.shown))?,
             None => BTreeMap::new(),
         };
         let present = self.entry(name)?.is_some();
@@ -220,11 +221,18 @@ fn resolved(
     written: BTreeMap<&str, &str>,
     environment: Lookup<'_>,
     unset: &mut BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+) -> Result<BTreeMap<String, String>> {
     let mut fields = BTreeMap::new();
     for (key, text) in written {
         let value = match text.strip_prefix('$') {
             None => text.to_owned(),
+            // Whoever may write creds.json must not get to see the account's key.
+            Some(variable) if is_ours(variable) => {
+                return Err(anyhow!(
+                    "`{key}` is taken from `{variable}`, which no provider may see"
+                ))
+                .hint(|| "give the provider a variable of its own");
+            }
             // CI systems set a variable to the empty string where its secret is missing.
             Some(variable) => environment(variable)
                 .filter(|value| !value.is_empty())
@@ -235,7 +243,15 @@ fn resolved(
         };
         fields.insert(key.to_owned(), value);
     }
-    fields
+    Ok(fields)
+}
+
+/// Whether a variable holds a key or a token of this program or of the CI job.
+fn is_ours(variable: &str) -> bool {
+    const CI_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "CI_JOB_TOKEN"];
+    variable.starts_with("GIT_CERTS_")
+        || variable.starts_with("SOPS_AGE_KEY")
+        || CI_TOKENS.contains(&variable)
 }
 
 fn run(command: &mut Command, shown: &str, root: &Path) -> Result<Vec<u8>> {

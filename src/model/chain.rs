@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
@@ -58,6 +60,9 @@ impl Leaf {
     }
 }
 
+/// More certificates are no chain that a server would send.
+const LONGEST: usize = 10;
+
 /// Checks what the CA answered before it is stored.
 ///
 /// The chain must parse, be signed link by link, have an issuer after the leaf, match `public_key`
@@ -68,7 +73,7 @@ pub(crate) fn check(
     wanted: &BTreeSet<&Identifier>,
     public_key: &[u8],
     now: OffsetDateTime,
-) -> Result<Leaf> {
+) -> Result<Checked> {
     let unreadable = "the CA answered with a chain that cannot be read";
     let blocks = blocks(chain.as_bytes()).context(unreadable)?;
     let certificates = blocks.iter().map(parse).collect::<Result<Vec<_>>>();
@@ -76,6 +81,10 @@ pub(crate) fn check(
     let Some((first, issuers)) = certificates.split_first() else {
         bail!("the CA answered without a certificate");
     };
+    ensure!(
+        issuers.len() < LONGEST,
+        "the CA answered with a chain of more than {LONGEST} certificates"
+    );
     ensure!(
         !issuers.is_empty(),
         "the CA answered with a certificate but without its issuer"
@@ -107,7 +116,29 @@ pub(crate) fn check(
                 )
             })?;
     }
-    Ok(leaf)
+    Ok(Checked {
+        leaf,
+        pem: blocks.iter().map(encoded).collect(),
+    })
+}
+
+/// What is to be stored of a chain: its certificates and nothing else that came with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(crate) leaf: Leaf,
+    /// Leaf first.
+    pub(crate) pem: String,
+}
+
+/// A certificate as PEM (RFC 7468): lines of 64 characters.
+fn encoded(block: &Pem) -> String {
+    let text = STANDARD.encode(&block.contents);
+    let lines: String = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| format!("{}\n", String::from_utf8_lossy(line)))
+        .collect();
+    format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")
 }
 
 /// Names for a message: joined with `, `.
@@ -236,7 +267,7 @@ mod tests {
             .map(|name| Identifier::from_str(name).unwrap())
             .collect::<Vec<_>>();
         let names = names.iter().collect();
-        check(chain, &names, &key.subject_public_key_info(), now)
+        check(chain, &names, &key.subject_public_key_info(), now).map(|checked| checked.leaf)
     }
 
     fn refused(chain: &str, names: &[&str], key: &KeyPair, now: OffsetDateTime) -> String {

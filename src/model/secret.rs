@@ -67,6 +67,15 @@ impl Sealed {
     }
 }
 
+/// Whether a text is a private key rather than the name of a file, or a line of a public list.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    let text = text.trim_start().to_ascii_uppercase();
+    text.starts_with("AGE-SECRET-KEY-")
+        || text.starts_with("AGE-PLUGIN-")
+        || text.starts_with("-----BEGIN")
+        || text.contains("PRIVATE KEY")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

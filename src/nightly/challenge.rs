@@ -85,6 +85,17 @@ impl Challenges {
         );
     }
 
+    /// Decides every name that is still open: nobody is going to look at it.
+    pub(crate) fn give_up(&self, error: &Shared) {
+        let up = lock(&self.up);
+        self.decided.send_modify(|decided| {
+            for placement in up.iter() {
+                let name = placement.txt.name.clone();
+                decided.entry(name).or_insert_with(|| Err(error.clone()));
+            }
+        });
+    }
+
     /// Waits until all values are seen, or one of them will not be.
     pub(crate) async fn seen(&self, values: &[Placement]) -> Result<(), Shared> {
         let mut decided = self.decided.subscribe();

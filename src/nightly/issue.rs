@@ -1,11 +1,13 @@
 //! All due certificates at once: order, prove, finalize, seal.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 
@@ -15,6 +17,7 @@ use crate::acme::order::Placed;
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
+use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
@@ -60,12 +63,24 @@ impl Issuer<'_> {
             .flatten()
             .flat_map(|ordered| ordered.placements.iter().cloned())
             .collect();
-        let finished = due
-            .iter()
-            .zip(orders)
-            .map(|(planned, ordered)| self.complete(&planned.wanted, ordered));
+        let finished = due.iter().zip(orders).map(|(planned, ordered)| {
+            // A fault of ours must not keep challenges up, nor other certificates from being stored.
+            let completed = AssertUnwindSafe(self.complete(&planned.wanted, ordered));
+            async {
+                completed
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_| Err(fault()))
+            }
+        });
+        let publish = async {
+            let published = AssertUnwindSafe(self.publish(placements)).catch_unwind();
+            if published.await.is_err() {
+                self.challenges.give_up(&Shared::new(fault()));
+            }
+        };
         let step = self.progress.step("proving");
-        let ((), results) = tokio::join!(self.publish(placements), join_all(finished));
+        let ((), results) = tokio::join!(publish, join_all(finished));
         let issued = results.iter().filter(|result| result.is_ok()).count();
         step.done(&format!(
             "issued {}, with {} to the CA",
@@ -155,7 +170,7 @@ impl Issuer<'_> {
         ordered.placed.prove().await?;
         let request = ordered.key.request(&wanted.identifiers)?;
         let delivered = ordered.placed.finish(&request).await?;
-        let leaf = chain::check(
+        let checked = chain::check(
             &delivered.chain_pem,
             &wanted.identifier_set(),
             &ordered.key.public_key_der(),
@@ -167,13 +182,20 @@ impl Issuer<'_> {
             .with_context(|| format!("no recipients for `{}`", wanted.name))?;
         Ok(Issued {
             wanted: wanted.clone(),
-            chain_pem: delivered.chain_pem,
-            leaf,
+            chain_pem: checked.pem,
+            leaf: checked.leaf,
             key: recipients.seal(&ordered.key.into_pem()?)?,
             url: delivered.url,
             directory: self.account.directory().url().to_owned(),
         })
     }
+}
+
+fn fault() -> anyhow::Error {
+    with_hint(
+        anyhow!("git-certs has a fault: it panicked"),
+        "please report it, with what was printed above",
+    )
 }
 
 /// What the wait is at, for a spinner.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::Account;
 use crate::model::hint::Hint;
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, looks_secret};
 use crate::nightly::job::{IdentitySource, Job};
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::git::File;
@@ -82,6 +82,12 @@ fn identities(source: &IdentitySource) -> Result<Identities> {
         IdentitySource::Text { variable, text } => Identities::parse(text, variable),
         IdentitySource::File(path) => {
             let origin = path.display().to_string();
+            if looks_secret(&origin) {
+                return Err(anyhow!(
+                    "the file of the identity is named by a private key"
+                ))
+                .hint(|| "that is the key itself: give it as GIT_CERTS_AGE_KEY");
+            }
             let text = std::fs::read(path)
                 .with_context(|| format!("cannot read the identity `{origin}`"))
                 .hint(|| "an identity is a file of `age-keygen`, or an SSH private key")?;

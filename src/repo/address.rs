@@ -55,10 +55,14 @@ impl Address {
         }
     }
 
-    /// Host of an HTTP address, to which a token may go; none for the others.
-    pub(crate) fn host(&self) -> Option<&str> {
+    /// Host of an HTTP address, to which a token may go, with its port if that is no usual one;
+    /// none for the others.
+    pub(crate) fn host(&self) -> Option<String> {
         match &self.place {
-            Place::Http(url) => url.host_str(),
+            Place::Http(url) => url.host_str().map(|host| match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            }),
             Place::Ssh(_) | Place::Local(_) => None,
         }
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::hint::{Hint, with_hint};
-use crate::model::secret::{Sealed, Secret};
+use crate::model::secret::{Sealed, Secret, looks_secret};
 
 /// What a recipient can be, for hints.
 const KINDS: &str = "a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment";
@@ -120,15 +120,6 @@ impl Recipients {
             })
             .collect()
     }
-}
-
-/// Whether a line belongs into an identity file, not into one that everybody reads.
-fn looks_secret(line: &str) -> bool {
-    let line = line.to_ascii_uppercase();
-    line.starts_with("AGE-SECRET-KEY-")
-        || line.starts_with("AGE-PLUGIN-")
-        || line.starts_with("-----BEGIN")
-        || line.contains("PRIVATE KEY")
 }
 
 fn recipient(line: &str) -> Result<(String, Kind)> {

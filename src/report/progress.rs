@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::report::tame::tame;
+
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -51,6 +53,7 @@ impl Progress {
 
     /// Says something that is worth a line of its own.
     pub(crate) fn say(&self, line: &str) {
+        let line = tame(line);
         // Nobody is left to tell when stderr is closed.
         let write = || {
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -66,7 +69,7 @@ impl Step {
     /// Changes what a spinner says.
     pub(crate) fn update(&self, doing: impl Into<String>) {
         if let Some(bar) = &self.bar {
-            bar.set_message(doing.into());
+            bar.set_message(tame(&doing.into()));
         }
     }
 

@@ -1,13 +1,14 @@
 //! Plain text for people: the plan, the outcome, errors.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-use anyhow::Error;
+use anyhow::{Context, Error, Result};
 use time::OffsetDateTime;
 
 use crate::model::chain::list;
 use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned};
+use crate::report::tame::tame;
 
 /// Prints an error to stderr: what failed, the causes, what to do.
 pub(crate) fn print_error(error: &Error) {
@@ -15,11 +16,16 @@ pub(crate) fn print_error(error: &Error) {
     let _ = std::io::stderr().write_all(describe(error).as_bytes());
 }
 
-/// Prints to stdout; a closed pipe is the reader's choice.
-pub(crate) fn print(text: &str) {
+/// Prints to stdout. A closed pipe is the reader's choice; a full disk is an error.
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes());
-    let _ = stdout.flush();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// An error in full, with a final newline.
@@ -36,7 +42,7 @@ pub(crate) fn describe(error: &Error) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n    ")
+    tame(text.trim_end()).replace('\n', "\n    ")
 }
 
 /// The plan, a line a certificate, and a count.
@@ -49,7 +55,7 @@ pub(crate) fn plan(plan: &[Planned]) -> String {
             planned.action,
             planned.wanted.name.as_str(),
             list(&planned.wanted.identifiers),
-            planned.reason
+            tame(&planned.reason)
         );
     }
     let due = plan.iter().filter(|planned| planned.is_due()).count();

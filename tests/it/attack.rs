@@ -61,7 +61,7 @@ fn behind_proxy(mode: &str) -> String {
     let lab = &nightly.lab;
     let proxy = lab
         .command("python3")
-        .args(["-c", PROXY, &address::PEBBLE.to_string()])
+        .args(["-c", PROXY, address::PEBBLE])
         .arg(lab.folder())
         .arg(mode)
         .spawn();
@@ -83,7 +83,10 @@ fn behind_proxy(mode: &str) -> String {
     );
     said += &format!("{:?}\n", nightly.certs.files(lab));
     for path in nightly.certs.files(lab) {
-        if path.ends_with(".crt") {
+        if Path::new(&path)
+            .extension()
+            .is_some_and(|kind| kind == "crt")
+        {
             said += &format!("{path}: {} bytes\n", nightly.certs.show(lab, &path).len());
         }
     }

@@ -193,6 +193,9 @@ fn redirected(remote: &Remote, service: Service, base: &Url, answer: &Response) 
         let host = target.host_str().unwrap_or_default();
         return refuse(anyhow!("it is redirected to another host, `{host}`"));
     }
+    if target.port() != base.port() {
+        return refuse(anyhow!("it is redirected to another port"));
+    }
     if base.scheme() == "https" && target.scheme() != "https" {
         return refuse(anyhow!("it is redirected to `{}://`", target.scheme()));
     }
