@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build install demo test test-deps lint bench clean
+.PHONY: help build install demo test test-deps docs lint lint-yaml image bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -19,8 +19,12 @@ demo: test-deps ## issue certificates in a throw-away lab of real servers
 test: test-deps ## run all tests against real servers
 	$(CARGO) test --locked
 
-test-deps:
+test-deps: ## install the servers that demo and test need
 	@scripts/install-test-deps
+
+docs: ## write the pages of docs/ that are made from the program
+	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --lib the_page_of_the
+	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --test it docs::the_page_of_the
 
 lint: ## formatting, clippy, documentation, scripts
 	$(CARGO) fmt --check
@@ -28,9 +32,15 @@ lint: ## formatting, clippy, documentation, scripts
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	shellcheck .ci/run scripts/*
 
+lint-yaml: ## workflows, action, GitLab example, Dockerfile; linters from PyPI
+	@scripts/lint-yaml
+
+image: build ## build and try the container image (root, buildah, podman, debootstrap)
+	@scripts/check-image target/release/git-certs
+
 bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md
 	@scripts/install-test-deps --bench
 	$(CARGO) bench --locked --bench peers
 
-clean:
+clean: ## remove what was built
 	$(CARGO) clean

@@ -426,9 +426,9 @@ variable that is set to nothing counts as not set. `git certs plan` takes the sa
 | `{sops}`, `{sops_file}` | The same and the path of a file with it, as SOPS has them |
 | `{token}` | Token for the `https://` URL of the cert repository, and of the DNSControl repository on the same host |
 | `{dns_token}` | Token for the DNSControl repository |
-| `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only |
+| `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
 
-Without any of the first two lines and without `--identity`, `~/.ssh/id_ed25519` and `~/.ssh/id_rsa` are tried. What
+Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` and `.ssh/id_rsa` below `HOME` are tried. What
 `creds.json` names with `$` comes from the environment too.
 
 ## From other programs

@@ -34,32 +34,33 @@ pub(super) const SPEC: Spec = Spec {
         Field {
             key: "nameservers",
             required: false,
-            help: "name servers of every zone, separated by commas",
+            help: "name servers that DNSControl puts in every zone, separated by commas",
         },
         Field {
             key: "update-key",
             required: false,
-            help: "TSIG key for updates, `hmac-sha256:NAME:BASE64-SECRET`; default: unsigned",
+            help: "TSIG key for updates, `hmac-sha256:NAME:BASE64-SECRET`; default: unsigned; the right \
+                   to change TXT records at `_acme-challenge` names is enough",
         },
         Field {
             key: "transfer-key",
             required: false,
-            help: "TSIG key for transfers; default: unsigned",
+            help: "TSIG key for transfers, in the same form; default: unsigned; needs no other right",
         },
         Field {
             key: "transfer-server",
             required: false,
-            help: "server that hands out transfers; default: `master`",
+            help: "server that hands out transfers, `HOST` or `HOST:PORT`; default: `master`",
         },
         Field {
             key: "update-mode",
             required: false,
-            help: "`tcp` (default) or `udp`",
+            help: "how updates are sent: `tcp` (default) or `udp`",
         },
         Field {
             key: "transfer-mode",
             required: false,
-            help: "`tcp`",
+            help: "how transfers are made: `tcp` (default), nothing else",
         },
         Field {
             key: "buggy-cname",
@@ -68,8 +69,8 @@ pub(super) const SPEC: Spec = Spec {
         },
     ],
     notes: &[
-        "TSIG: hmac-sha256, hmac-sha384 and hmac-sha512",
-        "TLS (`tcp-tls`) is not supported",
+        "TSIG: hmac-sha256, hmac-sha384 and hmac-sha512; not hmac-md5 and hmac-sha1",
+        "TLS (`tcp-tls`) is not supported yet",
         "the server must answer TXT queries with the update key from here: each change is checked",
     ],
     connect,

@@ -29,20 +29,25 @@ pub(super) const SPEC: Spec = Spec {
         Field {
             key: "directory",
             required: false,
-            help: "where the zone files are; default `zones`; relative to the DNS repository",
+            help: "where the zone files are, relative to the DNS repository; default: `zones`; must be \
+                   absolute where that repository is cloned",
         },
         Field {
             key: "filenameformat",
             required: false,
-            help: "DNSControl's format of a file's name; default `%c.zone`",
+            help: "DNSControl's format of a file's name; default: `%c.zone`",
         },
         Field {
             key: "_reload_command",
             required: false,
-            help: "run after each change, without a shell; `%z` is the zone (not in DNSControl)",
+            help: "program and arguments that make the name server read the files again, such as \
+                   `rndc reload %z` (`%z`: the zone); run after each change, without a shell, with \
+                   nothing but `PATH` and `HOME` in its environment, for 60 seconds at most; \
+                   another exit code than 0 is an error; default: nothing is run; git-certs only",
         },
     ],
     notes: &[
+        "the right to write the files and their folder, and to run the reload command, is enough",
         "a zone file is edited in place: comments and layout stay, the SOA serial goes up",
         "the files must be the ones that the name server reads: no commit or deployment is made",
         "`$INCLUDE` and `$GENERATE` are not supported",

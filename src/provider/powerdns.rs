@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
         Field {
             key: "apiKey",
             required: true,
-            help: "the server's `api-key`",
+            help: "the server's `api-key`; PowerDNS has one key, with all rights on all zones",
         },
         Field {
             key: "serverName",
@@ -42,6 +42,7 @@ pub(super) const SPEC: Spec = Spec {
         },
     ],
     notes: &[
+        "the server needs `api=yes`, and this machine in `webserver-allow-from`",
         "the API replaces whole sets: each change is read back, and done again if another writer undid it",
         "SOA records are compared like any other (the serial is not), so declare them with `SOA()`",
         "`use_views`: the tag of `example.com!tag` becomes the variant `example.com..tag`",

@@ -65,24 +65,44 @@ fn every_field_of_the_examples_is_explained() {
         let example = serde_json::from_str(&blocks(section, "json")[0]).unwrap();
         let mut fields = BTreeSet::new();
         fields_in(&example, &mut fields);
-        for field in fields {
+        for (field, kind) in fields {
             let rows = |section: &str| {
                 let mut rows = section.lines().filter(|line| line.starts_with('|'));
-                rows.any(|row| row.contains(&format!("`{field}`")))
+                rows.any(|row| {
+                    let cells: Vec<_> = row.split(" | ").collect();
+                    cells[0].contains(&format!("`{field}`")) && cells[1].contains(kind)
+                })
             };
-            assert!(rows(section) || rows(also), "`{field}` is not explained");
+            assert!(
+                rows(section) || rows(also),
+                "`{field}` is not explained as {kind}"
+            );
         }
     }
 }
 
-fn fields_in(value: &Value, found: &mut BTreeSet<String>) {
+/// Names of fields and what they hold.
+fn fields_in(value: &Value, found: &mut BTreeSet<(String, &'static str)>) {
     match value {
         Value::Object(fields) => {
-            found.extend(fields.keys().cloned());
-            fields.values().for_each(|value| fields_in(value, found));
+            for (name, value) in fields {
+                found.insert((name.clone(), kind(value)));
+                fields_in(value, found);
+            }
         }
         Value::Array(values) => values.iter().for_each(|value| fields_in(value, found)),
         _ => {}
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "`null`",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
     }
 }
 
@@ -199,6 +219,21 @@ fn options_in_the_text_exist() {
     }
     assert!(count > 10, "only {count} options were found");
     assert!(!knows("renew", "--no-such-option"));
+}
+
+#[test]
+fn every_variable_that_is_read_is_documented() {
+    let page = read("docs/configuration.md");
+    let literal = Regex::new("\"([A-Z][A-Z_]{3,})\"").unwrap();
+    let source = read("src/cli/environment.rs");
+    let read_here: BTreeSet<_> = literal
+        .captures_iter(&source)
+        .map(|name| name[1].to_owned())
+        .collect();
+    assert!(read_here.contains("GIT_CERTS_TOKEN"), "{read_here:?}");
+    for name in read_here {
+        assert!(page.contains(&format!("`{name}`")), "`{name}` is not there");
+    }
 }
 
 /// Whether the parser has the option, with or without a value.

@@ -180,7 +180,8 @@ fn the_action_renews() {
     );
     let none = run_action(&lab, &identity, &[("only", "mail")]).expect_code(2);
     assert!(
-        none.stderr.contains("certs.json has no certificate `mail`"),
+        none.stderr
+            .contains("`certs.json` has no certificate `mail`"),
         "{}",
         none.stderr
     );

@@ -22,6 +22,7 @@ mod help;
 mod in_place;
 mod lab;
 mod opening;
+mod packaging;
 mod plan;
 mod refusals;
 mod refusals_dns;

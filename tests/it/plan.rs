@@ -121,7 +121,7 @@ fn the_plan_follows_what_is_held() {
     let unknown = plan(&["--detailed-exitcode", "--only", "three"], 1);
     assert!(
         unknown.stderr.ends_with(
-            "error: certs.json has no certificate `three`\nhint: `--only` takes one of `one`, `two`\n"
+            "error: `certs.json` has no certificate `three`\nhint: it has `one`, `two`\n"
         ),
         "{}",
         unknown.stderr

@@ -1,0 +1,180 @@
+//! What is shipped: the action's build step, the image's recipe, the package, and the files that a run makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use pretty_assertions::assert_eq;
+use regex::Regex;
+
+use crate::docs::{read, root, text};
+use crate::support::lab::Lab;
+use crate::support::nightly::Nightly;
+use crate::yaml;
+
+#[test]
+fn a_run_makes_the_files_that_the_readme_shows() {
+    let nightly = Nightly::with(
+        Lab::builder().bind().pebble().start(),
+        &[("www", &["www.bench.test"])],
+        |files, identity| {
+            let recipients = format!("{}\n", identity.recipient);
+            files.with(".letsencrypt/.age-recipients", &recipients)
+        },
+    );
+    nightly.renew().expect_code(0);
+    let made: BTreeSet<_> = nightly
+        .certs
+        .files(&nightly.lab)
+        .into_iter()
+        .map(|path| path.replace("acme.test", "HOST").replace("www", "NAME"))
+        .collect();
+    let shown = tree();
+    let needed: BTreeSet<_> = shown
+        .iter()
+        .filter(|(path, meaning)| !meaning.ends_with("optional") || made.contains(*path))
+        .map(|(path, _)| path.clone())
+        .collect();
+    assert_eq!(made, needed);
+}
+
+/// README's list of files: path and meaning.
+fn tree() -> BTreeMap<String, String> {
+    let readme = read("README.md");
+    let block = readme.split("```").find(|block| block.contains("NAME.crt"));
+    block
+        .expect("README lists the files")
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once(' ').unwrap_or((line, "")))
+        .map(|(path, meaning)| (path.to_owned(), meaning.trim().to_owned()))
+        .collect()
+}
+
+/// Stands for cargo, whose release build takes minutes: shows its arguments, one a line.
+const CARGO: &str = "#!/bin/sh\nprintf '%s\\n' \"$@\"\n";
+
+#[test]
+fn the_action_builds_its_own_commit() {
+    let lab = Lab::builder().start();
+    let action = yaml::parse(&read("action.yml"));
+    let steps = action["runs"]["steps"].as_array().unwrap();
+    let step = &steps[0];
+    let bin = lab.namespace().write("bin/cargo", CARGO);
+    lab.command("chmod").arg("755").arg(&bin).succeed();
+    let places = [
+        ("${{ github.action_path }}", "/a folder/action"),
+        ("${{ runner.temp }}", "/a folder/temp"),
+    ];
+    let mut command = lab
+        .command("bash")
+        .args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c"])
+        .arg(step["run"].as_str().unwrap())
+        .env("PATH", bin.parent().unwrap());
+    for (name, value) in step["env"].as_object().unwrap() {
+        let value = value.as_str().unwrap().to_owned();
+        let value = places
+            .iter()
+            .fold(value, |value, (name, is)| value.replace(name, is));
+        command = command.env(name, value);
+    }
+    assert_eq!(
+        command.succeed().stdout,
+        "install\n--locked\n--quiet\n--path\n/a folder/action\n--root\n/a folder/temp/git-certs\n"
+    );
+    // The other step runs what this one installs.
+    let run = steps[1]["run"].as_str().unwrap();
+    assert!(run.contains("\"$ROOT/bin/git-certs\""), "{run}");
+    assert_eq!(steps[1]["env"]["ROOT"], step["env"]["ROOT"]);
+}
+
+#[test]
+fn the_image_is_built_from_what_is_there() {
+    let recipe = read("Dockerfile");
+    let minimum = toml()["package"]["rust-version"].clone();
+    let rust = Regex::new(r"(?m)^ARG RUST=\S+/rust:([0-9.]+)-").unwrap();
+    assert_eq!(
+        &rust.captures(&recipe).unwrap()[1],
+        minimum.as_str().unwrap()
+    );
+
+    let sent = read(".dockerignore");
+    let copied: BTreeSet<_> = recipe
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--"))
+        .flat_map(|line| line.split(' ').rev().skip(1))
+        .collect();
+    assert_eq!(copied, BTreeSet::from(["Cargo.lock", "Cargo.toml", "src"]));
+    for path in copied {
+        assert!(root().join(path).exists(), "`{path}` is not there");
+        assert!(
+            sent.lines().any(|line| line == format!("!{path}")),
+            "`{path}` is not sent to the builder"
+        );
+    }
+}
+
+#[test]
+fn the_image_needs_nothing_else_to_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |from: &Path, to: &Path| {
+        let status = Command::new("cp").arg("-r").args([from, to]).status();
+        assert!(status.unwrap().success());
+    };
+    for path in ["Cargo.toml", "Cargo.lock", "src"] {
+        copy(&root().join(path), &folder.path().join(path));
+    }
+    // Reads the manifest as a build does, and everything that it names.
+    let output = cargo()
+        .args(["tree", "--locked", "--offline", "--prefix=none"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(output.stderr));
+    let packages = text(output.stdout);
+    assert!(packages.starts_with("git-certs v"), "{packages}");
+    assert!(packages.contains("\ninstant-acme v"), "{packages}");
+}
+
+#[test]
+fn the_package_has_the_program_and_its_documentation() {
+    let output = cargo()
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let listed = text(output.stdout);
+    let outside: Vec<_> = listed
+        .lines()
+        .filter(|path| !path.starts_with("src/") && !path.starts_with("docs/"))
+        .collect();
+    assert_eq!(
+        outside,
+        [
+            ".cargo_vcs_info.json",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "Cargo.lock",
+            "Cargo.toml",
+            "Cargo.toml.orig",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "Makefile",
+            "README.md",
+        ]
+    );
+    for path in ["src/main.rs", "src/dnscontrol/helpers.js", "docs/json.md"] {
+        assert!(listed.lines().any(|line| line == path), "no `{path}`");
+    }
+}
+
+/// The cargo that runs the tests.
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").expect("cargo runs the tests"))
+}
+
+fn toml() -> toml::Table {
+    read("Cargo.toml").parse().unwrap()
+}
