@@ -210,7 +210,7 @@ fn options_in_the_text_exist() {
     for (path, page) in pages() {
         for span in spans.captures_iter(&page) {
             let option = &span[1];
-            let known = ["renew", "plan", "providers"]
+            let known = ["renew", "plan", "providers", "print-ir"]
                 .iter()
                 .any(|command| knows(command, option));
             assert!(known, "{path}: there is no option `{option}`");
