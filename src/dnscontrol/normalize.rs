@@ -13,7 +13,7 @@ use crate::dnscontrol::ir;
 use crate::dnscontrol::presentation::{data, raw_data};
 use crate::dnscontrol::reverse::pointer;
 use crate::model::name::DnsName;
-use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone, ZoneProvider};
+use crate::model::zone::{IgnorePattern, Meta, NameserverCount, Record, Zone, ZoneProvider};
 
 /// TTL of a record that declares none, and of apex NS records, seconds.
 const DEFAULT_TTL: u32 = 300;
@@ -54,6 +54,7 @@ fn zone(domain: &ir::Domain) -> Result<Zone> {
         nameserver_ttl: nameserver_ttl(domain).with_context(about)?,
         no_purge: domain.no_purge,
         ignore: domain.unmanaged.iter().map(ignore_pattern).collect(),
+        meta: meta(&domain.meta),
         tag: tag.to_owned(),
         name,
     };
@@ -144,6 +145,7 @@ fn record(item: &ir::Record, zone: &DnsName) -> Result<Record> {
             rtype: item.rtype.clone(),
             ttl: if item.ttl == 0 { DEFAULT_TTL } else { item.ttl },
             data: data(item, &origin)?,
+            meta: meta(&item.meta),
         })
     };
     build().with_context(|| about(&item.filepos, &item.rtype, &item.name, zone))
@@ -174,9 +176,18 @@ fn raw_record(item: &ir::RawRecord, zone: &DnsName) -> Result<Record> {
             rtype: item.rtype.clone(),
             ttl,
             data,
+            meta: item.metas.iter().flat_map(meta).collect(),
         })
     };
     build().with_context(|| about(&item.filepos, &item.rtype, name, zone))
+}
+
+/// The metadata that is text; the rest steers DNSControl and not a provider.
+fn meta(declared: &serde_json::Map<String, Value>) -> Meta {
+    let texts = declared
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    texts.collect()
 }
 
 fn about(position: &str, rtype: &str, name: &str, zone: &DnsName) -> String {

@@ -2,12 +2,17 @@
 
 mod axfrddns;
 mod bind;
+mod http;
+mod pace;
 pub(crate) mod port;
 mod powerdns;
+mod redact;
 pub(crate) mod registry;
 mod rfc2136;
+mod rrset;
 mod tsig;
 mod wire;
+mod words;
 mod zonefile;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
+use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{axfrddns, bind, powerdns};
 
@@ -45,6 +46,10 @@ pub(crate) struct Spec {
     pub(crate) api: &'static str,
     /// Fields of the entry in creds.json.
     pub(crate) fields: &'static [Field],
+    /// What the credentials must be, or be allowed to do, and no more: follows `check FIELD: `.
+    pub(crate) scope: &'static str,
+    /// Published limits, which are kept on our side.
+    pub(crate) rates: &'static [Rate],
     /// Limits and oddities that a user should know.
     pub(crate) notes: &'static [&'static str],
     /// Makes the provider; no request is sent.

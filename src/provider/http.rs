@@ -1,0 +1,469 @@
+//! What providers with an HTTP API share: base URL, credentials, pace, repeats, pages, errors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use tokio::sync::OnceCell;
+use url::{Host, Url};
+
+use crate::model::hint::{find, with_hint};
+use crate::model::provider::ProviderEntry;
+use crate::model::zone::ZoneRef;
+use crate::net::http::{Http, Repeat, retry_after};
+use crate::provider::pace::Pace;
+use crate::provider::port::Answer;
+use crate::provider::redact::Redactor;
+use crate::provider::registry::{Context, Spec};
+use crate::provider::words::words;
+
+/// Field of any entry that sends its requests elsewhere: to a proxy, or to a server for tests.
+const BASE_URL: &str = "_base_url";
+
+/// Where an API is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Base {
+    /// At the vendor's; https only.
+    Vendor(&'static str),
+    /// At the vendor's, unless this field of the entry says another place; https only.
+    VendorOr(&'static str, &'static str),
+    /// Where this field of the entry says; a server of one's own may speak http.
+    Own(&'static str),
+}
+
+/// A client of one API with the credentials of one entry.
+pub(super) struct Api {
+    spec: &'static Spec,
+    entry: String,
+    http: Http,
+    base: Url,
+    /// The field that the base comes from; none for the vendor's own.
+    base_field: Option<&'static str>,
+    headers: HeaderMap,
+    /// Fields that the credentials are made of.
+    credentials: Vec<&'static str>,
+    redactor: Redactor,
+    pace: Pace,
+}
+
+impl Api {
+    /// A client without credentials; [`Api::credential`] adds them.
+    ///
+    /// The vendor's limits are kept only at the vendor's own address.
+    pub(super) fn new(
+        spec: &'static Spec,
+        entry: &ProviderEntry,
+        context: &Context,
+        base: Base,
+    ) -> Result<Self> {
+        let (base, base_field) = base_url(entry, base)?;
+        let rates = if base_field.is_none() {
+            spec.rates
+        } else {
+            &[]
+        };
+        Ok(Self {
+            spec,
+            entry: entry.name.clone(),
+            http: context.http.clone(),
+            base,
+            base_field,
+            headers: HeaderMap::new(),
+            credentials: Vec::new(),
+            redactor: Redactor::new(entry),
+            pace: Pace::new(rates),
+        })
+    }
+
+    /// A header of every request, made of the value of `field`.
+    pub(super) fn credential(
+        mut self,
+        field: &'static str,
+        header: &'static str,
+        value: &str,
+    ) -> Result<Self> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            anyhow!(
+                "`{field}` in `creds.json` entry `{}` has a character that no HTTP header can have",
+                self.entry
+            )
+        })?;
+        value.set_sensitive(true);
+        self.headers.insert(HeaderName::from_static(header), value);
+        Ok(self.credential_in_request(field))
+    }
+
+    /// Says that the provider's file puts `field` into its requests; hints name it.
+    pub(super) fn credential_in_request(mut self, field: &'static str) -> Self {
+        self.credentials.push(field);
+        self
+    }
+
+    /// A secret that is in no field, such as a session's token: messages never hold it.
+    pub(super) fn hide(&mut self, name: &str, secret: &str) {
+        self.redactor.add(name, secret);
+    }
+
+    /// The address of a resource: path segments below the base, not yet encoded.
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow!("bad URL"))?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(url)
+    }
+
+    /// Starts a request with the credentials; add a body or headers, then [`Api::send`] it.
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.client().request(method, url);
+        request.headers(self.headers.clone())
+    }
+
+    /// Sends a request.
+    ///
+    /// [`Repeat::Safe`] is for reads and for deletions by id, [`Repeat::WhenRefused`] for writes
+    /// that add one thing, [`Repeat::Never`] for writes that replace what was read before. An
+    /// error is a [`Failure`]: no answer, or a status other than 2xx.
+    pub(super) async fn send(&self, request: RequestBuilder, repeat: Repeat) -> Result<Reply> {
+        let request = request.build().context("cannot make the request")?;
+        let path = self.redactor.clean(request.url().path());
+        let tried = format!("{} {path}", request.method());
+        self.pace.wait(request.method() != Method::GET).await;
+        let answer = match self.http.send(request, repeat).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.lost(&tried, error)),
+        };
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = match answer.text().await {
+            Ok(body) => body,
+            Err(error) => return Err(self.lost(&tried, error.without_url())),
+        };
+        let reply = Reply {
+            tried,
+            status,
+            headers,
+            body,
+        };
+        if status.is_success() {
+            return Ok(reply);
+        }
+        let why = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Why::Credentials,
+            StatusCode::NOT_FOUND => Why::NotFound,
+            _ => Why::Other,
+        };
+        Err(self.refused(&reply, why, &words(&reply.body)))
+    }
+
+    /// Reads one resource.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let reply = self
+            .send(self.request(Method::GET, url), Repeat::Safe)
+            .await?;
+        self.json(&reply)
+    }
+
+    /// Reads a resource that comes in pages: `next` makes the address of the page after one.
+    ///
+    /// Only the query of that address is used, so that credentials go nowhere else.
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        first: Url,
+        next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
+    ) -> Result<Vec<T>> {
+        let mut url = first;
+        let mut pages = Vec::new();
+        loop {
+            let request = self.request(Method::GET, url.clone());
+            let reply = self.send(request, Repeat::Safe).await?;
+            let page = self.json(&reply)?;
+            let after = next(&page, &reply, &url);
+            pages.push(page);
+            let Some(after) = after else {
+                return Ok(pages);
+            };
+            ensure!(
+                after.query() != url.query(),
+                "`{}` says that a page follows itself",
+                reply.tried
+            );
+            url.set_query(after.query());
+        }
+    }
+
+    /// Reads the JSON of an answer.
+    pub(super) fn json<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
+        serde_json::from_str(&reply.body).map_err(|error| {
+            let error = self.redactor.clean(&error.to_string());
+            anyhow!(error).context(format!("cannot read the answer to `{}`", reply.tried))
+        })
+    }
+
+    /// The error of an answer that says no, with a hint.
+    ///
+    /// Call it for APIs that say so in the body of an answer with status 200.
+    pub(super) fn refused(&self, reply: &Reply, why: Why, words: &str) -> anyhow::Error {
+        let asked = retry_after(&reply.headers, OffsetDateTime::now_utc());
+        let mut what = format!("`{}` answered {}", reply.tried, reply.status);
+        if !words.is_empty() {
+            what = format!("{what}: {}", self.redactor.clean(words));
+        }
+        if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
+            what = format!("{what} (try again in {} s)", asked.as_secs());
+        }
+        let failure = anyhow::Error::new(Failure {
+            what,
+            status: Some(reply.status),
+            body: self.redactor.clean(&reply.body),
+            retry_after: asked,
+            cause: None,
+        });
+        let entry = &self.entry;
+        match why {
+            Why::Credentials => with_hint(failure, self.credentials_hint()),
+            Why::NotFound => with_hint(
+                failure,
+                format!("check that the account of `creds.json` entry `{entry}` has the zone"),
+            ),
+            Why::Other => failure,
+        }
+    }
+
+    /// The error of a zone that the account does not list.
+    pub(super) fn no_zone(&self, zone: ZoneRef<'_>) -> anyhow::Error {
+        with_hint(
+            anyhow!("the account has no zone `{zone}`"),
+            format!("add it there, or {}", self.credentials_hint()),
+        )
+    }
+
+    fn credentials_hint(&self) -> String {
+        let fields: Vec<String> = self
+            .credentials
+            .iter()
+            .map(|key| format!("`{key}`"))
+            .collect();
+        format!(
+            "check {} in `creds.json` entry `{}`: {}",
+            fields.join(" and "),
+            self.entry,
+            self.spec.scope
+        )
+    }
+
+    fn lost(&self, tried: &str, cause: reqwest::Error) -> anyhow::Error {
+        let failure = anyhow::Error::new(Failure {
+            what: format!("no answer to `{tried}`"),
+            status: None,
+            body: String::new(),
+            retry_after: None,
+            cause: Some(cause),
+        });
+        match self.base_field {
+            Some(field) => with_hint(
+                failure,
+                format!("check `{field}` in `creds.json` entry `{}`", self.entry),
+            ),
+            None => failure,
+        }
+    }
+
+    /// Gives the errors of reading a zone their first line.
+    pub(super) fn reading<'a, T>(
+        &'a self,
+        zone: ZoneRef<'a>,
+        work: impl Future<Output = Result<T>> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move {
+            work.await
+                .with_context(|| format!("cannot read zone `{zone}` from {self}"))
+        })
+    }
+
+    /// Gives the errors of changing a zone their first line.
+    pub(super) fn changing<'a>(
+        &'a self,
+        zone: ZoneRef<'a>,
+        work: impl Future<Output = Result<()>> + Send + 'a,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            work.await
+                .with_context(|| format!("cannot change zone `{zone}` at {self}"))
+        })
+    }
+}
+
+/// The vendor, where it is unless that is the usual place, and the entry.
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.spec.name)?;
+        if self.base_field.is_some() {
+            let host = self.base.host_str().unwrap_or_default();
+            write!(f, " at `{}://{host}", self.base.scheme())?;
+            if let Some(port) = self.base.port() {
+                write!(f, ":{port}")?;
+            }
+            f.write_str("`")?;
+        }
+        write!(f, " (`creds.json` entry `{}`)", self.entry)
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Api({} {})", self.spec.kind, self.entry)
+    }
+}
+
+fn base_url(entry: &ProviderEntry, base: Base) -> Result<(Url, Option<&'static str>)> {
+    let named = |key: &'static str| entry.field(key).map(|text| (text, Some(key)));
+    let (text, field) = match (named(BASE_URL), base) {
+        (Some(named), _) => named,
+        (None, Base::Vendor(url)) => (url, None),
+        (None, Base::VendorOr(url, key)) => named(key).unwrap_or((url, None)),
+        (None, Base::Own(key)) => (entry.required(key)?, Some(key)),
+    };
+    let key = field.unwrap_or(BASE_URL);
+    let bad = |what: &str, hint: &str| {
+        let about = format!("`{key}` in `creds.json` entry `{}` {what}", entry.name);
+        with_hint(anyhow!(about), hint)
+    };
+    let is_own = matches!(base, Base::Own(own) if own == key);
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
+        .ok_or_else(|| {
+            let scheme = if is_own { "http" } else { "https" };
+            bad("is no URL", &format!("write it as `{scheme}://HOST`"))
+        })?;
+    if url.scheme() == "http" && !is_own && !is_loopback(&url) {
+        return Err(bad(
+            "would send the credentials in the clear",
+            "write `https://`",
+        ));
+    }
+    Ok((url, field))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Method and path, without secrets.
+    tried: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+/// Why an API says no; decides the hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The credentials are wrong, or may not do this.
+    Credentials,
+    /// The zone is not there, or not for these credentials.
+    NotFound,
+    Other,
+}
+
+/// A request that did not succeed. The body has no credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(super) struct Failure {
+    what: String,
+    /// None where there was no answer: the request may have been carried out.
+    pub(super) status: Option<StatusCode>,
+    pub(super) body: String,
+    pub(super) retry_after: Option<Duration>,
+    #[source]
+    cause: Option<reqwest::Error>,
+}
+
+/// The failed request behind an error.
+pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
+    find(error)
+}
+
+/// `url` with one parameter of its query set to another value.
+pub(super) fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
+    let others: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(key, _)| key != name)
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect();
+    let mut url = url.clone();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair(name, value);
+    url
+}
+
+/// The page after this one, by the parameter `page`, which counts from 1.
+pub(super) fn page_after(url: &Url, parameter: &str) -> Url {
+    let pages = url.query_pairs().find(|(key, _)| key == parameter);
+    let page: u64 = pages.map_or(1, |(_, page)| page.parse().unwrap_or(1));
+    with_parameter(url, parameter, &(page + 1).to_string())
+}
+
+/// The address with `rel="next"` of the Link header (RFC 8288 section 3).
+pub(super) fn linked_next(reply: &Reply, url: &Url) -> Option<Url> {
+    let links = reply.headers.get_all(LINK).into_iter();
+    links
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|link| {
+            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+            let mut parameters = parameters.split(';').map(str::trim);
+            parameters
+                .any(|parameter| parameter == "rel=\"next\"" || parameter == "rel=next")
+                .then(|| url.join(target).ok())?
+        })
+}
+
+/// What was found out about zones, such as their ids; each zone is looked up once.
+#[derive(Debug)]
+pub(super) struct ZoneCache<T>(Mutex<BTreeMap<String, Arc<OnceCell<T>>>>);
+
+impl<T> Default for ZoneCache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> ZoneCache<T> {
+    /// What is known of the zone; else what `look_up` finds.
+    pub(super) async fn get(
+        &self,
+        zone: ZoneRef<'_>,
+        look_up: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let cell = self.cell(zone);
+        cell.get_or_try_init(|| look_up).await.cloned()
+    }
+
+    /// What is known of the zone, without asking.
+    pub(super) fn known(&self, zone: ZoneRef<'_>) -> Option<T> {
+        self.cell(zone).get().cloned()
+    }
+
+    fn cell(&self, zone: ZoneRef<'_>) -> Arc<OnceCell<T>> {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cells.entry(zone.to_string()).or_default())
+    }
+}
