@@ -1,16 +1,13 @@
 //! What providers with an HTTP API share: base URL, credentials, pace, repeats, pages, errors.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
-use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use crate::model::hint::{find, with_hint};
@@ -102,6 +99,12 @@ impl Api {
     /// Says that the provider's file puts `field` into its requests; hints name it.
     pub(super) fn credential_in_request(mut self, field: &'static str) -> Self {
         self.credentials.push(field);
+        self
+    }
+
+    /// Says that the value of `field` is no secret, so that messages may hold it.
+    pub(super) fn shows(mut self, field: &'static str) -> Self {
+        self.redactor.show(field);
         self
     }
 
@@ -371,6 +374,19 @@ pub(super) struct Reply {
     pub(super) body: String,
 }
 
+#[cfg(test)]
+impl Reply {
+    /// An answer with nothing but a header.
+    pub(super) fn with_header(name: HeaderName, value: &str) -> Self {
+        Self {
+            tried: "GET /".to_owned(),
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]),
+            body: String::new(),
+        }
+    }
+}
+
 /// Why an API says no; decides the hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -397,73 +413,4 @@ pub(super) struct Failure {
 /// The failed request behind an error.
 pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
-}
-
-/// `url` with one parameter of its query set to another value.
-pub(super) fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
-    let others: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(key, _)| key != name)
-        .map(|(key, value)| (key.into_owned(), value.into_owned()))
-        .collect();
-    let mut url = url.clone();
-    url.query_pairs_mut()
-        .clear()
-        .extend_pairs(others)
-        .append_pair(name, value);
-    url
-}
-
-/// The page after this one, by the parameter `page`, which counts from 1.
-pub(super) fn page_after(url: &Url, parameter: &str) -> Url {
-    let pages = url.query_pairs().find(|(key, _)| key == parameter);
-    let page: u64 = pages.map_or(1, |(_, page)| page.parse().unwrap_or(1));
-    with_parameter(url, parameter, &(page + 1).to_string())
-}
-
-/// The address with `rel="next"` of the Link header (RFC 8288 section 3).
-pub(super) fn linked_next(reply: &Reply, url: &Url) -> Option<Url> {
-    let links = reply.headers.get_all(LINK).into_iter();
-    links
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .find_map(|link| {
-            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let mut parameters = parameters.split(';').map(str::trim);
-            parameters
-                .any(|parameter| parameter == "rel=\"next\"" || parameter == "rel=next")
-                .then(|| url.join(target).ok())?
-        })
-}
-
-/// What was found out about zones, such as their ids; each zone is looked up once.
-#[derive(Debug)]
-pub(super) struct ZoneCache<T>(Mutex<BTreeMap<String, Arc<OnceCell<T>>>>);
-
-impl<T> Default for ZoneCache<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T: Clone> ZoneCache<T> {
-    /// What is known of the zone; else what `look_up` finds.
-    pub(super) async fn get(
-        &self,
-        zone: ZoneRef<'_>,
-        look_up: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let cell = self.cell(zone);
-        cell.get_or_try_init(|| look_up).await.cloned()
-    }
-
-    /// What is known of the zone, without asking.
-    pub(super) fn known(&self, zone: ZoneRef<'_>) -> Option<T> {
-        self.cell(zone).get().cloned()
-    }
-
-    fn cell(&self, zone: ZoneRef<'_>) -> Arc<OnceCell<T>> {
-        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(cells.entry(zone.to_string()).or_default())
-    }
 }

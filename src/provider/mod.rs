@@ -2,8 +2,10 @@
 
 mod axfrddns;
 mod bind;
+mod cloudflare;
 mod http;
 mod pace;
+mod pages;
 pub(crate) mod port;
 mod powerdns;
 mod redact;
@@ -13,9 +15,12 @@ mod rrset;
 mod tsig;
 mod wire;
 mod words;
+mod zone_cache;
 mod zonefile;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod fake;
 #[cfg(test)]
 mod servers;

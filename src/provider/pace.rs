@@ -115,11 +115,12 @@ mod tests {
 
     #[test]
     fn a_limit_of_hours_is_left_to_the_api() {
-        let pace = Pace::new(&[Rate {
+        const ONE: &[Rate] = &[Rate {
             requests: 1,
             per: Duration::from_hours(1),
             of: Of::All,
-        }]);
+        }];
+        let pace = Pace::new(ONE);
         let now = Instant::now();
         assert_eq!(pace.take(false, now), None);
         assert_eq!(pace.take(false, now), None);
@@ -127,11 +128,12 @@ mod tests {
 
     #[tokio::test]
     async fn requests_wait_for_their_turn() {
-        let pace = Pace::new(&[Rate {
+        const ONE: &[Rate] = &[Rate {
             requests: 2,
             per: Duration::from_millis(60),
             of: Of::All,
-        }]);
+        }];
+        let pace = Pace::new(ONE);
         let start = Instant::now();
         for _ in 0..5 {
             pace.wait(false).await;

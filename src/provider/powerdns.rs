@@ -58,7 +58,7 @@ struct PowerDns {
 }
 
 fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
-    let api = Api::new(&SPEC, entry, context, Base::Own("apiUrl"))?;
+    let api = Api::new(&SPEC, entry, context, Base::Own("apiUrl"))?.shows("serverName");
     let key = entry.required("apiKey")?;
     Ok(Box::new(PowerDns {
         api: api.credential("apiKey", "x-api-key", key)?,

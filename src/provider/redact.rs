@@ -33,6 +33,12 @@ impl Redactor {
         Self { secrets }
     }
 
+    /// The value of this field is no secret, such as an address.
+    pub(super) fn show(&mut self, key: &str) {
+        let name = format!("[{key}]");
+        self.secrets.retain(|(_, by)| *by != name);
+    }
+
     /// One more secret, such as a session's token.
     pub(super) fn add(&mut self, name: &str, secret: &str) {
         if !secret.is_empty() {

@@ -11,10 +11,15 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, powerdns};
 
 /// Every provider that git-certs speaks to by itself.
-pub(crate) const PROVIDERS: &[&Spec] = &[&axfrddns::SPEC, &bind::SPEC, &powerdns::SPEC];
+pub(crate) const PROVIDERS: &[&Spec] = &[
+    &axfrddns::SPEC,
+    &bind::SPEC,
+    &cloudflare::SPEC,
+    &powerdns::SPEC,
+];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.
 const PRIVATE: &[&str] = &[
@@ -185,9 +190,9 @@ mod tests {
                 skip.to_owned(),
             ),
             (
-                "CLOUDFLAREAPI",
-                "`creds.json` entry `main`: DNS provider CLOUDFLAREAPI is not supported",
-                format!("supported are AXFRDDNS, BIND, POWERDNS; {skip}"),
+                "HEDNS",
+                "`creds.json` entry `main`: DNS provider HEDNS is not supported",
+                format!("supported are AXFRDDNS, BIND, CLOUDFLAREAPI, POWERDNS; {skip}"),
             ),
         ] {
             assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));
