@@ -3,6 +3,8 @@
 mod axfrddns;
 mod bind;
 mod cloudflare;
+mod desec;
+mod digitalocean;
 mod http;
 mod pace;
 mod pages;

@@ -11,13 +11,15 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, powerdns};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
     &axfrddns::SPEC,
     &bind::SPEC,
     &cloudflare::SPEC,
+    &desec::SPEC,
+    &digitalocean::SPEC,
     &powerdns::SPEC,
 ];
 
@@ -192,7 +194,9 @@ mod tests {
             (
                 "HEDNS",
                 "`creds.json` entry `main`: DNS provider HEDNS is not supported",
-                format!("supported are AXFRDDNS, BIND, CLOUDFLAREAPI, POWERDNS; {skip}"),
+                format!(
+                    "supported are AXFRDDNS, BIND, CLOUDFLAREAPI, DESEC, DIGITALOCEAN, POWERDNS; {skip}"
+                ),
             ),
         ] {
             assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));

@@ -5,6 +5,8 @@
 //! zones, and faults on demand.
 
 mod cloudflare;
+mod desec;
+mod digitalocean;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
