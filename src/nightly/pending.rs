@@ -658,4 +658,34 @@ mod tests {
             ["± MODIFY-TTL b.example.com A ttl=(600->900) 192.0.2.1"]
         );
     }
+
+    #[test]
+    fn what_a_provider_has_besides_rdata_is_compared_and_printed() {
+        fn prepare(_: &Zone, mut record: Record) -> Record {
+            let on = record.meta.contains_key("proxy");
+            record
+                .meta
+                .insert(COMPARED.to_owned(), format!("proxy={on}"));
+            record
+        }
+        let quirks = Quirks {
+            prepare: Some(prepare),
+            ..Quirks::default()
+        };
+        let mut zone = zone("a 300 A 192.0.2.1\nb 300 A 192.0.2.1");
+        zone.records[0]
+            .meta
+            .insert("proxy".to_owned(), String::new());
+        zone.records[1]
+            .meta
+            .insert("other".to_owned(), String::new());
+        let existing = "a 300 A 192.0.2.1\nb 300 A 192.0.2.1";
+        assert_eq!(
+            shown(&zone, existing, &quirks),
+            [
+                "± MODIFY a.example.com A (192.0.2.1 proxy=false ttl=300) -> (192.0.2.1 proxy=true ttl=300)"
+            ]
+        );
+        assert_eq!(plain(&zone, existing), NONE);
+    }
 }

@@ -414,3 +414,121 @@ fn prepare(zone: &Zone, mut record: Record) -> Record {
     }
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::zone::Meta;
+
+    fn zone(meta: &[(&str, &str)]) -> Zone {
+        Zone {
+            name: "example.test".parse().unwrap(),
+            tag: String::new(),
+            providers: Vec::new(),
+            records: Vec::new(),
+            absent: Vec::new(),
+            nameservers: Vec::new(),
+            nameserver_ttl: 300,
+            no_purge: false,
+            ignore: Vec::new(),
+            meta: texts(meta),
+        }
+    }
+
+    fn texts(meta: &[(&str, &str)]) -> Meta {
+        let owned = meta
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()));
+        owned.collect()
+    }
+
+    /// Type, TTL and what is compared besides.
+    fn prepared(zone: &Zone, rtype: &str, ttl: u32, meta: &[(&str, &str)]) -> String {
+        let name = "a.example.test".parse().unwrap();
+        let mut record = Record::new(name, rtype, ttl, "x".to_owned());
+        record.meta = texts(meta);
+        let Record {
+            rtype, ttl, meta, ..
+        } = prepare(zone, record);
+        let compared = meta.get(COMPARED).map_or("-", String::as_str);
+        format!("{rtype} {ttl} {compared}")
+    }
+
+    #[test]
+    fn proxy_and_ttl_are_compared_as_dnscontrol_does() {
+        let plain = zone(&[]);
+        let on = [("cloudflare_proxy", "ON")];
+        assert_eq!(prepared(&plain, "A", 300, &[]), "A 300 proxy=false");
+        assert_eq!(prepared(&plain, "A", 0, &[]), "A 1 proxy=false");
+        assert_eq!(prepared(&plain, "AAAA", 5, &[]), "AAAA 60 proxy=false");
+        assert_eq!(prepared(&plain, "A", 300, &on), "A 1 proxy=true");
+        assert_eq!(
+            prepared(&plain, "ALIAS", 300, &[]),
+            "CNAME 300 proxy=false,flatten=false"
+        );
+        assert_eq!(
+            prepared(&plain, "CNAME", 300, &[("cloudflare_cname_flatten", "on")]),
+            "CNAME 300 proxy=false,flatten=true"
+        );
+        assert_eq!(
+            prepared(&plain, "TXT", 300, &[("cloudflare_comment", "x")]),
+            "TXT 300 -"
+        );
+        let proxied = zone(&[("cloudflare_proxy_default", "on")]);
+        assert_eq!(prepared(&proxied, "A", 300, &[]), "A 1 proxy=true");
+        assert_eq!(
+            prepared(&proxied, "A", 300, &[("cloudflare_proxy", "off")]),
+            "A 300 proxy=false"
+        );
+        assert_eq!(prepared(&proxied, "MX", 300, &[]), "MX 300 -");
+        let managed = zone(&[
+            ("cloudflare_manage_comments", "true"),
+            ("cloudflare_manage_tags", "true"),
+        ]);
+        assert_eq!(
+            prepared(&managed, "TXT", 300, &[("cloudflare_comment", "x")]),
+            "TXT 300 comment=x,tags="
+        );
+    }
+
+    #[test]
+    fn records_read_as_zone_files_have_them() {
+        let answer = |json: Value| -> RecordAnswer { serde_json::from_value(json).unwrap() };
+        let zone: DnsName = "example.test".parse().unwrap();
+        for (json, expected) in [
+            (
+                json!({ "type": "TXT", "content": "raw \\ \"text" }),
+                "TXT a.example.test \"raw \\ \"text\" ttl=1",
+            ),
+            (
+                json!({ "type": "TXT", "content": "\"a\\\"b\" \"c\"" }),
+                "TXT a.example.test \"a\"bc\" ttl=1",
+            ),
+            (
+                json!({ "type": "CNAME", "content": "Other.test" }),
+                "CNAME a.example.test other.test. ttl=1",
+            ),
+            (
+                json!({ "type": "MX", "content": "mx.test", "priority": 5 }),
+                "MX a.example.test 5 mx.test. ttl=1",
+            ),
+            (
+                json!({ "type": "SRV", "content": "2\t3\tx.test", "data":
+                    { "priority": 1, "weight": 2, "port": 3, "target": "x.test" } }),
+                "SRV a.example.test 1 2 3 x.test. ttl=1",
+            ),
+        ] {
+            let mut full = json!({ "id": "1", "name": "a.example.test", "ttl": 1 });
+            full.as_object_mut()
+                .unwrap()
+                .extend(json.as_object().unwrap().clone());
+            let record = answer(full).record(&zone).unwrap();
+            assert_eq!(record.to_string(), expected);
+        }
+        let mut read_only = json!({ "id": "1", "type": "A", "name": "a.example.test", "ttl": 1 });
+        read_only["meta"] = json!({ "read_only": true });
+        assert!(answer(read_only).is_read_only());
+    }
+}

@@ -1,4 +1,4 @@
-//! DIGITALOCEAN: DigitalOcean's API v2.
+//! DIGITALOCEAN: the API v2 of `DigitalOcean`.
 
 use std::time::Duration;
 

@@ -414,3 +414,104 @@ pub(super) struct Failure {
 pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+    use crate::provider::cloudflare::SPEC;
+    use crate::provider::servers::entry;
+
+    fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
+        let context = Context {
+            http: Http::new(None)?,
+            dns_root: "/nonexistent".into(),
+            dns_root_is_temporary: false,
+        };
+        Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
+    }
+
+    #[test]
+    fn the_base_is_the_vendors_unless_the_entry_says_another() {
+        let vendor = Base::VendorOr("https://api.test/v4/", "apiurl");
+        let shown = |fields: &[(&str, &str)]| {
+            let api = api(vendor, fields).unwrap();
+            format!("{api} {}", api.url(&["zones", "a/b"]).unwrap())
+        };
+        assert_eq!(
+            shown(&[]),
+            "Cloudflare (`creds.json` entry `main`) https://api.test/v4/zones/a%2Fb"
+        );
+        assert_eq!(
+            shown(&[("apiurl", "https://b.test")]),
+            "Cloudflare at `https://b.test` (`creds.json` entry `main`) https://b.test/zones/a%2Fb"
+        );
+        assert_eq!(
+            shown(&[
+                ("apiurl", "https://b.test"),
+                ("_base_url", "http://localhost:8/x")
+            ]),
+            "Cloudflare at `http://localhost:8` (`creds.json` entry `main`) http://localhost:8/x/zones/a%2Fb"
+        );
+    }
+
+    #[test]
+    fn credentials_are_not_sent_in_the_clear() {
+        let problem = |base: Base, url: &str| {
+            let explained = explain(&api(base, &[("_base_url", url)]).unwrap_err());
+            (explained.what, explained.hints.concat())
+        };
+        let vendor = Base::Vendor("https://api.test");
+        assert_eq!(
+            problem(vendor, "http://proxy.test"),
+            (
+                "`_base_url` in `creds.json` entry `main` would send the credentials in the clear"
+                    .to_owned(),
+                "write `https://`".to_owned()
+            )
+        );
+        assert_eq!(
+            problem(vendor, "proxy.test").0,
+            "`_base_url` in `creds.json` entry `main` is no URL"
+        );
+        assert!(api(Base::Own("apiUrl"), &[("apiUrl", "http://dns.test")]).is_ok());
+        assert!(api(vendor, &[("_base_url", "http://127.0.0.1:1")]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_the_server_says_has_no_credentials() {
+        use crate::provider::fake::{Fake, Reply, Vendor};
+        let fake = Fake::start(Vendor {
+            answer: Box::new(|request| {
+                let header = request.header("authorization").to_owned();
+                let body = serde_json::json!({ "message": format!("bad header `{header}`") });
+                Reply::json(403, &body).with("retry-after", "90".to_owned())
+            }),
+            is_write: |_| false,
+            too_many: Reply::empty(429),
+        });
+        let fields = [("apitoken", "very-secret"), ("_base_url", &fake.url())];
+        let api = api(Base::Vendor("https://api.test"), &fields).unwrap();
+        let api = api
+            .credential("apitoken", "authorization", "Bearer very-secret")
+            .unwrap();
+        let url = api.url(&["zones", "very-secret"]).unwrap();
+        let error = api.get::<serde_json::Value>(url).await.unwrap_err();
+        let explained = explain(&error);
+        assert_eq!(
+            explained.what,
+            "`GET /zones/[apitoken]` answered 403 Forbidden: bad header `Bearer [apitoken]` (try again in 90 s)"
+        );
+        assert_eq!(
+            explained.hints,
+            [format!(
+                "check `apitoken` in `creds.json` entry `main`: {}",
+                SPEC.scope
+            )]
+        );
+        assert!(!format!("{error:?}").contains("very-secret"), "{error:?}");
+        assert!(!format!("{api:?}").contains("very-secret"));
+    }
+}

@@ -30,7 +30,7 @@ fn start() -> Fake {
     })
 }
 
-/// The envelope of errors: https://developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/.
+/// The envelope of errors: <https://developers.cloudflare.com/fundamentals/api/how-to/make-api-calls/>.
 fn error(status: u16, code: u64, message: &str) -> Reply {
     let errors = json!([{ "code": code, "message": message }]);
     let body = json!({ "success": false, "errors": errors, "messages": [], "result": null });
@@ -89,7 +89,7 @@ fn zone_of(store: &Store, id: &str) -> Option<String> {
     store.zones.keys().find(|zone| id_of(zone) == id).cloned()
 }
 
-/// https://developers.cloudflare.com/api/resources/zones/methods/list/: `per_page` 5 to 50.
+/// <https://developers.cloudflare.com/api/resources/zones/methods/list/>: `per_page` 5 to 50.
 fn zones(store: &Store, request: &Request) -> Reply {
     let per_page = request.number("per_page", 20);
     if !(5..=50).contains(&per_page) {
@@ -111,7 +111,7 @@ fn zones(store: &Store, request: &Request) -> Reply {
     success(&json!(found), &info)
 }
 
-/// https://developers.cloudflare.com/api/resources/dns/subresources/records/methods/list/: the
+/// <https://developers.cloudflare.com/api/resources/dns/subresources/records/methods/list/>: the
 /// default page has 100 records.
 fn list(rows: &[Row], request: &Request) -> Reply {
     let rtype = request.parameter("type");
@@ -170,9 +170,9 @@ fn native(row: &Row) -> Value {
     native
 }
 
-/// https://developers.cloudflare.com/api/resources/dns/subresources/records/methods/batch/: one
+/// <https://developers.cloudflare.com/api/resources/dns/subresources/records/methods/batch/>: one
 /// transaction; deletes, patches, puts, posts in this order. 200 operations on the Free plan:
-/// https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/.
+/// <https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/>.
 fn batch(store: &mut Store, zone: &str, body: &Value) -> Reply {
     let none = Vec::new();
     let part = |key: &str| body[key].as_array().unwrap_or(&none).clone();

@@ -13,7 +13,7 @@ use crate::provider::servers::entry;
 
 const TOKEN: &str = "desec-token-for-tests";
 
-/// The default of a domain: https://desec.readthedocs.io/en/latest/dns/domains.html.
+/// The default of a domain: <https://desec.readthedocs.io/en/latest/dns/domains.html>.
 const MINIMUM_TTL: u32 = 3600;
 
 fn start() -> Fake {

@@ -1,4 +1,4 @@
-//! DigitalOcean, as <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domain-Records>
+//! `DigitalOcean`, as <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Domain-Records>
 //! (and <https://github.com/digitalocean/openapi>) describes it.
 
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn start() -> Fake {
     })
 }
 
-/// https://github.com/digitalocean/openapi/blob/main/specification/shared/models/error.yml
+/// <https://github.com/digitalocean/openapi/blob/main/specification/shared/models/error.yml>
 fn error(status: u16, id: &str, message: &str) -> Reply {
     Reply::json(status, &json!({ "id": id, "message": message }))
 }
@@ -118,7 +118,7 @@ fn native(row: &Row, zone: &str) -> Value {
     native
 }
 
-/// Nothing keeps a client from making the same record twice.
+/// The documentation names no check for duplicates, so none is made: a client must not rely on one.
 fn create(store: &mut Store, zone: &str, body: &Value) -> Reply {
     let unprocessable = |message: &str| error(422, "unprocessable_entity", message);
     let (Some(name), Some(data)) = (body["name"].as_str(), body["data"].as_str()) else {
@@ -131,7 +131,7 @@ fn create(store: &mut Store, zone: &str, body: &Value) -> Reply {
     if name.ends_with(zone) {
         return unprocessable("Name should not include the domain.");
     }
-    // The smallest TTL that the control panel and the API take.
+    // Clients know 30 as the smallest TTL; the documentation names none.
     let ttl = body["ttl"].as_u64().unwrap_or(1800);
     if ttl < 30 {
         return unprocessable("TTL must be at least 30.");

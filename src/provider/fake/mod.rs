@@ -43,7 +43,7 @@ impl Request {
         self.query.get(name).map(String::as_str)
     }
 
-    /// A parameter that is a number between `least` and `most`, else what the vendor says.
+    /// A parameter that is a number; 0 where it is none.
     pub(super) fn number(&self, name: &str, default: usize) -> usize {
         let given = self.parameter(name);
         given.map_or(default, |text| text.parse().unwrap_or(0))
