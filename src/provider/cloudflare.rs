@@ -1,5 +1,6 @@
 //! CLOUDFLAREAPI: Cloudflare's API v4.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,7 +15,8 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
-use crate::provider::http::{Api, Base, failure};
+use crate::provider::base::Base;
+use crate::provider::http::{Api, failure};
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, COMPARED, DnsProvider, Quirks, TXT_TTL};
@@ -86,12 +88,8 @@ struct Cloudflare {
 }
 
 fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
-    let api = Api::new(
-        &SPEC,
-        entry,
-        context,
-        Base::Vendor("https://api.cloudflare.com/client/v4"),
-    )?;
+    let base = Base::Vendor("https://api.cloudflare.com/client/v4");
+    let api = Api::new(&SPEC, entry, context, base)?;
     let api = if entry.field("apikey").is_some() && entry.field("apitoken").is_none() {
         api.credential("apikey", "x-auth-key", entry.required("apikey")?)?
             .credential("apiuser", "x-auth-email", entry.required("apiuser")?)?
@@ -110,13 +108,8 @@ fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvid
 #[derive(Deserialize)]
 struct Envelope<T> {
     result: T,
-    result_info: Option<PageInfo>,
-}
-
-#[derive(Deserialize)]
-struct PageInfo {
-    page: u64,
-    total_pages: u64,
+    #[serde(default)]
+    result_info: Value,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -227,8 +220,8 @@ impl Cloudflare {
             url = with_parameter(&url, "type", rtype);
         }
         let next = |answer: &Envelope<Vec<RecordAnswer>>, _: &_, url: &Url| {
-            let info = answer.result_info.as_ref()?;
-            (info.page < info.total_pages).then(|| page_after(url, "page"))
+            let number = |key: &str| answer.result_info.get(key)?.as_u64();
+            (number("page")? < number("total_pages")?).then(|| page_after(url, "page"))
         };
         let pages = self.api.pages(url, next).await?;
         Ok(pages.into_iter().flat_map(|page| page.result).collect())
@@ -249,32 +242,24 @@ impl Cloudflare {
 
     /// Deletes and creates, as many as one call takes; says whether that was all of it.
     async fn write(&self, zone: ZoneRef<'_>, todo: &Todo<String>) -> Result<bool> {
-        let deletes: Vec<Value> = todo.delete.iter().map(|id| json!({ "id": id })).collect();
-        let posts: Vec<Value> = todo
-            .create
-            .iter()
-            .map(|new| {
-                json!({
-                    "type": "TXT",
-                    "name": new.txt.name.as_str(),
-                    "content": Spelling::Quoted.spell(&new.txt.value),
-                    "ttl": new.ttl,
-                })
+        let deletes = todo.delete.iter().map(|id| json!({ "id": id }));
+        let posts = todo.create.iter().map(|new| {
+            json!({
+                "type": "TXT",
+                "name": new.txt.name.as_str(),
+                "content": Spelling::Quoted.spell(&new.txt.value),
+                "ttl": new.ttl,
             })
-            .collect();
-        let calls = deletes
-            .chunks(BATCH)
-            .map(|chunk| json!({ "deletes": chunk }))
-            .chain(posts.chunks(BATCH).map(|chunk| json!({ "posts": chunk })));
-        let together = json!({ "deletes": deletes, "posts": posts });
-        let calls: Vec<Value> = if deletes.len() + posts.len() <= BATCH {
-            vec![together]
-        } else {
-            calls.collect()
-        };
+        });
+        let deletes = deletes.map(|delete| ("deletes", delete));
+        let all: Vec<(&str, Value)> = deletes.chain(posts.map(|post| ("posts", post))).collect();
         let url = self.records_url(zone, &["batch"]).await?;
-        for call in &calls {
-            let request = self.api.request(Method::POST, url.clone()).json(call);
+        for chunk in all.chunks(BATCH) {
+            let mut call: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+            for (kind, operation) in chunk {
+                call.entry(kind).or_default().push(operation);
+            }
+            let request = self.api.request(Method::POST, url.clone()).json(&call);
             match self.api.send(request, Repeat::WhenRefused).await {
                 Ok(_) => {}
                 Err(error) if is_overtaken(&error) => return Ok(false),
@@ -292,15 +277,14 @@ impl Cloudflare {
 }
 
 fn is_overtaken(error: &anyhow::Error) -> bool {
-    let body = failure(error).map(|failure| serde_json::from_str::<Value>(&failure.body));
-    let Some(Ok(body)) = body else {
-        return false;
-    };
+    let body = failure(error).map_or("", |failure| &failure.body);
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
     let errors = body.get("errors").and_then(Value::as_array);
-    errors.into_iter().flatten().any(|error| {
-        let code = error.get("code").and_then(Value::as_i64);
-        code.is_some_and(|code| OVERTAKEN.contains(&code))
-    })
+    let mut codes = errors
+        .into_iter()
+        .flatten()
+        .filter_map(|error| error.get("code")?.as_i64());
+    codes.any(|code| OVERTAKEN.contains(&code))
 }
 
 impl RecordAnswer {

@@ -1,6 +1,7 @@
 //! What providers with an HTTP API share: base URL, credentials, pace, repeats, pages, errors.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -8,31 +9,18 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
-use url::{Host, Url};
+use url::Url;
 
 use crate::model::hint::{find, with_hint};
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::ZoneRef;
 use crate::net::http::{Http, Repeat, retry_after};
+use crate::provider::base::{Base, base_url};
 use crate::provider::pace::Pace;
 use crate::provider::port::Answer;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::{Context, Spec};
 use crate::provider::words::words;
-
-/// Field of any entry that sends its requests elsewhere: to a proxy, or to a server for tests.
-const BASE_URL: &str = "_base_url";
-
-/// Where an API is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Base {
-    /// At the vendor's; https only.
-    Vendor(&'static str),
-    /// At the vendor's, unless this field of the entry says another place; https only.
-    VendorOr(&'static str, &'static str),
-    /// Where this field of the entry says; a server of one's own may speak http.
-    Own(&'static str),
-}
 
 /// A client of one API with the credentials of one entry.
 pub(super) struct Api {
@@ -45,7 +33,7 @@ pub(super) struct Api {
     headers: HeaderMap,
     /// Fields that the credentials are made of.
     credentials: Vec<&'static str>,
-    redactor: Redactor,
+    redactor: RwLock<Redactor>,
     pace: Pace,
 }
 
@@ -73,7 +61,7 @@ impl Api {
             base_field,
             headers: HeaderMap::new(),
             credentials: Vec::new(),
-            redactor: Redactor::new(entry),
+            redactor: RwLock::new(Redactor::new(entry)),
             pace: Pace::new(rates),
         })
     }
@@ -103,14 +91,28 @@ impl Api {
     }
 
     /// Says that the value of `field` is no secret, so that messages may hold it.
-    pub(super) fn shows(mut self, field: &'static str) -> Self {
-        self.redactor.show(field);
+    pub(super) fn shows(self, field: &'static str) -> Self {
+        self.redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .show(field);
         self
     }
 
     /// A secret that is in no field, such as a session's token: messages never hold it.
-    pub(super) fn hide(&mut self, name: &str, secret: &str) {
-        self.redactor.add(name, secret);
+    pub(super) fn hide(&self, name: &str, secret: &str) {
+        self.redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(name, secret);
+    }
+
+    /// `text` without secrets.
+    fn clean(&self, text: &str) -> String {
+        self.redactor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clean(text)
     }
 
     /// The address of a resource: path segments below the base, not yet encoded.
@@ -136,7 +138,7 @@ impl Api {
     /// error is a [`Failure`]: no answer, or a status other than 2xx.
     pub(super) async fn send(&self, request: RequestBuilder, repeat: Repeat) -> Result<Reply> {
         let request = request.build().context("cannot make the request")?;
-        let path = self.redactor.clean(request.url().path());
+        let path = self.clean(request.url().path());
         let tried = format!("{} {path}", request.method());
         self.pace.wait(request.method() != Method::GET).await;
         let answer = match self.http.send(request, repeat).await {
@@ -204,7 +206,7 @@ impl Api {
     /// Reads the JSON of an answer.
     pub(super) fn json<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
         serde_json::from_str(&reply.body).map_err(|error| {
-            let error = self.redactor.clean(&error.to_string());
+            let error = self.clean(&error.to_string());
             anyhow!(error).context(format!("cannot read the answer to `{}`", reply.tried))
         })
     }
@@ -216,7 +218,7 @@ impl Api {
         let asked = retry_after(&reply.headers, OffsetDateTime::now_utc());
         let mut what = format!("`{}` answered {}", reply.tried, reply.status);
         if !words.is_empty() {
-            what = format!("{what}: {}", self.redactor.clean(words));
+            what = format!("{what}: {}", self.clean(words));
         }
         if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
             what = format!("{what} (try again in {} s)", asked.as_secs());
@@ -224,7 +226,7 @@ impl Api {
         let failure = anyhow::Error::new(Failure {
             what,
             status: Some(reply.status),
-            body: self.redactor.clean(&reply.body),
+            body: self.clean(&reply.body),
             retry_after: asked,
             cause: None,
         });
@@ -325,45 +327,6 @@ impl fmt::Debug for Api {
     }
 }
 
-fn base_url(entry: &ProviderEntry, base: Base) -> Result<(Url, Option<&'static str>)> {
-    let named = |key: &'static str| entry.field(key).map(|text| (text, Some(key)));
-    let (text, field) = match (named(BASE_URL), base) {
-        (Some(named), _) => named,
-        (None, Base::Vendor(url)) => (url, None),
-        (None, Base::VendorOr(url, key)) => named(key).unwrap_or((url, None)),
-        (None, Base::Own(key)) => (entry.required(key)?, Some(key)),
-    };
-    let key = field.unwrap_or(BASE_URL);
-    let bad = |what: &str, hint: &str| {
-        let about = format!("`{key}` in `creds.json` entry `{}` {what}", entry.name);
-        with_hint(anyhow!(about), hint)
-    };
-    let is_own = matches!(base, Base::Own(own) if own == key);
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
-        .ok_or_else(|| {
-            let scheme = if is_own { "http" } else { "https" };
-            bad("is no URL", &format!("write it as `{scheme}://HOST`"))
-        })?;
-    if url.scheme() == "http" && !is_own && !is_loopback(&url) {
-        return Err(bad(
-            "would send the credentials in the clear",
-            "write `https://`",
-        ));
-    }
-    Ok((url, field))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -372,19 +335,6 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
-}
-
-#[cfg(test)]
-impl Reply {
-    /// An answer with nothing but a header.
-    pub(super) fn with_header(name: HeaderName, value: &str) -> Self {
-        Self {
-            tried: "GET /".to_owned(),
-            status: StatusCode::OK,
-            headers: HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]),
-            body: String::new(),
-        }
-    }
 }
 
 /// Why an API says no; decides the hint.
@@ -413,6 +363,19 @@ pub(super) struct Failure {
 /// The failed request behind an error.
 pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
+}
+
+#[cfg(test)]
+impl Reply {
+    /// An answer with nothing but a header.
+    pub(super) fn with_header(name: HeaderName, value: &str) -> Self {
+        Self {
+            tried: "GET /".to_owned(),
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]),
+            body: String::new(),
+        }
+    }
 }
 
 #[cfg(test)]

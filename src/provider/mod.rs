@@ -23,6 +23,7 @@
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod base;
 mod bind;
 mod cloudflare;
 mod desec;
