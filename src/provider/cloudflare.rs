@@ -69,8 +69,7 @@ pub(super) const SPEC: Spec = Spec {
 /// Records of a page; the default is 100.
 const PER_PAGE: &str = "5000";
 
-/// Changes of one call: what the Free plan allows
-/// (<https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/>).
+/// Free plan: <https://developers.cloudflare.com/dns/manage-dns-records/how-to/batch-record-changes/>
 const BATCH: usize = 200;
 
 /// Smallest TTL but 1, which means automatic, seconds.
