@@ -8,7 +8,7 @@ use crate::dnscontrol::ir;
 use crate::dnscontrol::normalize::{self, DEFAULT_TTL, ZoneName};
 use crate::dnscontrol::presentation::data;
 use crate::model::name::DnsName;
-use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone, ZoneProvider};
+use crate::model::zone::{IgnorePattern, Meta, NameserverCount, Record, Zone, ZoneProvider};
 
 /// The zones that `ir` declares, in its order.
 pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
@@ -47,6 +47,7 @@ fn zone(domain: &ir::Domain) -> Result<Zone> {
         nameserver_ttl: nameserver_ttl(domain).with_context(about)?,
         no_purge: domain.no_purge,
         ignore: domain.unmanaged.iter().map(ignore_pattern).collect(),
+        meta: meta(&domain.meta),
         tag: domain.tag.clone(),
         name,
     };
@@ -94,6 +95,14 @@ fn ignore_pattern(unmanaged: &ir::Unmanaged) -> IgnorePattern {
     }
 }
 
+/// The metadata that is text; the rest steers DNSControl and not a provider.
+fn meta(declared: &serde_json::Map<String, Value>) -> Meta {
+    let texts = declared
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    texts.collect()
+}
+
 fn record(item: &ir::Record, zone: &DnsName) -> Result<Record> {
     let build = || -> Result<Record> {
         let below;
@@ -112,6 +121,7 @@ fn record(item: &ir::Record, zone: &DnsName) -> Result<Record> {
             rtype: item.rtype.clone(),
             ttl: if item.ttl == 0 { DEFAULT_TTL } else { item.ttl },
             data: data(item, origin)?,
+            meta: meta(&item.meta),
         })
     };
     build().with_context(|| {

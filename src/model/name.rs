@@ -37,6 +37,11 @@ pub(crate) enum NameError {
 }
 
 impl DnsName {
+    /// The root.
+    pub(crate) fn root() -> Self {
+        Self(String::new())
+    }
+
     /// Parent of this name; none for the root.
     pub(crate) fn parent(&self) -> Option<Self> {
         if self.0.is_empty() {

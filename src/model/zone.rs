@@ -1,5 +1,6 @@
 //! Zones as dnsconfig.js declares them, and records in the form that a comparison needs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::model::name::DnsName;
@@ -24,7 +25,12 @@ pub(crate) struct Zone {
     pub(crate) no_purge: bool,
     /// `IGNORE()` and its relatives.
     pub(crate) ignore: Vec<IgnorePattern>,
+    /// Metadata of the domain, such as `cloudflare_proxy_default`.
+    pub(crate) meta: Meta,
 }
+
+/// Metadata of dnsconfig.js, key and text, sorted by key.
+pub(crate) type Meta = BTreeMap<String, String>;
 
 impl Zone {
     /// Name with the tag: `example.com!internal`, or just `example.com`.
@@ -106,6 +112,22 @@ pub(crate) struct Record {
     /// Canonical RDATA: for TXT the strings joined, unquoted; else presentation format with single
     /// spaces, host names fully qualified with a final dot and lower case, IP addresses canonical.
     pub(crate) data: String,
+    /// What the record has besides, under the keys of DNSControl's metadata, such as
+    /// `cloudflare_proxy`: declared in dnsconfig.js, or as the provider has it.
+    pub(crate) meta: Meta,
+}
+
+impl Record {
+    /// A record without metadata.
+    pub(crate) fn new(name: DnsName, rtype: &str, ttl: u32, data: String) -> Self {
+        Self {
+            name,
+            rtype: rtype.to_owned(),
+            ttl,
+            data,
+            meta: Meta::new(),
+        }
+    }
 }
 
 impl fmt::Display for Record {
@@ -115,6 +137,7 @@ impl fmt::Display for Record {
             rtype,
             ttl,
             data,
+            ..
         } = self;
         if rtype == "TXT" {
             write!(f, "{rtype} {name} \"{data}\" ttl={ttl}")

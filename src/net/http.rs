@@ -45,6 +45,8 @@ pub(crate) enum Repeat {
     Safe,
     /// Only answers that say that nothing was done (429 and 503) are retried.
     WhenRefused,
+    /// Sent once: what it says may be wrong a moment later.
+    Never,
 }
 
 impl Http {
@@ -94,7 +96,8 @@ impl Http {
     /// with a streaming body is sent once.
     pub(crate) async fn send(&self, request: Request, repeat: Repeat) -> reqwest::Result<Response> {
         let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS {
+        let attempts = if repeat == Repeat::Never { 1 } else { ATTEMPTS };
+        for _ in 1..attempts {
             let Some(copy) = request.try_clone() else {
                 break;
             };
@@ -139,6 +142,7 @@ pub(crate) async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>> 
 
 fn is_passing(status: StatusCode, repeat: Repeat) -> bool {
     match repeat {
+        Repeat::Never => false,
         Repeat::WhenRefused => {
             status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
         }
@@ -176,7 +180,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Du
 }
 
 /// Up to a quarter more, so that many runs do not come back in the same moment.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let mut byte = [0_u8; 1];
     if aws_lc_rs::rand::fill(&mut byte).is_err() {
         return pause;

@@ -12,7 +12,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::name::DnsName;
 use crate::model::rdata::quote;
 use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone};
-use crate::provider::port::Quirks;
+use crate::provider::port::{COMPARED, Quirks};
 
 /// One difference between dnsconfig.js and a provider. It prints as DNSControl prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,11 @@ pub(crate) fn corrections(
     quirks: &Quirks,
 ) -> Result<Vec<Correction>> {
     let mut desired = desired(zone, nameservers, quirks);
-    let existing = compared(zone, existing, &desired, nameservers.is_some(), quirks);
+    let existing: Vec<Record> = existing
+        .iter()
+        .map(|record| prepared(zone, record.clone(), quirks))
+        .collect();
+    let existing = compared(zone, &existing, &desired, nameservers.is_some(), quirks);
     let kept = hands_off(zone, &existing, &desired)?;
     desired.extend(kept);
     let mut sets: BTreeMap<_, Set<'_>> = BTreeMap::new();
@@ -124,11 +128,9 @@ fn desired(zone: &Zone, nameservers: Option<&[DnsName]>, quirks: &Quirks) -> Vec
         .filter(|_| !quirks.ignores_apex_ns)
         .unwrap_or_default()
         .iter()
-        .map(|server| Record {
-            name: zone.name.clone(),
-            rtype: "NS".to_owned(),
-            ttl: zone.nameserver_ttl,
-            data: server.fqdn(),
+        .map(|server| {
+            let name = zone.name.clone();
+            Record::new(name, "NS", zone.nameserver_ttl, server.fqdn())
         });
     zone.records
         .iter()
@@ -137,9 +139,18 @@ fn desired(zone: &Zone, nameservers: Option<&[DnsName]>, quirks: &Quirks) -> Vec
         .chain(apex)
         .map(|mut record| {
             record.ttl = record.ttl.max(quirks.minimum_ttl);
-            record
+            prepared(zone, record, quirks)
         })
         .collect()
+}
+
+/// What DNSControl compares of a record at this provider.
+fn prepared(zone: &Zone, mut record: Record, quirks: &Quirks) -> Record {
+    if let Some(prepare) = quirks.prepare {
+        record = prepare(zone, record);
+    }
+    record.meta.retain(|key, _| key == COMPARED);
+    record
 }
 
 /// The provider's records without those that are never compared.
@@ -276,8 +287,17 @@ fn quoted_value(data: &str) -> &str {
         .unwrap_or(data)
 }
 
-/// RDATA as DNSControl compares and prints it: TXT quoted, SOA without its serial.
+/// What DNSControl compares and prints: RDATA, and what counts besides.
 fn comparable(record: &Record) -> String {
+    let data = comparable_data(record);
+    match record.meta.get(COMPARED) {
+        Some(besides) => format!("{data} {besides}"),
+        None => data,
+    }
+}
+
+/// RDATA: TXT quoted, SOA without its serial.
+fn comparable_data(record: &Record) -> String {
     match record.rtype.as_str() {
         "TXT" | "SPF" => quote(&record.data),
         "SOA" => {
@@ -338,7 +358,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::model::zone::ZoneProvider;
+    use crate::model::zone::{Meta, ZoneProvider};
 
     fn name(text: &str) -> DnsName {
         text.parse().unwrap()
@@ -362,6 +382,7 @@ mod tests {
                     ttl: fields.next().unwrap().parse().unwrap(),
                     rtype: fields.next().unwrap().to_owned(),
                     data: fields.next().unwrap().to_owned(),
+                    meta: Meta::new(),
                 }
             })
             .collect()
@@ -378,6 +399,7 @@ mod tests {
             nameserver_ttl: 300,
             no_purge: false,
             ignore: Vec::new(),
+            meta: Meta::new(),
         }
     }
 
@@ -635,5 +657,35 @@ mod tests {
             shown(&zone, existing, &quirks),
             ["± MODIFY-TTL b.example.com A ttl=(600->900) 192.0.2.1"]
         );
+    }
+
+    #[test]
+    fn what_a_provider_has_besides_rdata_is_compared_and_printed() {
+        fn prepare(_: &Zone, mut record: Record) -> Record {
+            let on = record.meta.contains_key("proxy");
+            record
+                .meta
+                .insert(COMPARED.to_owned(), format!("proxy={on}"));
+            record
+        }
+        let quirks = Quirks {
+            prepare: Some(prepare),
+            ..Quirks::default()
+        };
+        let mut zone = zone("a 300 A 192.0.2.1\nb 300 A 192.0.2.1");
+        zone.records[0]
+            .meta
+            .insert("proxy".to_owned(), String::new());
+        zone.records[1]
+            .meta
+            .insert("other".to_owned(), String::new());
+        let existing = "a 300 A 192.0.2.1\nb 300 A 192.0.2.1";
+        assert_eq!(
+            shown(&zone, existing, &quirks),
+            [
+                "± MODIFY a.example.com A (192.0.2.1 proxy=false ttl=300) -> (192.0.2.1 proxy=true ttl=300)"
+            ]
+        );
+        assert_eq!(plain(&zone, existing), NONE);
     }
 }

@@ -279,7 +279,7 @@ async fn compare(zone: &Zone, providers: &[ZoneAccess], names: &BTreeSet<DnsName
             ))
             .hint(|| NO_DELEGATION);
         }
-        let quirks = access.provider.quirks();
+        let quirks = access.provider.quirks(zone.reference());
         let corrections = pending::corrections(zone, apex.as_deref(), records, &quirks)?;
         if !corrections.is_empty() {
             return Err(has_pending(zone, entry, &corrections));

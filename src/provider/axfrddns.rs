@@ -73,6 +73,8 @@ pub(super) const SPEC: Spec = Spec {
         "TLS (`tcp-tls`) is not supported yet",
         "the server must answer TXT queries with the update key from here: each change is checked",
     ],
+    scope: "the key must be allowed to transfer the zone, and to update TXT records at `_acme-challenge` names",
+    rates: &[],
     connect,
 };
 
@@ -208,7 +210,7 @@ impl DnsProvider for AxfrDdns {
         Box::pin(async { Ok(self.nameservers.clone()) })
     }
 
-    fn quirks(&self) -> Quirks {
+    fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
         Quirks {
             ignored_types: &["SOA"],
             ..Quirks::default()

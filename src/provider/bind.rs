@@ -53,6 +53,8 @@ pub(super) const SPEC: Spec = Spec {
         "`$INCLUDE` and `$GENERATE` are not supported",
         "SOA records are compared where `dnsconfig.js` declares them; the serial is not",
     ],
+    scope: "the zone files must be writable",
+    rates: &[],
     connect,
 };
 
@@ -149,7 +151,7 @@ impl DnsProvider for Bind {
         Box::pin(async { Ok(self.nameservers.clone()) })
     }
 
-    fn quirks(&self) -> Quirks {
+    fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
         Quirks {
             keeps_undeclared_soa: true,
             ..Quirks::default()

@@ -1,7 +1,8 @@
-//! The contract of [`DnsProvider`], run over every provider on real servers.
+//! The contract of [`DnsProvider`], run over every provider: on real servers where one can run here,
+//! else on a [`Fake`], which can also refuse requests and lose answers.
 
+use std::collections::BTreeSet;
 use std::slice::from_ref;
-use std::sync::Mutex;
 
 use pretty_assertions::assert_eq;
 
@@ -11,6 +12,7 @@ use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Http;
+use crate::provider::fake::Fake;
 use crate::provider::port::{DnsProvider, TXT_TTL};
 use crate::provider::registry::{Context, connect};
 use crate::provider::servers::{API_KEY, BIG, SECRET, Server, TYPES, WRONG_SECRET, entry};
@@ -62,28 +64,240 @@ async fn records(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<Record> {
 /// The records but the SOA, as text, sorted.
 async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
     let records = records(provider, zone).await;
-    assert_eq!(
-        records.iter().filter(|one| one.rtype == "SOA").count(),
-        1,
-        "one SOA record"
-    );
     let others = records.iter().filter(|one| one.rtype != "SOA");
     let mut lines: Vec<String> = others.map(ToString::to_string).collect();
     lines.sort();
     lines
 }
 
-/// What every server has, with more, sorted.
-fn expected_with(more: &[String]) -> Vec<String> {
-    let mut lines: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
-    lines.extend(more.iter().cloned());
-    lines.sort();
-    lines
+/// A provider under test, and what is particular about it.
+pub(super) struct Subject<'a> {
+    /// Its entry of creds.json.
+    pub(super) entry: ProviderEntry,
+    /// Field that a wrong credential is tried in.
+    pub(super) credential: &'static str,
+    /// The fake behind it; none for a real server, which refuses nothing and loses no answer.
+    pub(super) fake: Option<&'a Fake>,
+    pub(super) lists_soa: bool,
+    pub(super) lists_apex_ns: bool,
+    /// Smallest TTL of the API, seconds.
+    pub(super) minimum_ttl: u32,
+    /// Requests that it takes to add 100 values at 100 names of one zone.
+    pub(super) calls: usize,
+}
+
+impl<'a> Subject<'a> {
+    /// A provider on a fake: its SOA is not listed, the apex NS set is.
+    pub(super) fn new(fake: &'a Fake, mut entry: ProviderEntry, credential: &'static str) -> Self {
+        entry.fields.insert("_base_url".to_owned(), fake.url());
+        Self {
+            entry,
+            credential,
+            fake: Some(fake),
+            lists_soa: false,
+            lists_apex_ns: true,
+            minimum_ttl: 0,
+            calls: 0,
+        }
+    }
+
+    /// A provider on a real server that lists everything.
+    fn real(entry: ProviderEntry) -> Subject<'static> {
+        Subject {
+            entry,
+            credential: "",
+            fake: None,
+            lists_soa: true,
+            lists_apex_ns: true,
+            minimum_ttl: 0,
+            calls: 0,
+        }
+    }
+
+    fn connect(&self) -> Box<dyn DnsProvider> {
+        provider(&self.entry)
+    }
+
+    /// TTL of sets that a change creates.
+    fn ttl(&self) -> u32 {
+        TXT_TTL.max(self.minimum_ttl)
+    }
+
+    /// What `example.test` has, with more, sorted.
+    fn expected_with(&self, more: &[String]) -> Vec<String> {
+        let is_apex_ns = |line: &&&str| line.starts_with("NS example.test ");
+        let mut lines: Vec<String> = EXPECTED
+            .iter()
+            .filter(|line| self.lists_apex_ns || !is_apex_ns(line))
+            .map(|line| {
+                let (record, ttl) = line.rsplit_once('=').unwrap();
+                let ttl = ttl.parse::<u32>().unwrap().max(self.minimum_ttl);
+                format!("{record}={ttl}")
+            })
+            .collect();
+        lines.extend(more.iter().cloned());
+        lines.sort();
+        lines
+    }
+}
+
+/// Every case of the suite, on a fake.
+pub(super) async fn conforms_to_all(subject: &Subject<'_>) {
+    let provider = subject.connect();
+    conforms(subject).await;
+    lists_a_big_zone(subject).await;
+    survives_refusals(subject).await;
+    survives_lost_answers(subject).await;
+    wrong_credentials_are_named(subject).await;
+    a_zone_that_is_not_there_is_named(subject).await;
+    survives_another_writer(subject).await;
+    takes_few_calls(subject).await;
+    let zone = name("example.test");
+    assert_eq!(listed(&*provider, &zone).await, subject.expected_with(&[]));
+}
+
+fn fake<'a>(subject: &Subject<'a>) -> &'a Fake {
+    subject.fake.expect("this case needs a fake")
+}
+
+/// Requests over the limit are sent again when the API says, wherever in a change they are.
+async fn survives_refusals(subject: &Subject<'_>) {
+    let zone = name("example.test");
+    let value = txt("_acme-challenge.refused.example.test", "x");
+    let line = format!("TXT {} \"x\" ttl={}", value.name, subject.ttl());
+    for good in 0..3 {
+        for (batch, lines) in [
+            (TxtBatch::adding(vec![value.clone()]), vec![line.clone()]),
+            (TxtBatch::removing(vec![value.clone()]), vec![]),
+        ] {
+            let provider = subject.connect();
+            fake(subject).refuse_after(good, 1);
+            let start = std::time::Instant::now();
+            provider.change((&zone).into(), &batch).await.unwrap();
+            if good < 2 {
+                assert!(fake(subject).is_through(), "the refusal was not met");
+                let asked = std::time::Duration::from_secs(1);
+                assert!(start.elapsed() >= asked, "Retry-After was not kept");
+            }
+            let expected = subject.expected_with(&lines);
+            assert_eq!(listed(&*provider, &zone).await, expected);
+        }
+    }
+    fake(subject).refuse_after(2, 1);
+    lists_a_big_zone(subject).await;
+}
+
+/// A write that was carried out is not done twice, though its answer never came.
+async fn survives_lost_answers(subject: &Subject<'_>) {
+    let zone = name("example.test");
+    let provider = subject.connect();
+    let values = ["one", "two"].map(|value| txt("_acme-challenge.lost.example.test", value));
+    let lines = values
+        .each_ref()
+        .map(|txt| format!("{txt} ttl={}", subject.ttl()))
+        .map(|line| {
+            let (owner, rest) = line.split_once(" TXT ").unwrap();
+            format!("TXT {owner} {rest}")
+        });
+    for (batch, lines) in [
+        (TxtBatch::adding(values.to_vec()), &lines[..]),
+        (TxtBatch::removing(values.to_vec()), &[]),
+    ] {
+        fake(subject).lose_answer();
+        provider.change((&zone).into(), &batch).await.unwrap();
+        assert!(fake(subject).is_through(), "no answer was lost");
+        let expected = subject.expected_with(lines);
+        assert_eq!(listed(&*provider, &zone).await, expected);
+    }
+}
+
+/// A wrong credential is refused with the entry and the field, and is not printed.
+pub(super) async fn wrong_credentials_are_named(subject: &Subject<'_>) {
+    const WRONG: &str = "wrong-credential-for-tests";
+    let mut entry = subject.entry.clone();
+    entry
+        .fields
+        .insert(subject.credential.to_owned(), WRONG.to_owned());
+    let messages = errors(&entry, "example.test").await;
+    for (message, verb) in messages.iter().zip(["read", "change"]) {
+        let start = format!("cannot {verb} zone `example.test` ");
+        assert!(message.starts_with(&start), "{message}");
+        let field = format!("`{}`", subject.credential);
+        let hint = message.lines().find(|line| line.starts_with("hint: "));
+        let hint = hint.unwrap_or_else(|| panic!("no hint: {message}"));
+        assert!(
+            hint.contains(&field) && hint.contains("`main`"),
+            "{message}"
+        );
+        assert!(!message.contains(WRONG), "{message}");
+    }
+}
+
+async fn a_zone_that_is_not_there_is_named(subject: &Subject<'_>) {
+    let messages = errors(&subject.entry, "absent.test").await;
+    for (message, verb) in messages.iter().zip(["read", "change"]) {
+        let start = format!("cannot {verb} zone `absent.test` ");
+        assert!(message.starts_with(&start), "{message}");
+        assert!(message.contains("`main`"), "{message}");
+        assert!(message.contains("\nhint: "), "{message}");
+    }
+}
+
+/// Two clients that write different values to the same name both get their way.
+async fn survives_another_writer(subject: &Subject<'_>) {
+    const VALUES: usize = 4;
+    let zone = name("example.test");
+    let owner = "_acme-challenge.many-writers.example.test";
+    let writer = async |letter: &str, removes: bool| {
+        let provider = subject.connect();
+        for number in 0..VALUES {
+            let value = vec![txt(owner, &format!("{letter}{number}"))];
+            let batch = if removes {
+                TxtBatch::removing(value)
+            } else {
+                TxtBatch::adding(value)
+            };
+            provider.change((&zone).into(), &batch).await.unwrap();
+        }
+    };
+    let provider = subject.connect();
+    tokio::join!(writer("a", false), writer("b", false));
+    let all: Vec<String> = ["a", "b"]
+        .iter()
+        .flat_map(|letter| (0..VALUES).map(move |number| format!("{letter}{number}")))
+        .map(|value| format!("TXT {owner} \"{value}\" ttl={}", subject.ttl()))
+        .collect();
+    let expected = subject.expected_with(&all);
+    assert_eq!(listed(&*provider, &zone).await, expected);
+    tokio::join!(writer("a", true), writer("b", true));
+    assert_eq!(listed(&*provider, &zone).await, subject.expected_with(&[]));
+}
+
+/// Twenty certificates of five names in one zone.
+async fn takes_few_calls(subject: &Subject<'_>) {
+    let zone = name("example.test");
+    let values: Vec<Txt> = (0..100)
+        .map(|number| txt(&format!("_acme-challenge.n{number}.example.test"), "x"))
+        .collect();
+    let provider = subject.connect();
+    fake(subject).requests();
+    let add = TxtBatch::adding(values.clone());
+    provider.change((&zone).into(), &add).await.unwrap();
+    let requests = fake(subject).requests();
+    assert_eq!(requests.len(), subject.calls, "{requests:#?}");
+    let remove = TxtBatch::removing(values);
+    provider.change((&zone).into(), &remove).await.unwrap();
 }
 
 /// The contract, clause by clause; afterwards the zone is as it was.
-async fn conforms(provider: &dyn DnsProvider) {
+async fn conforms(subject: &Subject<'_>) {
+    let provider = &*subject.connect();
+    let expected_with = |more: &[String]| subject.expected_with(more);
+    let ttl = subject.ttl();
     let zone = name("example.test");
+    let all = records(provider, &zone).await;
+    let soas = all.iter().filter(|one| one.rtype == "SOA");
+    assert_eq!(soas.count(), usize::from(subject.lists_soa), "SOA records");
     let challenge = "_acme-challenge.example.test";
     let change = async |add: &[Txt], remove: &[Txt]| {
         let batch = TxtBatch {
@@ -93,7 +307,7 @@ async fn conforms(provider: &dyn DnsProvider) {
         provider.change((&zone).into(), &batch).await.unwrap();
         listed(provider, &zone).await
     };
-    let line = |value: &str| format!("TXT {challenge} \"{value}\" ttl={TXT_TTL}");
+    let line = |value: &str| format!("TXT {challenge} \"{value}\" ttl={ttl}");
     assert_eq!(listed(provider, &zone).await, expected_with(&[]));
     assert_eq!(change(&[], &[]).await, expected_with(&[]));
     // Add, add a second value at the same name, add what is there.
@@ -111,7 +325,7 @@ async fn conforms(provider: &dyn DnsProvider) {
     );
     // One batch that adds and removes at one name and at others.
     let deep = txt("_acme-challenge.a.b.example.test", "deep");
-    let deep_line = format!("TXT _acme-challenge.a.b.example.test \"deep\" ttl={TXT_TTL}");
+    let deep_line = format!("TXT _acme-challenge.a.b.example.test \"deep\" ttl={ttl}");
     assert_eq!(
         change(&[two.clone(), deep.clone()], from_ref(&one)).await,
         expected_with(&[line("two"), deep_line])
@@ -124,25 +338,40 @@ async fn conforms(provider: &dyn DnsProvider) {
     // The other values of a set stay, and its TTL.
     assert_eq!(
         change(&[txt("many.example.test", "three")], &[]).await,
-        expected_with(&["TXT many.example.test \"three\" ttl=300".to_owned()])
+        expected_with(&[format!(
+            "TXT many.example.test \"three\" ttl={}",
+            300.max(ttl)
+        )])
     );
     assert_eq!(
         change(&[], &[txt("many.example.test", "three")]).await,
         expected_with(&[])
     );
-    // A wildcard CNAME is no obstacle, and stays.
-    let under = txt("_acme-challenge.any.example.test", "x");
-    let under_line = format!("TXT _acme-challenge.any.example.test \"x\" ttl={TXT_TTL}");
-    assert_eq!(
-        change(from_ref(&under), &[]).await,
-        expected_with(&[under_line])
+    beside_a_wildcard(subject, provider).await;
+    many_names(subject, provider, &zone).await;
+}
+
+/// A wildcard CNAME is no obstacle, and stays.
+async fn beside_a_wildcard(subject: &Subject<'_>, provider: &dyn DnsProvider) {
+    let zone = name("example.test");
+    let value = vec![txt("_acme-challenge.any.example.test", "x")];
+    let line = format!(
+        "TXT _acme-challenge.any.example.test \"x\" ttl={}",
+        subject.ttl()
     );
-    assert_eq!(change(&[], from_ref(&under)).await, expected_with(&[]));
-    many_names(provider, &zone).await;
+    for (batch, lines) in [
+        (TxtBatch::adding(value.clone()), vec![line]),
+        (TxtBatch::removing(value), vec![]),
+    ] {
+        provider.change((&zone).into(), &batch).await.unwrap();
+        let expected = subject.expected_with(&lines);
+        assert_eq!(listed(provider, &zone).await, expected);
+    }
 }
 
 /// A hundred names at once.
-async fn many_names(provider: &dyn DnsProvider, zone: &DnsName) {
+async fn many_names(subject: &Subject<'_>, provider: &dyn DnsProvider, zone: &DnsName) {
+    let before = subject.expected_with(&[]);
     let values: Vec<Txt> = (0..100)
         .flat_map(|number| {
             let owner = format!("_acme-challenge.n{number}.example.test");
@@ -152,16 +381,21 @@ async fn many_names(provider: &dyn DnsProvider, zone: &DnsName) {
     let add = TxtBatch::adding(values.clone());
     provider.change(zone.into(), &add).await.unwrap();
     let count = listed(provider, zone).await.len();
-    assert_eq!(count, EXPECTED.len() + values.len());
+    assert_eq!(count, before.len() + values.len());
     let remove = TxtBatch::removing(values);
     provider.change(zone.into(), &remove).await.unwrap();
-    assert_eq!(listed(provider, zone).await, expected_with(&[]));
+    assert_eq!(listed(provider, zone).await, before);
 }
 
 /// A zone whose transfer takes several messages.
-async fn lists_a_big_zone(provider: &dyn DnsProvider) {
-    let records = records(provider, &name("big.test")).await;
-    assert_eq!(records.len(), BIG + 2);
+async fn lists_a_big_zone(subject: &Subject<'_>) {
+    let provider = subject.connect();
+    let records = records(&*provider, &name("big.test")).await;
+    let texts = records.iter().filter(|record| record.rtype == "TXT");
+    let owners: BTreeSet<&DnsName> = texts.map(|record| &record.name).collect();
+    assert_eq!(owners.len(), BIG);
+    let own = usize::from(subject.lists_soa) + usize::from(subject.lists_apex_ns);
+    assert_eq!(records.len(), BIG + own);
 }
 
 /// Every type reads the same from a server and from its zone file.
@@ -253,7 +487,8 @@ async fn an_alias_is_named(server: &Server, why: &str) {
             server.dns
         )
     );
-    assert_eq!(listed(&*provider, &zone).await, expected_with(&[]));
+    let subject = Subject::real(server.axfrddns(SECRET));
+    assert_eq!(listed(&*provider, &zone).await, subject.expected_with(&[]));
 }
 
 const ALIAS: &str =
@@ -264,9 +499,10 @@ const ALIAS_HINT: &str = "hint: remove the CNAME, or point it to a zone that `dn
 #[tokio::test]
 async fn axfrddns_on_bind() {
     let server = Server::bind();
-    let provider = provider(&server.axfrddns(SECRET));
-    conforms(&*provider).await;
-    lists_a_big_zone(&*provider).await;
+    let subject = Subject::real(server.axfrddns(SECRET));
+    let provider = subject.connect();
+    conforms(&subject).await;
+    lists_a_big_zone(&subject).await;
     lists_every_type(&*provider).await;
     an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
@@ -275,9 +511,10 @@ async fn axfrddns_on_bind() {
 #[tokio::test]
 async fn axfrddns_on_knot() {
     let server = Server::knot();
-    let provider = provider(&server.axfrddns(SECRET));
-    conforms(&*provider).await;
-    lists_a_big_zone(&*provider).await;
+    let subject = Subject::real(server.axfrddns(SECRET));
+    let provider = subject.connect();
+    conforms(&subject).await;
+    lists_a_big_zone(&subject).await;
     lists_every_type(&*provider).await;
     an_alias_is_named(&server, &format!("{ALIAS}\n{ALIAS_HINT}")).await;
     wrong_keys_are_named(&server).await;
@@ -286,9 +523,10 @@ async fn axfrddns_on_knot() {
 #[tokio::test]
 async fn axfrddns_on_powerdns() {
     let server = Server::powerdns();
-    let provider = provider(&server.axfrddns(SECRET));
-    conforms(&*provider).await;
-    lists_a_big_zone(&*provider).await;
+    let subject = Subject::real(server.axfrddns(SECRET));
+    let provider = subject.connect();
+    conforms(&subject).await;
+    lists_a_big_zone(&subject).await;
     lists_every_type(&*provider).await;
     // PowerDNS does not say what is wrong with a key.
     let hint = "the server must be primary for the zone and know the TSIG key: check KEY";
@@ -318,7 +556,7 @@ async fn axfrddns_by_udp_and_host_name() {
     entry
         .fields
         .insert("update-mode".to_owned(), "udp".to_owned());
-    conforms(&*provider(&entry)).await;
+    conforms(&Subject::real(entry)).await;
 }
 
 #[tokio::test]
@@ -374,32 +612,43 @@ fn powerdns_entry(server: &Server, key: &str) -> ProviderEntry {
 #[tokio::test]
 async fn powerdns() {
     let server = Server::powerdns();
-    let provider = provider(&powerdns_entry(&server, API_KEY));
-    conforms(&*provider).await;
-    lists_a_big_zone(&*provider).await;
+    let subject = Subject::real(powerdns_entry(&server, API_KEY));
+    let provider = subject.connect();
+    conforms(&subject).await;
+    lists_a_big_zone(&subject).await;
     lists_every_type(&*provider).await;
     let at = format!(
         "PowerDNS at `http://{}` (`creds.json` entry `main`)",
         server.control
     );
-    let hint = "hint: `apiKey` in `creds.json` entry `main` must be the server's `api-key`";
+    let tried = |zone| format!("GET /api/v1/servers/localhost/zones/{zone}.");
+    let hint =
+        "hint: check `apiKey` in `creds.json` entry `main`: it must be the server's `api-key`";
     assert_eq!(
         errors(&powerdns_entry(&server, "wrong"), "example.test").await,
         [
             format!(
-                "cannot read zone `example.test` from {at}\n401 Unauthorized: Unauthorized\n{hint}"
+                "cannot read zone `example.test` from {at}\n`{}` answered 401 Unauthorized: Unauthorized\n{hint}",
+                tried("example.test")
             ),
             format!(
-                "cannot change zone `example.test` at {at}\n401 Unauthorized: Unauthorized\n{hint}"
+                "cannot change zone `example.test` at {at}\n`{}` answered 401 Unauthorized: Unauthorized\n{hint}",
+                tried("example.test")
             ),
         ]
     );
-    let hint = "hint: the server must have the zone; check `serverName` and `apiUrl` in `creds.json` entry `main`";
+    let hint = "hint: check that the account of `creds.json` entry `main` has the zone";
     assert_eq!(
         errors(&powerdns_entry(&server, API_KEY), "absent.test").await,
         [
-            format!("cannot read zone `absent.test` from {at}\n404 Not Found: Not Found\n{hint}"),
-            format!("cannot change zone `absent.test` at {at}\n404 Not Found: Not Found\n{hint}"),
+            format!(
+                "cannot read zone `absent.test` from {at}\n`{}` answered 404 Not Found: Not Found\n{hint}",
+                tried("absent.test")
+            ),
+            format!(
+                "cannot change zone `absent.test` at {at}\n`{}` answered 404 Not Found: Not Found\n{hint}",
+                tried("absent.test")
+            ),
         ]
     );
 }
@@ -419,7 +668,7 @@ async fn powerdns_errors_have_the_servers_words() {
     assert_eq!(
         message(&error),
         format!(
-            "cannot change zone `example.test` at {at}\n422 Unprocessable Entity: \
+            "cannot change zone `example.test` at {at}\n`PATCH /api/v1/servers/localhost/zones/example.test.` answered 422 Unprocessable Entity: \
              RRset _acme-challenge.alias.example.test. IN TXT: Conflicts with pre-existing RRset"
         )
     );
@@ -428,7 +677,7 @@ async fn powerdns_errors_have_the_servers_words() {
     assert_eq!(
         message(&error),
         format!(
-            "cannot read zone `example.test` from {at}\nerror sending request\n\
+            "cannot read zone `example.test` from {at}\nno answer to `GET /api/v1/servers/localhost/zones/example.test.`\nerror sending request\n\
              tcp connect error\nConnection refused (os error 111)\n\
              hint: check `apiUrl` in `creds.json` entry `main`"
         )
@@ -488,21 +737,14 @@ async fn powerdns_keeps_comments_and_disabled_records() {
 #[tokio::test]
 async fn powerdns_survives_other_writers() {
     let server = Server::powerdns();
-    let entry = powerdns_entry(&server, API_KEY);
-    let zone = name("example.test");
-    let failures = Mutex::new(Vec::new());
-    let writer = async |letter: &str| {
-        let provider = provider(&entry);
-        for number in 0..10 {
-            let value = txt("_acme-challenge.example.test", &format!("{letter}{number}"));
-            let batch = TxtBatch::adding(vec![value]);
-            if let Err(error) = provider.change((&zone).into(), &batch).await {
-                failures.lock().unwrap().push(message(&error));
-            }
-        }
-    };
-    tokio::join!(writer("a"), writer("b"));
-    assert_eq!(*failures.lock().unwrap(), Vec::<String>::new());
+    let subject = Subject::real(powerdns_entry(&server, API_KEY));
+    survives_another_writer(&subject).await;
+}
+
+#[tokio::test]
+async fn axfrddns_survives_other_writers() {
+    let server = Server::bind();
+    survives_another_writer(&Subject::real(server.axfrddns(SECRET))).await;
 }
 
 #[tokio::test]
@@ -517,8 +759,9 @@ async fn bind_with_reload() {
             ("_reload_command", &reload),
         ],
     );
-    let files = provider(&entry);
-    conforms(&*files).await;
+    let subject = Subject::real(entry);
+    conforms(&subject).await;
+    let files = subject.connect();
     // What the server itself says.
     let served = provider(&server.axfrddns(SECRET));
     let zone = name("example.test");

@@ -1,16 +1,51 @@
 //! DNS providers: one trait, one list, one file a provider.
+//!
+//! # How to add a provider
+//!
+//! 1. **Describe it.** `NAME.rs` starts with `SPEC`: DNSControl's TYPE, the fields of creds.json as
+//!    DNSControl names them, the least that the credentials must be allowed to do, the vendor's
+//!    limits with the page that says so, and what a user should know. One line in
+//!    `PROVIDERS` of [`registry`] makes it known.
+//! 2. **Connect.** [`http::Api::new`] takes the vendor's base URL; `credential` turns a field into a
+//!    header. Base URLs can be overridden (`_base_url`), limits are kept, requests that may be
+//!    repeated are repeated, and errors name the entry, the field and what was tried, without
+//!    secrets. An API that answers 200 and says no in the body calls `refused` itself.
+//! 3. **List.** `records` is `self.api.reading(zone, async move { ... })`: turn pages with
+//!    `Api::pages` and [`pages`], remember ids of zones in a [`zone_cache::ZoneCache`], and make
+//!    records with [`canonical`](crate::model::rdata::canonical) RDATA. Look out for host names
+//!    without a final dot, and for TXT that is not quoted.
+//! 4. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
+//!    where each value has an id, `edits` and `Rounds::look_again` where whole sets are replaced.
+//!    Writes that replace what was read are sent with `Repeat::Never`, so that each try looks
+//!    first; `quirks` says how DNSControl compares.
+//! 5. **Prove it.** A real server, if one can run here (`servers.rs`); else
+//!    `fake/NAME.rs`, as strict as the vendor's documentation, citing it rule by rule. It ends with
+//!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod base;
 mod bind;
+mod cloudflare;
+mod desec;
+mod digitalocean;
+mod http;
+mod pace;
+mod pages;
 pub(crate) mod port;
 mod powerdns;
+mod redact;
 pub(crate) mod registry;
 mod rfc2136;
+mod rrset;
 mod tsig;
 mod wire;
+mod words;
+mod zone_cache;
 mod zonefile;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod fake;
 #[cfg(test)]
 mod servers;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::model::change::TxtBatch;
 use crate::model::name::DnsName;
-use crate::model::zone::{Record, ZoneRef};
+use crate::model::zone::{Record, Zone, ZoneRef};
 
 /// TTL in seconds of the TXT sets that a change creates.
 ///
@@ -46,12 +46,17 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
     /// Empty where the provider does not know them (AXFRDDNS and BIND without `default_ns`).
     fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>>;
 
-    /// How DNSControl compares this provider's zones.
-    fn quirks(&self) -> Quirks;
+    /// How DNSControl compares this zone at this provider.
+    ///
+    /// It is asked after [`DnsProvider::records`], which may have found out something about it.
+    fn quirks(&self, zone: ZoneRef<'_>) -> Quirks;
 }
 
+/// Key of [`Record::meta`] with what is compared, and printed, after RDATA.
+pub(crate) const COMPARED: &str = "compared";
+
 /// What DNSControl does to a zone before it compares, by provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quirks {
     /// Types that are never compared, such as `SOA`.
     pub(crate) ignored_types: &'static [&'static str],
@@ -61,4 +66,7 @@ pub(crate) struct Quirks {
     pub(crate) minimum_ttl: u32,
     /// The provider manages the apex NS set itself: it is not compared.
     pub(crate) ignores_apex_ns: bool,
+    /// Makes of a record, declared or existing, what DNSControl compares: type, TTL, and under the
+    /// key [`COMPARED`] of its metadata what counts besides RDATA, such as `proxy=true`.
+    pub(crate) prepare: Option<fn(&Zone, Record) -> Record>,
 }

@@ -9,11 +9,19 @@ use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
+use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, powerdns};
 
 /// Every provider that git-certs speaks to by itself.
-pub(crate) const PROVIDERS: &[&Spec] = &[&axfrddns::SPEC, &bind::SPEC, &powerdns::SPEC];
+pub(crate) const PROVIDERS: &[&Spec] = &[
+    &axfrddns::SPEC,
+    &bind::SPEC,
+    &cloudflare::SPEC,
+    &desec::SPEC,
+    &digitalocean::SPEC,
+    &powerdns::SPEC,
+];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.
 const PRIVATE: &[&str] = &[
@@ -45,6 +53,10 @@ pub(crate) struct Spec {
     pub(crate) api: &'static str,
     /// Fields of the entry in creds.json.
     pub(crate) fields: &'static [Field],
+    /// What the credentials must be, or be allowed to do, and no more: follows `check FIELD: `.
+    pub(crate) scope: &'static str,
+    /// Published limits, which are kept on our side.
+    pub(crate) rates: &'static [Rate],
     /// Limits and oddities that a user should know.
     pub(crate) notes: &'static [&'static str],
     /// Makes the provider; no request is sent.
@@ -182,9 +194,11 @@ mod tests {
                 skip.to_owned(),
             ),
             (
-                "CLOUDFLAREAPI",
-                "`creds.json` entry `main`: DNS provider `CLOUDFLAREAPI` is not supported",
-                format!("supported are `AXFRDDNS`, `BIND`, `POWERDNS`; {skip}"),
+                "HEDNS",
+                "`creds.json` entry `main`: DNS provider `HEDNS` is not supported",
+                format!(
+                    "supported are `AXFRDDNS`, `BIND`, `CLOUDFLAREAPI`, `DESEC`, `DIGITALOCEAN`, `POWERDNS`; {skip}"
+                ),
             ),
         ] {
             assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));

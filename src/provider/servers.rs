@@ -31,7 +31,7 @@ pub(super) const BIG: usize = 3000;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One kind of record each, in the spelling of zone files.
-const ZONE: &str = r#"$ORIGIN example.test.
+pub(super) const ZONE: &str = r#"$ORIGIN example.test.
 $TTL 300
 @ SOA ns1 hostmaster 1 3600 600 86400 60
 @ NS ns1

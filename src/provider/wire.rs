@@ -120,12 +120,7 @@ pub(super) fn record(record: &WireRecord, zone: &DnsName) -> Result<Record> {
     let number = u16::from(record.record_type());
     let rtype = mnemonic(number);
     let data = canonical(&rtype, &text(number, &rdata), zone);
-    Ok(Record {
-        name,
-        rtype,
-        ttl: record.ttl,
-        data,
-    })
+    Ok(Record::new(name, &rtype, record.ttl, data))
 }
 
 /// Mnemonic of a type, `TYPE65534` for those without one here (RFC 3597 section 5).

@@ -245,12 +245,12 @@ impl State<'_> {
         self.last_ttl = Some(ttl);
         let serial = line.tokens.get(index + 2).cloned();
         Ok(Entry {
-            record: Record {
-                data: canonical(&rtype, &rdata.join(" "), &self.origin),
+            record: Record::new(
                 name,
+                &rtype,
                 ttl,
-                rtype: rtype.clone(),
-            },
+                canonical(&rtype, &rdata.join(" "), &self.origin),
+            ),
             lines: line.range.clone(),
             inherits_owner: line.begins_blank,
             serial: serial.filter(|_| rtype == "SOA"),

@@ -1,0 +1,484 @@
+//! What providers with an HTTP API share: base URL, credentials, pace, repeats, pages, errors.
+
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::model::hint::{find, with_hint};
+use crate::model::provider::ProviderEntry;
+use crate::model::zone::ZoneRef;
+use crate::net::http::{Http, Repeat, body, retry_after};
+use crate::provider::base::{Base, base_url};
+use crate::provider::pace::Pace;
+use crate::provider::port::Answer;
+use crate::provider::redact::Redactor;
+use crate::provider::registry::{Context, Spec};
+use crate::provider::words::words;
+
+/// Largest answer, bytes: a zone of several hundred thousand records.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// A client of one API with the credentials of one entry.
+pub(super) struct Api {
+    spec: &'static Spec,
+    entry: String,
+    http: Http,
+    base: Url,
+    /// The field that the base comes from; none for the vendor's own.
+    base_field: Option<&'static str>,
+    headers: HeaderMap,
+    /// Fields that the credentials are made of.
+    credentials: Vec<&'static str>,
+    redactor: RwLock<Redactor>,
+    pace: Pace,
+}
+
+impl Api {
+    /// A client without credentials; [`Api::credential`] adds them.
+    ///
+    /// The vendor's limits are kept only at the vendor's own address.
+    pub(super) fn new(
+        spec: &'static Spec,
+        entry: &ProviderEntry,
+        context: &Context,
+        base: Base,
+    ) -> Result<Self> {
+        let (base, base_field) = base_url(entry, base)?;
+        let rates = if base_field.is_none() {
+            spec.rates
+        } else {
+            &[]
+        };
+        Ok(Self {
+            spec,
+            entry: entry.name.clone(),
+            http: context.http.clone(),
+            base,
+            base_field,
+            headers: HeaderMap::new(),
+            credentials: Vec::new(),
+            redactor: RwLock::new(Redactor::new(entry)),
+            pace: Pace::new(rates),
+        })
+    }
+
+    /// A header of every request, made of the value of `field`.
+    pub(super) fn credential(
+        mut self,
+        field: &'static str,
+        header: &'static str,
+        value: &str,
+    ) -> Result<Self> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            anyhow!(
+                "`{field}` in `creds.json` entry `{}` has a character that no HTTP header can have",
+                self.entry
+            )
+        })?;
+        value.set_sensitive(true);
+        self.headers.insert(HeaderName::from_static(header), value);
+        Ok(self.credential_in_request(field))
+    }
+
+    /// Says that the provider's file puts `field` into its requests; hints name it.
+    pub(super) fn credential_in_request(mut self, field: &'static str) -> Self {
+        self.credentials.push(field);
+        self
+    }
+
+    /// Says that the value of `field` is no secret, so that messages may hold it.
+    pub(super) fn shows(self, field: &'static str) -> Self {
+        self.redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .show(field);
+        self
+    }
+
+    #[expect(dead_code, reason = "for providers with sessions")]
+    /// A secret that is in no field, such as a session's token: messages never hold it.
+    pub(super) fn hide(&self, name: &str, secret: &str) {
+        self.redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(name, secret);
+    }
+
+    /// `text` without secrets.
+    fn clean(&self, text: &str) -> String {
+        self.redactor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clean(text)
+    }
+
+    /// The address of a resource: path segments below the base, not yet encoded.
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow!("bad URL"))?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(url)
+    }
+
+    /// Starts a request with the credentials; add a body or headers, then [`Api::send`] it.
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.client().request(method, url);
+        request.headers(self.headers.clone())
+    }
+
+    /// Sends a request.
+    ///
+    /// [`Repeat::Safe`] is for reads and for deletions by id, [`Repeat::WhenRefused`] for writes
+    /// that add one thing, [`Repeat::Never`] for writes that replace what was read before. An
+    /// error is a [`Failure`]: no answer, or a status other than 2xx.
+    pub(super) async fn send(&self, request: RequestBuilder, repeat: Repeat) -> Result<Reply> {
+        let request = request.build().context("cannot make the request")?;
+        let path = self.clean(request.url().path());
+        let tried = format!("{} {path}", request.method());
+        self.pace.wait(request.method() != Method::GET).await;
+        let answer = match self.http.send(request, repeat).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.lost(&tried, error.into())),
+        };
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = match body(answer, LARGEST_ANSWER).await {
+            Ok(body) => String::from_utf8_lossy(&body).into_owned(),
+            Err(error) => return Err(self.lost(&tried, error)),
+        };
+        let reply = Reply {
+            tried,
+            status,
+            headers,
+            body,
+        };
+        if status.is_success() {
+            return Ok(reply);
+        }
+        let why = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Why::Credentials,
+            StatusCode::NOT_FOUND => Why::NotFound,
+            _ => Why::Other,
+        };
+        Err(self.refused(&reply, why, &words(&reply.body)))
+    }
+
+    /// Reads one resource.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let reply = self
+            .send(self.request(Method::GET, url), Repeat::Safe)
+            .await?;
+        self.json(&reply)
+    }
+
+    /// Reads a resource that comes in pages: `next` makes the address of the page after one.
+    ///
+    /// Only the query of that address is used, so that credentials go nowhere else.
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        first: Url,
+        next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
+    ) -> Result<Vec<T>> {
+        let mut url = first;
+        let mut pages = Vec::new();
+        loop {
+            let request = self.request(Method::GET, url.clone());
+            let reply = self.send(request, Repeat::Safe).await?;
+            let page = self.json(&reply)?;
+            let after = next(&page, &reply, &url);
+            pages.push(page);
+            let Some(after) = after else {
+                return Ok(pages);
+            };
+            ensure!(
+                after.query() != url.query(),
+                "`{}` says that a page follows itself",
+                reply.tried
+            );
+            url.set_query(after.query());
+        }
+    }
+
+    /// Reads the JSON of an answer.
+    pub(super) fn json<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
+        serde_json::from_str(&reply.body).map_err(|error| {
+            let error = self.clean(&error.to_string());
+            anyhow!(error).context(format!("cannot read the answer to `{}`", reply.tried))
+        })
+    }
+
+    /// The error of an answer that says no, with a hint.
+    ///
+    /// Call it for APIs that say so in the body of an answer with status 200.
+    pub(super) fn refused(&self, reply: &Reply, why: Why, words: &str) -> anyhow::Error {
+        let asked = retry_after(&reply.headers, OffsetDateTime::now_utc());
+        let mut what = format!("`{}` answered {}", reply.tried, reply.status);
+        if !words.is_empty() {
+            what = format!("{what}: {}", self.clean(words));
+        }
+        if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
+            what = format!("{what} (try again in {} s)", asked.as_secs());
+        }
+        let failure = anyhow::Error::new(Failure {
+            what,
+            status: Some(reply.status),
+            body: self.clean(&reply.body),
+            retry_after: asked,
+            cause: None,
+        });
+        let entry = &self.entry;
+        match why {
+            Why::Credentials => with_hint(failure, self.credentials_hint()),
+            Why::NotFound => with_hint(
+                failure,
+                format!("check that the account of `creds.json` entry `{entry}` has the zone"),
+            ),
+            Why::Other => failure,
+        }
+    }
+
+    /// The error of a zone that the account does not list.
+    pub(super) fn no_zone(&self, zone: ZoneRef<'_>) -> anyhow::Error {
+        with_hint(
+            anyhow!("the account has no zone `{zone}`"),
+            format!("add it there, or {}", self.credentials_hint()),
+        )
+    }
+
+    fn credentials_hint(&self) -> String {
+        let fields: Vec<String> = self
+            .credentials
+            .iter()
+            .map(|key| format!("`{key}`"))
+            .collect();
+        format!(
+            "check {} in `creds.json` entry `{}`: {}",
+            fields.join(" and "),
+            self.entry,
+            self.spec.scope
+        )
+    }
+
+    fn lost(&self, tried: &str, cause: anyhow::Error) -> anyhow::Error {
+        let failure = anyhow::Error::new(Failure {
+            what: format!("no answer to `{tried}`"),
+            status: None,
+            body: String::new(),
+            retry_after: None,
+            cause: Some(cause.into()),
+        });
+        match self.base_field {
+            Some(field) => with_hint(
+                failure,
+                format!("check `{field}` in `creds.json` entry `{}`", self.entry),
+            ),
+            None => failure,
+        }
+    }
+
+    /// Gives the errors of reading a zone their first line.
+    pub(super) fn reading<'a, T>(
+        &'a self,
+        zone: ZoneRef<'a>,
+        work: impl Future<Output = Result<T>> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move {
+            work.await
+                .with_context(|| format!("cannot read zone `{zone}` from {self}"))
+        })
+    }
+
+    /// Gives the errors of changing a zone their first line.
+    pub(super) fn changing<'a>(
+        &'a self,
+        zone: ZoneRef<'a>,
+        work: impl Future<Output = Result<()>> + Send + 'a,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            work.await
+                .with_context(|| format!("cannot change zone `{zone}` at {self}"))
+        })
+    }
+}
+
+/// The vendor, where it is unless that is the usual place, and the entry.
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.spec.name)?;
+        if self.base_field.is_some() {
+            let host = self.base.host_str().unwrap_or_default();
+            write!(f, " at `{}://{host}", self.base.scheme())?;
+            if let Some(port) = self.base.port() {
+                write!(f, ":{port}")?;
+            }
+            f.write_str("`")?;
+        }
+        write!(f, " (`creds.json` entry `{}`)", self.entry)
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Api({} {})", self.spec.kind, self.entry)
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Method and path, without secrets.
+    tried: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+/// Why an API says no; decides the hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The credentials are wrong, or may not do this.
+    Credentials,
+    /// The zone is not there, or not for these credentials.
+    NotFound,
+    Other,
+}
+
+/// A request that did not succeed. The body has no credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(super) struct Failure {
+    what: String,
+    /// None where there was no answer: the request may have been carried out.
+    pub(super) status: Option<StatusCode>,
+    pub(super) body: String,
+    pub(super) retry_after: Option<Duration>,
+    #[source]
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The failed request behind an error.
+pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
+    find(error)
+}
+
+#[cfg(test)]
+impl Reply {
+    /// An answer with nothing but a header.
+    pub(super) fn with_header(name: HeaderName, value: &str) -> Self {
+        Self {
+            tried: "GET /".to_owned(),
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]),
+            body: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+    use crate::provider::cloudflare::SPEC;
+    use crate::provider::servers::entry;
+
+    fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
+        let context = Context {
+            http: Http::new(None)?,
+            dns_root: "/nonexistent".into(),
+            dns_root_is_temporary: false,
+        };
+        Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
+    }
+
+    #[test]
+    fn the_base_is_the_vendors_unless_the_entry_says_another() {
+        let vendor = Base::VendorOr("https://api.test/v4/", "apiurl");
+        let shown = |fields: &[(&str, &str)]| {
+            let api = api(vendor, fields).unwrap();
+            format!("{api} {}", api.url(&["zones", "a/b"]).unwrap())
+        };
+        assert_eq!(
+            shown(&[]),
+            "Cloudflare (`creds.json` entry `main`) https://api.test/v4/zones/a%2Fb"
+        );
+        assert_eq!(
+            shown(&[("apiurl", "https://b.test")]),
+            "Cloudflare at `https://b.test` (`creds.json` entry `main`) https://b.test/zones/a%2Fb"
+        );
+        assert_eq!(
+            shown(&[
+                ("apiurl", "https://b.test"),
+                ("_base_url", "http://localhost:8/x")
+            ]),
+            "Cloudflare at `http://localhost:8` (`creds.json` entry `main`) http://localhost:8/x/zones/a%2Fb"
+        );
+    }
+
+    #[test]
+    fn credentials_are_not_sent_in_the_clear() {
+        let problem = |base: Base, url: &str| {
+            let explained = explain(&api(base, &[("_base_url", url)]).unwrap_err());
+            (explained.what, explained.hints.concat())
+        };
+        let vendor = Base::Vendor("https://api.test");
+        assert_eq!(
+            problem(vendor, "http://proxy.test"),
+            (
+                "`_base_url` in `creds.json` entry `main` would send the credentials in the clear"
+                    .to_owned(),
+                "write `https://`".to_owned()
+            )
+        );
+        assert_eq!(
+            problem(vendor, "proxy.test").0,
+            "`_base_url` in `creds.json` entry `main` is no URL"
+        );
+        assert!(api(Base::Own("apiUrl"), &[("apiUrl", "http://dns.test")]).is_ok());
+        assert!(api(vendor, &[("_base_url", "http://127.0.0.1:1")]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_the_server_says_has_no_credentials() {
+        use crate::provider::fake::{Fake, Reply, Vendor};
+        let fake = Fake::start(Vendor {
+            answer: Box::new(|request| {
+                let header = request.header("authorization").to_owned();
+                let body = serde_json::json!({ "message": format!("bad header `{header}`") });
+                Reply::json(403, &body).with("retry-after", "90".to_owned())
+            }),
+            is_write: |_| false,
+            too_many: Reply::empty(429),
+        });
+        let fields = [("apitoken", "very-secret"), ("_base_url", &fake.url())];
+        let api = api(Base::Vendor("https://api.test"), &fields).unwrap();
+        let api = api
+            .credential("apitoken", "authorization", "Bearer very-secret")
+            .unwrap();
+        let url = api.url(&["zones", "very-secret"]).unwrap();
+        let error = api.get::<serde_json::Value>(url).await.unwrap_err();
+        let explained = explain(&error);
+        assert_eq!(
+            explained.what,
+            "`GET /zones/[apitoken]` answered 403 Forbidden: bad header `Bearer [apitoken]` (try again in 90 s)"
+        );
+        assert_eq!(
+            explained.hints,
+            [format!(
+                "check `apitoken` in `creds.json` entry `main`: {}",
+                SPEC.scope
+            )]
+        );
+        assert!(!format!("{error:?}").contains("very-secret"), "{error:?}");
+        assert!(!format!("{api:?}").contains("very-secret"));
+    }
+}

@@ -1,0 +1,98 @@
+//! What a vendor says in the body of an error.
+
+use serde_json::Value;
+
+/// Longest part of the vendor's own words that an error repeats, characters.
+const LONGEST: usize = 300;
+
+/// Keys that vendors put the message under, the most telling first.
+const MESSAGES: &[&str] = &[
+    "message",
+    "detail",
+    "description",
+    "reason",
+    "title",
+    "error",
+];
+
+/// The vendor's own words on one line: the messages of a JSON body, else its text.
+pub(super) fn words(body: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(body).ok();
+    let text = json.as_ref().and_then(message);
+    let text = text.unwrap_or_else(|| body.to_owned());
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    format!("{}...", line.chars().take(LONGEST).collect::<String>())
+}
+
+/// Messages, with their codes where they have some, of any shape that JSON APIs use.
+fn message(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Array(items) => {
+            let all: Vec<String> = items.iter().filter_map(message).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        Value::Object(fields) => {
+            let many = fields.get("errors").and_then(message);
+            let one = || {
+                MESSAGES
+                    .iter()
+                    .find_map(|key| fields.get(*key).and_then(message))
+            };
+            if let Some(text) = many.or_else(one) {
+                let code = fields.get("code").filter(|code| !code.is_null());
+                return Some(match code {
+                    Some(Value::String(code)) => format!("{text} ({code})"),
+                    Some(code) => format!("{text} ({code})"),
+                    None => text,
+                });
+            }
+            // Errors by field: {"records": ["too long"]}.
+            let all: Vec<String> = fields
+                .iter()
+                .filter_map(|(key, value)| Some(format!("{key}: {}", message(value)?)))
+                .collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_every_shape() {
+        for (body, expected) in [
+            (r#"{"error": "no  such\nzone"}"#, "no such zone"),
+            (
+                r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[]}"#,
+                "Authentication error (10000)",
+            ),
+            (r#"{"id":"not_found","message":"not found"}"#, "not found"),
+            (
+                r#"{"error":{"code":"unauthorized","message":"unable to authenticate"}}"#,
+                "unable to authenticate (unauthorized)",
+            ),
+            (
+                r#"[{}, {"ttl": ["Ensure this value is greater than or equal to 3600."]}]"#,
+                "ttl: Ensure this value is greater than or equal to 3600.",
+            ),
+            (r#"{"errors": [], "message": "x"}"#, "x"),
+            (r#"{"a": 1}"#, r#"{"a": 1}"#),
+            ("<html>", "<html>"),
+            ("", ""),
+        ] {
+            assert_eq!(words(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn words_are_short() {
+        assert_eq!(words(&"x".repeat(1000)).len(), LONGEST + 3);
+    }
+}
