@@ -118,13 +118,11 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
         (Some(master), _) => address(entry, "master", master)?,
         (None, Some(first)) => address(entry, "nameservers", first.as_str())?,
         (None, None) => {
-            return Err(with_hint(
-                anyhow!(
-                    "`creds.json` entry `{}` (AXFRDDNS) has neither `master` nor `nameservers`",
-                    entry.name
-                ),
-                "add `master`: the server that takes updates",
-            ));
+            let name = &entry.name;
+            return Err(anyhow!(
+                "`creds.json` entry `{name}` (AXFRDDNS) has neither `master` nor `nameservers`"
+            ))
+            .hint(|| "add `master`: the server that takes updates");
         }
     };
     let key = |field| {

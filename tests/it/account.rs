@@ -122,7 +122,7 @@ fn a_key_that_the_age_command_encrypted_is_opened() {
     assert!(
         none.stderr.ends_with(&format!(
             "error: there is no age identity to open `{KEY}` with\n\
-             hint: set GIT_CERTS_AGE_KEY to the text of one, or name its file with `--identity`\n"
+             hint: set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`\n"
         )),
         "{}",
         none.stderr

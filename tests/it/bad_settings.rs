@@ -183,7 +183,7 @@ fn a_settings_file_that_cannot_be_read() {
       |
     1 | repo = "x"
       | ^^^^
-    unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
+    unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `allow-fetch`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),

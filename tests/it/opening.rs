@@ -141,7 +141,7 @@ fn a_wrong_token_is_said_before_anything_happens() {
         output.stderr.ends_with(
             "error: cannot read `https://git.test/certs.git`: the server asks for a login\n  \
              caused by: HTTP 401 Unauthorized\n\
-             hint: give a token, or an address by `ssh://`\n"
+             hint: give a token (GIT_CERTS_TOKEN, for the DNS repository GIT_CERTS_DNS_TOKEN), or an address by `ssh://`\n"
         ),
         "{}",
         output.stderr

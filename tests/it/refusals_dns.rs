@@ -88,8 +88,8 @@ fn an_api_key_that_the_server_does_not_know() {
 to issue: `www`, not in the repository
 error: cannot issue `www`
   caused by: cannot read zone `pdns.test` from PowerDNS at `http://192.0.2.3:8081` (`creds.json` entry `powerdns`)
-  caused by: 401 Unauthorized: Unauthorized
-hint: `apiKey` in `creds.json` entry `powerdns` must be the server's `api-key`
+  caused by: `GET /api/v1/servers/localhost/zones/pdns.test.` answered 401 Unauthorized: Unauthorized
+hint: check `apiKey` in `creds.json` entry `powerdns`: it must be the server's `api-key`
 ");
 }
 

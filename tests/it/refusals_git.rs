@@ -88,7 +88,7 @@ fn no_token() {
         "\
 error: cannot read `https://git.test/certs.git`: the server asks for a login
   caused by: HTTP 401 Unauthorized
-hint: give a token, or an address by `ssh://`
+hint: give a token (GIT_CERTS_TOKEN, for the DNS repository GIT_CERTS_DNS_TOKEN), or an address by `ssh://`
 ",
     );
 }

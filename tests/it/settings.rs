@@ -281,7 +281,7 @@ fn what_comes_later_is_said() {
         ),
         (
             ["renew", "--vaultPath=/x"],
-            "error: `--vault` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
+            "error: `--vault-path` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
         ),
     ] {
         let output = lab.git_certs(words).run().expect_code(2);
