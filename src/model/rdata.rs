@@ -296,20 +296,22 @@ fn params(tokens: &[Token]) -> Vec<String> {
     found.into_iter().map(|(_, shown)| shown).collect()
 }
 
+/// Keys of service parameters by number (RFC 9460 section 14.3.2, and IANA's registry, 2026).
+pub(crate) const SERVICE_PARAMETERS: [&str; 9] = [
+    "mandatory",
+    "alpn",
+    "no-default-alpn",
+    "port",
+    "ipv4hint",
+    "ech",
+    "ipv6hint",
+    "dohpath",
+    "ohttp",
+];
+
 /// Number of a key (RFC 9460 section 14.3.2); unknown keys come last.
 fn param_number(key: &str) -> u32 {
-    let known = [
-        "mandatory",
-        "alpn",
-        "no-default-alpn",
-        "port",
-        "ipv4hint",
-        "ech",
-        "ipv6hint",
-        "dohpath",
-        "ohttp",
-    ];
-    let position = known.iter().position(|name| *name == key);
+    let position = SERVICE_PARAMETERS.iter().position(|name| *name == key);
     position
         .and_then(|position| u32::try_from(position).ok())
         .or_else(|| key.strip_prefix("key")?.parse().ok())

@@ -11,7 +11,7 @@ use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder, NameEncodi
 
 use crate::model::location;
 use crate::model::name::DnsName;
-use crate::model::rdata::canonical;
+use crate::model::rdata::{SERVICE_PARAMETERS, canonical};
 use crate::model::zone::Record;
 
 /// A field of RDATA.
@@ -85,19 +85,6 @@ const TYPES: &[(u16, &str, &[Part])] = {
         (257, "CAA", &[U8, Tag, Quoted]),
     ]
 };
-
-/// `SvcParamKeys` by number (IANA's registry, 2026).
-const PARAMS: [&str; 9] = [
-    "mandatory",
-    "alpn",
-    "no-default-alpn",
-    "port",
-    "ipv4hint",
-    "ech",
-    "ipv6hint",
-    "dohpath",
-    "ohttp",
-];
 
 /// A name for the wire.
 pub(super) fn name(name: &DnsName) -> Result<Name> {
@@ -290,7 +277,7 @@ impl<'a> Reader<'a> {
 }
 
 fn param_name(key: u16) -> String {
-    PARAMS
+    SERVICE_PARAMETERS
         .get(usize::from(key))
         .map_or_else(|| format!("key{key}"), |name| (*name).to_owned())
 }
