@@ -106,7 +106,7 @@ fn an_entry_has_a_type_that_is_not_supported() {
 to issue: `www`, not in the repository
 error: cannot issue `www`
   caused by: `creds.json` entry `ddns`: DNS provider `ROUTE53` is not supported
-hint: supported are `AXFRDDNS`, `BIND`, `CLOUDFLAREAPI`, `DESEC`, `DIGITALOCEAN`, `POWERDNS`; skip it with `--skip ddns` if another provider serves the zone
+hint: `git-certs providers` lists those that are; skip it with `--skip ddns` if another provider serves the zone
 ",
     );
 }
