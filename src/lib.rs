@@ -21,4 +21,5 @@ pub use cli::main;
 #[doc(hidden)]
 pub mod fuzz {
     pub use crate::dnscontrol::fuzz::{Times, creds, evaluator, ir, measure};
+    pub use crate::repo::certs_json::fuzz as certs_json;
 }

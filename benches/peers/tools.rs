@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::address::{BIND, RESOLVER};
 use crate::support::bind;
 use crate::support::command::{Command, Output};
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, Server};
 use crate::support::pebble::DIRECTORY;
 use crate::support::repos::{Files, Transport};
 
@@ -106,6 +106,9 @@ impl Tool {
         let certificates = scenario.certificates(&prefix);
         let folder = lab.folder().join("bench").join(&prefix);
         fs::create_dir_all(&folder).unwrap();
+        // Pebble 2.4 can lock itself up once it holds hundreds of orders: each run has a new one.
+        lab.stop(Server::Pebble);
+        lab.start(Server::Pebble);
         let commands = match self {
             Self::GitCerts => git_certs(lab, &prefix, &certificates),
             Self::Certbot => certbot(lab, &folder, &certificates),

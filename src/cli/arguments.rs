@@ -1,12 +1,13 @@
 //! What can be typed.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::settings::Settings;
+use crate::cli::settings::{Settings, at_least_one};
 
 /// Long options that get-certs' users wrote with one dash.
 ///
@@ -100,13 +101,44 @@ pub(super) struct PrintIr {
     #[arg(long, env = "GIT_CERTS_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
+    /// Read DNSControl's IR JSON instead of running JavaScript
+    #[arg(long, env = "GIT_CERTS_IR", value_name = "FILE")]
+    pub(super) ir: Option<PathBuf>,
+
     /// Global variable for dnsconfig.js; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) variable: Vec<String>,
+    #[arg(
+        long,
+        env = "GIT_CERTS_VARIABLE",
+        value_name = "KEY=VALUE",
+        value_delimiter = '\n'
+    )]
+    pub(super) variable: Option<Vec<String>>,
+
+    /// Longest time, in seconds, that dnsconfig.js may run [default: 60]
+    #[arg(long, env = "GIT_CERTS_JS_TIMEOUT", value_name = "SECONDS", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_timeout: Option<NonZeroU32>,
+
+    /// Most memory, in MiB, that dnsconfig.js may use [default: 1024]
+    #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_memory: Option<NonZeroU32>,
+
+    /// Most stack, in MiB, that dnsconfig.js may use [default: 8]
+    #[arg(long, env = "GIT_CERTS_JS_STACK", value_name = "MIB", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_stack: Option<NonZeroU32>,
 
     /// Let dnsconfig.js use `FETCH()`
-    #[arg(long)]
-    pub(super) allow_fetch: bool,
+    #[arg(long, env = "GIT_CERTS_ALLOW_FETCH")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) allow_fetch: Option<bool>,
+
+    /// Recursive resolvers that `SPF_BUILDER` flattens with [default: /etc/resolv.conf]
+    #[arg(
+        long,
+        env = "GIT_CERTS_RESOLVER",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub(super) resolver: Option<Vec<String>>,
 
     /// Over several lines, indented
     #[arg(long)]

@@ -136,6 +136,10 @@ async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Worksp
     } else {
         config::http(&settings)?
     };
-    let job = config::job(&run, &settings, http, workspaces.dns()?)?;
+    let mut job = config::job(&run, &settings, http, workspaces.dns()?)?;
+    if let Some(path) = config::list_in_clone(&run, &settings) {
+        let bytes = workspaces.read_cert_repo(path).await?;
+        job.certs_json = Some(config::list(path, bytes)?);
+    }
     Ok((workspaces, job))
 }

@@ -1,6 +1,7 @@
 //! What was typed becomes what it means: the places of the repositories, and the job.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,7 +156,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         only: only
             .context("`--only` names no certificate")
             .hint(|| "it takes a `cert_name` of certs.json")?,
-        certs_json: certs_json(run, settings)?,
+        certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         identities: identities(settings),
         dns: source(settings, dns)?,
@@ -167,12 +168,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .map(|entry| entry.trim().to_owned())
             .filter(|entry| !entry.is_empty())
             .collect(),
-        resolvers: settings
-            .resolver
-            .iter()
-            .flatten()
-            .map(|text| resolver(text))
-            .collect::<Result<_>>()?,
+        resolvers: resolvers(settings)?,
         dns_timeout: settings
             .dns_timeout
             .map_or(DNS_TIMEOUT, Duration::from_secs),
@@ -180,12 +176,29 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
     })
 }
 
-/// `--cert-config` beside the current folder; in a clone, certs.json is read from the clone.
-fn certs_json(run: &Run, settings: &Settings) -> Result<Option<Override>> {
-    match &settings.cert_config {
-        Some(path) if run.repo.is_none() => override_file(Some(path), "--cert-config"),
-        _ => Ok(None),
+/// `--cert-config` beside the current folder.
+fn list_beside(run: &Run, settings: &Settings) -> Result<Option<Override>> {
+    match run.repo {
+        None => override_file(settings.cert_config.as_deref(), "--cert-config"),
+        Some(_) => Ok(None),
     }
+}
+
+/// `--cert-config` in a clone: a path in its tree.
+pub(super) fn list_in_clone<'a>(run: &Run, settings: &'a Settings) -> Option<&'a str> {
+    run.repo.as_ref()?;
+    settings.cert_config.as_ref()?.to_str()
+}
+
+/// What the clone has at `path`.
+pub(super) fn list(path: &str, bytes: Option<Vec<u8>>) -> Result<Override> {
+    let bytes = bytes
+        .with_context(|| format!("the cert repository has no `{path}`"))
+        .hint(|| "with `--repo`, `--cert-config` is a path in the cert repository")?;
+    Ok(Override {
+        origin: path.to_owned(),
+        text: String::from_utf8(bytes).with_context(|| format!("`{path}` is not UTF-8"))?,
+    })
 }
 
 fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> {
@@ -245,8 +258,13 @@ fn identities(settings: &Settings) -> Vec<IdentitySource> {
 pub(super) fn source_here(arguments: &PrintIr) -> Result<Source> {
     let settings = Settings {
         config: arguments.config.clone(),
-        variable: Some(arguments.variable.clone()),
-        allow_fetch: Some(arguments.allow_fetch),
+        ir: arguments.ir.clone(),
+        variable: arguments.variable.clone(),
+        js_timeout: arguments.js_timeout,
+        js_memory: arguments.js_memory,
+        js_stack: arguments.js_stack,
+        allow_fetch: arguments.allow_fetch,
+        resolver: arguments.resolver.clone(),
         ..Settings::default()
     };
     let here = DnsFolder {
@@ -281,21 +299,29 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
             .collect::<Result<_>>()?,
         ir: settings.ir.clone(),
         allow_fetch: settings.allow_fetch.unwrap_or_default(),
-        txt: TxtLookup::default(),
+        txt: TxtLookup::At(resolvers(settings)?),
         limits: limits(settings),
     })
 }
 
 fn limits(settings: &Settings) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(seconds) = settings.js_timeout {
-        limits.time = Duration::from_secs(u32::from(seconds).into());
+    let bytes = |mebibytes: NonZeroU32| {
+        let mebibytes = usize::try_from(mebibytes.get()).unwrap_or(usize::MAX);
+        mebibytes.saturating_mul(1 << 20)
+    };
+    let default = Limits::default();
+    let seconds = |seconds: NonZeroU32| Duration::from_secs(seconds.get().into());
+    Limits {
+        memory: settings.js_memory.map_or(default.memory, bytes),
+        time: settings.js_timeout.map_or(default.time, seconds),
+        stack: settings.js_stack.map_or(default.stack, bytes),
     }
-    if let Some(mebibytes) = settings.js_memory {
-        let mebibytes = usize::try_from(u32::from(mebibytes)).unwrap_or(usize::MAX);
-        limits.memory = mebibytes.saturating_mul(1 << 20);
-    }
-    limits
+}
+
+/// The resolvers of `--resolver`; none: the system's.
+fn resolvers(settings: &Settings) -> Result<Vec<SocketAddr>> {
+    let named = settings.resolver.iter().flatten();
+    named.map(|text| resolver(text)).collect()
 }
 
 fn directory(settings: &Settings) -> Result<Directory> {

@@ -45,7 +45,7 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_KEY_TYPE", value_name = "TYPE", help_heading = PLAN, value_parser = key_type)]
     pub(super) key_type: Option<KeyType>,
 
-    /// List of certificates, for work in place [default: certs.json]
+    /// List of certificates; with `--repo` a path in that repository [default: certs.json]
     #[arg(long, env = "GIT_CERTS_CERT_CONFIG", alias = "certConfig", value_name = "FILE", help_heading = PLAN)]
     pub(super) cert_config: Option<PathBuf>,
 
@@ -80,6 +80,10 @@ pub(super) struct Settings {
     /// Most memory, in MiB, that dnsconfig.js may use [default: 1024]
     #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
     pub(super) js_memory: Option<NonZeroU32>,
+
+    /// Most stack, in MiB, that dnsconfig.js may use [default: 8]
+    #[arg(long, env = "GIT_CERTS_JS_STACK", value_name = "MIB", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) js_stack: Option<NonZeroU32>,
 
     /// Let dnsconfig.js use `FETCH()`
     #[arg(long, env = "GIT_CERTS_ALLOW_FETCH", help_heading = DNS)]
@@ -131,6 +135,7 @@ impl Settings {
     pub(super) fn from_file(bytes: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).with_context(|| format!("`{FILE}` is not UTF-8"))?;
         let settings: Self = toml::from_str(text)
+            .map_err(|error| without_the_line(text, &error))
             .with_context(|| format!("cannot read `{FILE}`"))
             .hint(|| "its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone")?;
         // Whoever may change the file, in a pull request too, must not get to run commands.
@@ -151,6 +156,20 @@ impl Settings {
     }
 }
 
+/// The place and the message: the line itself could hold a password, in a URL.
+fn without_the_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let place = error.span().and_then(|span| text.get(..span.start));
+    let message = error.message();
+    match place {
+        Some(before) => {
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            anyhow!("line {line}, column {column}: {message}")
+        }
+        None => anyhow!("{message}"),
+    }
+}
+
 /// The settings that are given, by name.
 fn as_map(settings: &Settings) -> Result<BTreeMap<String, serde_json::Value>> {
     let serde_json::Value::Object(map) = serde_json::to_value(settings)? else {
@@ -167,7 +186,7 @@ fn whole<N: FromStr>(text: &str) -> Result<N, String> {
         .map_err(|_| "a whole number is needed".to_owned())
 }
 
-fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
         .map_err(|_| "a whole number above 0 is needed".to_owned())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::dnscontrol::creds::Creds;
 use crate::dnscontrol::engine::{self, Limits, Script};
-use crate::dnscontrol::ir::{Declaration, Ir};
+use crate::dnscontrol::ir::{Declaration, Domain, Ir};
 use crate::dnscontrol::normalize;
 use crate::dnscontrol::print;
 use crate::dnscontrol::resolver::TxtLookup;
@@ -98,6 +98,11 @@ impl DnsConfig {
             })
     }
 
+    /// Names of the DNS providers that are declared.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &str> {
+        self.declared.iter().map(|declared| declared.name.as_str())
+    }
+
     /// A provider with its credentials, from creds.json and the environment. Blocks the first time.
     ///
     /// Entries that nobody asks for may be missing or wrong.
@@ -122,36 +127,36 @@ impl DnsConfig {
 ///
 /// What DNSControl or this program would refuse is refused.
 pub(crate) fn print_ir(source: &Source) -> Result<String> {
-    let (ir, _) = meaning(source, read(source, true)?)?;
+    let (ir, _) = read(source, true)?;
     Ok(print::print(&ir))
 }
 
-/// Normalises without the places of declarations, which cost time. An error needs one: the script
+/// Reads without the places of declarations, which cost time. An error needs one: the script
 /// runs again to find it.
 fn load(source: &Source) -> Result<(Ir, Vec<Zone>)> {
-    meaning(source, read(source, false)?).map_err(|error| {
-        if source.ir.is_some() {
-            return error;
-        }
-        let again = read(source, true).ok();
-        let placed = again.and_then(|ir| meaning(source, ir).err());
-        placed.unwrap_or(error)
+    read(source, false).or_else(|error| match (&source.ir, read(source, true)) {
+        (None, Err(placed)) => Err(placed),
+        _ => Err(error),
     })
 }
 
-fn read(source: &Source, positions: bool) -> Result<Ir> {
-    match &source.ir {
-        Some(file) => read_ir(source, file),
-        None => evaluate(source, positions),
-    }
-}
-
-fn meaning(source: &Source, mut ir: Ir) -> Result<(Ir, Vec<Zone>)> {
+/// What is declared, normalised, and its zones.
+fn read(source: &Source, positions: bool) -> Result<(Ir, Vec<Zone>)> {
+    let mut ir = match &source.ir {
+        Some(file) => read_ir(source, file)?,
+        None => evaluate(source, positions)?,
+    };
     let shown = source.ir.as_ref().unwrap_or(&source.config).display();
     let about = || format!("cannot use `{shown}`");
-    let expanded = source.ir.is_some() && is_expanded(&ir);
     let mut lookups = Lookups::new(&source.root, &source.txt);
-    normalize::normalize(&mut ir, &mut lookups, expanded).with_context(about)?;
+    match &source.ir {
+        Some(_) => {
+            let expanded = is_expanded(&ir);
+            normalize::normalize(&mut ir, &mut lookups, expanded)
+        }
+        None => normalize::together(&mut ir, &mut lookups, false),
+    }
+    .with_context(about)?;
     let zones = zones::zones(&ir).with_context(about)?;
     Ok((ir, zones))
 }
@@ -162,21 +167,50 @@ fn is_expanded(ir: &Ir) -> bool {
     records.all(|item| item.ttl != 0 && item.rtype != "IMPORT_TRANSFORM")
 }
 
+/// What the script declares, each domain normalised while the next is printed.
 fn evaluate(source: &Source, positions: bool) -> Result<Ir> {
-    let json = engine::evaluate(&Script {
+    let script = Script {
         root: source.root.clone(),
         config: source.config.clone(),
         variables: source.variables.clone(),
         positions,
         allow_fetch: source.allow_fetch,
         limits: source.limits,
+    };
+    let config = source.config.display();
+    let mut ir = None;
+    let mut fault = None;
+    engine::evaluate(&script, |json| {
+        // Only the first fault counts, and only if the script has none.
+        if fault.is_none() {
+            fault = add(&mut ir, &json)
+                .with_context(|| format!("`{config}` declares something that has no meaning"))
+                .and_then(|domain| match domain {
+                    Some(domain) => normalize::one_domain(domain, false)
+                        .with_context(|| format!("cannot use `{config}`")),
+                    None => Ok(()),
+                })
+                .err();
+        }
     })?;
-    serde_json::from_str(&json).with_context(|| {
-        format!(
-            "`{}` declares something that has no meaning",
-            source.config.display()
-        )
-    })
+    match fault {
+        Some(error) => Err(error),
+        None => ir.with_context(|| format!("`{config}` declares nothing")),
+    }
+}
+
+/// Adds what the script engine prints: first the IR without domains, then each domain, which comes back.
+fn add<'a>(ir: &'a mut Option<Ir>, json: &str) -> serde_json::Result<Option<&'a mut Domain>> {
+    match ir {
+        None => {
+            *ir = Some(serde_json::from_str(json)?);
+            Ok(None)
+        }
+        Some(ir) => {
+            ir.domains.push(serde_json::from_str(json)?);
+            Ok(ir.domains.last_mut())
+        }
+    }
 }
 
 fn read_ir(source: &Source, file: &Path) -> Result<Ir> {
@@ -291,7 +325,10 @@ mod tests {
                 "Promise.resolve().then(function () {\n  typo();\n})",
                 "`dnsconfig.js:2:3`: ReferenceError: typo is not defined",
             ),
-            ("conf.x = conf", "TypeError: circular reference"),
+            (
+                "conf.registrars.push(conf)",
+                "TypeError: circular reference",
+            ),
             (
                 "require('./missing.js')",
                 "`dnsconfig.js:1:1`: no file `./missing.js` in the DNS repository",

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ const STACK_MARGIN: usize = 2 << 20;
 ///
 /// `QuickJS` asks in loops, calls and regular expressions, but not inside every built-in function.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Memory that every script leaves unused, bytes; a sixteenth of its memory where that is less.
+const LARGEST_SPARE: usize = 4 << 20;
 
 /// What a script may use: by default 1 GiB, one minute and 8 MiB of stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,56 +68,85 @@ pub(super) struct Script {
     pub(super) limits: Limits,
 }
 
-/// Runs the script and gives the IR that it declares, as JSON.
+/// Runs the script and hands over what it declares, as JSON: first the IR without its domains, then
+/// one domain after the other.
 ///
 /// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
 /// stack that fits the limit; a script that hides in a built-in function is left behind in it.
-pub(super) fn evaluate(script: &Script) -> Result<String> {
-    on_its_own_thread(script, run)
+/// `take` is called here, while the engine goes on. After an error, nothing that was handed over counts.
+pub(super) fn evaluate(script: &Script, take: impl FnMut(String)) -> Result<()> {
+    on_its_own_thread(script, take, |kit, teller| {
+        let parts = teller.clone();
+        let take = Function::new(kit.ctx().clone(), move |text| parts.tell(Told::Part(text)))?;
+        kit.get::<_, Function<'_>>("result")?.call((take,))
+    })
 }
 
 /// Runs the script and drops what it declares.
 #[cfg(feature = "fuzzing")]
 pub(super) fn evaluate_only(script: &Script) -> Result<()> {
-    on_its_own_thread(script, |script| run_with(script, |_| Ok(())))
+    on_its_own_thread(script, drop, |_, _| Ok(()))
 }
 
-fn on_its_own_thread<T: Send + 'static>(
+/// What the thread of the engine says.
+enum Told {
+    Part(String),
+    End(Result<()>),
+}
+
+/// Where the thread of the engine says it.
+#[derive(Clone)]
+struct Teller(Sender<Told>);
+
+impl Teller {
+    fn tell(&self, told: Told) {
+        // The receiver is gone only after the time limit, and then nobody wants the answer.
+        drop(self.0.send(told));
+    }
+}
+
+fn on_its_own_thread(
     script: &Script,
-    run: impl FnOnce(&Script) -> Result<T> + Send + 'static,
-) -> Result<T> {
+    mut take: impl FnMut(String),
+    result: impl FnOnce(&Object<'_>, &Teller) -> rquickjs::Result<()> + Send + 'static,
+) -> Result<()> {
     let about = format!("cannot evaluate `{}`", script.config.display());
     let (sender, receiver) = mpsc::channel();
+    let teller = Teller(sender);
     let limits = script.limits;
     let script = script.clone();
     thread::Builder::new()
         .name("dnsconfig".to_owned())
         .stack_size(limits.stack.saturating_add(STACK_MARGIN))
         .spawn(move || {
-            // The receiver is gone only after the time limit, and then nobody wants the answer.
-            drop(sender.send(run(&script)));
+            if let Err(error) = run(&script, &teller, result) {
+                teller.tell(Told::End(Err(error)));
+            }
         })
         .context("cannot start a thread for the script engine")?;
-    match receiver.recv_timeout(limits.time.saturating_add(GRACE)) {
-        Ok(answer) => answer,
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            Err(Failure::timeout(limits).into_error()).context(about)
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(anyhow!("the script engine ended early")).context(about)
+    let started = Instant::now();
+    let patience = limits.time.saturating_add(GRACE);
+    loop {
+        match receiver.recv_timeout(patience.saturating_sub(started.elapsed())) {
+            Ok(Told::Part(text)) => take(text),
+            Ok(Told::End(outcome)) => return outcome,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Failure::timeout(limits).into_error()).context(about);
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(anyhow!("the script engine ended early")).context(about);
+            }
         }
     }
 }
 
-fn run(script: &Script) -> Result<String> {
-    run_with(script, |kit| kit.get::<_, Function<'_>>("result")?.call(()))
-}
-
-/// Runs the script, and then `result` with what helpers.js shares.
-fn run_with<T>(
+/// Runs the script, and then `result` with what helpers.js shares. Tells the end, unless it is an error
+/// of the preparations, which comes back.
+fn run(
     script: &Script,
-    result: impl FnOnce(&Object<'_>) -> rquickjs::Result<T>,
-) -> Result<T> {
+    teller: &Teller,
+    result: impl FnOnce(&Object<'_>, &Teller) -> rquickjs::Result<()>,
+) -> Result<()> {
     let limits = script.limits;
     let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
     let about = || format!("cannot evaluate `{}`", script.config.display());
@@ -130,9 +162,9 @@ fn run_with<T>(
     let rejections = watch_promises(&runtime, limits);
     let context = Context::full(&runtime).with_context(about)?;
     let files = Rc::new(files);
-    let answer = context.with(|ctx| {
+    let outcome = context.with(|ctx| {
         evaluate_in(&ctx, script, (&files, &main), &watch)
-            .and_then(|kit| result(&kit))
+            .and_then(|kit| result(&kit, teller))
             .map_err(|error| {
                 let failure = Failure::describe(&ctx, &error, limits);
                 // To describe it may have run the script's code.
@@ -143,12 +175,14 @@ fn run_with<T>(
                 };
                 failure.or_in(files.failed()).into_error()
             })
-            .with_context(about)
-    })?;
-    match rejections.take().into_iter().next() {
-        Some(failure) => Err(failure.into_error()).with_context(about),
-        None => Ok(answer),
-    }
+    });
+    let outcome = outcome.and_then(|()| match rejections.take().into_iter().next() {
+        Some(failure) => Err(failure.into_error()),
+        None => Ok(()),
+    });
+    // Nobody has to wait until the heap of a large configuration is taken down.
+    teller.tell(Told::End(outcome.with_context(about)));
+    Ok(())
 }
 
 /// Collects what promises were rejected with while nobody handled it.
@@ -188,6 +222,7 @@ fn evaluate_in<'js>(
         positions: script.positions,
         fetch_until: script.allow_fetch.then_some(watch.end),
         largest_answer: script.limits.memory,
+        spare: (script.limits.memory / 16).min(LARGEST_SPARE),
     };
     let kit: Object<'_> =
         prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, &surroundings)?))?;

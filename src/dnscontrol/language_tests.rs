@@ -34,7 +34,7 @@ fn evaluated(files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let json = evaluate(&Script {
+    let script = Script {
         root: folder.path().to_owned(),
         config: PathBuf::from("dnsconfig.js"),
         variables: variables
@@ -44,8 +44,12 @@ fn evaluated(files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
         positions: false,
         allow_fetch: false,
         limits: Limits::default(),
-    });
-    json.unwrap_or_else(|error| panic!("{error:#}"))
+    };
+    let mut parts = Vec::new();
+    evaluate(&script, |part| parts.push(part)).unwrap_or_else(|error| panic!("{error:#}"));
+    let (shared, domains) = parts.split_first().unwrap();
+    let shared = shared.strip_suffix('}').unwrap();
+    format!("{shared},\"domains\":[{}]}}", domains.join(","))
 }
 
 fn ir(script: &str) -> Value {

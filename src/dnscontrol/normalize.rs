@@ -86,23 +86,36 @@ impl ZoneName {
 /// `expanded` tells that pseudo records have been resolved already, as in the output of
 /// `dnscontrol print-ir`.
 pub(super) fn normalize(ir: &mut Ir, lookups: &mut Lookups<'_>, expanded: bool) -> Result<()> {
-    let mut seen = HashSet::new();
     for domain in &mut ir.domains {
-        name_domain(domain)?;
+        one_domain(domain, expanded)?;
+    }
+    together(ir, lookups, expanded)
+}
+
+/// The part of [`normalize`] that looks at one domain alone.
+pub(super) fn one_domain(domain: &mut Domain, expanded: bool) -> Result<()> {
+    name_domain(domain)?;
+    let zone = ZoneName::new(&domain.name);
+    import_raw(domain, &zone)?;
+    if !expanded {
+        nameservers(domain, &zone)?;
+    }
+    for item in &mut domain.records {
+        in_place(item, &zone, |item| record(item, &zone))?;
+    }
+    Ok(())
+}
+
+/// The rest of [`normalize`]: what takes all domains.
+pub(super) fn together(ir: &mut Ir, lookups: &mut Lookups<'_>, expanded: bool) -> Result<()> {
+    let mut seen = HashSet::new();
+    for domain in &ir.domains {
+        let name = domain.uniquename.trim_end_matches('!');
         ensure!(
-            seen.insert(domain.uniquename.trim_end_matches('!').to_owned()),
-            "{}`{}` is declared more than once",
-            place(&domain.filepos),
-            domain.uniquename.trim_end_matches('!')
+            seen.insert(name),
+            "{}`{name}` is declared more than once",
+            place(&domain.filepos)
         );
-        let zone = ZoneName::new(&domain.name);
-        import_raw(domain, &zone)?;
-        if !expanded {
-            nameservers(domain, &zone)?;
-        }
-        for item in &mut domain.records {
-            in_place(item, &zone, |item| record(item, &zone))?;
-        }
     }
     if !expanded {
         spf::expand(ir, lookups)?;

@@ -1,6 +1,6 @@
 //! The nightly build in six steps: open, unlock, plan, prove and issue, seal and commit, sweep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -109,6 +109,7 @@ impl Nightly {
         let dns = blocking(move || DnsConfig::load(&job.dns));
         let (dns, (wanted, held)) = tokio::try_join!(dns, self.read())?;
         every_name_in_a_zone(&wanted, &dns)?;
+        every_skipped_entry_declared(&self.job.skip, &dns)?;
         let wanted = self.selected(wanted)?;
         let now = OffsetDateTime::now_utc();
         Ok((plan::plan(&wanted, &held, self.job.renew_days, now), dns))
@@ -292,6 +293,7 @@ impl Nightly {
 
 /// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
 fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
     for Wanted {
         name, identifiers, ..
     } in wanted
@@ -304,7 +306,7 @@ fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
                     ),
                     format!(
                         "declare the zone with `D(...)`, or take the name out of the list; {}",
-                        declared(dns)
+                        declared("zone", &zones)
                     ),
                 ));
             }
@@ -313,11 +315,22 @@ fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
     Ok(())
 }
 
-fn declared(dns: &DnsConfig) -> String {
-    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
-    match zones.as_slice() {
-        [] => "no zone is declared".to_owned(),
-        zones => format!("declared: {}", first_of(zones)),
+/// A misspelt entry would be written to.
+fn every_skipped_entry_declared(skip: &BTreeSet<String>, dns: &DnsConfig) -> Result<()> {
+    let entries: Vec<_> = dns.entries().collect();
+    match skip.iter().find(|entry| !entries.contains(&entry.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(with_hint(
+            anyhow!("`--skip {unknown}` is no DNS provider of the DNS repository"),
+            declared("DNS provider", &entries),
+        )),
+    }
+}
+
+fn declared<N: Display>(what: &str, names: &[N]) -> String {
+    match names {
+        [] => format!("no {what} is declared"),
+        names => format!("declared: {}", first_of(names)),
     }
 }
 

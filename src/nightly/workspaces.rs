@@ -64,8 +64,9 @@ impl Workspaces {
     }
 
     /// A file of the cert repository; none if it is not there.
-    pub(crate) async fn read_cert_repo(&self, path: &'static str) -> Result<Option<Vec<u8>>> {
-        self.with(move |workspace| workspace.read(path)).await
+    pub(crate) async fn read_cert_repo(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let path = path.to_owned();
+        self.with(move |workspace| workspace.read(&path)).await
     }
 
     /// Works on the cert repository on a thread for blocking calls.

@@ -66,6 +66,28 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
     Ok(listed)
 }
 
+/// Reads what a fuzzer makes: what is accepted keeps the promises that the rest builds on.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let Ok(listed) = parse(bytes, "certs.json", KeyType::P256) else {
+        return;
+    };
+    let names: BTreeSet<_> = listed.wanted.iter().map(|wanted| &wanted.name).collect();
+    assert!(!names.is_empty() && names.len() == listed.wanted.len());
+    for wanted in &listed.wanted {
+        // It becomes a folder.
+        let name = wanted.name.as_str();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        assert!(!name.is_empty() && name.bytes().all(is_plain), "{name:?}");
+        assert!((1..=MAX_NAMES).contains(&wanted.identifiers.len()));
+        for identifier in &wanted.identifiers {
+            let again: Result<Identifier, _> = identifier.as_str().parse();
+            assert_eq!(again.as_ref(), Ok(identifier));
+        }
+    }
+}
+
 /// The name of an entry, and its fields.
 fn named(entry: &Value) -> Result<(CertificateName, &Map<String, Value>)> {
     let Value::Object(fields) = entry else {

@@ -116,6 +116,12 @@ hint: a relative path starts at the current folder
 ",
         ),
         (
+            "--skip ddns,powerdsn",
+            r"error: `--skip powerdsn` is no DNS provider of the DNS repository
+hint: declared: `ddns`
+",
+        ),
+        (
             "--recipients missing.txt",
             r"error: cannot read `missing.txt` of `--recipients`
   caused by: No such file or directory (os error 2)
@@ -179,11 +185,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 1
-      |
-    1 | repo = "x"
-      | ^^^^
-    unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `allow-fetch`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),
@@ -191,11 +193,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r#"renew = "soon"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 9
-      |
-    1 | renew = "soon"
-      |         ^^^^^^
-    invalid type: string "soon", expected u32
+  caused by: line 1, column 9: invalid type: string "soon", expected u32
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),
@@ -203,11 +201,16 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r"renew = 
 ",
             r"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 9
-      |
-    1 | renew = 
-      |         ^
-    string values must be quoted, expected literal string
+  caused by: line 1, column 9: string values must be quoted, expected literal string
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+",
+        ),
+        // The line is not shown: it may hold a password.
+        (
+            r#"dns-repo = "https://user:hunter2@git.test/dns" or
+"#,
+            r"error: cannot read `git-certs.toml`
+  caused by: line 1, column 48: unexpected key or value, expected newline, `#`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -215,11 +218,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r"js-timeout = 0
 ",
             r"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 14
-      |
-    1 | js-timeout = 0
-      |              ^
-    invalid value: integer `0`, expected a nonzero u32
+  caused by: line 1, column 14: invalid value: integer `0`, expected a nonzero u32
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -228,11 +227,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
 url = "x"
 "#,
             r"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 1
-      |
-    1 | [acme]
-      | ^^^^^^
-    invalid type: map, expected a string
+  caused by: line 1, column 1: invalid type: map, expected a string
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -241,11 +236,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
 acme = "staging"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 2, column 1
-      |
-    2 | acme = "staging"
-      | ^^^^
-    duplicate key
+  caused by: line 2, column 1: duplicate key
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),
@@ -253,11 +244,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r#"key-type = "p521"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: TOML parse error at line 1, column 12
-      |
-    1 | key-type = "p521"
-      |            ^^^^^^
-    unknown variant `p521`, expected one of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`
+  caused by: line 1, column 12: unknown variant `p521`, expected one of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),

@@ -14,6 +14,7 @@ fn help_is_what_is_kept() {
         ("--help", "git-certs.txt"),
         ("renew --help", "renew.txt"),
         ("plan --help", "plan.txt"),
+        ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),
     ] {
         // What the environment says shows in no help: a URL may hold a password.

@@ -24,6 +24,7 @@ mod lab;
 mod opening;
 mod packaging;
 mod plan;
+mod print_ir;
 mod refusals;
 mod refusals_dns;
 mod refusals_git;

@@ -227,3 +227,25 @@ fn an_entry_that_is_skipped_gets_no_challenge() {
         all.stderr
     );
 }
+
+#[test]
+fn a_list_of_another_name_is_read_from_the_clone() {
+    let nightly = Nightly::with(Lab::builder().bind().start(), WANTED, |files, _| {
+        let list = r#"[{"cert_name": "other", "names": ["other.bench.test"]}]"#;
+        files.with("lists/other.json", list)
+    });
+    let plan = |list: &str| nightly.command(&["plan", "--cert-config", list]).run();
+    assert_eq!(
+        plan("lists/other.json").expect_code(0).stdout,
+        "issue    other  other.bench.test: not in the repository\n\n1 due, 0 up to date\n"
+    );
+    let stderr = plan("lists/missing.json").expect_code(2).normal_stderr();
+    let error = stderr.lines().filter(|line| !line.starts_with("cloned "));
+    assert_eq!(
+        error.collect::<Vec<_>>(),
+        [
+            "error: the cert repository has no `lists/missing.json`",
+            "hint: with `--repo`, `--cert-config` is a path in the cert repository",
+        ]
+    );
+}
