@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Display, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
@@ -167,7 +167,7 @@ fn is_expanded(ir: &Ir) -> bool {
     records.all(|item| item.ttl != 0 && item.rtype != "IMPORT_TRANSFORM")
 }
 
-/// What the script declares, each domain normalised while the next is printed.
+/// What the script declares, its domains normalised while the next are printed.
 fn evaluate(source: &Source, positions: bool) -> Result<Ir> {
     let script = Script {
         root: source.root.clone(),
@@ -183,14 +183,7 @@ fn evaluate(source: &Source, positions: bool) -> Result<Ir> {
     engine::evaluate(&script, |json| {
         // Only the first fault counts, and only if the script has none.
         if fault.is_none() {
-            fault = add(&mut ir, &json)
-                .with_context(|| format!("`{config}` declares something that has no meaning"))
-                .and_then(|domain| match domain {
-                    Some(domain) => normalize::one_domain(domain, false)
-                        .with_context(|| format!("cannot use `{config}`")),
-                    None => Ok(()),
-                })
-                .err();
+            fault = add(&mut ir, &json, &config).err();
         }
     })?;
     match fault {
@@ -199,18 +192,20 @@ fn evaluate(source: &Source, positions: bool) -> Result<Ir> {
     }
 }
 
-/// Adds what the script engine prints: first the IR without domains, then each domain, which comes back.
-fn add<'a>(ir: &'a mut Option<Ir>, json: &str) -> serde_json::Result<Option<&'a mut Domain>> {
-    match ir {
-        None => {
-            *ir = Some(serde_json::from_str(json)?);
-            Ok(None)
-        }
-        Some(ir) => {
-            ir.domains.push(serde_json::from_str(json)?);
-            Ok(ir.domains.last_mut())
-        }
+/// Adds what the script engine prints: first the IR without domains, then lists of domains.
+fn add(ir: &mut Option<Ir>, json: &str, config: &Display<'_>) -> Result<()> {
+    let no_meaning = || format!("`{config}` declares something that has no meaning");
+    let Some(ir) = ir else {
+        *ir = Some(serde_json::from_str(json).with_context(no_meaning)?);
+        return Ok(());
+    };
+    let domains: Vec<Domain> = serde_json::from_str(json).with_context(no_meaning)?;
+    for mut domain in domains {
+        normalize::one_domain(&mut domain, false)
+            .with_context(|| format!("cannot use `{config}`"))?;
+        ir.domains.push(domain);
     }
+    Ok(())
 }
 
 fn read_ir(source: &Source, file: &Path) -> Result<Ir> {

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,23 +69,43 @@ pub(super) struct Script {
 }
 
 /// Runs the script and hands over what it declares, as JSON: first the IR without its domains, then
-/// one domain after the other.
+/// lists of domains.
 ///
 /// Blocks for at most the time limit and a little. The engine has a thread of its own, with a
 /// stack that fits the limit; a script that hides in a built-in function is left behind in it.
 /// `take` is called here, while the engine goes on. After an error, nothing that was handed over counts.
-pub(super) fn evaluate(script: &Script, take: impl FnMut(String)) -> Result<()> {
-    on_its_own_thread(script, take, |kit, teller| {
+pub(super) fn evaluate(script: &Script, mut take: impl FnMut(String)) -> Result<()> {
+    let receiver = start(script, |kit, teller| {
         let parts = teller.clone();
         let take = Function::new(kit.ctx().clone(), move |text| parts.tell(Told::Part(text)))?;
         kit.get::<_, Function<'_>>("result")?.call((take,))
-    })
+    })?;
+    let about = || format!("cannot evaluate `{}`", script.config.display());
+    let limits = script.limits;
+    let started = Instant::now();
+    let patience = limits.time.saturating_add(GRACE);
+    loop {
+        match receiver.recv_timeout(patience.saturating_sub(started.elapsed())) {
+            Ok(Told::Part(text)) => take(text),
+            Ok(Told::End(outcome)) => return outcome,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Failure::timeout(limits).into_error()).with_context(about);
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(anyhow!("the script engine ended early")).with_context(about);
+            }
+        }
+    }
 }
 
-/// Runs the script and drops what it declares.
+/// Runs the script, drops what it declares, and waits until the engine is gone.
 #[cfg(feature = "fuzzing")]
 pub(super) fn evaluate_only(script: &Script) -> Result<()> {
-    on_its_own_thread(script, drop, |_, _| Ok(()))
+    let receiver = start(script, |_, _| Ok(()))?;
+    match receiver.iter().last() {
+        Some(Told::End(outcome)) => outcome,
+        _ => Err(anyhow!("the script engine ended early")),
+    }
 }
 
 /// What the thread of the engine says.
@@ -105,39 +125,24 @@ impl Teller {
     }
 }
 
-fn on_its_own_thread(
+/// Starts the engine, on a thread of its own. What it says ends with its heap.
+fn start(
     script: &Script,
-    mut take: impl FnMut(String),
     result: impl FnOnce(&Object<'_>, &Teller) -> rquickjs::Result<()> + Send + 'static,
-) -> Result<()> {
-    let about = format!("cannot evaluate `{}`", script.config.display());
+) -> Result<Receiver<Told>> {
     let (sender, receiver) = mpsc::channel();
     let teller = Teller(sender);
-    let limits = script.limits;
     let script = script.clone();
     thread::Builder::new()
         .name("dnsconfig".to_owned())
-        .stack_size(limits.stack.saturating_add(STACK_MARGIN))
+        .stack_size(script.limits.stack.saturating_add(STACK_MARGIN))
         .spawn(move || {
             if let Err(error) = run(&script, &teller, result) {
                 teller.tell(Told::End(Err(error)));
             }
         })
         .context("cannot start a thread for the script engine")?;
-    let started = Instant::now();
-    let patience = limits.time.saturating_add(GRACE);
-    loop {
-        match receiver.recv_timeout(patience.saturating_sub(started.elapsed())) {
-            Ok(Told::Part(text)) => take(text),
-            Ok(Told::End(outcome)) => return outcome,
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Failure::timeout(limits).into_error()).context(about);
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(anyhow!("the script engine ended early")).context(about);
-            }
-        }
-    }
+    Ok(receiver)
 }
 
 /// Runs the script, and then `result` with what helpers.js shares. Tells the end, unless it is an error

@@ -117,7 +117,7 @@ pub fn creds(text: &[u8]) {
 /// Times of one evaluation, for the measurement of the whole against the bare engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// The engine alone: the language's words and the script.
+    /// The engine alone, until it is gone: the language's words and the script.
     pub engine: Duration,
     /// From the script to zones.
     pub whole: Duration,

@@ -49,6 +49,10 @@ fn evaluated(files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
     evaluate(&script, |part| parts.push(part)).unwrap_or_else(|error| panic!("{error:#}"));
     let (shared, domains) = parts.split_first().unwrap();
     let shared = shared.strip_suffix('}').unwrap();
+    let domains: Vec<_> = domains
+        .iter()
+        .map(|list| &list[1..list.len() - 1])
+        .collect();
     format!("{shared},\"domains\":[{}]}}", domains.join(","))
 }
 
