@@ -28,6 +28,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often a challenge or finalize is sent when its answer is lost.
 const ATTEMPTS: u32 = 3;
 
+/// An order that the CA has accepted, of which nothing is known yet.
+pub(crate) struct Accepted(Placed);
+
+impl Accepted {
+    /// Reads what must be proven.
+    ///
+    /// To be called when all orders of a run exist: Pebble locks itself up where authorizations are
+    /// read while other orders are made.
+    pub(crate) async fn read(self) -> Result<Placed> {
+        let Self(mut placed) = self;
+        // Orders in any other state have nothing left to prove.
+        if placed.order.state().status == OrderStatus::Pending {
+            placed.read_challenges().await?;
+        }
+        Ok(placed)
+    }
+}
+
 /// An order that the CA has accepted. Its steps come in this order: the values of
 /// [`Placed::challenges`] are published, [`Placed::prove`], [`Placed::finish`]; or
 /// [`Placed::abandon`].
@@ -67,8 +85,8 @@ impl std::fmt::Display for Unproven {
 }
 
 impl Account {
-    /// Orders a certificate and reads what must be proven for it.
-    pub(crate) async fn place(&self, wanted: &Wanted) -> Result<Placed> {
+    /// Orders a certificate.
+    pub(crate) async fn place(&self, wanted: &Wanted) -> Result<Accepted> {
         let identifiers = wanted
             .identifiers
             .iter()
@@ -79,7 +97,7 @@ impl Account {
         })
         .map_err(explained)
         .context("cannot place the order")?;
-        self.read(order).await
+        Ok(self.accepted(order))
     }
 
     /// Goes on with an order of an earlier run.
@@ -93,20 +111,15 @@ impl Account {
         })
         .map_err(explained)
         .with_context(|| format!("cannot read the order `{url}`"))?;
-        self.read(order).await
+        self.accepted(order).read().await
     }
 
-    async fn read(&self, order: Order) -> Result<Placed> {
-        let mut placed = Placed {
+    fn accepted(&self, order: Order) -> Accepted {
+        Accepted(Placed {
             client: self.client.clone(),
             order,
             challenges: Vec::new(),
-        };
-        // Orders in any other state have nothing left to prove.
-        if placed.order.state().status == OrderStatus::Pending {
-            placed.read_challenges().await?;
-        }
-        Ok(placed)
+        })
     }
 }
 
@@ -429,7 +442,7 @@ mod tests {
     /// The whole way; the chain passes the check.
     async fn issue(account: &Account, wanted: &Wanted) -> Result<Delivered> {
         let key = CertificateKey::generate(wanted.key_type)?;
-        let mut placed = account.place(wanted).await?;
+        let mut placed = account.place(wanted).await?.read().await?;
         placed.prove().await?;
         let delivered = placed.finish(&key.request(&wanted.identifiers)?).await?;
         let leaf = chain::check(
@@ -533,10 +546,10 @@ mod tests {
         let pebble = Pebble::start(&[NO_DNS, ("PEBBLE_AUTHZREUSE", "100")]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
-        let first = account.place(&wanted).await.unwrap();
+        let first = account.place(&wanted).await.unwrap().read().await.unwrap();
         assert_eq!(first.challenges().len(), 2);
         issue(&account, &wanted).await.unwrap();
-        let mut again = account.place(&wanted).await.unwrap();
+        let mut again = account.place(&wanted).await.unwrap().read().await.unwrap();
         assert!(again.challenges().is_empty(), "{:?}", again.challenges());
         again.prove().await.unwrap();
     }
@@ -548,7 +561,7 @@ mod tests {
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);
         let key = CertificateKey::generate(KeyType::P256).unwrap();
         let request = key.request(&wanted.identifiers).unwrap();
-        let placed = account.place(&wanted).await.unwrap();
+        let placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         let url = placed.url().to_owned();
 
         let account = Account::open(&pebble.directory, &pebble.http, &files.key)
@@ -574,7 +587,7 @@ mod tests {
         let pebble = Pebble::asking(dns.address, &[]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap();
+        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         let [first, second] = placed.challenges() else {
             panic!("{:?}", placed.challenges());
         };
@@ -592,7 +605,7 @@ mod tests {
         let pebble = Pebble::asking(dns.address, &[]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["good.test", "bad.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap();
+        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         for txt in placed.challenges() {
             let mut txt = txt.clone();
             if txt.name.as_str() == "_acme-challenge.bad.test" {
@@ -619,7 +632,7 @@ mod tests {
         let pebble = Pebble::start(&[NO_DNS]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap();
+        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         placed.abandon().await.unwrap();
         let given_up = placed
             .names(AuthorizationStatus::Deactivated)
@@ -643,7 +656,7 @@ mod tests {
         let request = key.request(&wanted.identifiers).unwrap();
 
         cutter.cut();
-        let mut placed = account.place(&wanted).await.unwrap();
+        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         cutter.cut();
         placed.prove().await.unwrap();
         cutter.cut();
@@ -663,7 +676,7 @@ mod tests {
         );
         let key = CertificateKey::generate(KeyType::P256).unwrap();
         let wanted = wanted(["a.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap();
+        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
         placed.prove().await.unwrap();
         let other = key.request(&["b.test".parse().unwrap()]).unwrap();
         let error = placed.finish(&other).await.unwrap_err();

@@ -10,10 +10,11 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use time::OffsetDateTime;
+use tokio::task::JoinHandle;
 
 use crate::acme::account::Account;
 use crate::acme::key::CertificateKey;
-use crate::acme::order::Placed;
+use crate::acme::order::{Accepted, Placed};
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
@@ -44,6 +45,9 @@ pub(crate) struct Issuer<'a> {
     pub(crate) stop: &'a Stop,
     pub(crate) progress: &'a Progress,
 }
+
+/// A key that is being made.
+type NewKey = JoinHandle<Result<CertificateKey>>;
 
 /// An order that waits for its challenges.
 struct Ordered {
@@ -92,7 +96,8 @@ impl Issuer<'_> {
 
     async fn order(&self, due: &[Planned]) -> Vec<Result<Ordered>> {
         let step = self.progress.step("ordering");
-        let orders = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
+        let accepted = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
+        let orders = join_all(accepted.into_iter().map(|accepted| self.read(accepted))).await;
         let challenges = orders
             .iter()
             .flatten()
@@ -105,11 +110,17 @@ impl Issuer<'_> {
         orders
     }
 
-    async fn place(&self, wanted: &Wanted) -> Result<Ordered> {
+    async fn place(&self, wanted: &Wanted) -> Result<(Accepted, NewKey)> {
         let key_type = wanted.key_type;
         let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
-        let placed = self.stop.ends(self.account.place(wanted)).await?;
-        tracing::debug!(certificate = %wanted.name, order = placed.url(), "ordered");
+        let accepted = self.stop.ends(self.account.place(wanted)).await?;
+        Ok((accepted, key))
+    }
+
+    async fn read(&self, placed: Result<(Accepted, NewKey)>) -> Result<Ordered> {
+        let (accepted, key) = placed?;
+        let placed = self.stop.ends(accepted.read()).await?;
+        tracing::debug!(order = placed.url(), "ordered");
         let placements = placed
             .challenges()
             .iter()
