@@ -209,7 +209,16 @@ impl Api {
 
     /// Reads the JSON of an answer.
     pub(super) fn json<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
-        serde_json::from_str(&reply.body).map_err(|error| {
+        self.read(reply, serde_json::from_str(&reply.body))
+    }
+
+    /// Reads the XML of an answer.
+    pub(super) fn xml<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
+        self.read(reply, quick_xml::de::from_str(&reply.body))
+    }
+
+    fn read<T>(&self, reply: &Reply, parsed: Result<T, impl fmt::Display>) -> Result<T> {
+        parsed.map_err(|error| {
             let error = self.clean(&error.to_string());
             anyhow!(error).context(format!("cannot read the answer to `{}`", reply.tried))
         })
@@ -234,14 +243,19 @@ impl Api {
             retry_after: asked,
             cause: None,
         });
+        self.hinted(failure, why)
+    }
+
+    /// An error with the hint that goes with the reason.
+    pub(super) fn hinted(&self, error: anyhow::Error, why: Why) -> anyhow::Error {
         let entry = &self.entry;
         match why {
-            Why::Credentials => with_hint(failure, self.credentials_hint()),
+            Why::Credentials => with_hint(error, self.credentials_hint()),
             Why::NotFound => with_hint(
-                failure,
+                error,
                 format!("check that the account of `creds.json` entry `{entry}` has the zone"),
             ),
-            Why::Other => failure,
+            Why::Other => error,
         }
     }
 

@@ -23,14 +23,18 @@
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod bare;
 mod base;
 mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
 mod http;
+mod namecheap;
+mod namecheap_zone;
 mod pace;
 mod pages;
+mod patience;
 pub(crate) mod port;
 mod powerdns;
 mod redact;
