@@ -35,6 +35,8 @@ mod namecheap_zone;
 mod pace;
 mod pages;
 mod patience;
+mod porkbun;
+mod porkbun_forwards;
 pub(crate) mod port;
 mod powerdns;
 mod redact;

@@ -12,7 +12,7 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, namecheap, powerdns,
+    axfrddns, bind, cloudflare, desec, digitalocean, namecheap, porkbun, powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -23,6 +23,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &desec::SPEC,
     &digitalocean::SPEC,
     &namecheap::SPEC,
+    &porkbun::SPEC,
     &powerdns::SPEC,
 ];
 

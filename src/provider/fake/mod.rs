@@ -8,6 +8,7 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod namecheap;
+mod porkbun;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
