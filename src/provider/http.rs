@@ -102,7 +102,6 @@ impl Api {
         self
     }
 
-    #[expect(dead_code, reason = "for providers with sessions")]
     /// A secret that is in no field, such as a session's token: messages never hold it.
     pub(super) fn hide(&self, name: &str, secret: &str) {
         self.redactor

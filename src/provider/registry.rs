@@ -12,7 +12,7 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, namecheap, porkbun, powerdns,
+    axfrddns, bind, cloudflare, desec, digitalocean, inwx, namecheap, porkbun, powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -22,6 +22,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
+    &inwx::SPEC,
     &namecheap::SPEC,
     &porkbun::SPEC,
     &powerdns::SPEC,

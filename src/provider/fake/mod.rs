@@ -7,6 +7,7 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod inwx;
 mod namecheap;
 mod porkbun;
 
