@@ -56,6 +56,7 @@ pub(super) const SPEC: Spec = Spec {
         "one call for each value: the API has no batches",
         "new sets get a TTL of 300, the smallest that INWX takes",
         "a one-time password is good for one login: with `totp-key`, a second login within half a minute waits for the next",
+        "SOA records and `AUTODNSSEC` are not compared",
         "the name servers of a domain that the account may not read as a registrar are taken to be INWX's own, as DNSControl does",
     ],
     connect,
@@ -108,8 +109,7 @@ struct RecordAnswer {
     content: String,
     #[serde(alias = "TTL")]
     ttl: u32,
-    #[serde(default)]
-    prio: u32,
+    prio: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -250,7 +250,7 @@ impl RecordAnswer {
     }
 
     fn record(&self) -> Result<Record> {
-        let data = rdata(&self.rtype, self.prio, &self.content);
+        let data = rdata(&self.rtype, self.prio.unwrap_or(0), &self.content);
         Ok(Record::new(self.owner()?, &self.rtype, self.ttl, data))
     }
 }
