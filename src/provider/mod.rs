@@ -34,6 +34,7 @@ mod inwx;
 mod inwx_client;
 mod namecheap;
 mod namecheap_zone;
+mod namedotcom;
 mod pace;
 mod pages;
 mod patience;

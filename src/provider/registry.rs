@@ -12,7 +12,7 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, inwx, namecheap, porkbun, powerdns,
+    axfrddns, bind, cloudflare, desec, digitalocean, inwx, namecheap, namedotcom, porkbun, powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -24,6 +24,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &digitalocean::SPEC,
     &inwx::SPEC,
     &namecheap::SPEC,
+    &namedotcom::SPEC,
     &porkbun::SPEC,
     &powerdns::SPEC,
 ];

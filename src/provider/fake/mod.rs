@@ -9,6 +9,7 @@ mod desec;
 mod digitalocean;
 mod inwx;
 mod namecheap;
+mod namedotcom;
 mod porkbun;
 
 use std::collections::BTreeMap;
