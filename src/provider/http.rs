@@ -14,7 +14,7 @@ use url::Url;
 use crate::model::hint::{find, with_hint};
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::ZoneRef;
-use crate::net::http::{Http, Repeat, body, retry_after};
+use crate::net::http::{Http, Repeat, body, pause_asked};
 use crate::provider::base::{Base, base_url};
 use crate::provider::pace::Pace;
 use crate::provider::port::Answer;
@@ -227,7 +227,7 @@ impl Api {
     ///
     /// Call it for APIs that say so in the body of an answer with status 200.
     pub(super) fn refused(&self, reply: &Reply, why: Why, words: &str) -> anyhow::Error {
-        let asked = retry_after(&reply.headers, OffsetDateTime::now_utc());
+        let asked = pause_asked(reply.status, &reply.headers, OffsetDateTime::now_utc());
         let mut what = format!("`{}` answered {}", reply.tried, reply.status);
         if !words.is_empty() {
             what = format!("{what}: {}", self.clean(words));

@@ -29,6 +29,7 @@ mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod dnsimple;
 mod http;
 mod inwx;
 mod inwx_client;

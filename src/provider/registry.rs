@@ -12,7 +12,8 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, inwx, namecheap, namedotcom, porkbun, powerdns,
+    axfrddns, bind, cloudflare, desec, digitalocean, dnsimple, inwx, namecheap, namedotcom,
+    porkbun, powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -22,6 +23,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
+    &dnsimple::SPEC,
     &inwx::SPEC,
     &namecheap::SPEC,
     &namedotcom::SPEC,
