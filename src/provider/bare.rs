@@ -30,13 +30,13 @@ fn host(name: &str) -> String {
 }
 
 fn with_hosts(words: &[&str], is_host: impl Fn(usize) -> bool) -> String {
-    let dotted = words
-        .iter()
-        .enumerate()
-        .map(|(at, word)| match is_host(at) {
-            true => host(word),
-            false => (*word).to_owned(),
-        });
+    let dotted = words.iter().enumerate().map(|(at, word)| {
+        if is_host(at) {
+            host(word)
+        } else {
+            (*word).to_owned()
+        }
+    });
     dotted.collect::<Vec<_>>().join(" ")
 }
 

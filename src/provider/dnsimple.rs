@@ -1,4 +1,4 @@
-//! DNSIMPLE: DNSimple's API v2.
+//! DNSIMPLE: the API v2 of `DNSimple`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

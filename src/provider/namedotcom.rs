@@ -82,10 +82,11 @@ struct NameDotCom {
 fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
     let base = Base::VendorOr("https://api.name.com", "apiurl");
     let (user, key) = (entry.required("apiuser")?, entry.required("apikey")?);
-    let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{key}")));
+    let basic = STANDARD.encode(format!("{user}:{key}"));
     let api = Api::new(&SPEC, entry, context, base)?.credential_in_request("apiuser");
+    api.hide("apikey", &basic);
     Ok(Box::new(NameDotCom {
-        api: api.credential("apikey", "authorization", &basic)?,
+        api: api.credential("apikey", "authorization", &format!("Basic {basic}"))?,
     }))
 }
 
@@ -233,7 +234,8 @@ fn nameservers(of_domain: &[String]) -> Vec<String> {
                     letters.len() == 3 && letters.bytes().all(|byte| byte.is_ascii_lowercase())
                 })
             });
-            own.cloned().unwrap_or(format!("ns{number}.name.com"))
+            own.cloned()
+                .unwrap_or_else(|| format!("ns{number}.name.com"))
         })
         .collect()
 }

@@ -361,7 +361,10 @@ impl RecordAnswer {
     }
 
     fn record(&self) -> Result<Record> {
-        let priority = self.prio.as_ref().map_or("0".to_owned(), Text::to_string);
+        let priority = self
+            .prio
+            .as_ref()
+            .map_or_else(|| "0".to_owned(), Text::to_string);
         let data = rdata(&self.rtype, priority, &self.content);
         Ok(Record::new(self.owner()?, &self.rtype, self.ttl()?, data))
     }
@@ -376,7 +379,7 @@ mod tests {
     use crate::net::http::Http;
     use crate::provider::servers::entry;
 
-    fn answer(name: &str, rtype: &str, content: &str, prio: Value) -> RecordAnswer {
+    fn answer(name: &str, rtype: &str, content: &str, prio: &Value) -> RecordAnswer {
         let json = json!({
             "id": "1", "name": name, "type": rtype, "content": content, "ttl": "600", "prio": prio,
         });
@@ -435,7 +438,7 @@ mod tests {
                 "HTTPS a.example.test 1 . alpn=\"h2\" ttl=600",
             ),
         ] {
-            let answer = answer("a.example.test", rtype, content, prio);
+            let answer = answer("a.example.test", rtype, content, &prio);
             assert_eq!(answer.record().unwrap().to_string(), expected);
         }
     }

@@ -85,7 +85,8 @@ pub(super) fn prepare(_: &Zone, mut record: Record) -> Record {
     );
     if record.rtype == "PORKBUN_URLFWD" {
         let is_permanent = meta("type", "temporary") == "permanent";
-        record.rtype = if is_permanent { "URL301" } else { "URL" }.to_owned();
+        let rtype = if is_permanent { "URL301" } else { "URL" };
+        rtype.clone_into(&mut record.rtype);
     }
     record.ttl = 0;
     record.meta.insert(COMPARED.to_owned(), compared);

@@ -1,4 +1,4 @@
-//! DNSimple, as <https://developer.dnsimple.com/v2/> describes it, with the answers of its
+//! `DNSimple`, as <https://developer.dnsimple.com/v2/> describes it, with the answers of its
 //! `fixtures` (<https://github.com/dnsimple/dnsimple-developer>).
 
 use pretty_assertions::assert_eq;
