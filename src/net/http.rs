@@ -103,10 +103,13 @@ impl Http {
             };
             let wait = match self.client.execute(copy).await {
                 Ok(answer) if !is_passing(answer.status(), repeat) => return Ok(answer),
-                Ok(answer) => match retry_after(answer.headers(), OffsetDateTime::now_utc()) {
-                    Some(asked) if asked > LONGEST_PAUSE => return Ok(answer),
-                    asked => asked.unwrap_or(pause),
-                },
+                Ok(answer) => {
+                    let now = OffsetDateTime::now_utc();
+                    match pause_asked(answer.status(), answer.headers(), now) {
+                        Some(asked) if asked > LONGEST_PAUSE => return Ok(answer),
+                        asked => asked.unwrap_or(pause),
+                    }
+                }
                 Err(error) if repeat == Repeat::Safe && is_lost(&error) => pause,
                 Err(error) => return Err(error.without_url()),
             };
@@ -166,6 +169,26 @@ pub(crate) fn is_untrusted(error: &reqwest::Error) -> bool {
     false
 }
 
+/// How long an answer asks to wait: with Retry-After; else, where it says that there were too many
+/// requests, with X-RateLimit-Reset, which several DNS APIs send as a Unix time.
+pub(crate) fn pause_asked(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: OffsetDateTime,
+) -> Option<Duration> {
+    let reset = || {
+        let seconds = headers.get("x-ratelimit-reset")?.to_str().ok()?;
+        let then = OffsetDateTime::from_unix_timestamp(seconds.parse().ok()?).ok()?;
+        // Others count the seconds left: no time to come.
+        Duration::try_from(then - now).ok()
+    };
+    retry_after(headers, now).or_else(|| {
+        (status == StatusCode::TOO_MANY_REQUESTS)
+            .then(reset)
+            .flatten()
+    })
+}
+
 /// What the server asks for with Retry-After: seconds or a date (RFC 9110 section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -209,6 +232,26 @@ mod tests {
         );
         assert_eq!(after("Mon, 23 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn a_limit_may_say_when_it_ends() {
+        let asked = |status: u16, headers: &[(&'static str, &str)]| {
+            let pairs = headers.iter().map(|(name, value)| {
+                let name = reqwest::header::HeaderName::from_static(name);
+                (name, value.parse().unwrap())
+            });
+            let status = StatusCode::from_u16(status).unwrap();
+            let now = datetime!(2026-11-23 10:00:00 UTC);
+            pause_asked(status, &pairs.collect(), now)
+        };
+        let reset = ("x-ratelimit-reset", "1795428090");
+        assert_eq!(asked(429, &[reset]), Some(Duration::from_secs(90)));
+        let both = [reset, ("retry-after", "7")];
+        assert_eq!(asked(429, &both), Some(Duration::from_secs(7)));
+        assert_eq!(asked(404, &[reset]), None);
+        assert_eq!(asked(429, &[("x-ratelimit-reset", "60")]), None);
+        assert_eq!(asked(429, &[]), None);
     }
 
     #[tokio::test]

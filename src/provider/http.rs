@@ -14,7 +14,7 @@ use url::Url;
 use crate::model::hint::{find, with_hint};
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::ZoneRef;
-use crate::net::http::{Http, Repeat, body, retry_after};
+use crate::net::http::{Http, Repeat, body, pause_asked};
 use crate::provider::base::{Base, base_url};
 use crate::provider::pace::Pace;
 use crate::provider::port::Answer;
@@ -102,7 +102,6 @@ impl Api {
         self
     }
 
-    #[expect(dead_code, reason = "for providers with sessions")]
     /// A secret that is in no field, such as a session's token: messages never hold it.
     pub(super) fn hide(&self, name: &str, secret: &str) {
         self.redactor
@@ -209,7 +208,16 @@ impl Api {
 
     /// Reads the JSON of an answer.
     pub(super) fn json<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
-        serde_json::from_str(&reply.body).map_err(|error| {
+        self.read(reply, serde_json::from_str(&reply.body))
+    }
+
+    /// Reads the XML of an answer.
+    pub(super) fn xml<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
+        self.read(reply, quick_xml::de::from_str(&reply.body))
+    }
+
+    fn read<T>(&self, reply: &Reply, parsed: Result<T, impl fmt::Display>) -> Result<T> {
+        parsed.map_err(|error| {
             let error = self.clean(&error.to_string());
             anyhow!(error).context(format!("cannot read the answer to `{}`", reply.tried))
         })
@@ -219,7 +227,7 @@ impl Api {
     ///
     /// Call it for APIs that say so in the body of an answer with status 200.
     pub(super) fn refused(&self, reply: &Reply, why: Why, words: &str) -> anyhow::Error {
-        let asked = retry_after(&reply.headers, OffsetDateTime::now_utc());
+        let asked = pause_asked(reply.status, &reply.headers, OffsetDateTime::now_utc());
         let mut what = format!("`{}` answered {}", reply.tried, reply.status);
         if !words.is_empty() {
             what = format!("{what}: {}", self.clean(words));
@@ -234,14 +242,19 @@ impl Api {
             retry_after: asked,
             cause: None,
         });
+        self.hinted(failure, why)
+    }
+
+    /// An error with the hint that goes with the reason.
+    pub(super) fn hinted(&self, error: anyhow::Error, why: Why) -> anyhow::Error {
         let entry = &self.entry;
         match why {
-            Why::Credentials => with_hint(failure, self.credentials_hint()),
+            Why::Credentials => with_hint(error, self.credentials_hint()),
             Why::NotFound => with_hint(
-                failure,
+                error,
                 format!("check that the account of `creds.json` entry `{entry}` has the zone"),
             ),
-            Why::Other => failure,
+            Why::Other => error,
         }
     }
 

@@ -23,20 +23,31 @@
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod bare;
 mod base;
 mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod dnsimple;
 mod http;
+mod inwx;
+mod inwx_client;
+mod namecheap;
+mod namecheap_zone;
+mod namedotcom;
 mod pace;
 mod pages;
+mod patience;
+mod porkbun;
+mod porkbun_forwards;
 pub(crate) mod port;
 mod powerdns;
 mod redact;
 pub(crate) mod registry;
 mod rfc2136;
 mod rrset;
+mod totp;
 mod tsig;
 mod wire;
 mod words;

@@ -43,6 +43,9 @@ fn message(json: &Value) -> Option<String> {
                     .find_map(|key| fields.get(*key).and_then(message))
             };
             if let Some(text) = many.or_else(one) {
+                let details = fields.get("details").and_then(Value::as_str);
+                let text = [Some(text.as_str()), details.filter(|text| !text.is_empty())];
+                let text = text.into_iter().flatten().collect::<Vec<_>>().join(": ");
                 let code = fields.get("code").filter(|code| !code.is_null());
                 return Some(match code {
                     Some(Value::String(code)) => format!("{text} ({code})"),
@@ -81,6 +84,10 @@ mod tests {
             (
                 r#"[{}, {"ttl": ["Ensure this value is greater than or equal to 3600."]}]"#,
                 "ttl: Ensure this value is greater than or equal to 3600.",
+            ),
+            (
+                r#"{"message":"Invalid Argument","details":"Parameter Value Error - ttl"}"#,
+                "Invalid Argument: Parameter Value Error - ttl",
             ),
             (r#"{"errors": [], "message": "x"}"#, "x"),
             (r#"{"a": 1}"#, r#"{"a": 1}"#),

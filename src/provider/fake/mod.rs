@@ -7,6 +7,11 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod dnsimple;
+mod inwx;
+mod namecheap;
+mod namedotcom;
+mod porkbun;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -168,6 +173,8 @@ struct Faults {
     /// Requests to be answered before the ones to be refused.
     good: usize,
     refused: usize,
+    /// What to refuse with, where it is another thing each time.
+    refusal: Option<fn() -> Reply>,
     /// The next write is carried out, and its answer is lost.
     loses_answer: bool,
 }
@@ -203,6 +210,12 @@ impl Fake {
             }
         });
         Self { address, state }
+    }
+
+    /// Refuses requests over the limit with what the function says at the time.
+    pub(super) fn refusing_with(self, refusal: fn() -> Reply) -> Self {
+        self.state.lock().unwrap().faults.refusal = Some(refusal);
+        self
     }
 
     pub(super) fn url(&self) -> String {
@@ -280,7 +293,8 @@ fn answer(state: &mut State, request: &Request) -> Option<Reply> {
     if faults.refused > 0 {
         if faults.good == 0 {
             faults.refused -= 1;
-            return Some(state.vendor.too_many.clone());
+            let refusal = faults.refusal.map(|refusal| refusal());
+            return refusal.or_else(|| Some(state.vendor.too_many.clone()));
         }
         faults.good -= 1;
     }

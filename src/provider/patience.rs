@@ -1,0 +1,71 @@
+//! Asking again where an API refuses without HTTP's own words for how long.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::net::http::jittered;
+
+/// How an API is asked again that had too many requests.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// Next pause; doubled each time.
+    pub(super) pause: Duration,
+    pub(super) longest: Duration,
+    /// How often the request may still be sent; none for no limit.
+    pub(super) attempts: Option<u32>,
+    /// When to give up; none for never.
+    pub(super) until: Option<Instant>,
+}
+
+impl Patience {
+    /// Pauses, as long as the API `asked` at least; or returns the error where it has been enough.
+    pub(super) async fn wait(
+        &mut self,
+        error: anyhow::Error,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        let pause = jittered(asked.unwrap_or_default().max(self.pause));
+        let is_late = |until| Instant::now() + pause > until;
+        if self.attempts.is_some_and(|attempts| attempts <= 1) || self.until.is_some_and(is_late) {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        self.attempts = self.attempts.map(|attempts| attempts - 1);
+        self.pause = (self.pause * 2).min(self.longest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    fn patience(attempts: Option<u32>, limit: Option<Duration>) -> Patience {
+        Patience {
+            pause: Duration::from_millis(1),
+            longest: Duration::from_millis(2),
+            attempts,
+            until: limit.map(|limit| Instant::now() + limit),
+        }
+    }
+
+    async fn waits(mut patience: Patience, asked: Option<Duration>) -> u32 {
+        let mut count = 0;
+        while patience.wait(anyhow!("busy"), asked).await.is_ok() {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn it_ends_by_count_or_by_time() {
+        assert_eq!(waits(patience(Some(3), None), None).await, 2);
+        assert_eq!(waits(patience(Some(1), None), None).await, 0);
+        let limit = Some(Duration::from_millis(30));
+        let count = waits(patience(None, limit), Some(Duration::from_millis(5))).await;
+        assert!((1..=5).contains(&count), "{count}");
+    }
+}
