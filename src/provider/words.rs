@@ -10,6 +10,7 @@ const MESSAGES: &[&str] = &[
     "message",
     "detail",
     "description",
+    "error_description",
     "reason",
     "title",
     "error",
@@ -83,6 +84,10 @@ mod tests {
                 "ttl: Ensure this value is greater than or equal to 3600.",
             ),
             (r#"{"errors": [], "message": "x"}"#, "x"),
+            (
+                r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#,
+                "Invalid JWT Signature.",
+            ),
             (r#"{"a": 1}"#, r#"{"a": 1}"#),
             ("<html>", "<html>"),
             ("", ""),

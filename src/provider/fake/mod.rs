@@ -7,6 +7,9 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod gcloud;
+mod google;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
