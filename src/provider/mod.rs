@@ -23,6 +23,8 @@
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod azure;
+mod azure_dns;
 mod base;
 mod bind;
 mod cloudflare;

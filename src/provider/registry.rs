@@ -12,11 +12,14 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, gcloud, powerdns};
+use crate::provider::{
+    axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, gcloud, powerdns,
+};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
     &axfrddns::SPEC,
+    &azure_dns::SPEC,
     &bind::SPEC,
     &cloudflare::SPEC,
     &desec::SPEC,
