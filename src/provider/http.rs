@@ -185,7 +185,8 @@ impl Api {
             StatusCode::NOT_FOUND => Why::NotFound,
             _ => Why::Other,
         };
-        Err(self.refused(&reply, why, &words(&reply.body)))
+        // Words are cut, and half a secret would not be found.
+        Err(self.refused(&reply, why, &words(&self.clean(&reply.body))))
     }
 
     /// Reads one resource.

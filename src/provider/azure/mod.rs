@@ -76,13 +76,14 @@ impl Credentials {
     /// - else the client secret of the environment, a file with a token, the managed identity
     ///   <https://learn.microsoft.com/azure/developer/go/sdk/authentication/credential-chains>
     ///
-    /// DNSControl opens a browser for `UseOIDC`; there is none in a job.
+    /// DNSControl opens a browser for `UseOIDC`; there is none in a job. A field that names a
+    /// variable which is not set counts as left out, as in DNSControl: laptops and jobs share entries.
     pub(super) fn find(entry: &ProviderEntry, environment: &Environment) -> Result<Self> {
         let names = Names { entry, environment };
-        if entry.optional("UseOIDC")? == Some("true") {
+        if entry.field("UseOIDC") == Some("true") {
             return names.workload();
         }
-        if let Some(secret) = entry.optional("ClientSecret")? {
+        if let Some(secret) = entry.field("ClientSecret") {
             return names.application(Proof::Secret(secret.to_owned()), None);
         }
         if let Some(secret) = environment.get(SECRET) {
@@ -154,14 +155,13 @@ impl Names<'_> {
         Ok(Credentials { source, place })
     }
 
-    fn optional(&self, field: &str, variable: &str) -> Result<Option<&str>> {
-        let field = self.entry.optional(field)?;
-        Ok(field.or_else(|| self.environment.get(variable)))
+    fn optional(&self, field: &str, variable: &str) -> Option<&str> {
+        let field = self.entry.field(field);
+        field.or_else(|| self.environment.get(variable))
     }
 
     fn required(&self, field: &str, variable: &str) -> Result<&str> {
-        let found = self.optional(field, variable)?;
-        found.ok_or_else(|| {
+        self.optional(field, variable).ok_or_else(|| {
             let entry = &self.entry.name;
             with_hint(
                 anyhow!(
@@ -278,7 +278,7 @@ impl ManagedIdentity {
         let mut url = with_parameter(&url, "api-version", version);
         url.query_pairs_mut().append_pair("resource", RESOURCE);
         // One of several that the machine has.
-        if let Some(id) = names.optional("ClientID", "AZURE_CLIENT_ID")? {
+        if let Some(id) = names.optional("ClientID", "AZURE_CLIENT_ID") {
             url.query_pairs_mut().append_pair("client_id", id);
         }
         Ok(Self { url, header })
@@ -286,6 +286,9 @@ impl ManagedIdentity {
 
     fn request(&self, asker: &Asker<'_>) -> RequestBuilder {
         let (name, value) = self.header.clone();
+        if let (true, Ok(secret)) = (value.is_sensitive(), value.to_str()) {
+            asker.hide("IDENTITY_HEADER", secret);
+        }
         asker
             .request(Method::GET, self.url.clone())
             .header(name, value)

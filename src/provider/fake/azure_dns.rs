@@ -28,6 +28,8 @@ const ASSERTION: &str = "workload-token-for-tests";
 const RUNNER_TOKEN: &str = "runner-token-for-tests";
 const IDENTITY_HEADER: &str = "identity-header-for-tests";
 
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// "If not specified, returns up to 100 record sets."
 const PAGE: usize = 100;
 
@@ -380,24 +382,21 @@ fn sign_in(azure: &mut Azure, tenant: &str, request: &Request) -> Reply {
             "AADSTS700016: Application was not found in the directory.",
         );
     }
-    let assertion = (field("client_assertion_type"), field("client_assertion"));
-    let bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-    match (field("client_secret"), assertion) {
-        (SECRET, ("", "")) | ("", (_, ASSERTION))
-            if assertion.0.is_empty() || assertion.0 == bearer => {}
-        ("", _) => {
-            return refused(
-                401,
-                "invalid_client",
-                "AADSTS700024: Client assertion is not within its valid time range.",
-            );
+    // What was sent is repeated, so that messages that show it fail.
+    let assertion = field("client_assertion");
+    match (
+        field("client_secret"),
+        field("client_assertion_type"),
+        assertion,
+    ) {
+        (SECRET, "", "") | ("", JWT_BEARER, ASSERTION) => {}
+        ("", ..) => {
+            let why = format!("AADSTS700024: Client assertion {assertion} is expired.");
+            return refused(401, "invalid_client", &why);
         }
-        _ => {
-            return refused(
-                401,
-                "invalid_client",
-                "AADSTS7000215: Invalid client secret provided.",
-            );
+        (secret, ..) => {
+            let why = format!("AADSTS7000215: Invalid client secret {secret} provided.");
+            return refused(401, "invalid_client", &why);
         }
     }
     let token = azure.tokens.issue("arm");
@@ -412,7 +411,8 @@ fn of_machine(azure: &mut Azure, is_asked: bool, version: &str, request: &Reques
     let refused =
         |error: &str| Reply::json(400, &json!({ "error": error, "error_description": error }));
     if !is_asked || request.parameter("api-version") != Some(version) {
-        return refused("bad_request_102: Required metadata header not specified");
+        let header = request.header("x-identity-header");
+        return refused(&format!("Required metadata header not specified {header}"));
     }
     if request.parameter("resource") != Some("https://management.azure.com/") {
         return refused("invalid_resource");
@@ -436,7 +436,8 @@ fn runner(request: &Request) -> Reply {
     if request.header("authorization") != format!("Bearer {RUNNER_TOKEN}")
         || request.parameter("api-version") != Some("2.0")
     {
-        return Reply::json(401, &json!({ "message": "Unauthorized" }));
+        let message = format!("Not authorized: {}", request.header("authorization"));
+        return Reply::json(401, &json!({ "message": message }));
     }
     match request.parameter("audience") {
         Some("api://AzureADTokenExchange") => {
@@ -465,7 +466,11 @@ fn without_secret(fake: &Fake) -> ProviderEntry {
         ("ResourceGroup", GROUP),
         ("_base_url", &fake.url()),
     ];
-    entry("AZURE_DNS", &fields)
+    let mut entry = entry("AZURE_DNS", &fields);
+    // It names a variable that is not set here.
+    let unset = ("ClientSecret".to_owned(), "LAPTOP_SECRET".to_owned());
+    entry.unset.extend([unset]);
+    entry
 }
 
 fn zone() -> DnsName {
@@ -699,12 +704,12 @@ async fn wrong_credentials_are_named_and_not_shown() {
     for (environment, why, place) in [
         (
             with(&[("AZURE_CLIENT_SECRET", wrong)]),
-            "answered 401 Unauthorized: AADSTS7000215: Invalid client secret provided.",
+            "answered 401 Unauthorized: AADSTS7000215: Invalid client secret [credential] provided.",
             "check `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`: it needs the role",
         ),
         (
             with(&[("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap())]),
-            "answered 401 Unauthorized: AADSTS700024: Client assertion",
+            "answered 401 Unauthorized: AADSTS700024: Client assertion [credential] is expired.",
             "check `AZURE_FEDERATED_TOKEN_FILE`, and whether the application trusts its token: it",
         ),
         (
@@ -714,7 +719,7 @@ async fn wrong_credentials_are_named_and_not_shown() {
         ),
         (
             with(&[("IDENTITY_ENDPOINT", &identity), ("IDENTITY_HEADER", wrong)]),
-            "`GET /msi/token` answered 400 Bad Request: bad_request_102",
+            "`GET /msi/token` answered 400 Bad Request: Required metadata header not specified [IDENTITY_HEADER]",
             "check the managed identity of this machine: it needs",
         ),
         (
@@ -749,7 +754,7 @@ async fn a_workflow_without_a_token_is_told_what_it_needs() {
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", wrong),
     ]);
     let text = listed(&entry, &github).await.unwrap_err();
-    let expected = "cannot get the workflow's token from GitHub\n`GET /runner` answered 401 Unauthorized: Unauthorized\nhint: check whether the application trusts this workflow";
+    let expected = "cannot get the workflow's token from GitHub\n`GET /runner` answered 401 Unauthorized: Not authorized: Bearer [ACTIONS_ID_TOKEN_REQUEST_TOKEN]\nhint: check whether the application trusts this workflow";
     assert!(text.contains(expected), "{text}");
     assert!(!text.contains(wrong), "{text}");
     assert_eq!(

@@ -477,7 +477,7 @@ async fn a_wrong_key_is_named_and_not_shown() {
         format!(
             "cannot read zone `example.test` from Google Cloud DNS at `{at}` (`creds.json` entry `main`)\n\
              cannot get an access token\n\
-             `POST /token` answered 400 Bad Request: Invalid JWT Signature.\n\
+             `POST /token` answered 400 Bad Request: Invalid JWT Signature. [assertion]\n\
              hint: check `private_key` and `client_email` in `creds.json` entry `main`: {}",
             crate::provider::gcloud::SPEC.scope
         )
@@ -665,15 +665,15 @@ async fn wrong_default_credentials_are_named_and_not_shown() {
                 "type": "authorized_user", "client_id": CLIENT, "client_secret": CLIENT_SECRET,
                 "refresh_token": wrong, "token_uri": url("token"),
             }),
-            "`POST /token` answered 400 Bad Request: Token has been expired or revoked.",
+            "`POST /token` answered 400 Bad Request: Token [refresh_token] is revoked.",
         ),
         (
             external(json!({ "file": subject })),
-            "`POST /v1/token` answered 400 Bad Request: ID Token is invalid.",
+            "`POST /v1/token` answered 400 Bad Request: ID Token [subject token] is invalid.",
         ),
         (
             external(json!({ "url": url("runner"), "headers": headers })),
-            "cannot get the subject token\n`GET /runner` answered 401 Unauthorized: Unauthorized",
+            "cannot get the subject token\n`GET /runner` answered 401 Unauthorized: Not authorized: Bearer [Authorization]",
         ),
     ] {
         write(&path, &credentials.to_string());

@@ -95,7 +95,7 @@ pub(super) fn answer(tokens: &mut Tokens, lifetime: i64, request: &Request) -> O
     })
 }
 
-/// RFC 6749 section 5.2.
+/// RFC 6749 section 5.2. The description repeats what was sent, so that messages that show it fail.
 fn refused(error: &str, description: &str) -> Reply {
     let body = json!({ "error": error, "error_description": description });
     Reply::json(400, &body)
@@ -118,7 +118,7 @@ fn token(tokens: &mut Tokens, lifetime: i64, request: &Request) -> Reply {
             let audience = format!("http://{}/token", request.header("host"));
             match scope_of_claim(field("assertion"), &audience) {
                 Ok(scope) => issued(tokens, lifetime, &scope),
-                Err(why) => refused("invalid_grant", why),
+                Err(why) => refused("invalid_grant", &format!("{why} {}", field("assertion"))),
             }
         }
         "refresh_token" => {
@@ -126,7 +126,8 @@ fn token(tokens: &mut Tokens, lifetime: i64, request: &Request) -> Reply {
                 return refused("invalid_client", "The provided client secret is invalid.");
             }
             if field("refresh_token") != REFRESH_TOKEN {
-                return refused("invalid_grant", "Token has been expired or revoked.");
+                let description = format!("Token {} is revoked.", field("refresh_token"));
+                return refused("invalid_grant", &description);
             }
             issued(tokens, lifetime, PLATFORM)
         }
@@ -195,7 +196,8 @@ fn exchange(tokens: &mut Tokens, lifetime: i64, request: &Request) -> Reply {
         }
     }
     if field("subject_token") != SUBJECT {
-        return refused("invalid_grant", "ID Token is invalid.");
+        let description = format!("ID Token {} is invalid.", field("subject_token"));
+        return refused("invalid_grant", &description);
     }
     match field("scope") {
         DNS => issued(tokens, lifetime, DNS),
@@ -251,7 +253,8 @@ fn of_machine(tokens: &mut Tokens, lifetime: i64, request: &Request) -> Reply {
 /// <https://docs.github.com/actions/reference/security/oidc>
 fn runner(request: &Request) -> Reply {
     if request.header("authorization") != format!("Bearer {RUNNER_TOKEN}") {
-        return Reply::json(401, &json!({ "message": "Unauthorized" }));
+        let message = format!("Not authorized: {}", request.header("authorization"));
+        return Reply::json(401, &json!({ "message": message }));
     }
     match request.parameter("audience") {
         Some(AUDIENCE) => Reply::json(200, &json!({ "count": 1, "value": SUBJECT })),
