@@ -51,7 +51,8 @@ pub(super) fn base_url(entry: &ProviderEntry, base: Base) -> Result<(Url, Option
     Ok((url, field))
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address is on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -7,6 +7,7 @@ use std::slice::from_ref;
 use pretty_assertions::assert_eq;
 
 use crate::model::change::{Txt, TxtBatch};
+use crate::model::environment::Environment;
 use crate::model::hint::explain;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
@@ -49,12 +50,21 @@ fn txt(owner: &str, value: &str) -> Txt {
 }
 
 pub(super) fn provider(entry: &ProviderEntry) -> Box<dyn DnsProvider> {
+    provider_in(entry, &Environment::default()).unwrap()
+}
+
+/// A provider in an environment of its own.
+pub(super) fn provider_in(
+    entry: &ProviderEntry,
+    environment: &Environment,
+) -> anyhow::Result<Box<dyn DnsProvider>> {
     let context = Context {
-        http: Http::new(None).unwrap(),
+        http: Http::new(None)?,
+        environment: environment.clone(),
         dns_root: "/nonexistent".into(),
         dns_root_is_temporary: false,
     };
-    connect(entry, &context).unwrap()
+    connect(entry, &context)
 }
 
 async fn records(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<Record> {
@@ -74,6 +84,8 @@ async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
 pub(super) struct Subject<'a> {
     /// Its entry of creds.json.
     pub(super) entry: ProviderEntry,
+    /// The environment that it is in.
+    pub(super) environment: Environment,
     /// Field that a wrong credential is tried in.
     pub(super) credential: &'static str,
     /// The fake behind it; none for a real server, which refuses nothing and loses no answer.
@@ -94,6 +106,7 @@ impl<'a> Subject<'a> {
         entry.fields.insert("_base_url".to_owned(), fake.url());
         Self {
             entry,
+            environment: Environment::default(),
             credential,
             fake: Some(fake),
             lists_soa: false,
@@ -108,6 +121,7 @@ impl<'a> Subject<'a> {
     fn real(entry: ProviderEntry) -> Subject<'static> {
         Subject {
             entry,
+            environment: Environment::default(),
             credential: "",
             fake: None,
             lists_soa: true,
@@ -119,7 +133,7 @@ impl<'a> Subject<'a> {
     }
 
     fn connect(&self) -> Box<dyn DnsProvider> {
-        provider(&self.entry)
+        provider_in(&self.entry, &self.environment).unwrap()
     }
 
     /// TTL of sets that a change creates.
@@ -225,7 +239,8 @@ pub(super) async fn wrong_credentials_are_named(subject: &Subject<'_>) {
     entry
         .fields
         .insert(subject.credential.to_owned(), WRONG.to_owned());
-    let messages = errors(&entry, "example.test").await;
+    let provider = provider_in(&entry, &subject.environment).unwrap();
+    let messages = errors_of(&*provider, "example.test").await;
     for (message, verb) in messages.iter().zip(["read", "change"]) {
         let start = format!("cannot {verb} zone `example.test` ");
         assert!(message.starts_with(&start), "{message}");
@@ -241,7 +256,7 @@ pub(super) async fn wrong_credentials_are_named(subject: &Subject<'_>) {
 }
 
 async fn a_zone_that_is_not_there_is_named(subject: &Subject<'_>) {
-    let messages = errors(&subject.entry, "absent.test").await;
+    let messages = errors_of(&*subject.connect(), "absent.test").await;
     for (message, verb) in messages.iter().zip(["read", "change"]) {
         let start = format!("cannot {verb} zone `absent.test` ");
         assert!(message.starts_with(&start), "{message}");
@@ -420,7 +435,10 @@ async fn lists_every_type(provider: &dyn DnsProvider) {
 
 /// The error of reading and of changing `zone`, as the user sees it.
 async fn errors(entry: &ProviderEntry, zone: &str) -> Vec<String> {
-    let provider = provider(entry);
+    errors_of(&*provider(entry), zone).await
+}
+
+async fn errors_of(provider: &dyn DnsProvider, zone: &str) -> Vec<String> {
     let zone = name(zone);
     let batch = TxtBatch::adding(vec![txt(&format!("_acme-challenge.{zone}"), "x")]);
     let read = provider.records((&zone).into()).await.unwrap_err();
@@ -428,7 +446,8 @@ async fn errors(entry: &ProviderEntry, zone: &str) -> Vec<String> {
     [read, change].iter().map(message).collect()
 }
 
-fn message(error: &anyhow::Error) -> String {
+/// An error as the user sees it.
+pub(super) fn message(error: &anyhow::Error) -> String {
     let explained = explain(error);
     let mut lines = vec![explained.what];
     lines.extend(explained.causes);

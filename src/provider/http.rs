@@ -33,9 +33,11 @@ pub(super) struct Api {
     base: Url,
     /// The field that the base comes from; none for the vendor's own.
     base_field: Option<&'static str>,
-    headers: HeaderMap,
+    headers: RwLock<HeaderMap>,
     /// Fields that the credentials are made of.
     credentials: Vec<&'static str>,
+    /// Where they come from, if not from fields.
+    credentials_place: Option<String>,
     redactor: RwLock<Redactor>,
     pace: Pace,
 }
@@ -62,8 +64,9 @@ impl Api {
             http: context.http.clone(),
             base,
             base_field,
-            headers: HeaderMap::new(),
+            headers: RwLock::default(),
             credentials: Vec::new(),
+            credentials_place: None,
             redactor: RwLock::new(Redactor::new(entry)),
             pace: Pace::new(rates),
         })
@@ -71,20 +74,28 @@ impl Api {
 
     /// A header of every request, made of the value of `field`.
     pub(super) fn credential(
-        mut self,
+        self,
         field: &'static str,
         header: &'static str,
         value: &str,
     ) -> Result<Self> {
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
+        let value = HeaderValue::from_str(value).map_err(|_| {
             anyhow!(
                 "`{field}` in `creds.json` entry `{}` has a character that no HTTP header can have",
                 self.entry
             )
         })?;
-        value.set_sensitive(true);
-        self.headers.insert(HeaderName::from_static(header), value);
+        self.set_header(header, value);
         Ok(self.credential_in_request(field))
+    }
+
+    /// A header of every request from now on, such as a session's token.
+    pub(super) fn set_header(&self, header: &'static str, mut value: HeaderValue) {
+        value.set_sensitive(true);
+        self.headers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(HeaderName::from_static(header), value);
     }
 
     /// Says that the provider's file puts `field` into its requests; hints name it.
@@ -99,6 +110,12 @@ impl Api {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .show(field);
+        self
+    }
+
+    /// Says that the credentials are not in fields; hints name this place.
+    pub(super) fn credentials_from(mut self, place: &str) -> Self {
+        self.credentials_place = Some(place.to_owned());
         self
     }
 
@@ -131,7 +148,8 @@ impl Api {
     /// Starts a request with the credentials; add a body or headers, then [`Api::send`] it.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.http.client().request(method, url);
-        request.headers(self.headers.clone())
+        let headers = self.headers.read();
+        request.headers(headers.unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Sends a request.
@@ -167,7 +185,8 @@ impl Api {
             StatusCode::NOT_FOUND => Why::NotFound,
             _ => Why::Other,
         };
-        Err(self.refused(&reply, why, &words(&reply.body)))
+        // Words are cut, and half a secret would not be found.
+        Err(self.refused(&reply, why, &words(&self.clean(&reply.body))))
     }
 
     /// Reads one resource.
@@ -266,18 +285,20 @@ impl Api {
         )
     }
 
-    fn credentials_hint(&self) -> String {
+    /// What to check if the credentials are wrong, or may not do something.
+    pub(super) fn credentials_hint(&self) -> String {
         let fields: Vec<String> = self
             .credentials
             .iter()
             .map(|key| format!("`{key}`"))
             .collect();
-        format!(
-            "check {} in `creds.json` entry `{}`: {}",
+        let fields = format!(
+            "{} in `creds.json` entry `{}`",
             fields.join(" and "),
-            self.entry,
-            self.spec.scope
-        )
+            self.entry
+        );
+        let place = self.credentials_place.as_ref().unwrap_or(&fields);
+        format!("check {place}: {}", self.spec.scope)
     }
 
     fn lost(&self, tried: &str, cause: anyhow::Error) -> anyhow::Error {
@@ -400,6 +421,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::provider::cloudflare::SPEC;
     use crate::provider::servers::entry;
@@ -407,6 +429,7 @@ mod tests {
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
         let context = Context {
             http: Http::new(None)?,
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };

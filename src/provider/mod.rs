@@ -23,6 +23,8 @@
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
 mod axfrddns;
+mod azure;
+mod azure_dns;
 mod bare;
 mod base;
 mod bind;
@@ -30,12 +32,15 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod dnsimple;
+mod gcloud;
+mod google;
 mod http;
 mod inwx;
 mod inwx_client;
 mod namecheap;
 mod namecheap_zone;
 mod namedotcom;
+mod oauth;
 mod pace;
 mod pages;
 mod patience;

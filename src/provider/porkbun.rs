@@ -375,8 +375,9 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::model::environment::Environment;
     use crate::model::hint::explain;
-    use crate::net::http::Http;
+    use crate::provider::conformance::provider_in;
     use crate::provider::servers::entry;
 
     fn answer(name: &str, rtype: &str, content: &str, prio: &Value) -> RecordAnswer {
@@ -447,12 +448,8 @@ mod tests {
     fn limits_of_an_entry_are_read() {
         let problem = |key: &str, value: &str| {
             let fields = [("api_key", "pk1_x"), ("secret_key", "sk1_x"), (key, value)];
-            let context = Context {
-                http: Http::new(None).unwrap(),
-                dns_root: "/nonexistent".into(),
-                dns_root_is_temporary: false,
-            };
-            let connected = connect(&entry("PORKBUN", &fields), &context);
+            let entry = entry("PORKBUN", &fields);
+            let connected = provider_in(&entry, &Environment::default());
             connected.err().map(|error| {
                 let explained = explain(&error);
                 (explained.what, explained.hints.concat())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
@@ -12,18 +13,20 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, dnsimple, inwx, namecheap, namedotcom,
-    porkbun, powerdns,
+    axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gcloud, inwx, namecheap,
+    namedotcom, porkbun, powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
     &axfrddns::SPEC,
+    &azure_dns::SPEC,
     &bind::SPEC,
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
     &dnsimple::SPEC,
+    &gcloud::SPEC,
     &inwx::SPEC,
     &namecheap::SPEC,
     &namedotcom::SPEC,
@@ -90,6 +93,8 @@ pub(crate) struct Field {
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) http: Http,
+    /// Where credentials may be that no field of the entry has.
+    pub(crate) environment: Environment,
     /// Root of the DNS repository; relative paths of entries start here.
     pub(crate) dns_root: PathBuf,
     /// The DNS repository is a clone that this run made and will delete.
@@ -179,6 +184,7 @@ mod tests {
     fn error(entry: &ProviderEntry) -> (String, Vec<String>) {
         let context = Context {
             http: Http::new(None).unwrap(),
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };

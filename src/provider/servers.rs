@@ -320,7 +320,7 @@ fn write_zones(folder: &Path) {
     write(&folder.join("big.test.zone"), &big);
 }
 
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     File::create(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));

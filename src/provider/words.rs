@@ -10,6 +10,7 @@ const MESSAGES: &[&str] = &[
     "message",
     "detail",
     "description",
+    "error_description",
     "reason",
     "title",
     "error",
@@ -90,6 +91,10 @@ mod tests {
                 "Invalid Argument: Parameter Value Error - ttl",
             ),
             (r#"{"errors": [], "message": "x"}"#, "x"),
+            (
+                r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#,
+                "Invalid JWT Signature.",
+            ),
             (r#"{"a": 1}"#, r#"{"a": 1}"#),
             ("<html>", "<html>"),
             ("", ""),

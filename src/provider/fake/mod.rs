@@ -4,14 +4,18 @@
 //! ends with the conformance test of the provider. What they share is here: HTTP/1.1, a store of
 //! zones, and faults on demand.
 
+mod azure_dns;
 mod cloudflare;
 mod desec;
 mod digitalocean;
 mod dnsimple;
+mod gcloud;
+mod google;
 mod inwx;
 mod namecheap;
 mod namedotcom;
 mod porkbun;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
