@@ -13,6 +13,7 @@ use crate::cli::environment;
 use crate::cli::settings::{FILE, Settings};
 use crate::dnscontrol::{Limits, Source, TxtLookup};
 use crate::model::certificate::KeyType;
+use crate::model::environment::Environment;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::looks_secret;
 use crate::net::http::Http;
@@ -148,6 +149,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
     Ok(Job {
         directory: directory(settings)?,
         http,
+        environment: Environment::of_process(),
         agree_tos: settings.agree_tos.unwrap_or_default(),
         email: settings.email.clone(),
         renew_days: settings.renew,

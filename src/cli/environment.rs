@@ -1,10 +1,12 @@
 //! Secrets and facts that come from the environment alone, each variable named once.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::repo::git::People;
 use crate::repo::transport::{Ssh, Token};
@@ -29,6 +31,16 @@ pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
 /// CI systems set variables to the empty string where an input was left out.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Environment {
+    /// What the program was started with; variables that are not UTF-8 are left out.
+    pub(super) fn of_process() -> Self {
+        let text = |word: OsString| word.into_string().ok();
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+            .collect()
+    }
 }
 
 /// A secret that is set and not empty.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::acme::presets::Directory;
 use crate::dnscontrol::Source;
 use crate::model::certificate::{CertificateName, KeyType};
+use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
 use crate::repo::transport::{Access, Remote};
@@ -46,6 +47,8 @@ pub(crate) struct Override {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) http: Http,
+    /// For providers whose credentials are not in creds.json.
+    pub(crate) environment: Environment,
     pub(crate) directory: Directory,
     pub(crate) agree_tos: bool,
     pub(crate) email: Option<String>,

@@ -207,6 +207,7 @@ impl Nightly {
             lookup: &lookup,
             context: &registry::Context {
                 http: self.job.http.clone(),
+                environment: self.job.environment.clone(),
                 dns_root: self.job.dns.root.clone(),
                 dns_root_is_temporary: self.job.dns_is_temporary,
             },

@@ -400,6 +400,7 @@ fn txt_record(txt: &Txt, ttl: u32, class: DNSClass) -> Result<WireRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::net::http::Http;
 
@@ -416,6 +417,7 @@ mod tests {
         };
         let context = Context {
             http: Http::new(None).unwrap(),
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };

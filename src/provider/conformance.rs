@@ -7,6 +7,7 @@ use std::slice::from_ref;
 use pretty_assertions::assert_eq;
 
 use crate::model::change::{Txt, TxtBatch};
+use crate::model::environment::Environment;
 use crate::model::hint::explain;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
@@ -51,6 +52,7 @@ fn txt(owner: &str, value: &str) -> Txt {
 fn provider(entry: &ProviderEntry) -> Box<dyn DnsProvider> {
     let context = Context {
         http: Http::new(None).unwrap(),
+        environment: Environment::default(),
         dns_root: "/nonexistent".into(),
         dns_root_is_temporary: false,
     };

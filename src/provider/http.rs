@@ -387,6 +387,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::provider::cloudflare::SPEC;
     use crate::provider::servers::entry;
@@ -394,6 +395,7 @@ mod tests {
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
         let context = Context {
             http: Http::new(None)?,
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
@@ -82,6 +83,12 @@ pub(crate) struct Field {
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) http: Http,
+    /// Where credentials may be that no field of the entry has.
+    #[expect(
+        dead_code,
+        reason = "for providers whose credentials come from the environment"
+    )]
+    pub(crate) environment: Environment,
     /// Root of the DNS repository; relative paths of entries start here.
     pub(crate) dns_root: PathBuf,
     /// The DNS repository is a clone that this run made and will delete.
@@ -171,6 +178,7 @@ mod tests {
     fn error(entry: &ProviderEntry) -> (String, Vec<String>) {
         let context = Context {
             http: Http::new(None).unwrap(),
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };
