@@ -312,6 +312,7 @@ mod tests {
 
     use super::*;
     use crate::model::change::Txt;
+    use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::net::http::Http;
 
@@ -330,6 +331,7 @@ mod tests {
         };
         let context = Context {
             http: Http::new(None).unwrap(),
+            environment: Environment::default(),
             dns_root: folder.to_owned(),
             dns_root_is_temporary: false,
         };
@@ -487,6 +489,7 @@ mod tests {
         };
         let context = Context {
             http: Http::new(None).unwrap(),
+            environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: true,
         };
