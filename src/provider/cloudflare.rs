@@ -1,6 +1,7 @@
 //! CLOUDFLAREAPI: Cloudflare's API v4.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -182,7 +183,7 @@ impl DnsProvider for Cloudflare {
                 "CLOUDFLAREAPI_SINGLE_REDIRECT",
             ],
             ignores_apex_ns: true,
-            prepare: Some(prepare),
+            prepare: Some(Arc::new(prepare)),
             ..Quirks::default()
         }
     }
