@@ -11,13 +11,6 @@ impl Environment {
     /// A variable; none where it is not set or empty.
     ///
     /// CI systems set variables to the empty string where an input was left out.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for providers whose credentials come from the environment"
-        )
-    )]
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, Client, Request, Response, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -55,6 +55,20 @@ impl Http {
     /// Where the machine has no CA bundle, as in small containers, Mozilla's roots are built in.
     /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(crate) fn new(extra_roots: Option<&[u8]>) -> Result<Self> {
+        Self::built(extra_roots, |builder| builder)
+    }
+
+    /// Makes a client for the metadata services of the machine, which no proxy may see.
+    ///
+    /// A machine without such a service often does not answer at all: who asks sets a time-out.
+    pub(crate) fn direct() -> Result<Self> {
+        Self::built(None, ClientBuilder::no_proxy)
+    }
+
+    fn built(
+        extra_roots: Option<&[u8]>,
+        adapt: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self> {
         let extra = match extra_roots {
             Some(pem) => {
                 let roots =
@@ -65,11 +79,12 @@ impl Http {
             None => Vec::new(),
         };
         let builder = || {
-            Client::builder()
+            let builder = Client::builder()
                 .user_agent(USER_AGENT)
                 .connect_timeout(CONNECT_TIMEOUT)
                 .read_timeout(READ_TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
+                .redirect(reqwest::redirect::Policy::none());
+            adapt(builder)
         };
         let client = builder()
             .tls_certs_merge(extra.clone())

@@ -31,11 +31,13 @@ pub(super) struct Api {
     entry: String,
     http: Http,
     base: Url,
-    /// The field that the base comes from; none for the vendor's own.
-    base_field: Option<&'static str>,
+    /// What says where the base is; none for the vendor's own.
+    base_place: Option<String>,
     headers: HeaderMap,
     /// Fields that the credentials are made of.
     credentials: Vec<&'static str>,
+    /// Where they come from, if not from fields.
+    credentials_place: Option<String>,
     redactor: RwLock<Redactor>,
     pace: Pace,
 }
@@ -50,8 +52,8 @@ impl Api {
         context: &Context,
         base: Base,
     ) -> Result<Self> {
-        let (base, base_field) = base_url(entry, base)?;
-        let rates = if base_field.is_none() {
+        let (base, base_place) = base_url(entry, &context.environment, base)?;
+        let rates = if base_place.is_none() {
             spec.rates
         } else {
             &[]
@@ -61,9 +63,10 @@ impl Api {
             entry: entry.name.clone(),
             http: context.http.clone(),
             base,
-            base_field,
+            base_place,
             headers: HeaderMap::new(),
             credentials: Vec::new(),
+            credentials_place: None,
             redactor: RwLock::new(Redactor::new(entry)),
             pace: Pace::new(rates),
         })
@@ -102,7 +105,12 @@ impl Api {
         self
     }
 
-    #[expect(dead_code, reason = "for providers with sessions")]
+    /// Says that the credentials are not in fields; hints name this place.
+    pub(super) fn credentials_from(mut self, place: &str) -> Self {
+        self.credentials_place = Some(place.to_owned());
+        self
+    }
+
     /// A secret that is in no field, such as a session's token: messages never hold it.
     pub(super) fn hide(&self, name: &str, secret: &str) {
         self.redactor
@@ -112,7 +120,7 @@ impl Api {
     }
 
     /// `text` without secrets.
-    fn clean(&self, text: &str) -> String {
+    pub(super) fn clean(&self, text: &str) -> String {
         self.redactor
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -259,12 +267,13 @@ impl Api {
             .iter()
             .map(|key| format!("`{key}`"))
             .collect();
-        format!(
-            "check {} in `creds.json` entry `{}`: {}",
+        let fields = format!(
+            "{} in `creds.json` entry `{}`",
             fields.join(" and "),
-            self.entry,
-            self.spec.scope
-        )
+            self.entry
+        );
+        let place = self.credentials_place.as_ref().unwrap_or(&fields);
+        format!("check {place}: {}", self.spec.scope)
     }
 
     fn lost(&self, tried: &str, cause: anyhow::Error) -> anyhow::Error {
@@ -275,11 +284,8 @@ impl Api {
             retry_after: None,
             cause: Some(cause.into()),
         });
-        match self.base_field {
-            Some(field) => with_hint(
-                failure,
-                format!("check `{field}` in `creds.json` entry `{}`", self.entry),
-            ),
+        match &self.base_place {
+            Some(place) => with_hint(failure, format!("check {place}")),
             None => failure,
         }
     }
@@ -313,7 +319,7 @@ impl Api {
 impl fmt::Display for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.spec.name)?;
-        if self.base_field.is_some() {
+        if self.base_place.is_some() {
             let host = self.base.host_str().unwrap_or_default();
             write!(f, " at `{}://{host}", self.base.scheme())?;
             if let Some(port) = self.base.port() {
@@ -335,7 +341,7 @@ impl fmt::Debug for Api {
 #[derive(Debug)]
 pub(super) struct Reply {
     /// Method and path, without secrets.
-    tried: String,
+    pub(super) tried: String,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
@@ -393,9 +399,10 @@ mod tests {
     use crate::provider::servers::entry;
 
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
+        let variable = ("OTHER_PLACE".to_owned(), "http://variable.test".to_owned());
         let context = Context {
             http: Http::new(None)?,
-            environment: Environment::default(),
+            environment: Environment::from_iter([variable]),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };
@@ -445,6 +452,20 @@ mod tests {
             problem(vendor, "proxy.test").0,
             "`_base_url` in `creds.json` entry `main` is no URL"
         );
+        // What the environment says counts as much, but less than the entry.
+        let vendor_unless = |variables| Base::VendorUnless("https://api.test", variables);
+        assert_eq!(
+            problem(vendor_unless(&["UNSET", "OTHER_PLACE"]), "").0,
+            "`OTHER_PLACE` would send the credentials in the clear"
+        );
+        assert!(
+            api(
+                vendor_unless(&["OTHER_PLACE"]),
+                &[("_base_url", "https://b.test")]
+            )
+            .is_ok()
+        );
+        assert!(api(vendor_unless(&["UNSET"]), &[]).is_ok());
         assert!(api(Base::Own("apiUrl"), &[("apiUrl", "http://dns.test")]).is_ok());
         assert!(api(vendor, &[("_base_url", "http://127.0.0.1:1")]).is_ok());
     }

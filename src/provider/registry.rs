@@ -12,7 +12,7 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, powerdns, route53};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
@@ -22,6 +22,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &desec::SPEC,
     &digitalocean::SPEC,
     &powerdns::SPEC,
+    &route53::SPEC,
 ];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.
@@ -84,10 +85,6 @@ pub(crate) struct Field {
 pub(crate) struct Context {
     pub(crate) http: Http,
     /// Where credentials may be that no field of the entry has.
-    #[expect(
-        dead_code,
-        reason = "for providers whose credentials come from the environment"
-    )]
     pub(crate) environment: Environment,
     /// Root of the DNS repository; relative paths of entries start here.
     pub(crate) dns_root: PathBuf,

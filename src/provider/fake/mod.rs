@@ -4,9 +4,12 @@
 //! ends with the conformance test of the provider. What they share is here: HTTP/1.1, a store of
 //! zones, and faults on demand.
 
+mod aws;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod moto;
+mod route53;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
