@@ -1,7 +1,6 @@
 //! CLOUDFLAREAPI: Cloudflare's API v4.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -183,7 +182,7 @@ impl DnsProvider for Cloudflare {
                 "CLOUDFLAREAPI_SINGLE_REDIRECT",
             ],
             ignores_apex_ns: true,
-            prepare: Some(Arc::new(prepare)),
+            prepare: Some(std::sync::Arc::new(prepare)),
             ..Quirks::default()
         }
     }

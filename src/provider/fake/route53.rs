@@ -2,6 +2,7 @@
 //! zones, and this layer before it adds the rules that AWS has and moto lacks.
 
 mod rules;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(super) struct Route53 {
     pub(super) pending: u32,
     /// How many changes more are refused because of one before.
     pub(super) busy: u32,
+    /// A set, as moto takes it, that another writer puts before the next change.
+    pub(super) rival: Option<String>,
     /// How often each change is still `PENDING`, by id.
     changes: BTreeMap<String, u32>,
     /// What zones list until the next change, by id: making the list of a big one takes moto long.
@@ -38,6 +41,7 @@ impl Route53 {
             aws: Aws::new(),
             pending: 0,
             busy: 0,
+            rival: None,
             changes: BTreeMap::new(),
             lists: BTreeMap::new(),
         }
@@ -240,6 +244,10 @@ impl Route53 {
             let message =
                 "The request was rejected because Route 53 was still processing a prior request.";
             return error(400, "PriorRequestNotComplete", message);
+        }
+        if let Some(set) = self.rival.take() {
+            self.lists.remove(id);
+            self.moto.put(id, &[set]);
         }
         let body = self.moto.sets(id);
         let zone = Document::parse(&body).unwrap();

@@ -261,6 +261,36 @@ async fn aliases_and_policies_are_listed_and_left_alone() {
     assert!(!fake.requests().iter().any(|line| line.starts_with("POST")));
 }
 
+/// A set that somebody changed after we looked keeps what they wrote.
+#[tokio::test]
+async fn another_writer_is_not_overwritten() {
+    let owner = "_acme-challenge.rival.example.test";
+    let zone = name("example.test");
+    let text = |value: &str| format!("TXT {owner} \"{value}\" ttl=60");
+    let adding = TxtBatch::adding(vec![txt(owner, "ours")]);
+    let removing = TxtBatch::removing(vec![txt(owner, "old")]);
+    for (before, batch, after) in [
+        (None, &adding, vec![text("ours"), text("theirs")]),
+        (Some("old"), &adding, vec![text("ours"), text("theirs")]),
+        (Some("theirs"), &adding, vec![text("ours"), text("theirs")]),
+        (Some("old"), &removing, vec![text("theirs")]),
+    ] {
+        let mut route53 = Route53::new();
+        let id = route53.moto.create_zone("example.test", false);
+        let of = |value: &str| set(owner, "TXT", "", &format!("\"{value}\""));
+        if let Some(before) = before {
+            route53.moto.put(&id, &[of(before)]);
+        }
+        route53.rival = Some(of("theirs"));
+        let fake = route53.start();
+        let provider = provider(&fake);
+        provider.change((&zone).into(), batch).await.unwrap();
+        let mut lines = listed(&*provider, &zone).await;
+        lines.retain(|line| line.starts_with("TXT"));
+        assert_eq!(lines, after, "{before:?}");
+    }
+}
+
 /// What another writer does not explain is not tried for ever.
 #[tokio::test]
 async fn a_refusal_that_stays_is_said() {
@@ -319,7 +349,13 @@ impl Machine {
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Box<dyn DnsProvider>> {
         let home = self.folder.path().to_str().unwrap();
-        let usual = [("AWS_ENDPOINT_URL", self.url.as_str()), ("HOME", home)];
+        let usual = [
+            ("AWS_ENDPOINT_URL_ROUTE_53", self.url.as_str()),
+            ("AWS_ENDPOINT_URL_STS", &self.url),
+            // For all services but these.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("HOME", home),
+        ];
         try_provider(fields, &[&usual, variables].concat())
     }
 
@@ -427,7 +463,7 @@ async fn services_hand_out_credentials() {
         ("AWS_ROLE_ARN", WEB_ROLE),
     ];
     assert_eq!(machine.reads(&fake, &[], &web).await, ["POST /"]);
-    // A container, its token in a variable and in a file; nothing goes through a proxy.
+    // A container, its token in a variable and in a file.
     let uri = format!("{}/container", fake.url());
     let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str());
     let variable = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", CONTAINER_TOKEN);
