@@ -43,21 +43,31 @@ impl Zone {
         ZoneRef {
             name: &self.name,
             tag: &self.tag,
+            meta: &self.meta,
         }
     }
 }
 
-/// Which zone of a provider: its name, and its tag where one name has several versions.
+/// Which zone of a provider: its name, its tag where one name has several versions, and what
+/// dnsconfig.js says of where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ZoneRef<'a> {
     pub(crate) name: &'a DnsName,
     /// What follows `!` in split-horizon declarations; empty otherwise.
     pub(crate) tag: &'a str,
+    /// Metadata of the domain, such as `zone_id`.
+    pub(crate) meta: &'a Meta,
 }
+
+static NO_META: Meta = Meta::new();
 
 impl<'a> From<&'a DnsName> for ZoneRef<'a> {
     fn from(name: &'a DnsName) -> Self {
-        Self { name, tag: "" }
+        Self {
+            name,
+            tag: "",
+            meta: &NO_META,
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn desired(zone: &Zone, nameservers: Option<&[DnsName]>, quirks: &Quirks) -> Vec
 
 /// What DNSControl compares of a record at this provider.
 fn prepared(zone: &Zone, mut record: Record, quirks: &Quirks) -> Record {
-    if let Some(prepare) = quirks.prepare {
+    if let Some(prepare) = &quirks.prepare {
         record = prepare(zone, record);
     }
     record.meta.retain(|key, _| key == COMPARED);
@@ -634,8 +634,8 @@ mod tests {
             ignored_types: &["SOA"],
             ..Quirks::default()
         };
-        for quirks in [powerdns, bind, axfrddns] {
-            assert_eq!(shown(&declared, same, &quirks), NONE);
+        for quirks in [&powerdns, &bind, &axfrddns] {
+            assert_eq!(shown(&declared, same, quirks), NONE);
         }
         assert_eq!(shown(&declared, other, &powerdns), [modify]);
         assert_eq!(shown(&declared, other, &bind), [modify]);
@@ -669,7 +669,7 @@ mod tests {
             record
         }
         let quirks = Quirks {
-            prepare: Some(prepare),
+            prepare: Some(std::sync::Arc::new(prepare)),
             ..Quirks::default()
         };
         let mut zone = zone("a 300 A 192.0.2.1\nb 300 A 192.0.2.1");

@@ -13,7 +13,7 @@ use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
-use crate::model::zone::{Record, Zone, ZoneRef};
+use crate::model::zone::{Meta, Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
 use crate::nightly::pending::{self, Correction};
 use crate::nightly::workspaces::blocking;
@@ -28,6 +28,8 @@ pub(crate) struct ReadyZone {
     pub(crate) name: DnsName,
     /// What follows `!` in split-horizon declarations.
     pub(crate) tag: String,
+    /// Metadata of the domain.
+    pub(crate) meta: Meta,
     /// Every authoritative server.
     pub(crate) servers: Vec<NameServer>,
     /// Where the values go: every provider of the zone that is not skipped.
@@ -40,6 +42,7 @@ impl ReadyZone {
         ZoneRef {
             name: &self.name,
             tag: &self.tag,
+            meta: &self.meta,
         }
     }
 }
@@ -214,6 +217,7 @@ impl Surveyor<'_> {
             unique_name: zone.unique_name(),
             name: zone.name.clone(),
             tag: zone.tag.clone(),
+            meta: zone.meta.clone(),
             servers,
             providers,
         })

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow};
 use url::{Host, Url};
 
+use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 
@@ -16,39 +17,75 @@ pub(super) enum Base {
     Vendor(&'static str),
     /// At the vendor's, unless this field of the entry says another place; https only.
     VendorOr(&'static str, &'static str),
+    /// At the vendor's, unless one of these environment variables says another place, as the
+    /// vendor's own tools have it; https only.
+    VendorUnless(&'static str, &'static [&'static str]),
     /// Where this field of the entry says; a server of one's own may speak http.
     Own(&'static str),
 }
 
-/// The base URL of an entry, and the field that it comes from; none for the vendor's own.
-pub(super) fn base_url(entry: &ProviderEntry, base: Base) -> Result<(Url, Option<&'static str>)> {
-    let named = |key: &'static str| entry.field(key).map(|text| (text, Some(key)));
-    let (text, field) = match (named(BASE_URL), base) {
-        (Some(named), _) => named,
-        (None, Base::Vendor(url)) => (url, None),
-        (None, Base::VendorOr(url, key)) => named(key).unwrap_or((url, None)),
-        (None, Base::Own(key)) => (entry.required(key)?, Some(key)),
-    };
-    let key = field.unwrap_or(BASE_URL);
-    let bad = |what: &str, hint: &str| {
-        let about = format!("`{key}` in `creds.json` entry `{}` {what}", entry.name);
-        with_hint(anyhow!(about), hint)
-    };
-    let is_own = matches!(base, Base::Own(own) if own == key);
+/// The base URL of an entry, and what says so; none for the vendor's own.
+pub(super) fn base_url(
+    entry: &ProviderEntry,
+    environment: &Environment,
+    base: Base,
+) -> Result<(Url, Option<String>)> {
+    let place = |key: &str| format!("`{key}` in `creds.json` entry `{}`", entry.name);
+    let field = |key: &str| entry.field(key).map(|text| (text, place(key)));
+    let named = field(BASE_URL).or_else(|| match base {
+        Base::VendorOr(_, key) => field(key),
+        Base::VendorUnless(_, variables) => variable(environment, variables),
+        Base::Vendor(_) | Base::Own(_) => None,
+    });
+    match (named, base) {
+        (Some((text, place)), _) => Ok((checked(text, &place, false)?, Some(place))),
+        (None, Base::Own(key)) => {
+            let place = place(key);
+            Ok((checked(entry.required(key)?, &place, true)?, Some(place)))
+        }
+        (None, Base::Vendor(url) | Base::VendorOr(url, _) | Base::VendorUnless(url, _)) => {
+            Ok((Url::parse(url)?, None))
+        }
+    }
+}
+
+/// The address that the first of these environment variables names, else the vendor's.
+pub(super) fn address(
+    environment: &Environment,
+    vendor: &str,
+    variables: &[&'static str],
+) -> Result<Url> {
+    match variable(environment, variables) {
+        Some((text, place)) => checked(text, &place, false),
+        None => Ok(Url::parse(vendor)?),
+    }
+}
+
+fn variable<'a>(
+    environment: &'a Environment,
+    variables: &[&'static str],
+) -> Option<(&'a str, String)> {
+    let mut named = variables.iter();
+    named.find_map(|name| Some((environment.get(name)?, format!("`{name}`"))))
+}
+
+/// Reads the URL that `place` says; `http://` leads to this machine only, unless it is allowed.
+fn checked(text: &str, place: &str, allows_http: bool) -> Result<Url> {
+    let bad = |what: &str, hint: &str| with_hint(anyhow!("{place} {what}"), hint);
     let url = Url::parse(text)
         .ok()
         .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
         .ok_or_else(|| {
-            let scheme = if is_own { "http" } else { "https" };
+            let scheme = if allows_http { "http" } else { "https" };
             bad("is no URL", &format!("write it as `{scheme}://HOST`"))
         })?;
-    if url.scheme() == "http" && !is_own && !is_loopback(&url) {
+    if url.scheme() == "http" && !allows_http && !is_loopback(&url) {
         return Err(bad(
             "would send the credentials in the clear",
             "write `https://`",
         ));
     }
-    Ok((url, field))
+    Ok(url)
 }
 
 /// Whether an address is on this machine.

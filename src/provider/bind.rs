@@ -390,8 +390,8 @@ mod tests {
         let provider = bind(folder.path(), &[("directory", ".")]).unwrap();
         let name: DnsName = "example.com".parse().unwrap();
         let zone = ZoneRef {
-            name: &name,
             tag: "in",
+            ..ZoneRef::from(&name)
         };
         provider.change(zone, &add("a.example.com")).await.unwrap();
         assert!(link.is_symlink());

@@ -182,7 +182,7 @@ impl DnsProvider for Cloudflare {
                 "CLOUDFLAREAPI_SINGLE_REDIRECT",
             ],
             ignores_apex_ns: true,
-            prepare: Some(prepare),
+            prepare: Some(std::sync::Arc::new(prepare)),
             ..Quirks::default()
         }
     }

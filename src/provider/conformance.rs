@@ -38,11 +38,11 @@ const EXPECTED: &[&str] = &[
     "TXT quoted.example.test \"a\"b;c\\d\" ttl=300",
 ];
 
-fn name(text: &str) -> DnsName {
+pub(super) fn name(text: &str) -> DnsName {
     text.parse().unwrap()
 }
 
-fn txt(owner: &str, value: &str) -> Txt {
+pub(super) fn txt(owner: &str, value: &str) -> Txt {
     Txt {
         name: name(owner),
         value: value.to_owned(),
@@ -72,7 +72,7 @@ async fn records(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<Record> {
 }
 
 /// The records but the SOA, as text, sorted.
-async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
+pub(super) async fn listed(provider: &dyn DnsProvider, zone: &DnsName) -> Vec<String> {
     let records = records(provider, zone).await;
     let others = records.iter().filter(|one| one.rtype != "SOA");
     let mut lines: Vec<String> = others.map(ToString::to_string).collect();

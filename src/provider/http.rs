@@ -31,8 +31,8 @@ pub(super) struct Api {
     entry: String,
     http: Http,
     base: Url,
-    /// The field that the base comes from; none for the vendor's own.
-    base_field: Option<&'static str>,
+    /// What says where the base is; none for the vendor's own.
+    base_place: Option<String>,
     headers: RwLock<HeaderMap>,
     /// Fields that the credentials are made of.
     credentials: Vec<&'static str>,
@@ -52,8 +52,8 @@ impl Api {
         context: &Context,
         base: Base,
     ) -> Result<Self> {
-        let (base, base_field) = base_url(entry, base)?;
-        let rates = if base_field.is_none() {
+        let (base, base_place) = base_url(entry, &context.environment, base)?;
+        let rates = if base_place.is_none() {
             spec.rates
         } else {
             &[]
@@ -63,7 +63,7 @@ impl Api {
             entry: entry.name.clone(),
             http: context.http.clone(),
             base,
-            base_field,
+            base_place,
             headers: RwLock::default(),
             credentials: Vec::new(),
             credentials_place: None,
@@ -128,7 +128,7 @@ impl Api {
     }
 
     /// `text` without secrets.
-    fn clean(&self, text: &str) -> String {
+    pub(super) fn clean(&self, text: &str) -> String {
         self.redactor
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -309,11 +309,8 @@ impl Api {
             retry_after: None,
             cause: Some(cause.into()),
         });
-        match self.base_field {
-            Some(field) => with_hint(
-                failure,
-                format!("check `{field}` in `creds.json` entry `{}`", self.entry),
-            ),
+        match &self.base_place {
+            Some(place) => with_hint(failure, format!("check {place}")),
             None => failure,
         }
     }
@@ -347,7 +344,7 @@ impl Api {
 impl fmt::Display for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.spec.name)?;
-        if self.base_field.is_some() {
+        if self.base_place.is_some() {
             let host = self.base.host_str().unwrap_or_default();
             write!(f, " at `{}://{host}", self.base.scheme())?;
             if let Some(port) = self.base.port() {
@@ -369,7 +366,7 @@ impl fmt::Debug for Api {
 #[derive(Debug)]
 pub(super) struct Reply {
     /// Method and path, without secrets.
-    tried: String,
+    pub(super) tried: String,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
@@ -427,9 +424,10 @@ mod tests {
     use crate::provider::servers::entry;
 
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
+        let variable = ("OTHER_PLACE".to_owned(), "http://variable.test".to_owned());
         let context = Context {
             http: Http::new(None)?,
-            environment: Environment::default(),
+            environment: Environment::from_iter([variable]),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
         };
@@ -479,6 +477,20 @@ mod tests {
             problem(vendor, "proxy.test").0,
             "`_base_url` in `creds.json` entry `main` is no URL"
         );
+        // What the environment says counts as much, but less than the entry.
+        let vendor_unless = |variables| Base::VendorUnless("https://api.test", variables);
+        assert_eq!(
+            problem(vendor_unless(&["UNSET", "OTHER_PLACE"]), "").0,
+            "`OTHER_PLACE` would send the credentials in the clear"
+        );
+        assert!(
+            api(
+                vendor_unless(&["OTHER_PLACE"]),
+                &[("_base_url", "https://b.test")]
+            )
+            .is_ok()
+        );
+        assert!(api(vendor_unless(&["UNSET"]), &[]).is_ok());
         assert!(api(Base::Own("apiUrl"), &[("apiUrl", "http://dns.test")]).is_ok());
         assert!(api(vendor, &[("_base_url", "http://127.0.0.1:1")]).is_ok());
     }

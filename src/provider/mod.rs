@@ -22,6 +22,7 @@
 //!    `fake/NAME.rs`, as strict as the vendor's documentation, citing it rule by rule. It ends with
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
+mod aws;
 mod axfrddns;
 mod azure;
 mod azure_dns;
@@ -51,6 +52,7 @@ mod powerdns;
 mod redact;
 pub(crate) mod registry;
 mod rfc2136;
+mod route53;
 mod rrset;
 mod totp;
 mod tsig;

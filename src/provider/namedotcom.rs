@@ -1,5 +1,6 @@
 //! NAMEDOTCOM: the v4 API of name.com.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -152,7 +153,7 @@ impl DnsProvider for NameDotCom {
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
         Quirks {
             ignores_apex_ns: true,
-            prepare: Some(prepare),
+            prepare: Some(Arc::new(prepare)),
             ..Quirks::default()
         }
     }

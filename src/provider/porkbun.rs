@@ -1,5 +1,6 @@
 //! PORKBUN: Porkbun's API v3.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -207,7 +208,7 @@ impl DnsProvider for Porkbun {
         Quirks {
             minimum_ttl: MINIMUM_TTL,
             ignores_apex_ns: true,
-            prepare: Some(prepare),
+            prepare: Some(Arc::new(prepare)),
             ..Quirks::default()
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -56,7 +57,7 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
 pub(crate) const COMPARED: &str = "compared";
 
 /// What DNSControl does to a zone before it compares, by provider.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Quirks {
     /// Types that are never compared, such as `SOA`.
     pub(crate) ignored_types: &'static [&'static str],
@@ -68,5 +69,8 @@ pub(crate) struct Quirks {
     pub(crate) ignores_apex_ns: bool,
     /// Makes of a record, declared or existing, what DNSControl compares: type, TTL, and under the
     /// key [`COMPARED`] of its metadata what counts besides RDATA, such as `proxy=true`.
-    pub(crate) prepare: Option<fn(&Zone, Record) -> Record>,
+    pub(crate) prepare: Option<Prepare>,
 }
+
+/// Makes of a record what is compared, given the zone that dnsconfig.js declares.
+pub(crate) type Prepare = Arc<dyn Fn(&Zone, Record) -> Record + Send + Sync>;

@@ -14,7 +14,7 @@ use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
     axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gcloud, inwx, namecheap,
-    namedotcom, porkbun, powerdns,
+    namedotcom, porkbun, powerdns, route53,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -32,6 +32,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &namedotcom::SPEC,
     &porkbun::SPEC,
     &powerdns::SPEC,
+    &route53::SPEC,
 ];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.

@@ -298,7 +298,8 @@ fn escape(text: &mut String, byte: u8) {
     let _ = write!(text, "\\{byte:03}");
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -16,10 +16,13 @@ const MESSAGES: &[&str] = &[
     "error",
 ];
 
-/// The vendor's own words on one line: the messages of a JSON body, else its text.
+/// The vendor's own words on one line: the messages of a JSON or XML body, else its text.
 pub(super) fn words(body: &str) -> String {
     let json: Option<Value> = serde_json::from_str(body).ok();
-    let text = json.as_ref().and_then(message);
+    let text = json
+        .as_ref()
+        .and_then(message)
+        .or_else(|| xml_message(body));
     let text = text.unwrap_or_else(|| body.to_owned());
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST {
@@ -65,6 +68,21 @@ fn message(json: &Value) -> Option<String> {
     }
 }
 
+/// Messages of an XML API, with their code.
+fn xml_message(body: &str) -> Option<String> {
+    let document = roxmltree::Document::parse(body).ok()?;
+    let texts = |name: &'static str| {
+        let nodes = document.descendants();
+        nodes.filter_map(move |node| node.has_tag_name(name).then(|| node.text())?)
+    };
+    let messages: Vec<&str> = texts("Message").collect();
+    let text = messages.join("; ");
+    match texts("Code").next() {
+        Some(code) => Some(format!("{text} ({code})")),
+        None => (!messages.is_empty()).then_some(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +114,15 @@ mod tests {
                 "Invalid JWT Signature.",
             ),
             (r#"{"a": 1}"#, r#"{"a": 1}"#),
+            (
+                "<?xml version=\"1.0\"?>\n<ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Error>\
+                 <Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>",
+                "Rate exceeded (Throttling)",
+            ),
+            (
+                "<InvalidChangeBatch><Messages><Message>a</Message><Message>b</Message></Messages></InvalidChangeBatch>",
+                "a; b",
+            ),
             ("<html>", "<html>"),
             ("", ""),
         ] {

@@ -4,6 +4,7 @@
 //! ends with the conformance test of the provider. What they share is here: HTTP/1.1, a store of
 //! zones, and faults on demand.
 
+mod aws;
 mod azure_dns;
 mod cloudflare;
 mod desec;
@@ -12,9 +13,11 @@ mod dnsimple;
 mod gcloud;
 mod google;
 mod inwx;
+mod moto;
 mod namecheap;
 mod namedotcom;
 mod porkbun;
+mod route53;
 mod tokens;
 
 use std::collections::BTreeMap;
