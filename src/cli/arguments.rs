@@ -366,8 +366,16 @@ mod tests {
             "\nNot in this version, and an error: {}.\n",
             refused.join(", ")
         );
-        page + &secrets()
+        page + TABLES + &secrets()
     }
+
+    const TABLES: &str = "
+## In `git-certs.toml` alone
+
+| Table | Meaning |
+| --- | --- |
+| `[challenge-zones]` | Zones beside those of dnsconfig.js that challenges may be written to: `\"acme.example.net\" = \"ENTRY\"`, with an entry of creds.json or a list of them ([dns.md](dns.md)) |
+";
 
     const INTRODUCTION: &str = "# Settings of `git certs renew`
 
@@ -434,6 +442,7 @@ variable that is set to nothing counts as not set. `git certs plan` takes the sa
             ("1", "number"),
             ("[\"x\"]", "list of strings"),
             ("\"p256\"", "string"),
+            ("\"warn\"", "string"),
         ];
         kinds.into_iter().find_map(|(value, kind)| {
             let file = format!("{key} = {value}");

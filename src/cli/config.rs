@@ -11,14 +11,18 @@ use anyhow::{Context, Result, anyhow};
 use crate::acme::presets::Directory;
 use crate::cli::arguments::{PrintIr, Run};
 use crate::cli::environment;
-use crate::cli::settings::{FILE, Settings};
+use crate::cli::settings::{Entries, FILE, Settings};
 use crate::dnscontrol::{Limits, Source, TxtLookup};
 use crate::model::certificate::KeyType;
 use crate::model::environment::Environment;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::name::DnsName;
 use crate::model::secret::looks_secret;
+use crate::model::zone::Zone;
 use crate::net::http::Http;
 use crate::nightly::job::{IdentitySource, Job, Location, Override};
+use crate::nightly::patterns::NeverCount;
+use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::address::Address;
 use crate::repo::transport::{Access, Remote, Token};
@@ -170,6 +174,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .map(|entry| entry.trim().to_owned())
             .filter(|entry| !entry.is_empty())
             .collect(),
+        pending: pending(settings)?,
         resolvers: resolvers(settings)?,
         dns_timeout: settings
             .dns_timeout
@@ -302,6 +307,7 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
         ir: settings.ir.clone(),
         allow_fetch: settings.allow_fetch.unwrap_or_default(),
         txt: TxtLookup::At(resolvers(settings)?),
+        challenge_zones: challenge_zones(settings)?,
         limits: limits(settings),
     })
 }
@@ -324,6 +330,45 @@ fn limits(settings: &Settings) -> Limits {
 fn resolvers(settings: &Settings) -> Result<Vec<SocketAddr>> {
     let named = settings.resolver.iter().flatten();
     named.map(|text| resolver(text)).collect()
+}
+
+fn pending(settings: &Settings) -> Result<Policy> {
+    let patterns = settings.never_count.iter().flatten().map(|text| {
+        NeverCount::parse(text)
+            .with_context(|| format!("`{text}` of `--never-count` is no pattern"))
+            .hint(|| {
+                "it takes a name and types: `date.example.com`, `*.example.com`, `*._report.example.com TXT,CNAME`"
+            })
+    });
+    Ok(Policy {
+        mode: settings.pending.unwrap_or_default(),
+        never_count: patterns.collect::<Result<_>>()?,
+    })
+}
+
+/// `challenge-zones`: each zone once, its name perhaps with a tag as in `D()`.
+fn challenge_zones(settings: &Settings) -> Result<Vec<Zone>> {
+    let mut zones: Vec<Zone> = Vec::new();
+    for (key, entries) in settings.challenge_zones.iter().flatten() {
+        let (name, tag) = key.split_once('!').unwrap_or((key, ""));
+        let entries = match entries {
+            Entries::One(entry) => vec![entry.clone()],
+            Entries::Several(entries) => entries.clone(),
+        };
+        if entries.is_empty() || entries.iter().any(String::is_empty) {
+            return Err(anyhow!("`{key}` in `challenge-zones` has no entry"))
+                .hint(|| "name the entry of creds.json whose provider serves the zone");
+        }
+        let name: DnsName = name
+            .parse()
+            .with_context(|| format!("`{key}` in `challenge-zones` names no zone"))?;
+        if zones.iter().any(|zone| zone.name == name) {
+            return Err(anyhow!("`{name}` is in `challenge-zones` twice"))
+                .hint(|| "give all its entries in one list");
+        }
+        zones.push(Zone::undeclared(name, tag.to_owned(), entries));
+    }
+    Ok(zones)
 }
 
 fn directory(settings: &Settings) -> Result<Directory> {

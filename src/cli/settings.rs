@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::certificate::KeyType;
 use crate::model::hint::Hint;
+use crate::nightly::pending::Mode;
 
 /// Name of the settings file at the root of the cert repository.
 pub(super) const FILE: &str = "git-certs.toml";
@@ -94,6 +95,19 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_SKIP", value_name = "ENTRIES", value_delimiter = ',', help_heading = DNS)]
     pub(super) skip: Option<Vec<String>>,
 
+    /// What to do where dnsconfig.js and a provider differ: abort (no certificate that needs the zone), warn, off (do not look) [default: abort]
+    #[arg(long, env = "GIT_CERTS_PENDING", value_name = "MODE", help_heading = DNS, value_parser = mode)]
+    pub(super) pending: Option<Mode>,
+
+    /// Records that may differ: a name, in which `*` is any text, and types, such as `*._report.example.com TXT`; may be repeated
+    #[arg(long, env = "GIT_CERTS_NEVER_COUNT", value_name = "PATTERN", value_delimiter = '\n', help_heading = DNS)]
+    pub(super) never_count: Option<Vec<String>>,
+
+    /// Zones beside those of dnsconfig.js that CNAMEs at challenge names lead to: entries of
+    /// creds.json by zone. In the file alone.
+    #[arg(skip)]
+    pub(super) challenge_zones: Option<BTreeMap<String, Entries>>,
+
     /// Recursive resolvers that find the name servers of a zone [default: /etc/resolv.conf]
     #[arg(long, env = "GIT_CERTS_RESOLVER", value_name = "ADDRESS", value_delimiter = ',', help_heading = DNS)]
     pub(super) resolver: Option<Vec<String>>,
@@ -123,6 +137,17 @@ pub(super) struct Settings {
     /// Not supported yet: path in Vault [default: /secret/certs]
     #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
     pub(super) vault_path: Option<String>,
+}
+
+/// Entries of creds.json: one, or several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an entry of creds.json or a list of them is needed"
+)]
+pub(super) enum Entries {
+    One(String),
+    Several(Vec<String>),
 }
 
 const ACME: &str = "The certificate authority";
@@ -194,6 +219,10 @@ pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
 fn key_type(text: &str) -> Result<KeyType, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "one of rsa2048, rsa3072, rsa4096, p256, p384 is needed".to_owned())
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    serde_json::from_value(text.into()).map_err(|_| "one of abort, warn, off is needed".to_owned())
 }
 
 #[cfg(test)]

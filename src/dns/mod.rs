@@ -3,6 +3,7 @@
 mod exchange;
 pub(crate) mod lookup;
 pub(crate) mod not_seen;
+pub(crate) mod present;
 pub(crate) mod reach;
 mod referral;
 #[cfg(test)]

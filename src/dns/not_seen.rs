@@ -55,6 +55,8 @@ pub(crate) enum Problem {
     NotAuthoritative,
     /// The name is an alias, so that no TXT record can stand there. Lower case, no final dot.
     Alias(String),
+    /// The name has no CNAME.
+    NoAlias,
     /// NXDOMAIN.
     NoName,
     /// The name has no TXT record.
@@ -75,6 +77,7 @@ impl fmt::Display for Problem {
             Self::Code(code) => write!(f, "answers with code {}", u16::from(*code)),
             Self::NotAuthoritative => f.write_str("is not authoritative for it"),
             Self::Alias(target) => write!(f, "has a CNAME to `{target}` there"),
+            Self::NoAlias => f.write_str("has no CNAME there"),
             Self::NoName => f.write_str("does not know the name (NXDOMAIN)"),
             Self::NoTxt => f.write_str("has no TXT record there"),
             Self::Lacks { missing, found } => {

@@ -37,6 +37,8 @@ pub(crate) struct Source {
     pub(crate) allow_fetch: bool,
     /// Where `SPF_BUILDER` with `flatten` looks up what `spfcache.json` does not know.
     pub(crate) txt: TxtLookup,
+    /// `challenge-zones`: zones that the script does not declare.
+    pub(crate) challenge_zones: Vec<Zone>,
     pub(crate) limits: Limits,
 }
 
@@ -51,6 +53,7 @@ impl Default for Source {
             ir: None,
             allow_fetch: false,
             txt: TxtLookup::default(),
+            challenge_zones: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -61,6 +64,7 @@ impl Default for Source {
 pub(crate) struct DnsConfig {
     /// In the order of declaration.
     pub(crate) zones: Vec<Zone>,
+    challenge_zones: Vec<Zone>,
     declared: Vec<Declaration>,
     root: PathBuf,
     creds_source: String,
@@ -74,8 +78,10 @@ impl DnsConfig {
     /// creds.json is not read yet.
     pub(crate) fn load(source: &Source) -> Result<Self> {
         let (ir, zones) = load(source)?;
+        check_undeclared(&source.challenge_zones, &zones)?;
         Ok(Self {
             zones,
+            challenge_zones: source.challenge_zones.clone(),
             declared: ir.dns_providers,
             root: source.root.clone(),
             creds_source: source.creds.clone(),
@@ -83,10 +89,12 @@ impl DnsConfig {
         })
     }
 
-    /// The zone with the longest name of those that `name` is in; the first declared of equals.
+    /// The zone with the longest name of those that `name` is in, `challenge-zones` included; the
+    /// first declared of equals.
     pub(crate) fn zone_for(&self, name: &DnsName) -> Option<&Zone> {
         self.zones
             .iter()
+            .chain(&self.challenge_zones)
             .filter(|zone| name.is_in(&zone.name))
             // `max_by_key` would take the last of equals.
             .reduce(|best, zone| {
@@ -105,14 +113,17 @@ impl DnsConfig {
 
     /// A provider with its credentials, from creds.json and the environment. Blocks the first time.
     ///
-    /// Entries that nobody asks for may be missing or wrong.
+    /// Entries that nobody asks for may be missing or wrong. One that only `challenge-zones` names
+    /// need not be declared in the script.
     pub(crate) fn provider(&self, entry: &str) -> Result<ProviderEntry> {
-        let declared = self
-            .declared
-            .iter()
+        let undeclared = Declaration {
+            name: entry.to_owned(),
+            ..Declaration::default()
+        };
+        let mut declarations = self.declared.iter();
+        let declared = declarations
             .find(|declared| declared.name == entry)
-            .ok_or_else(|| anyhow!("the DNS provider `{entry}` is not declared"))
-            .hint(|| format!("declare it with `NewDnsProvider(\"{entry}\")`"))?;
+            .unwrap_or(&undeclared);
         let mut slot = self.creds.lock().unwrap_or_else(PoisonError::into_inner);
         let creds = match slot.take() {
             Some(creds) => creds,
@@ -120,6 +131,19 @@ impl DnsConfig {
         };
         slot.insert(creds)
             .provider(declared, &|variable| env::var(variable).ok())
+    }
+}
+
+/// A zone of dnsconfig.js is compared, so it must not be listed as one that cannot be.
+fn check_undeclared(challenge_zones: &[Zone], declared: &[Zone]) -> Result<()> {
+    let is_declared = |zone: &&Zone| declared.iter().any(|other| other.name == zone.name);
+    match challenge_zones.iter().find(is_declared) {
+        None => Ok(()),
+        Some(zone) => Err(anyhow!(
+            "`{}` in `challenge-zones` is a zone of dnsconfig.js",
+            zone.name
+        ))
+        .hint(|| "take it out of `challenge-zones`: dnsconfig.js says where it is"),
     }
 }
 
@@ -426,6 +450,47 @@ mod tests {
     }
 
     #[test]
+    fn challenge_zones_stand_beside_those_of_the_script() {
+        let repository = Repository::new(&[
+            (
+                "dnsconfig.js",
+                &format!("{DECLARED} D('a.test!in', 'none', DnsProvider('x', 2));"),
+            ),
+            ("creds.json", r#"{"y": {"TYPE": "DESEC"}}"#),
+        ]);
+        let mut source = repository.source();
+        let zone = |name: &str| {
+            let name = name.parse().unwrap();
+            Zone::undeclared(name, String::new(), vec!["y".to_owned()])
+        };
+        source.challenge_zones = vec![zone("acme.test"), zone("_acme-challenge.www.a.test")];
+        let config = DnsConfig::load(&source).unwrap();
+        let found = |name: &str| {
+            let zone = config.zone_for(&name.parse().unwrap());
+            zone.map(|zone| (zone.unique_name(), zone.is_declared))
+        };
+        assert_eq!(
+            found("www.a.test.acme.test"),
+            Some(("acme.test".into(), false))
+        );
+        assert_eq!(
+            found("_acme-challenge.www.a.test"),
+            Some(("_acme-challenge.www.a.test".into(), false))
+        );
+        assert_eq!(
+            found("_acme-challenge.a.test"),
+            Some(("a.test!in".into(), true))
+        );
+        assert_eq!(config.zones.len(), 1);
+        assert_eq!(config.provider("y").unwrap().kind, "DESEC");
+        source.challenge_zones = vec![zone("a.test")];
+        assert_eq!(
+            shown(DnsConfig::load(&source)),
+            "`a.test` in `challenge-zones` is a zone of dnsconfig.js\nhint: take it out of `challenge-zones`: dnsconfig.js says where it is"
+        );
+    }
+
+    #[test]
     fn providers_are_read_on_demand() {
         let repository = Repository::new(&[
             (
@@ -447,7 +512,7 @@ mod tests {
         assert_eq!(config.provider("y").unwrap().kind, "BIND");
         assert_eq!(
             shown(config.provider("z")),
-            "the DNS provider `z` is not declared\nhint: declare it with `NewDnsProvider(\"z\")`"
+            "`creds.json` has no entry `z`\nhint: add `\"z\": {\"TYPE\": \"...\"}` with the credentials of the provider"
         );
         assert!(!format!("{config:?} {entry:?}").contains("secret"));
     }

@@ -31,6 +31,7 @@ fn zone(domain: &ir::Domain) -> Result<Zone> {
     };
     let name: DnsName = domain.name.parse().with_context(about)?;
     let mut zone = Zone {
+        is_declared: true,
         providers: providers(domain).with_context(about)?,
         records: Vec::with_capacity(domain.records.len()),
         absent: Vec::new(),
@@ -47,6 +48,9 @@ fn zone(domain: &ir::Domain) -> Result<Zone> {
         nameserver_ttl: nameserver_ttl(domain).with_context(about)?,
         no_purge: domain.no_purge,
         ignore: domain.unmanaged.iter().map(ignore_pattern).collect(),
+        external_dns: domain
+            .ignore_external_dns
+            .then(|| domain.external_dns_prefix.clone()),
         meta: meta(&domain.meta),
         tag: domain.tag.clone(),
         name,

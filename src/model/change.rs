@@ -11,6 +11,18 @@ pub(crate) struct Txt {
     pub(crate) value: String,
 }
 
+/// Length of a SHA-256 digest in base64url without padding.
+const DIGEST: usize = 43;
+
+impl Txt {
+    /// Whether the value looks like what ACME has published for DNS-01: the base64url digest of a
+    /// key authorization (RFC 8555 section 8.4).
+    pub(crate) fn looks_like_a_challenge(&self) -> bool {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        self.value.len() == DIGEST && self.value.bytes().all(is_base64url)
+    }
+}
+
 impl fmt::Display for Txt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} TXT \"{}\"", self.name, self.value)
@@ -39,5 +51,25 @@ impl TxtBatch {
             add: Vec::new(),
             remove: values,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_told_from_other_values() {
+        let looks = |value: &str| {
+            let name = "_acme-challenge.example.com".parse().unwrap();
+            let value = value.to_owned();
+            Txt { name, value }.looks_like_a_challenge()
+        };
+        assert!(looks("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"));
+        assert!(looks("----_____ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh"));
+        assert!(!looks("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX"));
+        assert!(!looks("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0="));
+        assert!(!looks("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEu+0"));
+        assert!(!looks("v=spf1 include:_spf.example.com -all ------"));
     }
 }

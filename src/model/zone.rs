@@ -5,10 +5,12 @@ use std::fmt;
 
 use crate::model::name::DnsName;
 
-/// A zone of dnsconfig.js, normalised.
+/// A zone that challenges can be in: one of dnsconfig.js, normalised, or one of `challenge-zones`.
 #[derive(Clone, Debug)]
 pub(crate) struct Zone {
     pub(crate) name: DnsName,
+    /// Whether dnsconfig.js declares it, so that it can be compared.
+    pub(crate) is_declared: bool,
     /// What follows `!` in split-horizon declarations; empty otherwise.
     pub(crate) tag: String,
     /// In the order of declaration.
@@ -25,6 +27,9 @@ pub(crate) struct Zone {
     pub(crate) no_purge: bool,
     /// `IGNORE()` and its relatives.
     pub(crate) ignore: Vec<IgnorePattern>,
+    /// `IGNORE_EXTERNAL_DNS(prefix)`: records of Kubernetes' external-dns stay. The prefix may be
+    /// empty.
+    pub(crate) external_dns: Option<String>,
     /// Metadata of the domain, such as `cloudflare_proxy_default`.
     pub(crate) meta: Meta,
 }
@@ -33,6 +38,28 @@ pub(crate) struct Zone {
 pub(crate) type Meta = BTreeMap<String, String>;
 
 impl Zone {
+    /// A zone of `challenge-zones`, of which no more is known than the providers that serve it.
+    pub(crate) fn undeclared(name: DnsName, tag: String, entries: Vec<String>) -> Self {
+        let provider = |entry| ZoneProvider {
+            entry,
+            nameservers: NameserverCount::First(0),
+        };
+        Self {
+            name,
+            is_declared: false,
+            tag,
+            providers: entries.into_iter().map(provider).collect(),
+            records: Vec::new(),
+            absent: Vec::new(),
+            nameservers: Vec::new(),
+            nameserver_ttl: 0,
+            no_purge: false,
+            ignore: Vec::new(),
+            external_dns: None,
+            meta: Meta::new(),
+        }
+    }
+
     /// Name with the tag: `example.com!internal`, or just `example.com`.
     pub(crate) fn unique_name(&self) -> String {
         self.reference().to_string()

@@ -12,8 +12,9 @@ use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::name::DnsName;
+use crate::nightly::issue::count;
 use crate::nightly::stop::Stop;
-use crate::nightly::survey::{ReadyZone, ZoneAccess};
+use crate::nightly::zones::{ReadyZone, ZoneAccess};
 
 /// How long withdrawing may take.
 const WITHDRAW_DEADLINE: Duration = Duration::from_secs(30);
@@ -26,7 +27,18 @@ const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
     pub(crate) zone: Arc<ReadyZone>,
+    /// At the name that is written, which a CNAME can make another than the one that the CA asks
+    /// for.
     pub(crate) txt: Txt,
+}
+
+/// What came of withdrawing.
+#[derive(Debug, Default)]
+pub(crate) struct Withdrawn {
+    /// What could not be withdrawn, and why.
+    pub(crate) failed: Vec<Error>,
+    /// Values of earlier runs that went too, with their zone and provider: an account for each.
+    pub(crate) swept: Vec<String>,
 }
 
 /// Remembers what was written, so that it can be withdrawn whatever happens.
@@ -116,10 +128,9 @@ impl Challenges {
         self.decided.send_modify(|decided| decided.extend(results));
     }
 
-    /// Takes everything down that was written. Calling it again withdraws nothing.
-    ///
-    /// Returns what could not be withdrawn, and why.
-    pub(crate) async fn withdraw(&self, stop: &Stop) -> Vec<Error> {
+    /// Takes everything down that was written, and what earlier runs have left at the same names.
+    /// Calling it again withdraws nothing.
+    pub(crate) async fn withdraw(&self, stop: &Stop) -> Withdrawn {
         let up = std::mem::take(&mut *lock(&self.up));
         let groups = by_zone(up);
         let zones = groups.values().map(|(zone, values)| async move {
@@ -129,12 +140,14 @@ impl Challenges {
                 .map(|access| erase(zone, access, values, stop));
             join_all(at_each).await
         });
-        join_all(zones)
-            .await
-            .into_iter()
-            .flatten()
-            .filter_map(Result::err)
-            .collect()
+        let mut withdrawn = Withdrawn::default();
+        for result in join_all(zones).await.into_iter().flatten() {
+            match result {
+                Ok(swept) => withdrawn.swept.extend(swept),
+                Err(error) => withdrawn.failed.push(error),
+            }
+        }
+        withdrawn
     }
 }
 
@@ -174,8 +187,17 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
     join_all(at_each).await.into_iter().collect()
 }
 
-async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt], stop: &Stop) -> Result<()> {
-    let batch = TxtBatch::removing(values.to_vec());
+/// Removes the values, and what earlier runs have left at their names; an account of the latter.
+async fn erase(
+    zone: &ReadyZone,
+    access: &ZoneAccess,
+    ours: &[Txt],
+    stop: &Stop,
+) -> Result<Option<String>> {
+    let is_swept = |old: &&Txt| ours.iter().any(|txt| txt.name == old.name) && !ours.contains(old);
+    let swept: Vec<Txt> = access.leftovers.iter().filter(is_swept).cloned().collect();
+    let values = [ours, &swept].concat();
+    let batch = TxtBatch::removing(values.clone());
     let change = access.provider.change(zone.reference(), &batch);
     let change = async {
         let in_time = tokio::time::timeout(WITHDRAW_DEADLINE, change).await;
@@ -187,15 +209,29 @@ async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt], stop: &Sto
     stop.ends_after(HURRIED_DEADLINE, change)
         .await
         .map_err(|error| {
-            let list: String = values.iter().map(|txt| format!("\n{txt}")).collect();
             with_hint(
                 error.context(format!(
-                    "cannot withdraw challenges from zone `{}` at `{}`:{list}",
-                    zone.unique_name, access.entry
+                    "cannot withdraw challenges from zone `{}` at `{}`:{}",
+                    zone.unique_name,
+                    access.entry,
+                    list(&values)
                 )),
                 "remove these records by hand; they do no harm to certificates",
             )
-        })
+        })?;
+    Ok((!swept.is_empty()).then(|| {
+        format!(
+            "swept {} from zone `{}` at `{}`:{}",
+            count(swept.len(), "old challenge"),
+            zone.unique_name,
+            access.entry,
+            list(&swept)
+        )
+    }))
+}
+
+fn list(values: &[Txt]) -> String {
+    values.iter().map(|txt| format!("\n{txt}")).collect()
 }
 
 type Groups = BTreeMap<String, (Arc<ReadyZone>, Vec<Txt>)>;

@@ -18,11 +18,12 @@ use crate::acme::order::{Accepted, Placed};
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
+use crate::model::change::Txt;
 use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
-use crate::nightly::survey::Zones;
+use crate::nightly::survey::Survey;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 
@@ -38,7 +39,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// What issuing works with.
 pub(crate) struct Issuer<'a> {
     pub(crate) account: &'a Account,
-    pub(crate) zones: &'a Zones,
+    pub(crate) survey: &'a Survey,
     pub(crate) challenges: &'a Challenges,
     pub(crate) wait: &'a WaitSettings,
     pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
@@ -125,9 +126,13 @@ impl Issuer<'_> {
             .challenges()
             .iter()
             .map(|txt| {
+                let target = self.survey.target(&txt.name)?;
                 Ok(Placement {
-                    zone: self.zones.zone(&txt.name)?,
-                    txt: txt.clone(),
+                    zone: target.zone,
+                    txt: Txt {
+                        name: target.name,
+                        value: txt.value.clone(),
+                    },
                 })
             })
             .collect::<Result<Vec<_>>>()?;

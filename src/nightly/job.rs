@@ -11,6 +11,7 @@ use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
+use crate::nightly::pending::Policy;
 use crate::repo::transport::{Access, Remote};
 
 /// Where a repository is.
@@ -66,6 +67,7 @@ pub(crate) struct Job {
     pub(crate) dns_is_temporary: bool,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: BTreeSet<String>,
+    pub(crate) pending: Policy,
     /// Recursive resolvers; none: the system's.
     pub(crate) resolvers: Vec<SocketAddr>,
     pub(crate) dns_timeout: Duration,

@@ -6,13 +6,46 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context, Result};
-use globset::{GlobBuilder, GlobMatcher};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
+use crate::model::change::Txt;
 use crate::model::name::DnsName;
 use crate::model::rdata::quote;
-use crate::model::zone::{IgnorePattern, NameserverCount, Record, Zone};
+use crate::model::zone::{NameserverCount, Record, Zone};
+use crate::nightly::hands_off::{hands_off, set_of};
+use crate::nightly::patterns::NeverCount;
 use crate::provider::port::{COMPARED, Quirks};
+
+/// What is done about corrections that are pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// The certificates that need the zone are not attempted.
+    #[default]
+    Abort,
+    /// They are shown.
+    Warn,
+    /// Zones are not even read.
+    Off,
+}
+
+/// What is done about corrections that are pending, and which never count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) mode: Mode,
+    pub(crate) never_count: Vec<NeverCount>,
+}
+
+impl Policy {
+    pub(super) fn counts(&self, correction: &Correction) -> bool {
+        let record = correction.record();
+        !self
+            .never_count
+            .iter()
+            .any(|pattern| pattern.covers(record))
+    }
+}
 
 /// One difference between dnsconfig.js and a provider. It prints as DNSControl prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +59,8 @@ pub(crate) enum Correction {
 impl fmt::Display for Correction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let full = |record: &Record| format!("{} ttl={}", comparable(record), record.ttl);
-        match self {
-            Self::Create(Record { name, rtype, .. })
-            | Self::Delete(Record { name, rtype, .. })
-            | Self::Modify {
-                to: Record { name, rtype, .. },
-                ..
-            }
-            | Self::ModifyTtl {
-                to: Record { name, rtype, .. },
-                ..
-            } => write!(f, "{} {name} {rtype} ", self.verb())?,
-        }
+        let Record { name, rtype, .. } = self.record();
+        write!(f, "{} {name} {rtype} ", self.verb())?;
         match self {
             Self::Create(record) | Self::Delete(record) => f.write_str(&full(record)),
             Self::Modify { from, to } => write!(f, "({}) -> ({})", full(from), full(to)),
@@ -49,6 +72,14 @@ impl fmt::Display for Correction {
 }
 
 impl Correction {
+    /// The record that it is about; its name and type are those of the other side, too.
+    fn record(&self) -> &Record {
+        match self {
+            Self::Create(record) | Self::Delete(record) => record,
+            Self::Modify { to, .. } | Self::ModifyTtl { to, .. } => to,
+        }
+    }
+
     fn verb(&self) -> &'static str {
         match self {
             Self::Create(_) => "+ CREATE",
@@ -80,25 +111,59 @@ pub(crate) fn apex_nameservers(
     Some(all)
 }
 
-/// What `dnscontrol preview` would do to a zone at one of its providers.
+/// A zone as dnsconfig.js declares it, and what has to be known besides to compare it.
+pub(crate) struct Declared<'a> {
+    pub(crate) zone: &'a Zone,
+    /// The answer of [`apex_nameservers`].
+    pub(crate) nameservers: Option<&'a [DnsName]>,
+    /// Names in the zone, or in any other, that CNAMEs at challenge names lead to.
+    pub(crate) delegated: &'a BTreeSet<DnsName>,
+}
+
+/// What came of comparing a zone with one of its providers.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    /// What `dnscontrol preview` would do.
+    pub(crate) corrections: Vec<Correction>,
+    /// Challenge values that runs have left. They are no corrections, though DNSControl would
+    /// delete them.
+    pub(crate) leftovers: Vec<Txt>,
+    /// What dnsconfig.js declares and nobody can compare: types, sentence fragments.
+    pub(crate) uncompared: BTreeSet<String>,
+}
+
+/// Compares a zone with one of its providers, whose records are `existing`.
 ///
-/// `nameservers` is the answer of [`apex_nameservers`]; `existing` are the provider's records.
-/// TXT values at challenge names that are not declared never count: earlier runs left them, and
-/// sweeping them is our business. Records that are declared although `IGNORE()` matches them are
-/// compared like others. An error means that a pattern of `IGNORE()` is no glob.
-pub(crate) fn corrections(
-    zone: &Zone,
-    nameservers: Option<&[DnsName]>,
+/// TXT values at challenge names that are not declared never count: earlier runs left them. At a
+/// name that a challenge name is a CNAME to, that is so for values that look like challenges.
+/// Among the leftovers are only those that look like challenges and that DNSControl would delete:
+/// what `IGNORE()` and its relatives protect is somebody else's. Records that are declared although
+/// `IGNORE()` matches them are compared like others. An error means that a pattern of `IGNORE()` is
+/// no glob.
+pub(crate) fn compare(
+    declared: &Declared<'_>,
     existing: &[Record],
     quirks: &Quirks,
-) -> Result<Vec<Correction>> {
+) -> Result<Comparison> {
+    let Declared {
+        zone, nameservers, ..
+    } = *declared;
     let mut desired = desired(zone, nameservers, quirks);
-    let existing: Vec<Record> = existing
+    let existing = existing
         .iter()
         .map(|record| prepared(zone, record.clone(), quirks))
         .collect();
-    let existing = compared(zone, &existing, &desired, nameservers.is_some(), quirks);
+    let existing = compared(declared, existing, &desired, quirks);
     let kept = hands_off(zone, &existing, &desired)?;
+    let (leftovers, existing): (Vec<_>, Vec<_>) = existing
+        .into_iter()
+        .partition(|record| is_leftover(declared, record, &desired));
+    let (protected, kept): (Vec<_>, Vec<_>) = kept
+        .into_iter()
+        .partition(|record| leftovers.contains(record));
+    for record in &mut desired {
+        settle_ech(record, &existing);
+    }
     desired.extend(kept);
     let mut sets: BTreeMap<_, Set<'_>> = BTreeMap::new();
     for record in &existing {
@@ -109,7 +174,50 @@ pub(crate) fn corrections(
         let set = sets.entry(set_of(record)).or_default();
         set.desired.push(record);
     }
-    Ok(sets.values().flat_map(differences).collect())
+    Ok(Comparison {
+        corrections: sets.values().flat_map(differences).collect(),
+        leftovers: leftovers
+            .into_iter()
+            .filter(|record| !protected.contains(record))
+            .map(txt)
+            .filter(Txt::looks_like_a_challenge)
+            .collect(),
+        uncompared: uncompared(declared, quirks),
+    })
+}
+
+/// What is declared but not compared. An SOA record that a provider keeps for itself is nothing
+/// that a person would miss, and DNSControl does not compare it either.
+fn uncompared(declared: &Declared<'_>, quirks: &Quirks) -> BTreeSet<String> {
+    let is_skipped = |rtype: &str| rtype != "SOA" && quirks.ignored_types.contains(&rtype);
+    let types = declared.zone.records.iter().map(|record| &record.rtype);
+    let mut all: BTreeSet<String> = types.filter(|rtype| is_skipped(rtype)).cloned().collect();
+    if declared.nameservers.is_none() && !quirks.ignores_apex_ns {
+        all.insert("NS at the top (a provider that is skipped has a share in them)".to_owned());
+    }
+    all
+}
+
+/// Whether a run has left the record, so that it is no difference.
+fn is_leftover(declared: &Declared<'_>, record: &Record, desired: &[Record]) -> bool {
+    let is_declared = || {
+        desired.iter().any(|other| {
+            other.rtype == "TXT" && other.name == record.name && other.data == record.data
+        })
+    };
+    let is_challenge = || {
+        record.name.is_challenge()
+            || declared.delegated.contains(&record.name)
+                && txt(record.clone()).looks_like_a_challenge()
+    };
+    record.rtype == "TXT" && is_challenge() && !is_declared()
+}
+
+fn txt(record: Record) -> Txt {
+    Txt {
+        name: record.name,
+        value: record.data,
+    }
 }
 
 /// The two sides of the records of one type at one name.
@@ -155,136 +263,38 @@ fn prepared(zone: &Zone, mut record: Record, quirks: &Quirks) -> Record {
 
 /// The provider's records without those that are never compared.
 fn compared(
-    zone: &Zone,
-    existing: &[Record],
+    declared: &Declared<'_>,
+    existing: Vec<Record>,
     desired: &[Record],
-    knows_nameservers: bool,
     quirks: &Quirks,
 ) -> Vec<Record> {
-    let compares_apex_ns = knows_nameservers && !quirks.ignores_apex_ns;
+    let compares_apex_ns = declared.nameservers.is_some() && !quirks.ignores_apex_ns;
     let declares_soa = desired.iter().any(|record| record.rtype == "SOA");
-    let is_leftover = |record: &Record| {
-        record.rtype == "TXT"
-            && record.name.is_challenge()
-            && !desired.iter().any(|other| {
-                other.rtype == "TXT" && other.name == record.name && other.data == record.data
-            })
-    };
     existing
-        .iter()
+        .into_iter()
         .filter(|record| !quirks.ignored_types.contains(&record.rtype.as_str()))
-        .filter(|record| compares_apex_ns || !is_apex_ns(zone, record))
+        .filter(|record| compares_apex_ns || !is_apex_ns(declared.zone, record))
         .filter(|record| record.rtype != "SOA" || declares_soa || !quirks.keeps_undeclared_soa)
-        .filter(|record| !is_leftover(record))
-        .cloned()
         .collect()
 }
 
-fn set_of(record: &Record) -> (DnsName, String) {
-    (record.name.clone(), record.rtype.clone())
-}
+/// What is declared where a provider sets the key for Encrypted Client Hello by itself.
+const ANY_ECH: &str = " ech=\"IGNORE\"";
 
-/// Existing records that DNSControl leaves alone, as if they were declared.
-fn hands_off(zone: &Zone, existing: &[Record], desired: &[Record]) -> Result<Vec<Record>> {
-    let patterns: Vec<Pattern<'_>> = zone
-        .ignore
+/// `ech=IGNORE` in a declared HTTPS or SVCB record stands for the key that is there.
+fn settle_ech(record: &mut Record, existing: &[Record]) {
+    if !["HTTPS", "SVCB"].contains(&record.rtype.as_str()) || !record.data.contains(ANY_ECH) {
+        return;
+    }
+    let mut same = existing
         .iter()
-        .map(|pattern| {
-            Pattern::new(pattern)
-                .with_context(|| format!("bad `IGNORE()` of zone `{}`", zone.unique_name()))
-        })
-        .collect::<Result<_>>()?;
-    let declared: BTreeSet<_> = desired.iter().map(set_of).collect();
-    let absent: BTreeSet<_> = zone.absent.iter().map(set_of).collect();
-    let is_kept = |record: &&Record| {
-        let is_foreign = || {
-            let set = set_of(record);
-            !declared.contains(&set) && !absent.contains(&set)
-        };
-        patterns.iter().any(|pattern| pattern.matches(zone, record))
-            || zone.no_purge && is_foreign()
-    };
-    Ok(existing.iter().filter(is_kept).cloned().collect())
-}
-
-/// An [`IgnorePattern`], ready to be matched; none matches everything.
-struct Pattern<'a> {
-    label: Option<GlobMatcher>,
-    types: Vec<&'a str>,
-    target: Option<GlobMatcher>,
-}
-
-impl<'a> Pattern<'a> {
-    fn new(pattern: &'a IgnorePattern) -> Result<Self> {
-        let types = pattern.types.trim();
-        Ok(Self {
-            label: glob(&pattern.label)?,
-            types: if ["", "*"].contains(&types) {
-                Vec::new()
-            } else {
-                types.split(',').map(str::trim).collect()
-            },
-            target: glob(&pattern.target)?,
-        })
-    }
-
-    fn matches(&self, zone: &Zone, record: &Record) -> bool {
-        let is_match = |glob: &Option<GlobMatcher>, text: &str| {
-            glob.as_ref().is_none_or(|glob| glob.is_match(text))
-        };
-        let label = record.name.label_in(&zone.name);
-        is_match(&self.label, label.unwrap_or(record.name.as_str()))
-            && (self.types.is_empty() || self.types.contains(&record.rtype.as_str()))
-            && is_match(&self.target, &target(record))
-    }
-}
-
-/// A glob as DNSControl compiles it: without separators, so that `*` crosses dots, whatever the
-/// documentation of `IGNORE()` says.
-fn glob(pattern: &str) -> Result<Option<GlobMatcher>> {
-    if ["", "*"].contains(&pattern) {
-        return Ok(None);
-    }
-    // `**` is `*` here; to the library it is something about folders.
-    let mut simple = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars();
-    let mut after_star = false;
-    while let Some(character) = characters.next() {
-        if character != '*' || !after_star {
-            simple.push(character);
-        }
-        after_star = character == '*';
-        if character == '\\' {
-            simple.extend(characters.next());
-        }
-    }
-    let glob = GlobBuilder::new(&simple)
-        .literal_separator(false)
-        .backslash_escape(true)
-        .empty_alternates(true)
-        .build()?;
-    Ok(Some(glob.compile_matcher()))
-}
-
-/// What DNSControl calls the target: of several fields the one with the name or value.
-fn target(record: &Record) -> String {
-    let mut words = record.data.split(' ');
-    let word = match record.rtype.as_str() {
-        "AFSDB" | "DS" | "KX" | "MX" | "NAPTR" | "RT" | "SMIMEA" | "SRV" | "SSHFP" | "TLSA" => {
-            words.next_back()
-        }
-        "SOA" => words.next(),
-        "HTTPS" | "SVCB" => words.nth(1),
-        "CAA" => return quoted_value(&record.data).to_owned(),
-        _ => None,
-    };
-    word.unwrap_or(&record.data).to_owned()
-}
-
-fn quoted_value(data: &str) -> &str {
-    data.split_once('"')
-        .and_then(|(_, rest)| rest.strip_suffix('"'))
-        .unwrap_or(data)
+        .filter(|other| other.rtype == record.rtype && other.name == record.name);
+    let key = same.find_map(|other| {
+        let (_, after) = other.data.split_once(" ech=\"")?;
+        let (key, _) = after.split_once('"')?;
+        Some(format!(" ech=\"{key}\""))
+    });
+    record.data = record.data.replace(ANY_ECH, &key.unwrap_or_default());
 }
 
 /// What DNSControl compares and prints: RDATA, and what counts besides.
@@ -358,7 +368,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::model::zone::{Meta, ZoneProvider};
+    use crate::model::zone::{IgnorePattern, Meta, ZoneProvider};
 
     fn name(text: &str) -> DnsName {
         text.parse().unwrap()
@@ -391,6 +401,7 @@ mod tests {
     fn zone(declared: &str) -> Zone {
         Zone {
             name: name("example.com"),
+            is_declared: true,
             tag: String::new(),
             providers: Vec::new(),
             records: records(declared),
@@ -399,6 +410,7 @@ mod tests {
             nameserver_ttl: 300,
             no_purge: false,
             ignore: Vec::new(),
+            external_dns: None,
             meta: Meta::new(),
         }
     }
@@ -411,10 +423,40 @@ mod tests {
         }
     }
 
-    fn shown(zone: &Zone, existing: &str, quirks: &Quirks) -> Vec<String> {
-        let found = corrections(zone, Some(&[]), &records(existing), quirks).unwrap();
-        found.iter().map(ToString::to_string).collect()
+    /// Challenge names lead to `challenges.example.com`.
+    fn compared(
+        zone: &Zone,
+        nameservers: Option<&[DnsName]>,
+        existing: &[Record],
+        quirks: &Quirks,
+    ) -> Result<Comparison> {
+        let declared = Declared {
+            zone,
+            nameservers,
+            delegated: &BTreeSet::from([name("challenges.example.com")]),
+        };
+        compare(&declared, existing, quirks)
     }
+
+    fn lines(corrections: &[Correction]) -> Vec<String> {
+        corrections.iter().map(ToString::to_string).collect()
+    }
+
+    fn shown(zone: &Zone, existing: &str, quirks: &Quirks) -> Vec<String> {
+        let found = compared(zone, Some(&[]), &records(existing), quirks);
+        lines(&found.unwrap().corrections)
+    }
+
+    /// What would be swept.
+    fn leftovers(zone: &Zone, existing: &str) -> Vec<String> {
+        let found = compared(zone, Some(&[]), &records(existing), &Quirks::default());
+        let leftovers = found.unwrap().leftovers;
+        leftovers.iter().map(ToString::to_string).collect()
+    }
+
+    /// Two values that look like challenges.
+    const A: &str = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0";
+    const B: &str = "----_____ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh";
 
     fn plain(zone: &Zone, existing: &str) -> Vec<String> {
         shown(zone, existing, &Quirks::default())
@@ -508,6 +550,153 @@ mod tests {
     }
 
     #[test]
+    fn values_at_the_end_of_a_delegation_are_left_over_too() {
+        let existing = format!(
+            "challenges 60 TXT {A}\nchallenges 60 TXT text\nother 60 TXT {B}\n\
+             challenges 60 A 192.0.2.1"
+        );
+        assert_eq!(
+            plain(&zone(""), &existing),
+            [
+                "- DELETE challenges.example.com A 192.0.2.1 ttl=60".to_owned(),
+                "- DELETE challenges.example.com TXT \"text\" ttl=60".to_owned(),
+                format!("- DELETE other.example.com TXT \"{B}\" ttl=60"),
+            ]
+        );
+        assert_eq!(
+            leftovers(&zone(""), &existing),
+            [format!("challenges.example.com TXT \"{A}\"")]
+        );
+    }
+
+    #[test]
+    fn only_what_dnscontrol_would_delete_is_swept() {
+        let existing = format!("_acme-challenge 60 TXT {A}\n_acme-challenge 60 TXT {B}");
+        let [a, b] = [A, B].map(|value| format!("_acme-challenge.example.com TXT \"{value}\""));
+        assert_eq!(leftovers(&zone(""), &existing), [a, b.clone()]);
+        let declared = zone(&format!("_acme-challenge 300 TXT {A}"));
+        assert_eq!(leftovers(&declared, &existing), std::slice::from_ref(&b));
+        assert_eq!(
+            leftovers(&zone(""), "_acme-challenge 60 TXT somebody else's"),
+            NONE
+        );
+        let mut ignoring = zone("");
+        ignoring.ignore = vec![ignore("_acme-challenge", "TXT", "*")];
+        assert_eq!(leftovers(&ignoring, &existing), NONE);
+        assert_eq!(plain(&ignoring, &existing), NONE);
+        let mut keeping = zone("");
+        keeping.no_purge = true;
+        assert_eq!(leftovers(&keeping, &existing), NONE);
+        assert_eq!(plain(&keeping, &existing), NONE);
+        // The set is declared, so NO_PURGE does not keep its other values.
+        let mut keeping = declared;
+        keeping.no_purge = true;
+        assert_eq!(leftovers(&keeping, &existing), [b]);
+    }
+
+    #[test]
+    fn records_of_external_dns_stay() {
+        let heritage = "TXT heritage=external-dns,external-dns/owner=k8s";
+        let existing = format!(
+            "a-app 300 {heritage}\napp 300 A 192.0.2.1\napp 300 AAAA 2001:db8::1\n\
+             old 300 {heritage}\nold 300 CNAME x.test.\nold 300 A 192.0.2.2\n\
+             www 300 A 192.0.2.3\na-www 300 {heritage}\nplain 300 A 192.0.2.4"
+        );
+        let mut zone = zone("www 300 A 192.0.2.80");
+        zone.external_dns = Some(String::new());
+        assert_eq!(
+            plain(&zone, &existing),
+            [
+                "- DELETE app.example.com AAAA 2001:db8::1 ttl=300",
+                "- DELETE plain.example.com A 192.0.2.4 ttl=300",
+                // Declared: compared like others.
+                "± MODIFY www.example.com A (192.0.2.3 ttl=300) -> (192.0.2.80 ttl=300)",
+            ]
+        );
+        zone.external_dns = Some("K8S-".to_owned());
+        let prefixed =
+            format!("k8s-a-app 300 {heritage}\napp 300 A 192.0.2.1\nwww 300 A 192.0.2.80");
+        assert_eq!(plain(&zone, &prefixed), NONE);
+        zone.external_dns = None;
+        assert_eq!(plain(&zone, &prefixed).len(), 2);
+    }
+
+    #[test]
+    fn any_key_for_encrypted_client_hello_will_do() {
+        let zone = zone("@ 300 HTTPS 1 . alpn=\"h2\" ech=\"IGNORE\"");
+        assert_eq!(
+            plain(&zone, "@ 300 HTTPS 1 . alpn=\"h2\" ech=\"AEX+DQ==\""),
+            NONE
+        );
+        assert_eq!(plain(&zone, "@ 300 HTTPS 1 . alpn=\"h2\""), NONE);
+        assert_eq!(
+            plain(&zone, "@ 300 HTTPS 1 . alpn=\"h3\" ech=\"AEX+DQ==\""),
+            [
+                "± MODIFY example.com HTTPS (1 . alpn=\"h3\" ech=\"AEX+DQ==\" ttl=300) -> (1 . alpn=\"h2\" ech=\"AEX+DQ==\" ttl=300)"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_said() {
+        let zone = zone(
+            "@ 300 SOA ns1.test. h.test. 1 2 3 4 5\na 300 CF_REDIRECT a,b\nb 300 CF_REDIRECT a,c\nc 300 ALIAS x.test.",
+        );
+        let quirks = Quirks {
+            ignored_types: &["ALIAS", "CF_REDIRECT", "CF_WORKER_ROUTE", "SOA"],
+            ..Quirks::default()
+        };
+        let said = |nameservers, quirks: &Quirks| -> Vec<String> {
+            let found = compare(
+                &Declared {
+                    zone: &zone,
+                    nameservers,
+                    delegated: &BTreeSet::new(),
+                },
+                &[],
+                quirks,
+            );
+            found.unwrap().uncompared.into_iter().collect()
+        };
+        assert_eq!(said(Some(&[]), &quirks), ["ALIAS", "CF_REDIRECT"]);
+        assert_eq!(said(Some(&[]), &Quirks::default()), NONE);
+        assert_eq!(
+            said(None, &Quirks::default()),
+            ["NS at the top (a provider that is skipped has a share in them)"]
+        );
+        let own = Quirks {
+            ignores_apex_ns: true,
+            ..Quirks::default()
+        };
+        assert_eq!(said(None, &own), NONE);
+    }
+
+    #[test]
+    fn patterns_say_what_never_counts() {
+        let pattern = |text| NeverCount::parse(text).unwrap();
+        let policy = Policy {
+            mode: Mode::Abort,
+            never_count: vec![
+                pattern("date.example.com"),
+                pattern("*.report.example.com TXT"),
+            ],
+        };
+        let zone = zone("date 300 TXT 2\na.report 300 TXT x\na.report 300 A 192.0.2.1");
+        let existing = records("date 300 TXT 1\nb.report 300 TXT y\nc 300 A 192.0.2.1");
+        let found = compared(&zone, Some(&[]), &existing, &Quirks::default());
+        let mut corrections = found.unwrap().corrections;
+        assert_eq!(corrections.len(), 5);
+        corrections.retain(|correction| policy.counts(correction));
+        assert_eq!(
+            lines(&corrections),
+            [
+                "+ CREATE a.report.example.com A 192.0.2.1 ttl=300",
+                "- DELETE c.example.com A 192.0.2.1 ttl=300",
+            ]
+        );
+    }
+
+    #[test]
     fn no_purge_keeps_sets_that_are_not_declared() {
         let mut zone = zone("www 300 A 192.0.2.1");
         zone.no_purge = true;
@@ -565,7 +754,7 @@ mod tests {
     fn a_pattern_that_is_no_glob_is_an_error() {
         let mut zone = zone("");
         zone.ignore = vec![ignore("[a", "*", "*")];
-        let error = corrections(&zone, None, &[], &Quirks::default()).unwrap_err();
+        let error = compared(&zone, None, &[], &Quirks::default()).unwrap_err();
         assert_eq!(error.to_string(), "bad `IGNORE()` of zone `example.com`");
     }
 
@@ -598,8 +787,8 @@ mod tests {
             "@ 600 NS ns0.test.\n@ 300 NS ns1.one.test.\n@ 600 NS old.test.\nsub 300 NS x.test.",
         );
         let shown = |nameservers: Option<&[DnsName]>, quirks: Quirks| -> Vec<String> {
-            let found = corrections(&zone, nameservers, &existing, &quirks).unwrap();
-            found.iter().map(ToString::to_string).collect()
+            let found = compared(&zone, nameservers, &existing, &quirks);
+            lines(&found.unwrap().corrections)
         };
         let delegation = "- DELETE sub.example.com NS x.test. ttl=300";
         assert_eq!(

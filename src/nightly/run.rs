@@ -20,7 +20,7 @@ use crate::nightly::job::Job;
 use crate::nightly::plan::{self, Holdings};
 use crate::nightly::stop::Stop;
 use crate::nightly::store;
-use crate::nightly::survey::{Surveyor, Zones};
+use crate::nightly::survey::{Survey, Surveyor};
 use crate::nightly::unlock::{self, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::provider::registry;
@@ -42,7 +42,7 @@ type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
 
 /// What issuing needs, once everything has been looked at.
 struct Means {
-    zones: Zones,
+    survey: Survey,
     recipients: RecipientsByName,
     opened: Opened,
 }
@@ -79,11 +79,11 @@ impl Nightly {
         self.say_what_is_due(&due);
         let look = async {
             let recipients = self.recipients(&due).await?;
-            let (zones, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
-            Ok((recipients, zones))
+            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+            Ok((recipients, survey))
         };
-        let (recipients, zones) = self.stop.ends(look).await?;
-        let (ready, blocked) = zones.sort(due);
+        let (recipients, survey) = self.stop.ends(look).await?;
+        let (ready, blocked) = survey.sort(due);
         outcome.done = blocked;
         if !ready.is_empty() {
             let opened = unlock::account(&self.job, &self.workspaces);
@@ -95,7 +95,7 @@ impl Nightly {
                     .say(&format!("registered the ACME account `{url}`"));
             }
             let means = Means {
-                zones,
+                survey,
                 recipients,
                 opened,
             };
@@ -173,6 +173,11 @@ impl Nightly {
         }
     }
 
+    /// Says something of several lines, all but the first indented.
+    fn say_in_full(&self, text: &str) {
+        self.progress.say(&text.replace('\n', "\n    "));
+    }
+
     /// Who the new keys will be encrypted for, before anything is asked of the CA.
     async fn recipients(&self, due: &[Planned]) -> Result<RecipientsByName> {
         let names: Vec<_> = due
@@ -198,7 +203,7 @@ impl Nightly {
             .await
     }
 
-    async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Zones> {
+    async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Survey> {
         let step = self.progress.step("looking at the zones");
         let lookup = match self.job.resolvers.as_slice() {
             [] => Lookup::system()?,
@@ -213,12 +218,14 @@ impl Nightly {
                 dns_root_is_temporary: self.job.dns_is_temporary,
             },
             skip: &self.job.skip,
+            policy: &self.job.pending,
         };
-        let zones = surveyor
+        let survey = surveyor
             .survey(dns, due.iter().map(|planned| &planned.wanted))
             .await?;
-        step.done(&format!("looked at {}", zones.summary()));
-        Ok(zones)
+        step.done(&format!("looked at {}", survey.summary()));
+        survey.news.iter().for_each(|news| self.say_in_full(news));
+        Ok(survey)
     }
 
     /// A certificate that cannot be stored would be lost, and counts against the CA's limits.
@@ -245,14 +252,14 @@ impl Nightly {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let Means {
-            zones,
+            survey,
             recipients,
             opened,
         } = means;
         let challenges = Challenges::default();
         let issuer = Issuer {
             account: &opened.account,
-            zones: &zones,
+            survey: &survey,
             challenges: &challenges,
             wait: &WaitSettings {
                 deadline: self.job.dns_timeout,
@@ -272,10 +279,15 @@ impl Nightly {
             push: self.job.push,
             progress: &self.progress,
         };
-        let (mut left_over, kept) = tokio::join!(
+        let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
             store.keep(new_account, &ready, results, &recipients)
         );
+        withdrawn
+            .swept
+            .iter()
+            .for_each(|swept| self.say_in_full(swept));
+        let mut left_over = withdrawn.failed;
         left_over.extend(kept.account.err());
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.

@@ -1,82 +1,56 @@
-//! Looks at the zones that a run needs, before anything is ordered.
+//! Finds out, before anything is ordered, where each challenge is written and whether it can be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Error, Result, anyhow};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join, join_all};
 
 use crate::dns::lookup::{Lookup, NameServer};
+use crate::dns::present;
 use crate::dns::reach;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
-use crate::model::hint::{Hint, Shared, with_hint};
-use crate::model::name::DnsName;
+use crate::model::hint::{Shared, with_hint};
+use crate::model::name::{DnsName, Identifier};
 use crate::model::outcome::{Done, Planned};
-use crate::model::zone::{Meta, Record, Zone, ZoneRef};
+use crate::model::zone::Zone;
+use crate::nightly::delegation::Trail;
+use crate::nightly::findings::{Findings, Need, Step};
 use crate::nightly::issue::count;
-use crate::nightly::pending::{self, Correction};
+use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::blocking;
+use crate::nightly::zones::{self, ReadyZone, ZoneAccess};
 use crate::provider::port::DnsProvider;
 use crate::provider::registry::{self, Context as ProviderContext};
 
-/// A zone that challenges can be written to.
-#[derive(Debug)]
-pub(crate) struct ReadyZone {
-    /// Name with the tag.
-    pub(crate) unique_name: String,
-    pub(crate) name: DnsName,
-    /// What follows `!` in split-horizon declarations.
-    pub(crate) tag: String,
-    /// Metadata of the domain.
-    pub(crate) meta: Meta,
-    /// Every authoritative server.
-    pub(crate) servers: Vec<NameServer>,
-    /// Where the values go: every provider of the zone that is not skipped.
-    pub(crate) providers: Vec<ZoneAccess>,
-}
-
-impl ReadyZone {
-    /// The zone as providers are asked for it.
-    pub(crate) fn reference(&self) -> ZoneRef<'_> {
-        ZoneRef {
-            name: &self.name,
-            tag: &self.tag,
-            meta: &self.meta,
-        }
-    }
-}
-
-/// A zone at one of its providers.
+/// Where the values of a challenge name are written.
 #[derive(Clone, Debug)]
-pub(crate) struct ZoneAccess {
-    /// Entry in creds.json.
-    pub(crate) entry: String,
-    pub(crate) provider: Arc<dyn DnsProvider>,
+pub(crate) struct Target {
+    pub(crate) zone: Arc<ReadyZone>,
+    /// The challenge name itself, or the end of the CNAMEs that begin there.
+    pub(crate) name: DnsName,
 }
 
-/// What to do about a challenge name that holds something else.
-const NO_DELEGATION: &str =
-    "a challenge needs a TXT record there; CNAME delegation is not followed yet";
-
-/// The zones that a run needs; one that is not ready fails its certificates.
-pub(crate) struct Zones {
-    dns: Arc<DnsConfig>,
-    /// By unique name.
-    looked_at: BTreeMap<String, Result<Arc<ReadyZone>, Shared>>,
+/// What a survey found out.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// By challenge name. What is not ready fails its certificates.
+    targets: BTreeMap<DnsName, Result<Target, Shared>>,
+    /// How many zones there are, and how many are not ready.
+    zones: (usize, usize),
+    /// What the user should know, line by line.
+    pub(crate) news: Vec<String>,
 }
 
-impl Zones {
-    /// The zone that a challenge name is in.
-    pub(crate) fn zone(&self, challenge: &DnsName) -> Result<Arc<ReadyZone>, Shared> {
-        let zone = self.dns.zone_for(challenge);
-        zone.and_then(|zone| self.looked_at.get(&zone.unique_name()))
-            .cloned()
-            .unwrap_or_else(|| {
-                Err(Shared::new(anyhow!(
-                    "`{challenge}` is in no zone of dnsconfig.js"
-                )))
-            })
+impl Survey {
+    /// Where the values of a challenge name are written.
+    pub(crate) fn target(&self, challenge: &DnsName) -> Result<Target, Shared> {
+        self.targets.get(challenge).cloned().unwrap_or_else(|| {
+            Err(Shared::new(anyhow!(
+                "`{challenge}` is no challenge name of this run"
+            )))
+        })
     }
 
     /// Parts the certificates whose zones are all ready from those that cannot be issued.
@@ -84,8 +58,9 @@ impl Zones {
         let mut ready = Vec::new();
         let mut blocked = Vec::new();
         for planned in due {
-            let mut zones = planned.wanted.identifiers.iter();
-            let failed = zones.find_map(|identifier| self.zone(&identifier.challenge_name()).err());
+            let mut names = planned.wanted.identifiers.iter();
+            let failed =
+                names.find_map(|identifier| self.target(&identifier.challenge_name()).err());
             match failed {
                 None => ready.push(planned),
                 Some(error) => blocked.push(Done {
@@ -97,10 +72,26 @@ impl Zones {
         (ready, blocked)
     }
 
-    /// How many there are, and how many are not ready.
+    fn arrive(&mut self, trail: &Trail, zone: Arc<ReadyZone>) {
+        if trail.is_delegated() {
+            let name = &zone.unique_name;
+            self.news.push(format!("{trail}, in zone `{name}`"));
+        }
+        let name = trail.end().clone();
+        self.targets
+            .insert(trail.challenge().clone(), Ok(Target { zone, name }));
+    }
+
+    fn fail(&mut self, trail: &Trail, error: Error) {
+        self.targets
+            .insert(trail.challenge().clone(), Err(Shared::new(error)));
+    }
+
+    /// How many zones there are, and how many are not ready.
     pub(crate) fn summary(&self) -> String {
-        let all = count(self.looked_at.len(), "zone");
-        match self.looked_at.values().filter(|zone| zone.is_err()).count() {
+        let (all, failed) = self.zones;
+        let all = count(all, "zone");
+        match failed {
             0 => all,
             failed => format!("{all}, {failed} not ready"),
         }
@@ -113,56 +104,95 @@ pub(crate) struct Surveyor<'a> {
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: &'a BTreeSet<String>,
+    pub(crate) policy: &'a Policy,
 }
 
 impl Surveyor<'_> {
     /// Looks at all zones of the certificates at once.
     ///
-    /// A zone is ready when all its name servers serve it and no provider has pending corrections.
+    /// A zone that is written to is ready when all its name servers serve it and no provider has
+    /// pending corrections. A zone that only has CNAMEs on the way there needs no provider. Zones
+    /// that CNAMEs lead to although dnsconfig.js does not say so take another round.
     pub(crate) async fn survey<'w>(
         &self,
         dns: DnsConfig,
         due: impl Iterator<Item = &'w Wanted>,
-    ) -> Result<Zones> {
+    ) -> Result<Survey> {
         let dns = Arc::new(dns);
-        let mut needed: BTreeMap<String, (&Zone, BTreeSet<DnsName>)> = BTreeMap::new();
-        for identifier in due.flat_map(|wanted| &wanted.identifiers) {
-            let challenge = identifier.challenge_name();
-            if let Some(zone) = dns.zone_for(&challenge) {
-                let (_, names) = needed
-                    .entry(zone.unique_name())
-                    .or_insert_with(|| (zone, BTreeSet::new()));
-                names.insert(challenge);
+        let names = due.flat_map(|wanted| &wanted.identifiers);
+        let names: BTreeSet<_> = names.map(Identifier::challenge_name).collect();
+        let mut open: Vec<_> = names.into_iter().map(Trail::new).collect();
+        let mut findings = Findings::new(&dns);
+        let mut survey = Survey::default();
+        while !open.is_empty() {
+            self.explore(&mut findings, &open).await?;
+            let mut further = Vec::new();
+            for mut trail in open {
+                match findings.step(&mut trail) {
+                    Ok(Step::Further) => further.push(trail),
+                    Ok(Step::Here(zone)) => survey.arrive(&trail, zone),
+                    Err(error) => survey.fail(&trail, error),
+                }
+            }
+            open = further;
+        }
+        survey.zones = findings.count();
+        survey.news.extend(findings.warnings());
+        Ok(survey)
+    }
+
+    /// Finds out what is not known yet about the zones that the trails lead through.
+    async fn explore(&self, findings: &mut Findings<'_>, open: &[Trail]) -> Result<()> {
+        let ends = open.iter().filter(|trail| trail.is_delegated());
+        findings
+            .delegated
+            .extend(ends.map(|trail| trail.end().clone()));
+        let needs = findings.needs(open);
+        let unread: Vec<&Zone> = needs.iter().filter_map(Need::to_read).collect();
+        let connected = self.connect(findings.dns, &unread).await?;
+        let (mut reading, mut contents) = (Vec::new(), Vec::new());
+        for zone in unread {
+            match self.access(zone, &connected) {
+                Ok(providers) => reading.push((zone, providers)),
+                Err(error) => contents.push((zone.unique_name(), Err(Shared::new(error)))),
             }
         }
-        let providers = self
-            .connect(&dns, needed.values().map(|(zone, _)| *zone))
-            .await?;
-        let zones = needed.into_iter().map(|(unique_name, (zone, names))| {
-            let providers = &providers;
-            async move {
-                let ready = self
-                    .look(zone, &names, providers)
-                    .await
-                    .map(Arc::new)
-                    .map_err(Shared::new);
-                (unique_name, ready)
-            }
+        findings.contents.extend(contents);
+        let delegated = &findings.delegated;
+        let reading = reading.into_iter().map(|(zone, providers)| async {
+            let contents = zones::read(zone, providers, self.policy, delegated).await;
+            (zone.unique_name(), contents.map_err(Shared::new))
         });
-        let looked_at = join_all(zones).await.into_iter().collect();
-        let dns = Arc::clone(&dns);
-        Ok(Zones { dns, looked_at })
+        let serving = needs.iter().filter_map(|need| findings.to_serve(need));
+        let serving = serving.map(|zone| async {
+            let servers = self.servers(&zone.name).await;
+            (zone.unique_name(), servers.map_err(Shared::new))
+        });
+        let (contents, servers) = join(join_all(reading), join_all(serving)).await;
+        findings.contents.extend(contents);
+        findings.servers.extend(servers);
+        let asking = needs.iter().filter_map(|need| findings.to_ask(need));
+        let asking = asking.map(|(names, servers)| async {
+            let said = present::aliases(&names, servers).await;
+            names.into_iter().zip(said)
+        });
+        let checking = needs.iter().filter_map(|need| findings.to_check(need));
+        let checking = checking.map(|(names, servers)| async {
+            let shown = present::common_txt(&names, servers).await;
+            names.into_iter().zip(shown)
+        });
+        let (said, shown) = join(join_all(asking), join_all(checking)).await;
+        findings.said.extend(said.into_iter().flatten());
+        findings.shown.extend(shown.into_iter().flatten());
+        Ok(())
     }
 
     /// Connects each provider once, however many zones it has.
     ///
     /// On a thread for blocking calls, as credentials can come from a command or a slow disk.
-    async fn connect<'z>(
-        &self,
-        dns: &Arc<DnsConfig>,
-        zones: impl Iterator<Item = &'z Zone>,
-    ) -> Result<Connected> {
+    async fn connect(&self, dns: &Arc<DnsConfig>, zones: &[&Zone]) -> Result<Connected> {
         let entries: BTreeSet<String> = zones
+            .iter()
             .flat_map(|zone| &zone.providers)
             .map(|provider| &provider.entry)
             .filter(|entry| !self.skip.contains(*entry))
@@ -180,13 +210,8 @@ impl Surveyor<'_> {
         blocking(move || Ok(entries.into_iter().map(connect).collect())).await
     }
 
-    async fn look(
-        &self,
-        zone: &Zone,
-        names: &BTreeSet<DnsName>,
-        connected: &Connected,
-    ) -> Result<ReadyZone> {
-        refuse_declared(zone, names)?;
+    /// The providers of a zone that are not skipped.
+    fn access(&self, zone: &Zone, connected: &Connected) -> Result<Vec<ZoneAccess>> {
         let used: Vec<_> = zone
             .providers
             .iter()
@@ -195,57 +220,27 @@ impl Surveyor<'_> {
         if used.is_empty() {
             return Err(no_provider(zone));
         }
-        let providers = used
-            .iter()
+        used.iter()
             .map(|used| match connected.get(&used.entry) {
                 Some(Ok(provider)) => Ok(ZoneAccess {
                     entry: used.entry.clone(),
                     provider: Arc::clone(provider),
+                    leftovers: Vec::new(),
                 }),
                 Some(Err(error)) => Err(Error::new(error.clone())),
                 None => Err(anyhow!("`{}` is not connected", used.entry)),
             })
-            .collect::<Result<Vec<_>>>()?;
-        let servers = async {
-            let servers = self.lookup.name_servers(&zone.name).await?;
-            reach::every_server(&zone.name, &servers).await?;
-            Ok(servers)
-        };
-        let (servers, ()) = tokio::try_join!(servers, compare(zone, &providers, names))?;
-        tracing::debug!(zone = %zone.name, ?servers, ?providers, "ready");
-        Ok(ReadyZone {
-            unique_name: zone.unique_name(),
-            name: zone.name.clone(),
-            tag: zone.tag.clone(),
-            meta: zone.meta.clone(),
-            servers,
-            providers,
-        })
+            .collect()
+    }
+
+    async fn servers(&self, zone: &DnsName) -> Result<Vec<NameServer>> {
+        let servers = self.lookup.name_servers(zone).await?;
+        reach::every_server(zone, &servers).await?;
+        Ok(servers)
     }
 }
 
 type Connected = BTreeMap<String, Result<Arc<dyn DnsProvider>, Shared>>;
-
-/// What dnsconfig.js declares at a challenge name must leave room for TXT values.
-fn refuse_declared(zone: &Zone, names: &BTreeSet<DnsName>) -> Result<()> {
-    match other_than_txt(&zone.records, names) {
-        Some(record) => Err(with_hint(
-            anyhow!(
-                "`{}` is declared as {} in dnsconfig.js",
-                record.name,
-                record.rtype
-            ),
-            NO_DELEGATION,
-        )),
-        None => Ok(()),
-    }
-}
-
-fn other_than_txt<'r>(records: &'r [Record], names: &BTreeSet<DnsName>) -> Option<&'r Record> {
-    records
-        .iter()
-        .find(|record| names.contains(&record.name) && record.rtype != "TXT")
-}
 
 fn no_provider(zone: &Zone) -> Error {
     let name = zone.unique_name();
@@ -260,69 +255,4 @@ fn no_provider(zone: &Zone) -> Error {
             "take one of them off `--skip`",
         )
     }
-}
-
-/// Refuses a zone that DNSControl would change: someone has yet to push, or changed it by hand.
-async fn compare(zone: &Zone, providers: &[ZoneAccess], names: &BTreeSet<DnsName>) -> Result<()> {
-    let zones = try_join_all(providers.iter().map(|access| read(zone, access))).await?;
-    let known = zones
-        .iter()
-        .map(|read| (read.access.entry.clone(), read.nameservers.clone()))
-        .collect();
-    let apex = pending::apex_nameservers(zone, &known);
-    for Read {
-        access, records, ..
-    } in &zones
-    {
-        let entry = &access.entry;
-        if let Some(record) = other_than_txt(records, names) {
-            return Err(anyhow!(
-                "`{}` is a {} record at `{entry}`",
-                record.name,
-                record.rtype
-            ))
-            .hint(|| NO_DELEGATION);
-        }
-        let quirks = access.provider.quirks(zone.reference());
-        let corrections = pending::corrections(zone, apex.as_deref(), records, &quirks)?;
-        if !corrections.is_empty() {
-            return Err(has_pending(zone, entry, &corrections));
-        }
-    }
-    Ok(())
-}
-
-/// What a provider has.
-struct Read<'a> {
-    access: &'a ZoneAccess,
-    records: Vec<Record>,
-    nameservers: Vec<DnsName>,
-}
-
-async fn read<'a>(zone: &Zone, access: &'a ZoneAccess) -> Result<Read<'a>> {
-    let provider = &access.provider;
-    let (records, nameservers) = tokio::try_join!(
-        provider.records(zone.reference()),
-        provider.nameservers(zone.reference())
-    )?;
-    Ok(Read {
-        access,
-        records,
-        nameservers,
-    })
-}
-
-fn has_pending(zone: &Zone, entry: &str, corrections: &[Correction]) -> Error {
-    let list: String = corrections
-        .iter()
-        .map(|correction| format!("\n{correction}"))
-        .collect();
-    with_hint(
-        anyhow!(
-            "zone `{}` has {} at `{entry}`:{list}",
-            zone.unique_name(),
-            count(corrections.len(), "pending correction")
-        ),
-        "run `dnscontrol push`, or bring dnsconfig.js in line with the provider",
-    )
 }

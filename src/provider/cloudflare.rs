@@ -408,6 +408,7 @@ mod tests {
     fn zone(meta: &[(&str, &str)]) -> Zone {
         Zone {
             name: "example.test".parse().unwrap(),
+            is_declared: true,
             tag: String::new(),
             providers: Vec::new(),
             records: Vec::new(),
@@ -416,6 +417,7 @@ mod tests {
             nameserver_ttl: 300,
             no_purge: false,
             ignore: Vec::new(),
+            external_dns: None,
             meta: texts(meta),
         }
     }

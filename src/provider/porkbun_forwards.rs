@@ -143,18 +143,7 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
             record.meta.extend(meta);
-            let no_zone = Zone {
-                name: zone(),
-                tag: String::new(),
-                providers: Vec::new(),
-                records: Vec::new(),
-                absent: Vec::new(),
-                nameservers: Vec::new(),
-                nameserver_ttl: 300,
-                no_purge: false,
-                ignore: Vec::new(),
-                meta: Meta::new(),
-            };
+            let no_zone = Zone::undeclared(zone(), String::new(), Vec::new());
             let record = prepare(&no_zone, record);
             let compared = record.meta.get(COMPARED).map_or("-", String::as_str);
             format!("{} {} {compared}", record.rtype, record.ttl)

@@ -33,6 +33,27 @@ hint: an address looks like `192.0.2.53` or `192.0.2.53:53`
 ",
         ),
         (
+            "--never-count *",
+            r"error: `*` of `--never-count` is no pattern
+  caused by: it covers every record of every zone
+hint: it takes a name and types: `date.example.com`, `*.example.com`, `*._report.example.com TXT,CNAME`
+",
+        ),
+        (
+            "--never-count a.test --never-count=[a.test",
+            r"error: `[a.test` of `--never-count` is no pattern
+  caused by: error parsing glob '[a.test': unclosed character class; missing ']'
+hint: it takes a name and types: `date.example.com`, `*.example.com`, `*._report.example.com TXT,CNAME`
+",
+        ),
+        (
+            "--pending later",
+            r"error: invalid value 'later' for '--pending <MODE>': one of abort, warn, off is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
             "--dir missing",
             r"error: `missing` is not a folder
 hint: `--dir` names the folder of the cert repository; `--repo` clones one
@@ -185,7 +206,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),
@@ -249,6 +270,63 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
 "#,
         ),
         (
+            r#"pending = "later"
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: line 1, column 11: unknown variant `later`, expected one of `abort`, `warn`, `off`
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r#"never-count = ["date.a.test TXT CNAME"]
+"#,
+            r"error: `date.a.test TXT CNAME` of `--never-count` is no pattern
+  caused by: `CNAME` is too much: types are separated by commas
+hint: it takes a name and types: `date.example.com`, `*.example.com`, `*._report.example.com TXT,CNAME`
+",
+        ),
+        (
+            r#"challenge-zones = { "acme.test" = 1 }
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: line 1, column 35: an entry of creds.json or a list of them is needed
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r#"[challenge-zones]
+"acme.test" = []
+"#,
+            r"error: `acme.test` in `challenge-zones` has no entry
+hint: name the entry of creds.json whose provider serves the zone
+",
+        ),
+        (
+            r#"[challenge-zones]
+"acme..test" = "ddns"
+"#,
+            r"error: `acme..test` in `challenge-zones` names no zone
+  caused by: `acme..test` has a label that is empty or longer than 63 characters
+",
+        ),
+        (
+            r#"[challenge-zones]
+"acme.test" = "ddns"
+"ACME.test!inside" = ["ddns", "powerdns"]
+"#,
+            r"error: `acme.test` is in `challenge-zones` twice
+hint: give all its entries in one list
+",
+        ),
+        (
+            r#"[challenge-zones]
+"a.test" = "ddns"
+"#,
+            r"error: `a.test` in `challenge-zones` is a zone of dnsconfig.js
+hint: take it out of `challenge-zones`: dnsconfig.js says where it is
+",
+        ),
+        (
             r"vault = true
 ",
             r"error: `--vault` is not supported yet
@@ -292,9 +370,11 @@ fn an_empty_variable_is_not_given() {
         "JS_MEMORY",
         "JS_TIMEOUT",
         "KEY_TYPE",
+        "NEVER_COUNT",
         "NOTIFY",
         "NO_PUSH",
         "ONLY",
+        "PENDING",
         "RECIPIENTS",
         "RENEW",
         "REPO",

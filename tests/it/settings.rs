@@ -61,6 +61,9 @@ fn the_file_alone_can_say_everything() {
              creds = \"creds.json\"\n\
              variable = [\"a=b\"]\n\
              skip = [\"powerdns\"]\n\
+             pending = \"warn\"\n\
+             never-count = [\"x.bench.test TXT\"]\n\
+             challenge-zones = {{ \"acme.test\" = \"ddns\" }}\n\
              resolver = [\"{}\"]\n\
              dns-timeout = 20\n\
              identity = \"{}\"\n",
@@ -144,6 +147,8 @@ fn the_environment_alone_can_say_everything() {
         .env("GIT_CERTS_CREDS", "conf/creds.json")
         .env("GIT_CERTS_VARIABLE", "CLI_ENTRY=other\nUNUSED=1")
         .env("GIT_CERTS_SKIP", "powerdns,zonefiles")
+        .env("GIT_CERTS_PENDING", "abort")
+        .env("GIT_CERTS_NEVER_COUNT", "x.bench.test TXT\n*.x.bench.test")
         .env("GIT_CERTS_RESOLVER", crate::support::address::RESOLVER)
         .env("GIT_CERTS_DNS_TIMEOUT", "20")
         .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
@@ -178,9 +183,11 @@ fn variables_that_are_empty_are_not_set() {
         "FORMAT",
         "IR",
         "KEY_TYPE",
+        "NEVER_COUNT",
         "NOTIFY",
         "NO_PUSH",
         "ONLY",
+        "PENDING",
         "RECIPIENTS",
         "RENEW",
         "RESOLVER",

@@ -30,9 +30,11 @@ impl Files {
     /// dnsconfig.js of all the lab's zones, as they are on the servers, and creds.json, which takes what is
     /// secret or differs from lab to lab from [`variables`].
     pub fn dns() -> Self {
-        let zones: String = ZONES
-            .map(|zone| format!("\n{}", zone.declaration()))
-            .concat();
+        Self::dns_of(&ZONES.map(|zone| zone.declaration()).join("\n"))
+    }
+
+    /// The same with other declarations of zones in dnsconfig.js.
+    pub fn dns_of(zones: &str) -> Self {
         Self::default()
             .with(
                 "dnsconfig.js",
@@ -41,6 +43,7 @@ impl Files {
 var ddns = NewDnsProvider("ddns");
 var powerdns = NewDnsProvider("powerdns");
 var zonefiles = NewDnsProvider("zonefiles");
+
 {zones}"#
                 ),
             )

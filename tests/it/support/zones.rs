@@ -116,6 +116,13 @@ impl Zone {
         text
     }
 
+    /// Its declaration with more in it.
+    pub fn declaration_with(&self, more: &[&str]) -> String {
+        let more: String = more.iter().map(|word| format!(",\n  {word}")).collect();
+        let declaration = self.declaration();
+        declaration.replace("\n);", &format!("{more}\n);"))
+    }
+
     /// Its declaration in dnsconfig.js, which agrees with the servers.
     pub fn declaration(&self) -> String {
         let mut words = vec![format!("D({:?}, REG_NONE", self.name)];
