@@ -167,6 +167,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .map(|entry| entry.trim().to_owned())
             .filter(|entry| !entry.is_empty())
             .collect(),
+        search_path: environment::search_path(),
         resolvers: settings
             .resolver
             .iter()

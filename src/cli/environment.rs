@@ -1,5 +1,6 @@
 //! Secrets and facts that come from the environment alone, each variable named once.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -39,6 +40,11 @@ pub(super) fn secret(name: &str) -> Option<Secret> {
 /// The user's home folder.
 pub(super) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
+}
+
+/// The folders that programs are looked up in.
+pub(super) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// A token that CI made for `host`: GitHub's and GitLab's are sent to their own servers only.

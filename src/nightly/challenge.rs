@@ -15,10 +15,7 @@ use crate::model::name::DnsName;
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::{ReadyZone, ZoneAccess};
 
-/// How long withdrawing may take.
-const WITHDRAW_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The same after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
+/// How long withdrawing may take after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
 /// three have gone by for orders that were nearly done.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -178,9 +175,10 @@ async fn erase(zone: &ReadyZone, access: &ZoneAccess, values: &[Txt], stop: &Sto
     let batch = TxtBatch::removing(values.to_vec());
     let change = access.provider.change(zone.reference(), &batch);
     let change = async {
-        let in_time = tokio::time::timeout(WITHDRAW_DEADLINE, change).await;
+        let deadline = access.provider.patience();
+        let in_time = tokio::time::timeout(deadline, change).await;
         in_time.unwrap_or_else(|_| {
-            let seconds = WITHDRAW_DEADLINE.as_secs();
+            let seconds = deadline.as_secs();
             Err(anyhow!("no answer within {seconds} s"))
         })
     };

@@ -1,6 +1,7 @@
 //! What a run is to do: flags, environment and file have become one meaning.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub(crate) struct Job {
     pub(crate) dns_is_temporary: bool,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: BTreeSet<String>,
+    /// Where `dnscontrol` is looked up.
+    pub(crate) search_path: OsString,
     /// Recursive resolvers; none: the system's.
     pub(crate) resolvers: Vec<SocketAddr>,
     pub(crate) dns_timeout: Duration,

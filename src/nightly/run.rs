@@ -23,6 +23,7 @@ use crate::nightly::store;
 use crate::nightly::survey::{Surveyor, Zones};
 use crate::nightly::unlock::{self, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
 use crate::repo::seal::Recipients;
 use crate::repo::{certs_json, layout};
@@ -209,6 +210,7 @@ impl Nightly {
                 http: self.job.http.clone(),
                 dns_root: self.job.dns.root.clone(),
                 dns_root_is_temporary: self.job.dns_is_temporary,
+                dnscontrol: self.invocation(),
             },
             skip: &self.job.skip,
         };
@@ -217,6 +219,20 @@ impl Nightly {
             .await?;
         step.done(&format!("looked at {}", zones.summary()));
         Ok(zones)
+    }
+
+    /// How `dnscontrol` is run for providers that are not spoken to from here.
+    fn invocation(&self) -> Invocation {
+        let dns = &self.job.dns;
+        Invocation {
+            config: dns.config.clone(),
+            creds: dns.creds.clone(),
+            variables: dns.variables.clone(),
+            reads_ir: dns.ir.is_some(),
+            allow_fetch: dns.allow_fetch,
+            temporary: self.workspaces.temporary().to_owned(),
+            search_path: self.job.search_path.clone(),
+        }
     }
 
     /// A certificate that cannot be stored would be lost, and counts against the CA's limits.

@@ -1,6 +1,7 @@
 //! Looks at the zones that a run needs, before anything is ordered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use anyhow::{Error, Result, anyhow};
@@ -15,10 +16,10 @@ use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
-use crate::nightly::pending::{self, Correction};
+use crate::nightly::pending;
 use crate::nightly::workspaces::blocking;
 use crate::provider::port::DnsProvider;
-use crate::provider::registry::{self, Context as ProviderContext};
+use crate::provider::registry::{self, Context as ProviderContext, Provider};
 
 /// A zone that challenges can be written to.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl ReadyZone {
 pub(crate) struct ZoneAccess {
     /// Entry in creds.json.
     pub(crate) entry: String,
-    pub(crate) provider: Arc<dyn DnsProvider>,
+    pub(crate) provider: Provider,
 }
 
 /// What to do about a challenge name that holds something else.
@@ -169,8 +170,7 @@ impl Surveyor<'_> {
         let connect = move |entry: String| {
             let provider = dns
                 .provider(&entry)
-                .and_then(|described| registry::connect(&described, &context))
-                .map(Arc::from)
+                .and_then(|described| registry::open(&described, &dns.zones, &context))
                 .map_err(Shared::new);
             (entry, provider)
         };
@@ -197,7 +197,7 @@ impl Surveyor<'_> {
             .map(|used| match connected.get(&used.entry) {
                 Some(Ok(provider)) => Ok(ZoneAccess {
                     entry: used.entry.clone(),
-                    provider: Arc::clone(provider),
+                    provider: provider.clone(),
                 }),
                 Some(Err(error)) => Err(Error::new(error.clone())),
                 None => Err(anyhow!("`{}` is not connected", used.entry)),
@@ -220,7 +220,7 @@ impl Surveyor<'_> {
     }
 }
 
-type Connected = BTreeMap<String, Result<Arc<dyn DnsProvider>, Shared>>;
+type Connected = BTreeMap<String, Result<Provider, Shared>>;
 
 /// What dnsconfig.js declares at a challenge name must leave room for TXT values.
 fn refuse_declared(zone: &Zone, names: &BTreeSet<DnsName>) -> Result<()> {
@@ -260,17 +260,26 @@ fn no_provider(zone: &Zone) -> Error {
 
 /// Refuses a zone that DNSControl would change: someone has yet to push, or changed it by hand.
 async fn compare(zone: &Zone, providers: &[ZoneAccess], names: &BTreeSet<DnsName>) -> Result<()> {
-    let zones = try_join_all(providers.iter().map(|access| read(zone, access))).await?;
+    let listed = providers
+        .iter()
+        .filter_map(|access| match &access.provider {
+            Provider::Native(provider) => Some(read(zone, &access.entry, provider)),
+            Provider::Binary(_) => None,
+        });
+    let others = providers.iter().map(|access| ask_binary(zone, access));
+    let (zones, _) = tokio::try_join!(try_join_all(listed), try_join_all(others))?;
     let known = zones
         .iter()
-        .map(|read| (read.access.entry.clone(), read.nameservers.clone()))
+        .map(|read| (read.entry.to_owned(), read.nameservers.clone()))
         .collect();
     let apex = pending::apex_nameservers(zone, &known);
     for Read {
-        access, records, ..
+        entry,
+        provider,
+        records,
+        ..
     } in &zones
     {
-        let entry = &access.entry;
         if let Some(record) = other_than_txt(records, names) {
             return Err(anyhow!(
                 "`{}` is a {} record at `{entry}`",
@@ -279,46 +288,63 @@ async fn compare(zone: &Zone, providers: &[ZoneAccess], names: &BTreeSet<DnsName
             ))
             .hint(|| NO_DELEGATION);
         }
-        let quirks = access.provider.quirks(zone.reference());
+        let quirks = provider.quirks(zone.reference());
         let corrections = pending::corrections(zone, apex.as_deref(), records, &quirks)?;
-        if !corrections.is_empty() {
-            return Err(has_pending(zone, entry, &corrections));
-        }
+        refuse_pending(zone, entry, &corrections)?;
     }
     Ok(())
 }
 
 /// What a provider has.
 struct Read<'a> {
-    access: &'a ZoneAccess,
+    entry: &'a str,
+    provider: &'a Arc<dyn DnsProvider>,
     records: Vec<Record>,
     nameservers: Vec<DnsName>,
 }
 
-async fn read<'a>(zone: &Zone, access: &'a ZoneAccess) -> Result<Read<'a>> {
-    let provider = &access.provider;
+async fn read<'a>(
+    zone: &Zone,
+    entry: &'a str,
+    provider: &'a Arc<dyn DnsProvider>,
+) -> Result<Read<'a>> {
     let (records, nameservers) = tokio::try_join!(
         provider.records(zone.reference()),
         provider.nameservers(zone.reference())
     )?;
     Ok(Read {
-        access,
+        entry,
+        provider,
         records,
         nameservers,
     })
 }
 
-fn has_pending(zone: &Zone, entry: &str, corrections: &[Correction]) -> Error {
+/// `dnscontrol` compares by itself.
+async fn ask_binary(zone: &Zone, access: &ZoneAccess) -> Result<()> {
+    match &access.provider {
+        Provider::Native(_) => Ok(()),
+        Provider::Binary(binary) => {
+            let corrections = binary.pending(zone.reference()).await?;
+            refuse_pending(zone, &access.entry, &corrections)
+        }
+    }
+}
+
+fn refuse_pending(zone: &Zone, entry: &str, corrections: &[impl Display]) -> Result<()> {
+    if corrections.is_empty() {
+        return Ok(());
+    }
     let list: String = corrections
         .iter()
         .map(|correction| format!("\n{correction}"))
         .collect();
-    with_hint(
+    Err(with_hint(
         anyhow!(
             "zone `{}` has {} at `{entry}`:{list}",
             zone.unique_name(),
             count(corrections.len(), "pending correction")
         ),
         "run `dnscontrol push`, or bring dnsconfig.js in line with the provider",
-    )
+    ))
 }

@@ -418,6 +418,7 @@ mod tests {
             http: Http::new(None).unwrap(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         let explained = explain(&connect(&entry, &context).unwrap_err());
         let lines = [vec![explained.what], explained.causes].concat();

@@ -332,6 +332,7 @@ mod tests {
             http: Http::new(None).unwrap(),
             dns_root: folder.to_owned(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         connect(&entry, &context)
     }
@@ -489,6 +490,7 @@ mod tests {
             http: Http::new(None).unwrap(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: true,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         assert_eq!(
             shown(&connect(&entry, &context).unwrap_err()),

@@ -53,6 +53,7 @@ fn provider(entry: &ProviderEntry) -> Box<dyn DnsProvider> {
         http: Http::new(None).unwrap(),
         dns_root: "/nonexistent".into(),
         dns_root_is_temporary: false,
+        dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
     };
     connect(entry, &context).unwrap()
 }

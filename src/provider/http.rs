@@ -396,6 +396,7 @@ mod tests {
             http: Http::new(None)?,
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
     }

@@ -28,6 +28,7 @@ mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+pub(crate) mod dnscontrol_binary;
 mod http;
 mod pace;
 mod pages;

@@ -313,6 +313,7 @@ mod tests {
                 http: Http::new(None).unwrap(),
                 dns_root: "/nonexistent".into(),
                 dns_root_is_temporary: false,
+                dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
             };
             explain(&connect(&entry, &context).unwrap_err())
         };

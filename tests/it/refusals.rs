@@ -105,8 +105,8 @@ fn an_entry_has_a_type_that_is_not_supported() {
         "\
 to issue: `www`, not in the repository
 error: cannot issue `www`
-  caused by: `creds.json` entry `ddns`: DNS provider `ROUTE53` is not supported
-hint: `git-certs providers` lists those that are; skip it with `--skip ddns` if another provider serves the zone
+  caused by: `creds.json` entry `ddns`: git-certs does not speak to DNS provider `ROUTE53` by itself, and there is no `dnscontrol` on PATH that could
+hint: install DNSControl, through which every provider works; `git-certs providers` lists those that need no help; skip it with `--skip ddns` if another provider serves the zone
 ",
     );
 }
