@@ -14,7 +14,7 @@ use crate::support::repos::Files;
 use crate::support::zones::zone;
 
 /// As zone files have it.
-const FOREIGN: &str = r#"somebody else's \"value\""#;
+const FOREIGN: &str = r#"the \"value\" of somebody else"#;
 
 /// Two names at one challenge name, a zone at two providers, and one with a provider of ours.
 const WANTED: &[(&str, &[&str])] = &[
