@@ -1,11 +1,17 @@
 //! `providers`: the registry for readers, as text and as docs/providers.md.
 
+use crate::provider::dnscontrol_binary::NOTES;
 use crate::provider::registry::{Field, PROVIDERS, Spec};
+
+/// What stands after the list.
+const OTHERS: &str = "every other provider of DNSControl";
 
 /// A heading, the kind and the name of each provider, then its fields and notes.
 pub(super) fn text() -> String {
-    let providers: Vec<String> = PROVIDERS.iter().map(|spec| text_of(spec)).collect();
-    providers.join("\n")
+    let mut all: Vec<String> = PROVIDERS.iter().map(|spec| text_of(spec)).collect();
+    let notes: String = NOTES.iter().map(|note| format!("  - {note}\n")).collect();
+    all.push(format!("{OTHERS}: through `dnscontrol`\n{notes}"));
+    all.join("\n")
 }
 
 fn text_of(spec: &Spec) -> String {
@@ -38,7 +44,10 @@ pub(super) fn markdown() -> String {
     for spec in PROVIDERS {
         text += &markdown_of(spec);
     }
-    text
+    let notes: String = NOTES.iter().map(|note| format!("- {note}\n")).collect();
+    text + &format!(
+        "\n## Others\n\n{OTHERS}, through `dnscontrol`: <https://docs.dnscontrol.org/commands/preview-push>\n\n{notes}"
+    )
 }
 
 fn markdown_of(spec: &Spec) -> String {

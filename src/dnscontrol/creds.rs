@@ -19,6 +19,7 @@ use crate::dnscontrol::ir::Declaration;
 use crate::dnscontrol::relaxed;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::provider::ProviderEntry;
+use crate::model::secret::is_own_variable;
 
 /// Entries that need not be written down.
 const IMPLIED: [(&str, &str); 2] = [("none", "NONE"), ("bind", "BIND")];
@@ -239,7 +240,7 @@ fn resolved(
         let value = match text.strip_prefix('$') {
             None => text.to_owned(),
             // Whoever may write creds.json must not get to see the account's key.
-            Some(variable) if is_ours(variable) => {
+            Some(variable) if is_own_variable(variable) => {
                 return Err(anyhow!(
                     "`{key}` is taken from `{variable}`, which no provider may see"
                 ))
@@ -256,14 +257,6 @@ fn resolved(
         fields.insert(key.to_owned(), value);
     }
     Ok(fields)
-}
-
-/// Whether a variable holds a key or a token of this program or of the CI job.
-fn is_ours(variable: &str) -> bool {
-    const CI_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "CI_JOB_TOKEN"];
-    variable.starts_with("GIT_CERTS_")
-        || variable.starts_with("SOPS_AGE_KEY")
-        || CI_TOKENS.contains(&variable)
 }
 
 fn run(command: &mut Command, shown: &str, root: &Path, limit: Duration) -> Result<Vec<u8>> {

@@ -76,6 +76,13 @@ pub(crate) fn looks_secret(text: &str) -> bool {
         || text.contains("PRIVATE KEY")
 }
 
+/// Whether an environment variable holds a key or a token of this program or of the CI job, which
+/// neither a provider nor a child process gets to see.
+pub(crate) fn is_own_variable(name: &str) -> bool {
+    const CI_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "CI_JOB_TOKEN"];
+    name.starts_with("GIT_CERTS_") || name.starts_with("SOPS_AGE_KEY") || CI_TOKENS.contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,10 +16,7 @@ use crate::nightly::issue::count;
 use crate::nightly::stop::Stop;
 use crate::nightly::zones::{ReadyZone, ZoneAccess};
 
-/// How long withdrawing may take.
-const WITHDRAW_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The same after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
+/// How long withdrawing may take after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
 /// three have gone by for orders that were nearly done.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -200,9 +197,10 @@ async fn erase(
     let batch = TxtBatch::removing(values.clone());
     let change = access.provider.change(zone.reference(), &batch);
     let change = async {
-        let in_time = tokio::time::timeout(WITHDRAW_DEADLINE, change).await;
+        let deadline = access.provider.patience();
+        let in_time = tokio::time::timeout(deadline, change).await;
         in_time.unwrap_or_else(|_| {
-            let seconds = WITHDRAW_DEADLINE.as_secs();
+            let seconds = deadline.as_secs();
             Err(anyhow!("no answer within {seconds} s"))
         })
     };

@@ -40,10 +40,21 @@ pub(crate) struct Policy {
 impl Policy {
     pub(super) fn counts(&self, correction: &Correction) -> bool {
         let record = correction.record();
-        !self
-            .never_count
-            .iter()
-            .any(|pattern| pattern.covers(record))
+        !self.covers(&record.name, &record.rtype)
+    }
+
+    /// The same of a line that DNSControl prints, such as `+ CREATE www.example.com A 192.0.2.1 ttl=300`.
+    pub(super) fn counts_line(&self, line: &str) -> bool {
+        let mut words = line.split_whitespace().skip(2);
+        let (Some(name), Some(rtype)) = (words.next(), words.next()) else {
+            return true;
+        };
+        name.parse().map_or(true, |name| !self.covers(&name, rtype))
+    }
+
+    fn covers(&self, name: &DnsName, rtype: &str) -> bool {
+        let mut patterns = self.never_count.iter();
+        patterns.any(|pattern| pattern.covers(name, rtype))
     }
 }
 

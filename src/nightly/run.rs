@@ -23,6 +23,7 @@ use crate::nightly::store;
 use crate::nightly::survey::{Survey, Surveyor};
 use crate::nightly::unlock::{self, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
 use crate::repo::seal::Recipients;
 use crate::repo::{certs_json, layout};
@@ -216,6 +217,7 @@ impl Nightly {
                 environment: self.job.environment.clone(),
                 dns_root: self.job.dns.root.clone(),
                 dns_root_is_temporary: self.job.dns_is_temporary,
+                dnscontrol: self.invocation(),
             },
             skip: &self.job.skip,
             policy: &self.job.pending,
@@ -226,6 +228,20 @@ impl Nightly {
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
         Ok(survey)
+    }
+
+    /// How `dnscontrol` is run for providers that are not spoken to from here.
+    fn invocation(&self) -> Invocation {
+        let dns = &self.job.dns;
+        Invocation {
+            config: dns.config.clone(),
+            creds: dns.creds.clone(),
+            variables: dns.variables.clone(),
+            reads_ir: dns.ir.is_some(),
+            allow_fetch: dns.allow_fetch,
+            temporary: self.workspaces.temporary().to_owned(),
+            search_path: self.job.environment.get("PATH").unwrap_or_default().into(),
+        }
     }
 
     /// A certificate that cannot be stored would be lost, and counts against the CA's limits.

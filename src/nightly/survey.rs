@@ -21,8 +21,7 @@ use crate::nightly::issue::count;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::blocking;
 use crate::nightly::zones::{self, ReadyZone, ZoneAccess};
-use crate::provider::port::DnsProvider;
-use crate::provider::registry::{self, Context as ProviderContext};
+use crate::provider::registry::{self, Context as ProviderContext, Provider};
 
 /// Where the values of a challenge name are written.
 #[derive(Clone, Debug)]
@@ -202,8 +201,7 @@ impl Surveyor<'_> {
         let connect = move |entry: String| {
             let provider = dns
                 .provider(&entry)
-                .and_then(|described| registry::connect(&described, &context))
-                .map(Arc::from)
+                .and_then(|described| registry::open(&described, &dns.zones, &context))
                 .map_err(Shared::new);
             (entry, provider)
         };
@@ -224,7 +222,7 @@ impl Surveyor<'_> {
             .map(|used| match connected.get(&used.entry) {
                 Some(Ok(provider)) => Ok(ZoneAccess {
                     entry: used.entry.clone(),
-                    provider: Arc::clone(provider),
+                    provider: provider.clone(),
                     leftovers: Vec::new(),
                 }),
                 Some(Err(error)) => Err(Error::new(error.clone())),
@@ -240,7 +238,7 @@ impl Surveyor<'_> {
     }
 }
 
-type Connected = BTreeMap<String, Result<Arc<dyn DnsProvider>, Shared>>;
+type Connected = BTreeMap<String, Result<Provider, Shared>>;
 
 fn no_provider(zone: &Zone) -> Error {
     let name = zone.unique_name();

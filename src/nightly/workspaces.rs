@@ -63,6 +63,11 @@ impl Workspaces {
         self.dns.as_ref().context("the DNS repository is not open")
     }
 
+    /// A folder of this run alone, gone after it.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
     /// A file of the cert repository; none if it is not there.
     pub(crate) async fn read_cert_repo(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let path = path.to_owned();

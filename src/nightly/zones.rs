@@ -1,6 +1,6 @@
 //! A zone at its providers: read and compared before anything is ordered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -12,8 +12,9 @@ use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::zone::{Meta, Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
-use crate::nightly::pending::{self, Correction, Declared, Mode, Policy};
+use crate::nightly::pending::{self, Declared, Mode, Policy};
 use crate::provider::port::DnsProvider;
+use crate::provider::registry::Provider;
 
 /// A zone that challenges can be written to.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl ReadyZone {
 pub(crate) struct ZoneAccess {
     /// Entry in creds.json.
     pub(crate) entry: String,
-    pub(crate) provider: Arc<dyn DnsProvider>,
+    pub(crate) provider: Provider,
     /// Challenge values that were there before this run and that DNSControl would delete.
     pub(crate) leftovers: Vec<Txt>,
 }
@@ -88,64 +89,127 @@ pub(super) async fn read(
     if !zone.is_declared || policy.mode == Mode::Off {
         return Ok(contents);
     }
-    let reading = contents.providers.iter().map(|access| async {
-        tokio::try_join!(
-            access.provider.records(zone.reference()),
-            access.provider.nameservers(zone.reference())
-        )
-    });
-    let (records, nameservers): (Vec<_>, Vec<_>) = try_join_all(reading).await?.into_iter().unzip();
-    let entries = contents.providers.iter().map(|access| access.entry.clone());
-    let nameservers = pending::apex_nameservers(zone, &entries.zip(nameservers).collect());
+    let asked = contents.providers.iter().map(|access| ask(zone, access));
+    let answers = try_join_all(asked).await?;
+    let nameservers = pending::apex_nameservers(zone, &nameservers(&contents.providers, &answers));
     let declared = Declared {
         zone,
         nameservers: nameservers.as_deref(),
         delegated,
     };
-    for (access, records) in contents.providers.iter_mut().zip(records) {
-        let quirks = access.provider.quirks(zone.reference());
-        let compared = pending::compare(&declared, &records, &quirks)?;
-        let mut corrections = compared.corrections;
-        corrections.retain(|correction| policy.counts(correction));
-        if !corrections.is_empty() {
-            let pending = describe(zone, &access.entry, &corrections);
-            if policy.mode == Mode::Abort {
-                return Err(with_hint(anyhow!(pending), WHAT_TO_DO));
+    for (access, answer) in contents.providers.iter_mut().zip(answers) {
+        match answer {
+            Answer::Listed(listed) => {
+                let quirks = listed.provider.quirks(zone.reference());
+                let compared = pending::compare(&declared, &listed.records, &quirks)?;
+                let corrections = compared.corrections.iter();
+                let lines = corrections.filter(|correction| policy.counts(correction));
+                let lines: Vec<_> = lines.map(ToString::to_string).collect();
+                contents
+                    .warnings
+                    .extend(settle(zone, access, &lines, policy)?);
+                contents
+                    .warnings
+                    .extend(uncompared(zone, access, compared.uncompared));
+                let told = listed
+                    .records
+                    .into_iter()
+                    .filter(|record| record.rtype == "CNAME" || record.name.is_challenge());
+                contents.records.extend(told.map(|record| Found {
+                    entry: access.entry.clone(),
+                    record,
+                }));
+                access.leftovers = compared.leftovers;
             }
-            contents.warnings.push(pending);
+            Answer::Compared(mut lines) => {
+                lines.retain(|line| policy.counts_line(line));
+                contents
+                    .warnings
+                    .extend(settle(zone, access, &lines, policy)?);
+            }
         }
-        if !compared.uncompared.is_empty() {
-            let types: Vec<_> = compared.uncompared.into_iter().collect();
-            contents.warnings.push(format!(
-                "not compared in zone `{}` at `{}`: {}",
-                zone.unique_name(),
-                access.entry,
-                types.join(", ")
-            ));
-        }
-        let told = records
-            .into_iter()
-            .filter(|record| record.rtype == "CNAME" || record.name.is_challenge());
-        contents.records.extend(told.map(|record| Found {
-            entry: access.entry.clone(),
-            record,
-        }));
-        access.leftovers = compared.leftovers;
     }
     Ok(contents)
 }
 
+/// What a provider says of a zone.
+enum Answer {
+    /// Its records, which are compared here.
+    Listed(Listed),
+    /// What DNSControl itself would change.
+    Compared(Vec<String>),
+}
+
+struct Listed {
+    provider: Arc<dyn DnsProvider>,
+    records: Vec<Record>,
+    nameservers: Vec<DnsName>,
+}
+
+async fn ask(zone: &Zone, access: &ZoneAccess) -> Result<Answer> {
+    let zone = zone.reference();
+    match &access.provider {
+        Provider::Native(provider) => {
+            let (records, nameservers) =
+                tokio::try_join!(provider.records(zone), provider.nameservers(zone))?;
+            Ok(Answer::Listed(Listed {
+                provider: Arc::clone(provider),
+                records,
+                nameservers,
+            }))
+        }
+        Provider::Binary(binary) => binary.pending(zone).await.map(Answer::Compared),
+    }
+}
+
+/// Name servers of the providers that list them, by entry.
+fn nameservers(providers: &[ZoneAccess], answers: &[Answer]) -> BTreeMap<String, Vec<DnsName>> {
+    let known = providers
+        .iter()
+        .zip(answers)
+        .filter_map(|(access, answer)| {
+            let Answer::Listed(listed) = answer else {
+                return None;
+            };
+            Some((access.entry.clone(), listed.nameservers.clone()))
+        });
+    known.collect()
+}
+
+/// An error or a warning where something is pending.
+fn settle(
+    zone: &Zone,
+    access: &ZoneAccess,
+    lines: &[String],
+    policy: &Policy,
+) -> Result<Option<String>> {
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let list: String = lines.iter().map(|line| format!("\n{line}")).collect();
+    let pending = format!(
+        "zone `{}` has {} at `{}`:{list}",
+        zone.unique_name(),
+        count(lines.len(), "pending correction"),
+        access.entry,
+    );
+    if policy.mode == Mode::Abort {
+        return Err(with_hint(anyhow!(pending), WHAT_TO_DO));
+    }
+    Ok(Some(pending))
+}
+
+fn uncompared(zone: &Zone, access: &ZoneAccess, types: BTreeSet<String>) -> Option<String> {
+    let types: Vec<_> = types.into_iter().collect();
+    (!types.is_empty()).then(|| {
+        format!(
+            "not compared in zone `{}` at `{}`: {}",
+            zone.unique_name(),
+            access.entry,
+            types.join(", ")
+        )
+    })
+}
+
 /// What to do about corrections.
 const WHAT_TO_DO: &str = "run `dnscontrol push`, or bring dnsconfig.js in line with the provider";
-
-fn describe(zone: &Zone, entry: &str, corrections: &[Correction]) -> String {
-    let list: String = corrections
-        .iter()
-        .map(|correction| format!("\n{correction}"))
-        .collect();
-    format!(
-        "zone `{}` has {} at `{entry}`:{list}",
-        zone.unique_name(),
-        count(corrections.len(), "pending correction"),
-    )
-}

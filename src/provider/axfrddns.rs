@@ -420,6 +420,7 @@ mod tests {
             environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         let explained = explain(&connect(&entry, &context).unwrap_err());
         let lines = [vec![explained.what], explained.causes].concat();

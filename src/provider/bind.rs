@@ -334,6 +334,7 @@ mod tests {
             environment: Environment::default(),
             dns_root: folder.to_owned(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         connect(&entry, &context)
     }
@@ -492,6 +493,7 @@ mod tests {
             environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: true,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         assert_eq!(
             shown(&connect(&entry, &context).unwrap_err()),

@@ -63,6 +63,7 @@ pub(super) fn provider_in(
         environment: environment.clone(),
         dns_root: "/nonexistent".into(),
         dns_root_is_temporary: false,
+        dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
     };
     connect(entry, &context)
 }

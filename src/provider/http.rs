@@ -430,6 +430,7 @@ mod tests {
             environment: Environment::from_iter([variable]),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
+            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
         };
         Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
     }

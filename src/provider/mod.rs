@@ -32,6 +32,7 @@ mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+pub(crate) mod dnscontrol_binary;
 mod dnsimple;
 mod gcloud;
 mod google;

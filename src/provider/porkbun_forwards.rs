@@ -99,7 +99,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::zone::Meta;
 
     fn zone() -> DnsName {
         "example.test".parse().unwrap()

@@ -315,6 +315,7 @@ mod tests {
                 environment: Environment::default(),
                 dns_root: "/nonexistent".into(),
                 dns_root_is_temporary: false,
+                dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
             };
             explain(&connect(&entry, &context).unwrap_err())
         };

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::model::change::TxtBatch;
 use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
+use crate::model::zone::{Zone, ZoneRef};
 use crate::net::http::Http;
+use crate::provider::dnscontrol_binary::{self, DnscontrolBinary, Invocation};
 use crate::provider::pace::Rate;
-use crate::provider::port::DnsProvider;
+use crate::provider::port::{Answer, DnsProvider};
 use crate::provider::{
     axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gcloud, inwx, namecheap,
     namedotcom, porkbun, powerdns, route53,
@@ -100,10 +105,59 @@ pub(crate) struct Context {
     pub(crate) dns_root: PathBuf,
     /// The DNS repository is a clone that this run made and will delete.
     pub(crate) dns_root_is_temporary: bool,
+    /// For providers that git-certs does not speak to by itself.
+    pub(crate) dnscontrol: Invocation,
 }
 
-/// Makes the provider that an entry describes; no request is sent.
-pub(crate) fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
+/// A provider that an entry of creds.json describes.
+#[derive(Clone, Debug)]
+pub(crate) enum Provider {
+    /// Lists its records, which are compared with dnsconfig.js here.
+    Native(Arc<dyn DnsProvider>),
+    /// Everything else, through `dnscontrol`, which compares by itself.
+    Binary(Arc<DnscontrolBinary>),
+}
+
+impl Provider {
+    /// Adds and removes TXT values, as [`DnsProvider::change`] says.
+    pub(crate) fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
+        match self {
+            Self::Native(provider) => provider.change(zone, batch),
+            Self::Binary(binary) => Box::pin(binary.change(zone, batch)),
+        }
+    }
+
+    /// How long a change may take.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Native(_) => Duration::from_secs(30),
+            // Lists whole zones, twice.
+            Self::Binary(_) => Duration::from_mins(10),
+        }
+    }
+}
+
+/// Makes the provider that an entry describes, for the zones that dnsconfig.js declares; no request
+/// is sent.
+pub(crate) fn open(entry: &ProviderEntry, zones: &[Zone], context: &Context) -> Result<Provider> {
+    let kind = entry.kind.as_str();
+    let is_known = PROVIDERS.iter().any(|spec| spec.kind == kind);
+    let program = if is_known || PRIVATE.contains(&kind) || REGISTRARS.contains(&kind) {
+        None
+    } else {
+        dnscontrol_binary::find(&context.dnscontrol.search_path)
+    };
+    Ok(match program {
+        Some(program) => {
+            let binary = DnscontrolBinary::connect(program, entry, zones, context)?;
+            Provider::Binary(Arc::new(binary))
+        }
+        None => Provider::Native(connect(entry, context)?.into()),
+    })
+}
+
+/// Makes the provider that an entry describes, without `dnscontrol`; no request is sent.
+pub(super) fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvider>> {
     let spec = PROVIDERS
         .iter()
         .find(|spec| spec.kind == entry.kind)
@@ -134,8 +188,14 @@ fn unknown(entry: &ProviderEntry) -> anyhow::Error {
         );
     }
     with_hint(
-        anyhow!("`creds.json` entry `{name}`: DNS provider `{kind}` is not supported"),
-        format!("`git-certs providers` lists those that are; {skip}"),
+        anyhow!(
+            "`creds.json` entry `{name}`: git-certs does not speak to DNS provider `{kind}` by itself, \
+             and there is no `dnscontrol` on PATH that could"
+        ),
+        format!(
+            "install DNSControl, through which every provider works; `git-certs providers` lists those \
+             that need no help; {skip}"
+        ),
     )
 }
 
@@ -188,8 +248,9 @@ mod tests {
             environment: Environment::default(),
             dns_root: "/nonexistent".into(),
             dns_root_is_temporary: false,
+            dnscontrol: Invocation::default(),
         };
-        let explained = explain(&connect(entry, &context).unwrap_err());
+        let explained = explain(&open(entry, &[], &context).unwrap_err());
         (explained.what, explained.hints)
     }
 
@@ -209,8 +270,12 @@ mod tests {
             ),
             (
                 "HEDNS",
-                "`creds.json` entry `main`: DNS provider `HEDNS` is not supported",
-                format!("`git-certs providers` lists those that are; {skip}"),
+                "`creds.json` entry `main`: git-certs does not speak to DNS provider `HEDNS` by itself, \
+                 and there is no `dnscontrol` on PATH that could",
+                format!(
+                    "install DNSControl, through which every provider works; `git-certs providers` lists \
+                     those that need no help; {skip}"
+                ),
             ),
         ] {
             assert_eq!(error(&entry(kind)), (what.to_owned(), vec![hint]));

@@ -16,6 +16,7 @@ mod bad_command_line;
 mod bad_input;
 mod bad_settings;
 mod delegation;
+mod dnscontrol;
 mod docs;
 mod examples;
 mod failures;

@@ -101,12 +101,12 @@ hint: add `\"TYPE\": \"...\"` with the provider's name, such as `CLOUDFLAREAPI`
 #[test]
 fn an_entry_has_a_type_that_is_not_supported() {
     blocked_by_creds(
-        r#"{ "none": { "TYPE": "NONE" }, "ddns": { "TYPE": "ROUTE53", "KeyId": "x" } }"#,
+        r#"{ "none": { "TYPE": "NONE" }, "ddns": { "TYPE": "HEDNS", "username": "x" } }"#,
         "\
 to issue: `www`, not in the repository
 error: cannot issue `www`
-  caused by: `creds.json` entry `ddns`: DNS provider `ROUTE53` is not supported
-hint: `git-certs providers` lists those that are; skip it with `--skip ddns` if another provider serves the zone
+  caused by: `creds.json` entry `ddns`: git-certs does not speak to DNS provider `HEDNS` by itself, and there is no `dnscontrol` on PATH that could
+hint: install DNSControl, through which every provider works; `git-certs providers` lists those that need no help; skip it with `--skip ddns` if another provider serves the zone
 ",
     );
 }

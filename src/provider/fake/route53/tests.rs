@@ -11,6 +11,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Meta, Record, ZoneRef};
 use crate::net::http::Http;
 use crate::provider::conformance::{Subject, conforms_to_all, listed, message, name, txt};
+use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::fake::Fake;
 use crate::provider::fake::aws::{
     CONTAINER_TOKEN, EXTERNAL_ID, KEY, OPEN_ROLE, ROLE, SECRET, SESSION_KEY, SESSION_SECRET,
@@ -35,6 +36,7 @@ fn try_provider(
         environment: variables.collect::<Environment>(),
         dns_root: "/nonexistent".into(),
         dns_root_is_temporary: false,
+        dnscontrol: Invocation::default(),
     };
     connect(&entry("ROUTE53", fields), &context)
 }
