@@ -176,7 +176,7 @@ async fn survives_refusals(subject: &Subject<'_>) {
             provider.change((&zone).into(), &batch).await.unwrap();
             if good < 2 {
                 assert!(fake(subject).is_through(), "the refusal was not met");
-                let asked = std::time::Duration::from_secs(1);
+                let asked = std::time::Duration::from_secs(u64::from(fake(subject).says_when()));
                 assert!(start.elapsed() >= asked, "Retry-After was not kept");
             }
             let expected = subject.expected_with(&lines);

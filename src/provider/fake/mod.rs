@@ -7,6 +7,7 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod hetzner_v2;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -28,7 +29,7 @@ pub(super) struct Request {
     /// Segments of the path, decoded.
     pub(super) path: Vec<String>,
     /// Parameters of the query, decoded.
-    pub(super) query: BTreeMap<String, String>,
+    pub(super) query: Vec<(String, String)>,
     /// By lower-case name.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: String,
@@ -40,7 +41,13 @@ impl Request {
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str)
+        self.parameters(name).first().copied()
+    }
+
+    /// The values of a parameter that can be given several times.
+    pub(super) fn parameters(&self, name: &str) -> Vec<&str> {
+        let named = self.query.iter().filter(|(key, _)| key == name);
+        named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// A parameter that is a number; 0 where it is none.
@@ -224,6 +231,12 @@ impl Fake {
     pub(super) fn is_through(&self) -> bool {
         let faults = &self.state.lock().unwrap().faults;
         faults.refused == 0 && !faults.loses_answer
+    }
+
+    /// Whether it says with Retry-After how long a request over the limit has to wait.
+    pub(super) fn says_when(&self) -> bool {
+        let headers = &self.state.lock().unwrap().vendor.too_many.headers;
+        headers.iter().any(|(name, _)| *name == "retry-after")
     }
 
     /// Requests since the last call, such as `GET /zones`.
