@@ -114,7 +114,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn connect(&self) -> Box<dyn DnsProvider> {
+    pub(super) fn connect(&self) -> Box<dyn DnsProvider> {
         provider(&self.entry)
     }
 

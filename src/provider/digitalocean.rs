@@ -15,7 +15,7 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::{Api, status};
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
@@ -178,11 +178,9 @@ impl DigitalOcean {
         for id in &todo.delete {
             let url = self.url(zone, &[&id.to_string()])?;
             let request = self.api.request(Method::DELETE, url);
-            if let Err(error) = self.api.send(request, Repeat::Safe).await {
-                let status = failure(&error).and_then(|failure| failure.status);
-                if status != Some(StatusCode::NOT_FOUND) {
-                    return Err(error);
-                }
+            match self.api.send(request, Repeat::Safe).await {
+                Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => return Err(error),
+                _ => {}
             }
         }
         Ok(true)

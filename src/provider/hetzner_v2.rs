@@ -1,4 +1,4 @@
-//! HETZNER_V2: zones in Hetzner's Cloud API.
+//! `HETZNER_V2`: zones in Hetzner's Cloud API.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::{Api, status};
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
         help: "API token of the project that has the zones",
     }],
     scope: "it must be a `Read & Write` API token of the project that has the zone",
-    // https://docs.hetzner.cloud/reference/cloud#description/rate-limiting, for each project.
+    // "Rate Limiting" of https://docs.hetzner.cloud/reference/cloud, for each project.
     rates: &[Rate {
         requests: 3600,
         per: Duration::from_hours(1),
@@ -261,7 +261,7 @@ impl HetznerCloud {
             match self.api.send(request.json(body), Repeat::WhenRefused).await {
                 Ok(reply) => started.push(self.api.json::<ActionAnswer>(&reply)?.action),
                 // Another writer took the set away.
-                Err(error) if is_gone(&error) => return Ok(false),
+                Err(error) if status(&error) == Some(StatusCode::NOT_FOUND) => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
@@ -356,9 +356,4 @@ fn calls(sets: &[RrSet], batch: &TxtBatch, zone: &DnsName) -> Vec<Call> {
         }));
     }
     calls
-}
-
-fn is_gone(error: &anyhow::Error) -> bool {
-    let status = failure(error).and_then(|failure| failure.status);
-    status == Some(StatusCode::NOT_FOUND)
 }

@@ -369,6 +369,11 @@ pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
 }
 
+/// The status that the failed request behind an error was answered with.
+pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    failure(error)?.status
+}
+
 #[cfg(test)]
 impl Reply {
     /// An answer with nothing but a header.

@@ -11,7 +11,9 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, hetzner_v2, powerdns};
+use crate::provider::{
+    axfrddns, bind, cloudflare, desec, digitalocean, hetzner, hetzner_v2, powerdns,
+};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
@@ -20,6 +22,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
+    &hetzner::SPEC,
     &hetzner_v2::SPEC,
     &powerdns::SPEC,
 ];

@@ -9,10 +9,8 @@ use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::explain;
 use crate::model::name::DnsName;
 use crate::model::zone::Record;
-use crate::net::http::Http;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Store, Vendor, page_of};
-use crate::provider::registry::{Context, connect};
 use crate::provider::rrset::{Spelling, owner};
 use crate::provider::servers::entry;
 
@@ -210,9 +208,8 @@ fn list(cloud: &Cloud, zone: &str, request: &Request) -> Reply {
     )
 }
 
-/// "Add Records to an RRSet" and "Remove Records from an RRSet".
+/// What the documentation calls adding records to a set, and removing records from one.
 fn change(cloud: &mut Cloud, zone: &str, label: &str, action: &str, body: &Value) -> Reply {
-    let invalid = |message: &str| error(422, "invalid_input", message);
     // "The name must be in lower case, and must not end with a dot or the Zone name."
     if label.ends_with('.') || label.ends_with(zone) || label.to_lowercase() != label {
         return invalid("invalid input in field 'name'");
@@ -223,62 +220,25 @@ fn change(cloud: &mut Cloud, zone: &str, label: &str, action: &str, body: &Value
     if cloud.actions.iter().any(is_busy) {
         return error(423, "locked", "RRSet is locked");
     }
-    let mut texts = Vec::new();
-    for record in body["records"].as_array().into_iter().flatten() {
-        // "TXT: the value must be one or many quoted strings."
-        let value = record["value"].as_str().unwrap_or_default();
-        if value.len() < 2 || !value.starts_with('"') || !value.ends_with('"') {
-            return invalid("invalid input in field 'records': TXT records must be quoted");
-        }
-        texts.push(Spelling::Quoted.text(value));
-    }
-    let mut distinct = texts.clone();
-    distinct.sort();
-    distinct.dedup();
-    if !(1..=50).contains(&texts.len()) || distinct.len() != texts.len() {
-        return invalid("invalid input in field 'records'");
-    }
-    let rows = &cloud.store.zones[zone];
-    let at_name = || rows.iter().filter(|row| row.record.name == name);
-    if at_name().any(|row| row.record.rtype == "CNAME") {
+    let rows = cloud.store.zones[zone].iter();
+    let at_name: Vec<&Record> = rows
+        .map(|row| &row.record)
+        .filter(|record| record.name == name)
+        .collect();
+    if at_name.iter().any(|record| record.rtype == "CNAME") {
         return invalid("RRSet conflicts with a CNAME RRSet");
     }
-    let held: Vec<&Record> = at_name()
-        .map(|row| &row.record)
-        .filter(|record| record.rtype == "TXT")
-        .collect();
-    let is_held = |text: &String| held.iter().any(|record| record.data == *text);
-    let (mut add, mut remove) = (Vec::new(), Vec::new());
-    match action {
-        "add_records" => {
-            let ttl = body.get("ttl").filter(|ttl| !ttl.is_null());
-            let ttl = ttl.map(|ttl| u32::try_from(ttl.as_u64().unwrap()).unwrap());
-            if ttl.is_some_and(|ttl| ttl < 60) {
-                return invalid("invalid input in field 'ttl'");
-            }
-            // "If set, and the RRSet being updated already has a TTL, the values must be the same."
-            let own = held.first().map(|record| record.ttl);
-            if own.is_some() && ttl.is_some() && own != ttl {
-                return invalid("RRSet already has another TTL");
-            }
-            if texts.iter().any(is_held) {
-                return invalid("RRSet has duplicate records");
-            }
-            let ttl = own.or(ttl).unwrap_or(DEFAULT_TTL);
-            let texts = texts.into_iter();
-            add = texts
-                .map(|text| Record::new(name.clone(), "TXT", ttl, text))
-                .collect();
-        }
-        "remove_records" if held.is_empty() => {
-            return error(404, "not_found", "RRSet not found");
-        }
-        "remove_records" if !texts.iter().all(is_held) => {
-            return invalid("RRSet has no such record");
-        }
-        "remove_records" => remove = texts,
-        _ => return error(404, "not_found", "page not found"),
-    }
+    let texts_there = at_name.into_iter().filter(|one| one.rtype == "TXT");
+    let held: Vec<&Record> = texts_there.collect();
+    let effect = texts(body).and_then(|texts| match action {
+        "add_records" => Ok((added(&name, &held, texts, body)?, Vec::new())),
+        "remove_records" => Ok((Vec::new(), removed(&held, texts)?)),
+        _ => Err(error(404, "not_found", "page not found")),
+    });
+    let (add, remove) = match effect {
+        Ok(effect) => effect,
+        Err(reply) => return reply,
+    };
     let action = Action {
         id: u64::try_from(cloud.actions.len()).unwrap() + 604_989_101_982_744,
         done: Instant::now() + cloud.takes,
@@ -292,6 +252,71 @@ fn change(cloud: &mut Cloud, zone: &str, label: &str, action: &str, body: &Value
     let reply = Reply::json(201, &json!({ "action": native_action(&action) }));
     cloud.actions.push(action);
     reply
+}
+
+fn invalid(message: &str) -> Reply {
+    error(422, "invalid_input", message)
+}
+
+/// The texts of the records of a request: one to 50, distinct, quoted strings.
+fn texts(body: &Value) -> Result<Vec<String>, Reply> {
+    let mut texts = Vec::new();
+    for record in body["records"].as_array().into_iter().flatten() {
+        let value = record["value"].as_str().unwrap_or_default();
+        if value.len() < 2 || !value.starts_with('"') || !value.ends_with('"') {
+            return Err(invalid(
+                "invalid input in field 'records': TXT records must be quoted",
+            ));
+        }
+        let text = Spelling::Quoted.text(value);
+        if texts.contains(&text) {
+            return Err(invalid("invalid input in field 'records': duplicates"));
+        }
+        texts.push(text);
+    }
+    if (1..=50).contains(&texts.len()) {
+        Ok(texts)
+    } else {
+        Err(invalid(
+            "invalid input in field 'records': 1 to 50 are allowed",
+        ))
+    }
+}
+
+fn added(
+    name: &DnsName,
+    held: &[&Record],
+    texts: Vec<String>,
+    body: &Value,
+) -> Result<Vec<Record>, Reply> {
+    let ttl = body.get("ttl").filter(|ttl| !ttl.is_null());
+    let ttl = ttl.map(|ttl| u32::try_from(ttl.as_u64().unwrap()).unwrap());
+    if ttl.is_some_and(|ttl| ttl < 60) {
+        return Err(invalid("invalid input in field 'ttl'"));
+    }
+    // "If set, and the RRSet being updated already has a TTL, the values must be the same."
+    let own = held.first().map(|record| record.ttl);
+    if own.is_some() && ttl.is_some() && own != ttl {
+        return Err(invalid("RRSet already has another TTL"));
+    }
+    if held.iter().any(|record| texts.contains(&record.data)) {
+        return Err(invalid("RRSet has duplicate records"));
+    }
+    let ttl = own.or(ttl).unwrap_or(DEFAULT_TTL);
+    let record = |text| Record::new(name.clone(), "TXT", ttl, text);
+    Ok(texts.into_iter().map(record).collect())
+}
+
+fn removed(held: &[&Record], texts: Vec<String>) -> Result<Vec<String>, Reply> {
+    if held.is_empty() {
+        return Err(error(404, "not_found", "RRSet not found"));
+    }
+    let is_held = |text: &String| held.iter().any(|record| record.data == *text);
+    if texts.iter().all(is_held) {
+        Ok(texts)
+    } else {
+        Err(invalid("RRSet has no such record"))
+    }
 }
 
 fn subject(fake: &Fake) -> Subject<'_> {
@@ -312,12 +337,7 @@ async fn conforms() {
 
 /// Adds a value; the error as the user sees it.
 async fn add(fake: &Fake) -> Result<(), Vec<String>> {
-    let context = Context {
-        http: Http::new(None).unwrap(),
-        dns_root: "/nonexistent".into(),
-        dns_root_is_temporary: false,
-    };
-    let provider = connect(&subject(fake).entry, &context).unwrap();
+    let provider = subject(fake).connect();
     let zone: DnsName = "example.test".parse().unwrap();
     let value = Txt {
         name: "_acme-challenge.example.test".parse().unwrap(),

@@ -7,6 +7,7 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod hetzner;
 mod hetzner_v2;
 
 use std::collections::BTreeMap;
