@@ -15,10 +15,6 @@ pub(super) enum Base {
     /// At the vendor's; https only.
     Vendor(&'static str),
     /// At the vendor's, unless this field of the entry says another place; https only.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for GANDI_V5, DNSIMPLE and their like")
-    )]
     VendorOr(&'static str, &'static str),
     /// Where this field of the entry says; a server of one's own may speak http.
     Own(&'static str),

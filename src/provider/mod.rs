@@ -28,6 +28,7 @@ mod bind;
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod gandi_v5;
 mod hetzner;
 mod hetzner_v2;
 mod http;

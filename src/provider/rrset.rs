@@ -153,10 +153,6 @@ pub(super) struct Edit {
 
 impl Edit {
     /// Whether the set has to be deleted.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for APIs with a call of its own for that")
-    )]
     pub(super) fn deletes(&self) -> bool {
         self.after.values.is_empty()
     }

@@ -7,6 +7,7 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod gandi_v5;
 mod hetzner;
 mod hetzner_v2;
 
