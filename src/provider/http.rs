@@ -253,6 +253,11 @@ impl Api {
         )
     }
 
+    /// Points an error to the credentials, where the API says so with another status than 401 or 403.
+    pub(super) fn blame_credentials(&self, error: anyhow::Error) -> anyhow::Error {
+        with_hint(error, self.credentials_hint())
+    }
+
     fn credentials_hint(&self) -> String {
         let fields: Vec<String> = self
             .credentials

@@ -10,6 +10,7 @@ mod digitalocean;
 mod gandi_v5;
 mod hetzner;
 mod hetzner_v2;
+mod ovh;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -28,6 +29,8 @@ use crate::provider::zonefile;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
+    /// Path and query, as sent.
+    pub(super) target: String,
     /// Segments of the path, decoded.
     pub(super) path: Vec<String>,
     /// Parameters of the query, decoded.
@@ -311,7 +314,8 @@ fn read(stream: &TcpStream) -> Option<Request> {
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
     let method = words.next()?.to_owned();
-    let url = url::Url::parse(&format!("http://fake{}", words.next()?)).ok()?;
+    let target = words.next()?.to_owned();
+    let url = url::Url::parse(&format!("http://fake{target}")).ok()?;
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -333,6 +337,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     };
     Some(Request {
         method,
+        target,
         path: url.path_segments()?.filter_map(decoded).collect(),
         query: url.query_pairs().into_owned().collect(),
         headers,
