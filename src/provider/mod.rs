@@ -32,6 +32,7 @@ mod gandi_v5;
 mod hetzner;
 mod hetzner_v2;
 mod http;
+mod ns1;
 mod ovh;
 mod pace;
 mod pages;

@@ -12,7 +12,8 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, gandi_v5, hetzner, hetzner_v2, ovh, powerdns,
+    axfrddns, bind, cloudflare, desec, digitalocean, gandi_v5, hetzner, hetzner_v2, ns1, ovh,
+    powerdns,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -25,6 +26,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &gandi_v5::SPEC,
     &hetzner::SPEC,
     &hetzner_v2::SPEC,
+    &ns1::SPEC,
     &ovh::SPEC,
     &powerdns::SPEC,
 ];

@@ -10,6 +10,7 @@ mod digitalocean;
 mod gandi_v5;
 mod hetzner;
 mod hetzner_v2;
+mod ns1;
 mod ovh;
 
 use std::collections::BTreeMap;
