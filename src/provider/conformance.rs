@@ -133,7 +133,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn connect(&self) -> Box<dyn DnsProvider> {
+    pub(super) fn connect(&self) -> Box<dyn DnsProvider> {
         provider_in(&self.entry, &self.environment).unwrap()
     }
 
@@ -198,7 +198,7 @@ async fn survives_refusals(subject: &Subject<'_>) {
             provider.change((&zone).into(), &batch).await.unwrap();
             if good < 2 {
                 assert!(fake(subject).is_through(), "the refusal was not met");
-                let asked = std::time::Duration::from_secs(1);
+                let asked = std::time::Duration::from_secs(u64::from(fake(subject).says_when()));
                 assert!(start.elapsed() >= asked, "Retry-After was not kept");
             }
             let expected = subject.expected_with(&lines);

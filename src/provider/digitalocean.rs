@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,12 +15,12 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::{Api, status};
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, owner, todo};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "DIGITALOCEAN",
@@ -163,7 +163,7 @@ impl DigitalOcean {
         let record = |answer: RecordAnswer| {
             Ok(TxtRecord {
                 id: answer.id,
-                name: answer.owner(zone.name)?,
+                name: owner(&answer.name, zone.name)?,
                 ttl: answer.ttl,
                 value: answer.data,
             })
@@ -178,11 +178,9 @@ impl DigitalOcean {
         for id in &todo.delete {
             let url = self.url(zone, &[&id.to_string()])?;
             let request = self.api.request(Method::DELETE, url);
-            if let Err(error) = self.api.send(request, Repeat::Safe).await {
-                let status = failure(&error).and_then(|failure| failure.status);
-                if status != Some(StatusCode::NOT_FOUND) {
-                    return Err(error);
-                }
+            match self.api.send(request, Repeat::Safe).await {
+                Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => return Err(error),
+                _ => {}
             }
         }
         Ok(true)
@@ -210,14 +208,6 @@ impl DigitalOcean {
 }
 
 impl RecordAnswer {
-    fn owner(&self, zone: &DnsName) -> Result<DnsName> {
-        let owner = match self.name.as_str() {
-            "@" => Ok(zone.clone()),
-            label => DnsName::within(label, zone),
-        };
-        owner.with_context(|| format!("the zone has a record at `{}`", self.name))
-    }
-
     fn record(&self, zone: &DnsName) -> Result<Record> {
         let number = |field: Option<u32>| field.unwrap_or(0);
         let target = || match self.data.as_str() {
@@ -246,6 +236,11 @@ impl RecordAnswer {
             "TXT" => text,
             rtype => canonical(rtype, &text, zone),
         };
-        Ok(Record::new(self.owner(zone)?, &self.rtype, self.ttl, data))
+        Ok(Record::new(
+            owner(&self.name, zone)?,
+            &self.rtype,
+            self.ttl,
+            data,
+        ))
     }
 }

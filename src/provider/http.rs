@@ -285,6 +285,11 @@ impl Api {
         )
     }
 
+    /// Points an error to the credentials, where the API says so with another status than 401 or 403.
+    pub(super) fn blame_credentials(&self, error: anyhow::Error) -> anyhow::Error {
+        with_hint(error, self.credentials_hint())
+    }
+
     /// What to check if the credentials are wrong, or may not do something.
     pub(super) fn credentials_hint(&self) -> String {
         let fields: Vec<String> = self
@@ -398,6 +403,11 @@ pub(super) struct Failure {
 /// The failed request behind an error.
 pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
+}
+
+/// The status that the failed request behind an error was answered with.
+pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    failure(error)?.status
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::provider::dnscontrol_binary::{self, DnscontrolBinary, Invocation};
 use crate::provider::pace::Rate;
 use crate::provider::port::{Answer, DnsProvider};
 use crate::provider::{
-    axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gcloud, inwx, namecheap,
-    namedotcom, porkbun, powerdns, route53,
+    axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gandi_v5, gcloud,
+    hetzner, hetzner_v2, inwx, namecheap, namedotcom, ns1, ovh, porkbun, powerdns, route53,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -31,10 +31,15 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &desec::SPEC,
     &digitalocean::SPEC,
     &dnsimple::SPEC,
+    &gandi_v5::SPEC,
     &gcloud::SPEC,
+    &hetzner::SPEC,
+    &hetzner_v2::SPEC,
     &inwx::SPEC,
     &namecheap::SPEC,
     &namedotcom::SPEC,
+    &ns1::SPEC,
+    &ovh::SPEC,
     &porkbun::SPEC,
     &powerdns::SPEC,
     &route53::SPEC,

@@ -10,12 +10,17 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod dnsimple;
+mod gandi_v5;
 mod gcloud;
 mod google;
+mod hetzner;
+mod hetzner_v2;
 mod inwx;
 mod moto;
 mod namecheap;
 mod namedotcom;
+mod ns1;
+mod ovh;
 mod porkbun;
 mod route53;
 mod tokens;
@@ -37,10 +42,12 @@ use crate::provider::zonefile;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
+    /// Path and query, as sent.
+    pub(super) target: String,
     /// Segments of the path, decoded.
     pub(super) path: Vec<String>,
     /// Parameters of the query, decoded.
-    pub(super) query: BTreeMap<String, String>,
+    pub(super) query: Vec<(String, String)>,
     /// By lower-case name.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: String,
@@ -52,7 +59,13 @@ impl Request {
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str)
+        self.parameters(name).first().copied()
+    }
+
+    /// The values of a parameter that can be given several times.
+    pub(super) fn parameters(&self, name: &str) -> Vec<&str> {
+        let named = self.query.iter().filter(|(key, _)| key == name);
+        named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// A parameter that is a number; 0 where it is none.
@@ -246,6 +259,12 @@ impl Fake {
         faults.refused == 0 && !faults.loses_answer
     }
 
+    /// Whether it says with Retry-After how long a request over the limit has to wait.
+    pub(super) fn says_when(&self) -> bool {
+        let headers = &self.state.lock().unwrap().vendor.too_many.headers;
+        headers.iter().any(|(name, _)| *name == "retry-after")
+    }
+
     /// Requests since the last call, such as `GET /zones`.
     pub(super) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().log)
@@ -317,7 +336,8 @@ fn read(stream: &TcpStream) -> Option<Request> {
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
     let method = words.next()?.to_owned();
-    let url = url::Url::parse(&format!("http://fake{}", words.next()?)).ok()?;
+    let target = words.next()?.to_owned();
+    let url = url::Url::parse(&format!("http://fake{target}")).ok()?;
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -339,6 +359,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     };
     Some(Request {
         method,
+        target,
         path: url.path_segments()?.filter_map(decoded).collect(),
         query: url.query_pairs().into_owned().collect(),
         headers,
