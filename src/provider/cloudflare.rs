@@ -16,11 +16,12 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, COMPARED, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::failure;
 use crate::provider::rrset::{Rounds, Spelling, Todo, TxtRecord, todo};
 use crate::provider::zone_cache::ZoneCache;
 

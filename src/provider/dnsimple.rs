@@ -19,11 +19,12 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::bare::rdata;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::failure;
 use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, todo};
 
 pub(super) const SPEC: Spec = Spec {

@@ -16,11 +16,12 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, status};
+use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{linked_next, page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::status;
 use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits, owner};
 
 pub(super) const SPEC: Spec = Spec {

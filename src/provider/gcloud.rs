@@ -18,11 +18,12 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::google::Credentials;
 use crate::provider::google::managed_zone::{ManagedZone, View};
-use crate::provider::http::{Api, failure};
+use crate::provider::http::Api;
 use crate::provider::oauth::Session;
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::failure;
 use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits};
 use crate::provider::zone_cache::ZoneCache;
 

@@ -14,10 +14,11 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, Why, failure, status};
+use crate::provider::http::Api;
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::{Why, failure, status};
 use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, owner, todo};
 use crate::provider::zone_cache::ZoneCache;
 

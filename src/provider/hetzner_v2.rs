@@ -15,11 +15,12 @@ use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, status};
+use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::status;
 use crate::provider::rrset::{Rounds, Spelling, by_name, owner};
 use crate::provider::zone_cache::ZoneCache;
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::model::hint::{find, with_hint};
+use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::ZoneRef;
 use crate::net::http::{Http, Repeat, body, pause_asked};
@@ -20,6 +19,7 @@ use crate::provider::pace::Pace;
 use crate::provider::port::Answer;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::{Context, Spec};
+use crate::provider::reply::{Failure, Reply, Why};
 use crate::provider::words::words;
 
 /// Largest answer, bytes: a zone of several hundred thousand records.
@@ -364,62 +364,6 @@ impl fmt::Display for Api {
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Api({} {})", self.spec.kind, self.entry)
-    }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(super) struct Reply {
-    /// Method and path, without secrets.
-    pub(super) tried: String,
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
-}
-
-/// Why an API says no; decides the hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The credentials are wrong, or may not do this.
-    Credentials,
-    /// The zone is not there, or not for these credentials.
-    NotFound,
-    Other,
-}
-
-/// A request that did not succeed. The body has no credentials.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub(super) struct Failure {
-    what: String,
-    /// None where there was no answer: the request may have been carried out.
-    pub(super) status: Option<StatusCode>,
-    pub(super) body: String,
-    pub(super) retry_after: Option<Duration>,
-    #[source]
-    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-/// The failed request behind an error.
-pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
-    find(error)
-}
-
-/// The status that the failed request behind an error was answered with.
-pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
-    failure(error)?.status
-}
-
-#[cfg(test)]
-impl Reply {
-    /// An answer with nothing but a header.
-    pub(super) fn with_header(name: HeaderName, value: &str) -> Self {
-        Self {
-            tried: "GET /".to_owned(),
-            status: StatusCode::OK,
-            headers: HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]),
-            body: String::new(),
-        }
     }
 }
 

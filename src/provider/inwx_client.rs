@@ -17,7 +17,8 @@ use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 use crate::model::secret::Secret;
 use crate::net::http::Repeat;
-use crate::provider::http::{Api, Reply, Why, failure};
+use crate::provider::http::Api;
+use crate::provider::reply::{Reply, Why, failure};
 use crate::provider::totp;
 use crate::provider::words::words;
 

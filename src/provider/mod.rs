@@ -57,6 +57,7 @@ pub(crate) mod port;
 mod powerdns;
 mod redact;
 pub(crate) mod registry;
+mod reply;
 mod rfc2136;
 mod route53;
 mod rrset;

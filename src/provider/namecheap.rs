@@ -15,12 +15,13 @@ use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, Why, failure};
+use crate::provider::http::Api;
 use crate::provider::namecheap_zone::{Hosts, is_true};
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::Patience;
 use crate::provider::port::{Answer, DnsProvider, Quirks};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::{Why, failure};
 use crate::provider::rrset::Rounds;
 
 pub(super) const SPEC: Spec = Spec {

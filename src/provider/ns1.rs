@@ -14,10 +14,11 @@ use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::Api;
 use crate::provider::pages::{linked_next, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::failure;
 use crate::provider::rrset::{Change, Rounds, by_name};
 
 pub(super) const SPEC: Spec = Spec {

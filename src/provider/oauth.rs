@@ -14,9 +14,10 @@ use url::{Host, Url, form_urlencoded};
 use crate::model::hint::with_hint;
 use crate::net::http::{Http, Repeat};
 use crate::provider::base::is_loopback;
-use crate::provider::http::{Api, failure};
+use crate::provider::http::Api;
 use crate::provider::port::Answer;
 use crate::provider::registry::Context;
+use crate::provider::reply::failure;
 
 /// A token is replaced this long before it expires: a change with its pauses may take minutes.
 const MARGIN: Duration = Duration::from_mins(3);

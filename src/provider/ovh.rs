@@ -21,10 +21,11 @@ use crate::model::rdata::quote;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, Reply, failure, status};
+use crate::provider::http::Api;
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::{Reply, failure, status};
 use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, owner, todo};
 use crate::provider::zonefile;
 

@@ -3,7 +3,7 @@
 use reqwest::header::LINK;
 use url::Url;
 
-use crate::provider::http::Reply;
+use crate::provider::reply::Reply;
 
 /// `url` with one parameter of its query set to another value.
 pub(super) fn with_parameter(url: &Url, name: &str, value: &str) -> Url {

@@ -17,12 +17,13 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::bare::rdata;
 use crate::provider::base::Base;
-use crate::provider::http::{Api, Why, failure};
+use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::Patience;
 use crate::provider::porkbun_forwards::{Forwards, prepare};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
+use crate::provider::reply::{Why, failure};
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
 use crate::provider::words::words;
 

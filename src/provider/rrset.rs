@@ -27,7 +27,7 @@ use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::rdata::canonical;
 use crate::net::http::jittered;
-use crate::provider::http::failure;
+use crate::provider::reply::failure;
 
 /// How often a change is written when other writers keep undoing it, or the API keeps failing.
 const ATTEMPTS: u32 = 8;

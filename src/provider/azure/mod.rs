@@ -15,12 +15,12 @@ use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 use crate::net::http::Repeat;
-use crate::provider::http::failure;
 use crate::provider::oauth::{
     Asker, METADATA_TIMEOUT, Token, TokenSource, address, bearer, metadata_address, text,
 };
 use crate::provider::pages::with_parameter;
 use crate::provider::port::Answer;
+use crate::provider::reply::failure;
 
 /// What the tokens are for: Azure Resource Manager.
 const RESOURCE: &str = "https://management.azure.com/";

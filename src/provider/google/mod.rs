@@ -21,11 +21,11 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Repeat;
 use crate::provider::google::federation::{External, Impersonated};
 use crate::provider::google::service_account::ServiceAccount;
-use crate::provider::http::failure;
 use crate::provider::oauth::{
     Asker, METADATA_TIMEOUT, Token, TokenSource, address, metadata_address,
 };
 use crate::provider::port::Answer;
+use crate::provider::reply::failure;
 
 /// What the tokens of the provider may do: <https://developers.google.com/identity/protocols/oauth2/scopes#dns>.
 const SCOPE: &str = "https://www.googleapis.com/auth/ndev.clouddns.readwrite";

@@ -11,7 +11,8 @@ use url::Url;
 use crate::net::http::{Repeat, jittered};
 use crate::provider::aws::Credentials;
 use crate::provider::aws::sigv4::{Scope, Unsigned, query, sign};
-use crate::provider::http::{Api, Reply, failure};
+use crate::provider::http::Api;
+use crate::provider::reply::{Reply, failure};
 use crate::provider::route53::xml::{self, Page};
 
 const VERSION: &str = "2013-04-01";
