@@ -15,6 +15,7 @@ mod attack;
 mod bad_command_line;
 mod bad_input;
 mod bad_settings;
+mod dnscontrol;
 mod docs;
 mod examples;
 mod failures;

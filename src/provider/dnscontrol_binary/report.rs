@@ -338,7 +338,7 @@ mod tests {
             "+ CREATE www.a.test A 192.0.2.1 ttl=300",
             "Enable DNSSEC",
             "Update nameservers (a) -> (b)",
-            r#"+ CREATE _acme-challenge.a.test TXT unquoted ttl=300"#,
+            "+ CREATE _acme-challenge.a.test TXT unquoted ttl=300",
             r#"- DELETE _acme-challenge.a.test TXT "no end"#,
             r#"- DELETE _acme-challenge.a.test TXT "no ttl""#,
             r#"± MODIFY _acme-challenge.a.test TXT ("old" ttl=60)"#,

@@ -232,9 +232,13 @@ pub(super) fn is_command(creds: &str, root: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
 
     const EXECUTABLE: u32 = 0o111;
+    let path = root.join(creds);
+    let is_json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
     let is_executable = || {
-        let found = root.join(creds).metadata();
+        let found = path.metadata();
         found.is_ok_and(|found| found.permissions().mode() & EXECUTABLE == EXECUTABLE)
     };
-    creds.starts_with('!') || !creds.ends_with(".json") && is_executable()
+    creds.starts_with('!') || !is_json && is_executable()
 }

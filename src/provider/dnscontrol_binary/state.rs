@@ -90,7 +90,7 @@ impl ZoneState {
         let kept = kept.find(|(other, _)| other.name == txt.name);
         let declared = declared.find(|record| record.name == txt.name);
         kept.map(|(_, ttl)| *ttl)
-            .or(declared.map(|record| record.ttl))
+            .or_else(|| declared.map(|record| record.ttl))
             .unwrap_or(TTL)
     }
 

@@ -102,25 +102,23 @@ impl Fake {
 
     /// The arguments of all runs so far, but the names of temporary files.
     fn runs(&self) -> Vec<String> {
-        let path = |number: usize| self.path(&format!("bin/{number}.arguments"));
-        (1..)
-            .map(path)
-            .take_while(|path| path.exists())
-            .map(|path| {
-                let text = fs::read_to_string(path).unwrap();
-                let words = text.split_whitespace().map(|word| {
-                    if word.starts_with(".git-certs-") {
-                        assert!(word.ends_with(".dnscontrol"), "{word}");
-                        "WRAPPER"
-                    } else if Path::new(word).starts_with(self.path("tmp")) {
-                        "REPORT"
-                    } else {
-                        word
-                    }
-                });
-                words.collect::<Vec<_>>().join(" ")
-            })
-            .collect()
+        let mut runs = Vec::new();
+        while let Ok(text) =
+            fs::read_to_string(self.path(&format!("bin/{}.arguments", runs.len() + 1)))
+        {
+            let words = text.split_whitespace().map(|word| {
+                if word.starts_with(".git-certs-") {
+                    assert!(word.contains(".dnscontrol"), "{word}");
+                    "WRAPPER"
+                } else if Path::new(word).starts_with(self.path("tmp")) {
+                    "REPORT"
+                } else {
+                    word
+                }
+            });
+            runs.push(words.collect::<Vec<_>>().join(" "));
+        }
+        runs
     }
 
     /// The verbs of all runs so far, and the domains.
@@ -284,7 +282,8 @@ async fn calls_of_one_moment_are_one_run() {
         provider.change(a, &batches[0]),
         provider.change(b, &batches[1])
     );
-    (in_a.unwrap(), in_b.unwrap());
+    in_a.unwrap();
+    in_b.unwrap();
     let arguments = |verb| {
         format!(
             "--no-colors {verb} --config WRAPPER --creds creds.json --providers main \

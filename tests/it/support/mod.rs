@@ -20,6 +20,7 @@ pub mod authority;
 pub mod bind;
 pub mod command;
 pub mod dns;
+pub mod dnscontrol;
 pub mod folders;
 pub mod git_server;
 pub mod knot;
