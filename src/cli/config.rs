@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::acme::presets::Directory;
 use crate::cli::arguments::{PrintIr, Run};
 use crate::cli::environment;
+use crate::cli::name_servers;
 use crate::cli::settings::{FILE, Settings};
 use crate::dnscontrol::{Limits, Source, TxtLookup};
 use crate::model::certificate::KeyType;
@@ -147,7 +148,6 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
     let only = run.only.as_deref().map(str::parse).transpose();
     Ok(Job {
         directory: directory(settings)?,
-        http,
         agree_tos: settings.agree_tos.unwrap_or_default(),
         email: settings.email.clone(),
         renew_days: settings.renew,
@@ -176,6 +176,8 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         dns_timeout: settings
             .dns_timeout
             .map_or(DNS_TIMEOUT, Duration::from_secs),
+        name_servers: name_servers::rules(settings, &http)?,
+        http,
         push: true,
     })
 }

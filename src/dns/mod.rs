@@ -1,10 +1,16 @@
 //! DNS as a client sees it: which servers a zone has, and whether each of them shows a value.
 
+pub(crate) mod doh;
 mod exchange;
+mod item;
 pub(crate) mod lookup;
 pub(crate) mod not_seen;
-pub(crate) mod reach;
+mod port53;
+mod reach;
+mod recursor;
 mod referral;
+pub(crate) mod rules;
 #[cfg(test)]
 mod testing;
+pub(crate) mod view;
 pub(crate) mod wait;

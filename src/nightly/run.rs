@@ -8,6 +8,8 @@ use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::dns::lookup::Lookup;
+use crate::dns::rules::Rules;
+use crate::dns::view::Lookout;
 use crate::dns::wait::WaitSettings;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
@@ -109,6 +111,7 @@ impl Nightly {
         let dns = blocking(move || DnsConfig::load(&job.dns));
         let (dns, (wanted, held)) = tokio::try_join!(dns, self.read())?;
         every_name_in_a_zone(&wanted, &dns)?;
+        every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         let wanted = self.selected(wanted)?;
         let now = OffsetDateTime::now_utc();
         Ok((plan::plan(&wanted, &held, self.job.renew_days, now), dns))
@@ -204,7 +207,7 @@ impl Nightly {
             resolvers => Lookup::at(resolvers)?,
         };
         let surveyor = Surveyor {
-            lookup: &lookup,
+            lookout: &Lookout::new(lookup, &self.job.name_servers),
             context: &registry::Context {
                 http: self.job.http.clone(),
                 dns_root: self.job.dns.root.clone(),
@@ -216,6 +219,9 @@ impl Nightly {
             .survey(dns, due.iter().map(|planned| &planned.wanted))
             .await?;
         step.done(&format!("looked at {}", zones.summary()));
+        for warning in zones.warnings() {
+            self.progress.say(&format!("warning: {warning}"));
+        }
         Ok(zones)
     }
 
@@ -311,6 +317,18 @@ fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A setting of a zone that does not exist would be of no effect, and nobody would know.
+fn every_setting_of_a_zone(rules: &Rules, dns: &DnsConfig) -> Result<()> {
+    let is_zone = |name: &&String| dns.zones.iter().any(|zone| zone.unique_name() == **name);
+    match rules.zones.keys().find(|name| !is_zone(name)) {
+        Some(name) => Err(with_hint(
+            anyhow!("`[zones.\"{name}\"]` in `git-certs.toml` is no zone of the DNS repository"),
+            declared(dns),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn declared(dns: &DnsConfig) -> String {

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::{join_all, try_join_all};
 
-use crate::dns::lookup::{Lookup, NameServer};
-use crate::dns::reach;
+use crate::dns::view::{Lookout, View};
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
-use crate::model::zone::{Record, Zone, ZoneRef};
+use crate::model::zone::{Record, Zone, ZoneProvider, ZoneRef};
 use crate::nightly::issue::count;
 use crate::nightly::pending::{self, Correction};
 use crate::nightly::workspaces::blocking;
@@ -28,10 +27,12 @@ pub(crate) struct ReadyZone {
     pub(crate) name: DnsName,
     /// What follows `!` in split-horizon declarations.
     pub(crate) tag: String,
-    /// Every authoritative server.
-    pub(crate) servers: Vec<NameServer>,
+    /// Every authoritative server, or who is asked instead.
+    pub(crate) view: Arc<View>,
     /// Where the values go: every provider of the zone that is not skipped.
     pub(crate) providers: Vec<ZoneAccess>,
+    /// Entries of creds.json that the zone has, and that are left alone.
+    pub(crate) skipped: Vec<String>,
 }
 
 impl ReadyZone {
@@ -94,6 +95,12 @@ impl Zones {
         (ready, blocked)
     }
 
+    /// What the user should know of the zones, each line once.
+    pub(crate) fn warnings(&self) -> BTreeSet<&String> {
+        let ready = self.looked_at.values().flatten();
+        ready.flat_map(|zone| &zone.view.warnings).collect()
+    }
+
     /// How many there are, and how many are not ready.
     pub(crate) fn summary(&self) -> String {
         let all = count(self.looked_at.len(), "zone");
@@ -106,7 +113,7 @@ impl Zones {
 
 /// What a survey works with.
 pub(crate) struct Surveyor<'a> {
-    pub(crate) lookup: &'a Lookup,
+    pub(crate) lookout: &'a Lookout<'a>,
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: &'a BTreeSet<String>,
@@ -184,11 +191,9 @@ impl Surveyor<'_> {
         connected: &Connected,
     ) -> Result<ReadyZone> {
         refuse_declared(zone, names)?;
-        let used: Vec<_> = zone
-            .providers
-            .iter()
-            .filter(|provider| !self.skip.contains(&provider.entry))
-            .collect();
+        let is_used = |provider: &&ZoneProvider| !self.skip.contains(&provider.entry);
+        let (used, skipped): (Vec<_>, Vec<_>) = zone.providers.iter().partition(is_used);
+        let skipped = skipped.into_iter().map(|one| one.entry.clone()).collect();
         if used.is_empty() {
             return Err(no_provider(zone));
         }
@@ -203,19 +208,16 @@ impl Surveyor<'_> {
                 None => Err(anyhow!("`{}` is not connected", used.entry)),
             })
             .collect::<Result<Vec<_>>>()?;
-        let servers = async {
-            let servers = self.lookup.name_servers(&zone.name).await?;
-            reach::every_server(&zone.name, &servers).await?;
-            Ok(servers)
-        };
-        let (servers, ()) = tokio::try_join!(servers, compare(zone, &providers, names))?;
-        tracing::debug!(zone = %zone.name, ?servers, ?providers, "ready");
+        let view = self.lookout.view(zone.reference());
+        let (view, ()) = tokio::try_join!(view, compare(zone, &providers, names))?;
+        tracing::debug!(zone = %zone.name, ?view, ?providers, "ready");
         Ok(ReadyZone {
             unique_name: zone.unique_name(),
             name: zone.name.clone(),
             tag: zone.tag.clone(),
-            servers,
+            view: Arc::new(view),
             providers,
+            skipped,
         })
     }
 }
