@@ -383,6 +383,7 @@ A flag wins over the environment, the environment over `git-certs.toml` at the r
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
 `--no-push`, and has `--detailed-exitcode`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file, never a command.
+Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
 ";
 
     /// Whether the program ends with an error where this is set.

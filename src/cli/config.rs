@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::acme::presets::Directory;
 use crate::cli::arguments::{PrintIr, Run};
 use crate::cli::environment;
+use crate::cli::name_servers;
 use crate::cli::settings::{Entries, FILE, Settings};
 use crate::dnscontrol::{Limits, Source, TxtLookup};
 use crate::model::certificate::KeyType;
@@ -153,7 +154,6 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
     let only = run.only.as_deref().map(str::parse).transpose();
     Ok(Job {
         directory: directory(settings)?,
-        http,
         environment: Environment::of_process(),
         agree_tos: settings.agree_tos.unwrap_or_default(),
         email: settings.email.clone(),
@@ -179,6 +179,8 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         dns_timeout: settings
             .dns_timeout
             .map_or(DNS_TIMEOUT, Duration::from_secs),
+        name_servers: name_servers::rules(settings, &http)?,
+        http,
         push: true,
     })
 }

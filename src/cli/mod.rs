@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod config;
 mod environment;
+mod name_servers;
 mod providers;
 mod settings;
 mod temporary;

@@ -116,6 +116,18 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub(super) dns_timeout: Option<u64>,
 
+    /// How often in a row each name server has to show a challenge; 2 or 3 for servers behind load balancers [default: 1]
+    #[arg(long, env = "GIT_CERTS_DNS_CONFIRMATIONS", value_name = "TIMES", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) dns_confirmations: Option<NonZeroU32>,
+
+    /// Resolvers over HTTPS, at least two, for where port 53 is blocked; or `off` [default: Cloudflare, Google, Quad9]
+    #[arg(long, env = "GIT_CERTS_DOH", value_name = "URL", value_delimiter = ',', help_heading = DNS)]
+    pub(super) doh: Option<Vec<String>>,
+
+    /// How long, in seconds, these are left alone after challenges were written [default: a tenth of the zone's negative TTL, 30 to 120]
+    #[arg(long, env = "GIT_CERTS_DOH_SETTLE", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u64>)]
+    pub(super) doh_settle: Option<u64>,
+
     /// age identity or SSH key that opens the account key
     #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE", help_heading = KEYS)]
     pub(super) identity: Option<PathBuf>,
@@ -137,6 +149,20 @@ pub(super) struct Settings {
     /// Not supported yet: path in Vault [default: /secret/certs]
     #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
     pub(super) vault_path: Option<String>,
+
+    /// By zone, in the file alone.
+    #[arg(skip)]
+    pub(super) zones: Option<BTreeMap<String, ZoneSettings>>,
+}
+
+/// `[zones."example.com"]`: what differs in one zone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct ZoneSettings {
+    pub(super) ignore_servers: Vec<String>,
+    pub(super) extra_servers: Vec<String>,
+    pub(super) dns_timeout: Option<u64>,
+    pub(super) dns_confirmations: Option<NonZeroU32>,
 }
 
 /// Entries of creds.json: one, or several.

@@ -44,6 +44,9 @@ pub(crate) enum Unanswered {
     Garbled,
     #[error("cuts its answer short over UDP and does not answer over TCP")]
     Truncated,
+    /// Of a resolver over HTTPS.
+    #[error("answers with HTTP status {0}")]
+    Status(u16),
 }
 
 impl Unanswered {
@@ -240,7 +243,7 @@ fn question(
 }
 
 /// Whether `message` answers this question. Servers leave the question out of some refusals.
-fn answers(message: &Message, name: &Name, kind: RecordType) -> bool {
+pub(super) fn answers(message: &Message, name: &Name, kind: RecordType) -> bool {
     message.metadata.message_type == MessageType::Response
         && match message.queries.first() {
             Some(query) => query.name == *name && query.query_type == kind,

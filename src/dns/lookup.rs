@@ -4,22 +4,20 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use futures_util::StreamExt;
-use futures_util::future::{join, join_all, try_join_all};
+use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
-use hickory_net::NetError;
-use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::system_conf::read_system_conf;
-use hickory_resolver::{Resolver, TokioResolver};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dns::exchange::{Unanswered, ask, wire_name};
-use crate::dns::referral::{Delegation, Servers, address_in, delegation_in, plain_name, targets};
-use crate::model::hint::{Hint, with_hint};
+use crate::dns::port53::Heard;
+use crate::dns::recursor::Recursor;
+use crate::dns::referral::{Delegation, Servers, delegation_in, targets};
+use crate::dns::rules::{Ignoring, ServerRef, ZoneRules, mismatch};
+use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 
 /// Where name servers listen.
@@ -35,62 +33,45 @@ const STRAGGLERS: Duration = Duration::from_millis(500);
 /// How long the resolver may take for the addresses of a server that has an IPv4 address as glue.
 const BESIDES_GLUE: Duration = Duration::from_secs(2);
 
-/// Longest silence of a resolver that the user names, before the question is repeated. That of the
-/// others is set in `/etc/resolv.conf`.
-const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
-
 /// Finds name servers, starting from a recursive resolver.
 ///
 /// The resolver is asked for SOA, NS, A and AAAA records only, never for a challenge name.
 pub(crate) struct Lookup {
-    resolver: TokioResolver,
+    recursor: Recursor,
     port: u16,
 }
 
 /// A name server of a zone with all its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameServer {
+    /// Its address, where the user names a server by that.
     pub(crate) name: DnsName,
     /// IPv4 before IPv6, on port 53 outside tests. Never empty when it comes from [`Lookup`].
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The user adds it: it may stand on this side of a firewall.
+    pub(crate) is_extra: bool,
+}
+
+/// The name servers of a zone, and what the user should know about them.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) servers: Vec<NameServer>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Lookup {
     /// Starts from the resolvers of `/etc/resolv.conf`.
     pub(crate) fn system() -> Result<Self> {
-        let (config, options) = read_system_conf()
-            .context("cannot read `/etc/resolv.conf`")
-            .hint(|| "name a resolver with `--resolver`")?;
-        Self::new(config, options)
+        Ok(Self {
+            recursor: Recursor::system()?,
+            port: DNS_PORT,
+        })
     }
 
     /// Starts from recursive resolvers that the user names.
     pub(crate) fn at(resolvers: &[SocketAddr]) -> Result<Self> {
-        let servers = resolvers.iter().map(|address| {
-            let mut server = NameServerConfig::udp_and_tcp(address.ip());
-            for connection in &mut server.connections {
-                connection.port = address.port();
-            }
-            server
-        });
-        let config = ResolverConfig::from_name_servers(servers.collect());
-        let mut options = ResolverOpts::default();
-        options.timeout = RESOLVER_PATIENCE;
-        Self::new(config, options)
-    }
-
-    fn new(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self> {
-        if config.name_servers().is_empty() {
-            let error = anyhow!("there is no DNS resolver to start from");
-            return Err(with_hint(error, "name a resolver with `--resolver`"));
-        }
-        options.use_hosts_file = ResolveHosts::Never;
-        let resolver = Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()
-            .context("cannot set up the DNS resolver")?;
         Ok(Self {
-            resolver,
+            recursor: Recursor::at(resolvers)?,
             port: DNS_PORT,
         })
     }
@@ -102,40 +83,77 @@ impl Lookup {
     }
 
     /// Finds the servers of `zone`: those of its delegation, asked at the parent's own servers,
-    /// and those of its own NS records, asked at the delegated servers. Sorted by name.
+    /// those of its own NS records, asked at the delegated servers, and those of `rules`. Sorted by
+    /// name.
     ///
     /// Where no server of the parent says anything, the NS records that the resolver knows stand
     /// in for the delegation, with a warning. A zone that is not delegated and a server without
     /// any address are errors.
-    pub(crate) async fn name_servers(&self, zone: &DnsName) -> Result<Vec<NameServer>> {
+    pub(super) async fn name_servers(
+        &self,
+        zone: &DnsName,
+        rules: &ZoneRules,
+        heard: &Heard,
+    ) -> Result<Found> {
         let found = async {
-            let delegated = self.delegation(zone).await?;
+            let mut ignoring = Ignoring::new(rules);
+            let (mut delegated, mut warnings) = self.delegation(zone, heard).await?;
+            ignoring.names(&mut delegated);
             let mut servers = self.with_addresses(zone, delegated.clone()).await?;
-            let mut own = self.own_names(zone, &servers).await;
-            if !own.is_empty() && !own.keys().eq(delegated.keys()) {
-                tracing::warn!(
-                    %zone, delegated = ?delegated.keys(), own = ?own.keys(),
-                    "the NS records of the zone differ from its delegation; all are asked"
-                );
-            }
+            ignoring.addresses(&mut servers);
+            let mut own = self.own_names(zone, &servers, heard).await;
+            ignoring.names(&mut own);
+            warnings.extend(mismatch(zone, &delegated, &own));
             own.retain(|name, _| !delegated.contains_key(name));
-            servers.extend(self.with_addresses(zone, own).await?);
+            let mut others = self.with_addresses(zone, own).await?;
+            ignoring.addresses(&mut others);
+            servers.extend(others);
+            servers.extend(self.extra(rules).await?);
+            if servers.is_empty() {
+                bail!("`ignore-servers` leaves none of them");
+            }
+            let unused = ignoring.unused().map(|entry| {
+                format!("`{entry}` in `ignore-servers` is no name server of zone `{zone}`")
+            });
+            warnings.extend(unused);
             servers.sort_by(|a, b| a.name.cmp(&b.name));
-            anyhow::Ok(servers)
+            anyhow::Ok(Found { servers, warnings })
         };
         let context = || format!("cannot find the name servers of `{zone}`");
         found.await.with_context(context)
     }
 
-    async fn delegation(&self, zone: &DnsName) -> Result<Servers> {
+    /// The servers that the user adds.
+    pub(super) async fn extra(&self, rules: &ZoneRules) -> Result<Vec<NameServer>> {
+        let each = rules.extra.iter().map(|server| async move {
+            let (name, addresses) = match server {
+                ServerRef::Address(address) => (address.to_string().parse()?, vec![*address]),
+                ServerRef::Name(name) => (name.clone(), self.recursor.addresses(name).await?),
+            };
+            ensure!(
+                !addresses.is_empty(),
+                "`{name}` in `extra-servers` has no address"
+            );
+            let at_port = |address| SocketAddr::new(address, self.port);
+            Ok(NameServer {
+                name,
+                addresses: addresses.into_iter().map(at_port).collect(),
+                is_extra: true,
+            })
+        });
+        try_join_all(each).await
+    }
+
+    /// The servers that the parent names, and what the user should know about that.
+    async fn delegation(&self, zone: &DnsName, heard: &Heard) -> Result<(Servers, Vec<String>)> {
         let Some(above) = zone.parent() else {
-            return self.name_server_names(zone).await;
+            return Ok((self.recursor.name_server_names(zone).await?, Vec::new()));
         };
-        let mut parent = self.apex(&above).await?;
-        let mut its_servers = self.name_server_names(&parent).await?;
+        let mut parent = self.recursor.apex(&above).await?;
+        let mut its_servers = self.recursor.name_server_names(&parent).await?;
         loop {
-            match self.ask_parent(&parent, its_servers, zone).await? {
-                Some(Delegation::To(servers)) => return Ok(servers),
+            match self.ask_parent(&parent, its_servers, zone, heard).await? {
+                Some(Delegation::To(servers)) => return Ok((servers, Vec::new())),
                 Some(Delegation::Below(nearer, servers)) => {
                     parent = nearer;
                     its_servers = servers;
@@ -150,40 +168,12 @@ impl Lookup {
                     return Err(with_hint(error, hint));
                 }
                 None => {
-                    tracing::warn!(
-                        %zone, %parent,
-                        "no name server of the parent says who serves the zone; the resolver's NS records are taken"
+                    let warning = format!(
+                        "no name server of `{parent}` says who serves zone `{zone}`: the NS records are taken that the resolver knows"
                     );
-                    return self.name_server_names(zone).await;
+                    return Ok((self.recursor.name_server_names(zone).await?, vec![warning]));
                 }
             }
-        }
-    }
-
-    /// The zone that `name` is in, as the resolver sees it.
-    async fn apex(&self, name: &DnsName) -> Result<DnsName> {
-        let mut at = name.clone();
-        loop {
-            let owner = match self.resolver.lookup(wire_name(&at), RecordType::SOA).await {
-                Ok(found) => found
-                    .answers()
-                    .iter()
-                    .find(|record| record.record_type() == RecordType::SOA)
-                    .map(|record| record.name.clone()),
-                Err(error) if error.is_no_records_found() => {
-                    error.into_soa().map(|record| record.name)
-                }
-                Err(error) => return Err(resolver_failed(error, &at, RecordType::SOA)),
-            };
-            // The SOA at the end of a CNAME belongs to another tree.
-            if let Some(apex) = owner.map(|owner| plain_name(&owner)).transpose()?
-                && at.is_in(&apex)
-            {
-                return Ok(apex);
-            }
-            at = at
-                .parent()
-                .with_context(|| format!("no SOA record at or above `{name}`"))?;
         }
     }
 
@@ -193,13 +183,14 @@ impl Lookup {
         parent: &DnsName,
         servers: Servers,
         zone: &DnsName,
+        heard: &Heard,
     ) -> Result<Option<Delegation>> {
         let servers: Vec<_> = servers.into_iter().collect();
         let (first, others) = servers.split_at(servers.len().min(FIRST_PARENT_SERVERS));
         for group in [first, others] {
             let found = join_all(group.iter().map(|(name, glue)| async move {
                 if glue.is_empty() {
-                    self.addresses(name).await
+                    self.recursor.addresses(name).await
                 } else {
                     Ok(glue.iter().copied().collect())
                 }
@@ -207,7 +198,7 @@ impl Lookup {
             let addresses: BTreeSet<_> = found.await.into_iter().flatten().flatten().collect();
             let mut answers: FuturesUnordered<_> = addresses
                 .iter()
-                .map(|&address| self.ask_name_servers(address, zone))
+                .map(|&address| self.ask_name_servers(address, zone, heard))
                 .collect();
             let mut absent = None;
             while let Some((address, answer)) = answers.next().await {
@@ -230,21 +221,24 @@ impl Lookup {
         &self,
         address: IpAddr,
         zone: &DnsName,
+        heard: &Heard,
     ) -> (IpAddr, Result<Message, Unanswered>) {
         let server = SocketAddr::new(address, self.port);
         let mut answers = ask(server, RecordType::NS, &[wire_name(zone)]).await;
-        (address, answers.pop().unwrap_or(Err(Unanswered::Silent)))
+        let answer = answers.pop().unwrap_or(Err(Unanswered::Silent));
+        heard.note(&answer);
+        (address, answer)
     }
 
     /// The NS set that `servers` have for their zone. Empty if none of them answers with authority:
     /// the wait for a value finds out what is wrong with them.
-    async fn own_names(&self, zone: &DnsName, servers: &[NameServer]) -> Servers {
+    async fn own_names(&self, zone: &DnsName, servers: &[NameServer], heard: &Heard) -> Servers {
         let apex = wire_name(zone);
         let mut own = Servers::new();
         let mut answers: FuturesUnordered<_> = servers
             .iter()
             .flat_map(|server| &server.addresses)
-            .map(|address| self.ask_name_servers(address.ip(), zone))
+            .map(|address| self.ask_name_servers(address.ip(), zone, heard))
             .collect();
         // Every question ends by itself long before.
         let mut until = Instant::now() + Duration::from_hours(1);
@@ -265,34 +259,17 @@ impl Lookup {
         own
     }
 
-    /// Names of the servers of `zone` as the resolver knows them.
-    async fn name_server_names(&self, zone: &DnsName) -> Result<Servers> {
-        let apex = wire_name(zone);
-        let names = match self.resolver.lookup(apex.clone(), RecordType::NS).await {
-            Ok(found) => targets(found.answers(), &apex)?,
-            Err(error) if error.is_no_records_found() => BTreeSet::new(),
-            Err(error) => return Err(resolver_failed(error, zone, RecordType::NS)),
-        };
-        if names.is_empty() {
-            bail!("the resolver knows no NS records of `{zone}`");
-        }
-        Ok(names
-            .into_iter()
-            .map(|name| (name, BTreeSet::new()))
-            .collect())
-    }
-
     async fn with_addresses(&self, zone: &DnsName, servers: Servers) -> Result<Vec<NameServer>> {
         let each = servers.into_iter().map(|(name, glue)| async move {
             let looked_up = if glue.iter().any(IpAddr::is_ipv4) {
                 // The resolver has to ask the servers of the zone, which may be down.
-                let found = timeout(BESIDES_GLUE, self.addresses(&name)).await;
+                let found = timeout(BESIDES_GLUE, self.recursor.addresses(&name)).await;
                 found.ok().and_then(Result::ok).unwrap_or_else(|| {
                     tracing::warn!(%zone, %name, "only the glue addresses are known");
                     Vec::new()
                 })
             } else {
-                self.addresses(&name).await?
+                self.recursor.addresses(&name).await?
             };
             let addresses: BTreeSet<_> = glue.into_iter().chain(looked_up).collect();
             if addresses.is_empty() {
@@ -306,46 +283,10 @@ impl Lookup {
             Ok(NameServer {
                 name,
                 addresses: addresses.into_iter().map(at_port).collect(),
+                is_extra: false,
             })
         });
         try_join_all(each).await
-    }
-
-    /// Addresses of a host. None is no error; a look-up that fails is one, for AAAA only where
-    /// there is no A record: some servers answer SERVFAIL to every AAAA question.
-    async fn addresses(&self, host: &DnsName) -> Result<Vec<IpAddr>> {
-        let of_type = async |kind| match self.resolver.lookup(wire_name(host), kind).await {
-            Ok(found) => Ok(found.answers().iter().filter_map(address_in).collect()),
-            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
-            Err(error) => Err(resolver_failed(error, host, kind)),
-        };
-        let (ipv4, ipv6) = join(of_type(RecordType::A), of_type(RecordType::AAAA)).await;
-        let mut addresses: Vec<IpAddr> = ipv4?;
-        match ipv6 {
-            Err(error) if !addresses.is_empty() => {
-                tracing::warn!(%host, error = format!("{error:#}"), "IPv6 addresses are not known");
-            }
-            other => addresses.extend(other?),
-        }
-        Ok(addresses)
-    }
-}
-
-fn resolver_failed(error: NetError, name: &DnsName, kind: RecordType) -> anyhow::Error {
-    let unreachable = matches!(
-        error,
-        NetError::Timeout | NetError::NoConnections | NetError::Io(_)
-    );
-    let error = anyhow::Error::new(error).context(format!(
-        "the DNS resolver cannot look up {kind} of `{name}`"
-    ));
-    if unreachable {
-        with_hint(
-            error,
-            "check `/etc/resolv.conf`, or name a resolver with `--resolver`",
-        )
-    } else {
-        error
     }
 }
 
@@ -407,8 +348,18 @@ host A 127.0.0.1\nb NS ns1\n";
         (lab, lookup)
     }
 
+    async fn looked_up(lookup: &Lookup, zone: &str, rules: &ZoneRules) -> Result<Found> {
+        let heard = Heard::default();
+        lookup.name_servers(&name(zone), rules, &heard).await
+    }
+
+    async fn found(lookup: &Lookup, zone: &str) -> Result<Vec<NameServer>> {
+        let found = looked_up(lookup, zone, &ZoneRules::default()).await?;
+        Ok(found.servers)
+    }
+
     async fn failure(lookup: &Lookup, zone: &str) -> (String, Vec<String>, Vec<String>) {
-        let error = lookup.name_servers(&name(zone)).await.unwrap_err();
+        let error = found(lookup, zone).await.unwrap_err();
         let explained = explain(&error);
         (explained.what, explained.causes, explained.hints)
     }
@@ -417,7 +368,7 @@ host A 127.0.0.1\nb NS ns1\n";
     async fn delegation_with_glue_and_the_childs_own_servers() {
         let (lab, lookup) = lab().await;
         // ns2's IPv6 address is in the glue only, ns3 in the NS set of one server of the child only.
-        let found = lookup.name_servers(&name("example.test")).await.unwrap();
+        let found = found(&lookup, "example.test").await.unwrap();
         let expected = [
             lab.server("ns1.example.test", &["127.0.0.1"]),
             lab.server("ns2.example.test", &["127.0.0.3", "::1"]),
@@ -431,16 +382,72 @@ host A 127.0.0.1\nb NS ns1\n";
         let (lab, lookup) = lab().await;
         let ns1 = lab.server("ns1.example.test", &["127.0.0.1"]);
         // BIND serves parent and child; the referral of the other server of the parent has ns1 only.
-        let below = lookup.name_servers(&name("b.example.test")).await.unwrap();
+        let below = found(&lookup, "b.example.test").await.unwrap();
         let ns3 = lab.server("ns3.example.test", &["127.0.0.33"]);
         assert_eq!(below, [ns1.clone(), ns3]);
         // `er.test` is no zone and has no records.
-        let deep = lookup.name_servers(&name("deep.er.test")).await.unwrap();
+        let deep = found(&lookup, "deep.er.test").await.unwrap();
         assert_eq!(deep, [ns1]);
-        let root = lookup.name_servers(&name(".")).await.unwrap();
+        let root = found(&lookup, ".").await.unwrap();
         assert_eq!(root, [lab.server("a.root", &[ROOT])]);
-        let tld = lookup.name_servers(&name("test")).await.unwrap();
+        let tld = found(&lookup, "test").await.unwrap();
         assert_eq!(tld, [lab.server("a.root", &[ROOT])]);
+    }
+
+    fn refs(list: &[&str]) -> Vec<ServerRef> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn servers_that_are_ignored_and_servers_that_are_added() {
+        let (lab, lookup) = lab().await;
+        let rules = ZoneRules {
+            ignore: refs(&["ns1.example.test", "::1", "ns9.example.test", "192.0.2.1"]),
+            extra: refs(&["127.0.0.44", "host.example.test"]),
+            ..ZoneRules::default()
+        };
+        let found = looked_up(&lookup, "example.test", &rules).await.unwrap();
+        let expected = [
+            lab.extra("127.0.0.44", &["127.0.0.44"]),
+            lab.extra("host.example.test", &["127.0.0.1"]),
+            lab.server("ns2.example.test", &["127.0.0.3"]),
+            lab.server("ns3.example.test", &["127.0.0.33"]),
+        ];
+        assert_eq!(found.servers, expected);
+        assert_eq!(
+            found.warnings,
+            [
+                "the NS records of zone `example.test` differ from its delegation, only the zone has `ns3.example.test`: the servers of both are asked",
+                "`ns9.example.test` in `ignore-servers` is no name server of zone `example.test`",
+                "`192.0.2.1` in `ignore-servers` is no name server of zone `example.test`",
+            ]
+        );
+        // Nobody asks for the addresses of a server that is ignored.
+        let rules = |ignore: &[&str], extra: &[&str]| ZoneRules {
+            ignore: refs(ignore),
+            extra: refs(extra),
+            ..ZoneRules::default()
+        };
+        let without = rules(&["ns9.example.test"], &[]);
+        let found = looked_up(&lookup, "mixed.test", &without).await.unwrap();
+        assert_eq!(
+            found.servers,
+            [lab.server("ns1.example.test", &["127.0.0.1"])]
+        );
+        assert_eq!(found.warnings, [""; 0]);
+        for (rules, cause) in [
+            (
+                rules(&["127.0.0.66"], &[]),
+                "`ignore-servers` leaves none of them",
+            ),
+            (
+                rules(&[], &["plain.test", "ns9.example.test"]),
+                "`ns9.example.test` in `extra-servers` has no address",
+            ),
+        ] {
+            let error = looked_up(&lookup, "gone.test", &rules).await.unwrap_err();
+            assert_eq!(explain(&error).causes, [cause]);
+        }
     }
 
     #[tokio::test]
@@ -492,10 +499,10 @@ host A 127.0.0.1\nb NS ns1\n";
     #[tokio::test]
     async fn servers_that_are_down_are_still_servers() {
         let (mut lab, lookup) = lab().await;
-        let gone = lookup.name_servers(&name("gone.test")).await.unwrap();
+        let gone = found(&lookup, "gone.test").await.unwrap();
         assert_eq!(gone, [lab.server("ns1.gone.test", &["127.0.0.66"])]);
         lab.freeze("127.0.0.3");
-        let found = lookup.name_servers(&name("example.test")).await.unwrap();
+        let found = found(&lookup, "example.test").await.unwrap();
         let names: Vec<_> = found.iter().map(|server| server.name.as_str()).collect();
         assert_eq!(names, ["ns1.example.test", "ns2.example.test"]);
     }
@@ -512,8 +519,16 @@ host A 127.0.0.1\nb NS ns1\n";
             .resolver(RESOLVER, &[(".", root), ("lone", child)])
             .await;
         let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
-        let found = lookup.name_servers(&name("lone")).await.unwrap();
-        assert_eq!(found, [lab.server("ns1.lone", &["127.0.0.3"])]);
+        let found = looked_up(&lookup, "lone", &ZoneRules::default())
+            .await
+            .unwrap();
+        assert_eq!(found.servers, [lab.server("ns1.lone", &["127.0.0.3"])]);
+        assert_eq!(
+            found.warnings,
+            [
+                "no name server of `.` says who serves zone `lone`: the NS records are taken that the resolver knows"
+            ]
+        );
     }
 
     #[tokio::test]
@@ -525,7 +540,7 @@ host A 127.0.0.1\nb NS ns1\n";
         let ahead = lab.knot("127.0.0.5", &[(".", &new)]).await;
         let resolver = lab.resolver(RESOLVER, &[(".", ahead)]).await;
         let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
-        let found = lookup.name_servers(&name("new")).await.unwrap();
+        let found = found(&lookup, "new").await.unwrap();
         assert_eq!(found, [lab.server("ns.new", &["127.0.0.66"])]);
     }
 
@@ -540,7 +555,7 @@ host A 127.0.0.1\nb NS ns1\n";
         lab.knot("127.0.0.3", &[("mid.", mid)]).await;
         let resolver = lab.resolver(RESOLVER, &[(".", seen)]).await;
         let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
-        let found = lookup.name_servers(&name("low.mid")).await.unwrap();
+        let found = found(&lookup, "low.mid").await.unwrap();
         assert_eq!(found, [lab.server("ns.low.mid", &["127.0.0.66"])]);
         let (_, causes, _) = failure(&lookup, "none.mid").await;
         assert_eq!(
@@ -566,7 +581,7 @@ host A 127.0.0.1\nb NS ns1\n";
     #[tokio::test]
     async fn spawned() {
         let (lab, lookup) = lab().await;
-        let found = tokio::spawn(async move { lookup.name_servers(&name("test")).await });
+        let found = tokio::spawn(async move { found(&lookup, "test").await });
         let expected = [lab.server("a.root", &[ROOT])];
         assert_eq!(found.await.unwrap().unwrap(), expected);
     }

@@ -1,11 +1,17 @@
 //! DNS as a client sees it: which servers a zone has, and whether each of them shows a value.
 
+pub(crate) mod doh;
 mod exchange;
+mod item;
 pub(crate) mod lookup;
 pub(crate) mod not_seen;
+mod port53;
 pub(crate) mod present;
-pub(crate) mod reach;
+mod reach;
+mod recursor;
 mod referral;
+pub(crate) mod rules;
 #[cfg(test)]
 mod testing;
+pub(crate) mod view;
 pub(crate) mod wait;

@@ -13,11 +13,13 @@ use crate::model::name::DnsName;
 /// Values that a message shows of a name that has others.
 const SHOWN_VALUES: usize = 3;
 
-/// A server address that lacks something. Prints as `ns2.example.com (192.0.2.2) does not answer`.
+/// A server address or a resolver that lacks something. Prints as
+/// `ns2.example.com (192.0.2.2) does not answer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Laggard {
     pub(crate) server: DnsName,
-    pub(crate) address: SocketAddr,
+    /// None of a resolver that is asked over HTTPS.
+    pub(crate) address: Option<SocketAddr>,
     /// What it did last; where several names are missing, for the first of them.
     pub(crate) problem: Problem,
     /// Number of names that are not complete there.
@@ -27,13 +29,13 @@ pub(crate) struct Laggard {
 impl Laggard {
     /// Name and address: `ns2.example.com (192.0.2.2)`, with the port if it is not 53.
     pub(crate) fn who(&self) -> String {
-        let Self {
-            server, address, ..
-        } = self;
-        if address.port() == DNS_PORT {
-            format!("{server} ({})", address.ip())
-        } else {
-            format!("{server} ({address})")
+        let server = &self.server;
+        match self.address {
+            None => format!("{server} (over HTTPS)"),
+            Some(address) if address.port() != DNS_PORT => format!("{server} ({address})"),
+            // A server that the user named by its address.
+            Some(address) if address.ip().to_string() == server.as_str() => server.to_string(),
+            Some(address) => format!("{server} ({})", address.ip()),
         }
     }
 }
@@ -66,6 +68,8 @@ pub(crate) enum Problem {
         missing: BTreeSet<String>,
         found: BTreeSet<String>,
     },
+    /// A recursive resolver goes on saying this for so many seconds.
+    Cached(Box<Problem>, u64),
 }
 
 impl fmt::Display for Problem {
@@ -82,6 +86,9 @@ impl fmt::Display for Problem {
             Self::NoTxt => f.write_str("has no TXT record there"),
             Self::Lacks { missing, found } => {
                 write!(f, "lacks {} (it has {})", quoted(missing), quoted(found))
+            }
+            Self::Cached(problem, seconds) => {
+                write!(f, "{problem}, and keeps that for {seconds} s")
             }
         }
     }
@@ -131,7 +138,15 @@ impl fmt::Display for NotSeen {
         if self.laggards.is_empty() {
             return write!(f, "`{name}` has no name server that can be asked");
         }
-        write!(f, "`{name}` is not on every name server: ")?;
+        let over_https = self
+            .laggards
+            .iter()
+            .all(|laggard| laggard.address.is_none());
+        let place = match over_https {
+            true => "seen by every resolver",
+            false => "on every name server",
+        };
+        write!(f, "`{name}` is not {place}: ")?;
         for (index, laggard) in self.laggards.iter().enumerate() {
             let semicolon = if index == 0 { "" } else { "; " };
             write!(f, "{semicolon}{laggard}")?;
@@ -150,7 +165,7 @@ mod tests {
     fn the_standard_port_is_not_shown() {
         let laggard = |address: &str| Laggard {
             server: "ns2.example.com".parse().unwrap(),
-            address: address.parse().unwrap(),
+            address: Some(address.parse().unwrap()),
             problem: Problem::Unanswered(Unanswered::Silent),
             names: 1,
         };

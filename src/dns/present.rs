@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
+use crate::dns::doh::Resolver;
 use crate::dns::exchange::{Unanswered, ask, wire_name};
 use crate::dns::lookup::NameServer;
 use crate::dns::not_seen::{Laggard, Problem};
+use crate::dns::view::{OPERATORS, View};
 use crate::model::name::DnsName;
 
 /// How often a server is asked for what it does not answer.
@@ -20,19 +22,36 @@ const ATTEMPTS: usize = 2;
 /// [`Problem::Alias`] is a CNAME; [`Problem::NoAlias`] and [`Problem::NoName`] say that there is
 /// none. Where a wildcard covers the name, its CNAME is what a server has there. IPv6 addresses
 /// that this machine has no route to are left out.
-pub(crate) async fn aliases(names: &[DnsName], servers: &[NameServer]) -> Vec<Vec<Laggard>> {
+///
+/// Resolvers of a view are asked over HTTPS. One that does not answer is left out where enough
+/// others do.
+pub(crate) async fn aliases(names: &[DnsName], view: &View) -> Vec<Vec<Laggard>> {
     let questions: Vec<Name> = names.iter().map(wire_name).collect();
-    let addresses = addresses(servers).map(|(server, address)| {
-        let questions = &questions;
-        async move { (server, address, look(address, questions).await) }
-    });
-    let mut by_name = vec![Vec::new(); names.len()];
+    let (mut by_name, over_https) = join(
+        at_servers(&questions, &view.servers),
+        join_all(
+            questions
+                .iter()
+                .map(|name| at_resolvers(name, &view.resolvers)),
+        ),
+    )
+    .await;
+    for (list, more) in by_name.iter_mut().zip(over_https) {
+        list.extend(more);
+    }
+    by_name
+}
+
+async fn at_servers(questions: &[Name], servers: &[NameServer]) -> Vec<Vec<Laggard>> {
+    let addresses = addresses(servers)
+        .map(|(server, address)| async move { (server, address, look(address, questions).await) });
+    let mut by_name = vec![Vec::new(); questions.len()];
     for (server, address, said) in join_all(addresses).await {
         for (list, problem) in by_name.iter_mut().zip(said) {
             if problem != Problem::Unanswered(Unanswered::NoRoute) {
                 list.push(Laggard {
                     server: server.name.clone(),
-                    address,
+                    address: Some(address),
                     problem,
                     names: 1,
                 });
@@ -40,6 +59,26 @@ pub(crate) async fn aliases(names: &[DnsName], servers: &[NameServer]) -> Vec<Ve
         }
     }
     by_name
+}
+
+async fn at_resolvers(name: &Name, resolvers: &[Resolver]) -> Vec<Laggard> {
+    let asked = resolvers.iter().map(|resolver| async move {
+        let answer = resolver.ask(RecordType::CNAME, name).await;
+        Laggard {
+            server: resolver.host().clone(),
+            address: None,
+            problem: judge(answer, name, true),
+            names: 1,
+        }
+    });
+    let said = join_all(asked).await;
+    let (silent, answered): (Vec<_>, Vec<_>) = said
+        .into_iter()
+        .partition(|one| matches!(one.problem, Problem::Unanswered(_)));
+    if answered.len() >= OPERATORS {
+        return answered;
+    }
+    silent.into_iter().chain(answered).collect()
 }
 
 /// TXT values that every address of the servers has at each of the names; a set a name, in order.
@@ -99,14 +138,15 @@ async fn look(address: SocketAddr, questions: &[Name]) -> Vec<Problem> {
         let answers = ask(address, RecordType::CNAME, &names).await;
         for ((index, name), answer) in open.into_iter().zip(&names).zip(answers) {
             if let Some(slot) = said.get_mut(index) {
-                *slot = judge(answer, name);
+                *slot = judge(answer, name, false);
             }
         }
     }
     said
 }
 
-fn judge(answer: Result<Message, Unanswered>, name: &Name) -> Problem {
+/// One of a name server needs authority.
+fn judge(answer: Result<Message, Unanswered>, name: &Name, recursive: bool) -> Problem {
     let message = match answer {
         Ok(message) => message,
         Err(why) => return Problem::Unanswered(why),
@@ -115,7 +155,7 @@ fn judge(answer: Result<Message, Unanswered>, name: &Name) -> Problem {
     if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
         return Problem::Code(code);
     }
-    if !message.metadata.authoritative {
+    if !recursive && !message.metadata.authoritative {
         return Problem::NotAuthoritative;
     }
     // The code is about the end of the chain (RFC 6604 section 2).
@@ -142,7 +182,7 @@ mod tests {
 
     async fn said(names: &[&str], servers: &[NameServer]) -> Vec<String> {
         let names: Vec<_> = names.iter().map(|text| name(text)).collect();
-        let by_name = aliases(&names, servers).await;
+        let by_name = aliases(&names, &View::of(servers)).await;
         let shown = |list: &Vec<Laggard>| {
             let all: Vec<_> = list.iter().map(|one| one.problem.to_string()).collect();
             all.join("; ")

@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
+use crate::dns::doh::Resolver;
 use crate::dns::exchange::{ask, wire_name};
 use crate::dns::lookup::NameServer;
 use crate::model::name::DnsName;
+use crate::net::http::Http;
 
 /// Servers of one test, all on one port of different addresses; gone when it is dropped.
 pub(super) struct Lab {
@@ -74,14 +77,33 @@ impl Lab {
     /// Starts BIND as primary of zones. It listens on addresses that an interface carries only, so
     /// on 127.0.0.1; so there can be one.
     pub(super) async fn bind(&mut self, zones: &[(&str, &str)]) -> SocketAddr {
+        self.bind_with(zones, ["", ""]).await
+    }
+
+    /// The same; BIND answers over HTTPS too, with authority.
+    pub(super) async fn bind_over_https(&mut self, zones: &[(&str, &str)]) -> Resolver {
+        let (ip, port) = ("127.0.0.1", free_port());
+        let (cert, key) = (self.path("cert.pem"), self.path("key.pem"));
+        let before = format!(
+            "tls t {{ cert-file \"{cert}\"; key-file \"{key}\"; }};\n\
+             http h {{ endpoints {{ \"/dns-query\"; }}; }};\n"
+        );
+        let listen = format!("listen-on port {port} tls t http h {{ {ip}; }};\n");
+        self.write_certificate();
+        self.bind_with(zones, [&before, &listen]).await;
+        self.over_https(ip, port, "/dns-query")
+    }
+
+    async fn bind_with(&mut self, zones: &[(&str, &str)], extra: [&str; 2]) -> SocketAddr {
         let ip = "127.0.0.1";
+        let [before, listen] = extra;
         let mut config = String::new();
         let dir = self.home(ip);
         let (at, port) = (dir.display(), self.port);
         write!(
             config,
-            "options {{ directory \"{at}\"; pid-file none; session-keyfile none;\n\
-             listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};\n\
+            "{before}options {{ directory \"{at}\"; pid-file none; session-keyfile none;\n\
+             {listen}listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};\n\
              recursion no; dnssec-validation no; notify no; }};\ncontrols {{ }};\n\
              logging {{ channel f {{ file \"log\"; severity info; }}; category default {{ f; }}; }};\n"
         )
@@ -104,6 +126,33 @@ impl Lab {
     /// Starts Unbound as the recursive resolver, without a cache. It is told who serves each zone:
     /// it takes servers that it finds by a delegation to be on port 53.
     pub(super) async fn resolver(&mut self, ip: &str, zones: &[(&str, SocketAddr)]) -> SocketAddr {
+        let no_cache = " cache-max-ttl: 0\n cache-max-negative-ttl: 0\n";
+        self.resolver_with(ip, zones, no_cache).await
+    }
+
+    /// The same over HTTPS, with a cache.
+    pub(super) async fn resolver_over_https(
+        &mut self,
+        ip: &str,
+        zones: &[(&str, SocketAddr)],
+    ) -> Resolver {
+        let (cert, key) = (self.path("cert.pem"), self.path("key.pem"));
+        let port = free_port();
+        let listen = format!(
+            " interface: {ip}@{port}\n https-port: {port}\n \
+             tls-service-pem: \"{cert}\"\n tls-service-key: \"{key}\"\n"
+        );
+        self.write_certificate();
+        self.resolver_with(ip, zones, &listen).await;
+        self.over_https(ip, port, "/dns-query")
+    }
+
+    async fn resolver_with(
+        &mut self,
+        ip: &str,
+        zones: &[(&str, SocketAddr)],
+        extra: &str,
+    ) -> SocketAddr {
         let mut config = String::new();
         let dir = self.home(ip);
         let (at, port) = (dir.display(), self.port);
@@ -112,8 +161,8 @@ impl Lab {
             "server:\n directory: \"{at}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
              logfile: \"{at}/log\"\n use-syslog: no\n num-threads: 1\n interface: {ip}@{port}\n \
              do-ip6: no\n do-not-query-localhost: no\n module-config: \"iterator\"\n \
-             cache-max-ttl: 0\n cache-max-negative-ttl: 0\n local-zone: \"test.\" nodefault\n \
-             qname-minimisation: no\n minimal-responses: no\n target-fetch-policy: \"0 0 0 0 0\"\n"
+             local-zone: \"test.\" nodefault\n \
+             qname-minimisation: no\n minimal-responses: no\n target-fetch-policy: \"0 0 0 0 0\"\n{extra}"
         )
         .unwrap();
         for (zone, server) in zones {
@@ -132,6 +181,37 @@ impl Lab {
             dir.join("conf").display().to_string(),
         ];
         self.start(ip, "unbound", &args, "").await
+    }
+
+    /// Where what answers over HTTPS is found by its address, with a client that trusts it.
+    pub(super) fn over_https(&self, ip: &str, port: u16, path: &str) -> Resolver {
+        let root = fs::read(self.path("root.pem")).unwrap();
+        let http = Http::new(Some(&root)).unwrap();
+        Resolver::new(&format!("https://{ip}:{port}{path}"), &http).unwrap()
+    }
+
+    /// A certificate for the servers that are asked over HTTPS.
+    fn write_certificate(&self) {
+        if fs::exists(self.path("root.pem")).unwrap() {
+            return;
+        }
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+        let key = KeyPair::generate().unwrap();
+        let names = ["127.0.0.1", "127.0.0.10", "127.0.0.11", "127.0.0.12"].map(str::to_owned);
+        let params = CertificateParams::new(names).unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap();
+        let write = |file: &str, text: String| put(&PathBuf::from(self.path(file)), &text);
+        write("root.pem", root.pem());
+        write("cert.pem", leaf.pem());
+        write("key.pem", key.serialize_pem());
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.dir.path().join(file).display().to_string()
     }
 
     /// Starts a daemon that ends with this thread, and waits until it answers for `zone`.
@@ -216,6 +296,15 @@ impl Lab {
         NameServer {
             name: name.parse().unwrap(),
             addresses: ips.iter().map(|ip| self.address(ip)).collect(),
+            is_extra: false,
+        }
+    }
+
+    /// The same, added by the user.
+    pub(super) fn extra(&self, name: &str, ips: &[&str]) -> NameServer {
+        NameServer {
+            is_extra: true,
+            ..self.server(name, ips)
         }
     }
 

@@ -1,24 +1,32 @@
 //! Waits until every address of every name server of a zone shows the values that were written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::dns::exchange::{Unanswered, ask, wire_name};
-use crate::dns::lookup::NameServer;
-use crate::dns::not_seen::{Laggard, NotSeen, Problem};
+use crate::dns::exchange::{Unanswered, ask};
+use crate::dns::item::{Item, Place};
+use crate::dns::not_seen::{Laggard, NotSeen};
+use crate::dns::view::View;
 use crate::model::name::DnsName;
 
 /// Addresses that are asked at the same time. Keeps many zones below the usual limit of 1024 open
 /// files.
 const SERVERS_AT_ONCE: usize = 256;
+
+/// Questions over HTTPS at the same time: each is a connection where a proxy speaks HTTP/1.1 only.
+const HTTPS_AT_ONCE: usize = 32;
+
+/// Round trips to a server that the first pause lasts.
+const ROUND_TRIPS: u32 = 8;
 
 /// TXT values that every address of every server has to show at a name.
 ///
@@ -28,15 +36,21 @@ const SERVERS_AT_ONCE: usize = 256;
 pub(crate) struct Expectation {
     pub(crate) name: DnsName,
     pub(crate) values: BTreeSet<String>,
-    pub(crate) servers: Vec<NameServer>,
+    /// Of the zone.
+    pub(crate) view: Arc<View>,
 }
 
 /// How long and how often to ask.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitSettings {
-    /// For all names together. Default: 5 minutes.
+    /// For all names whose zone has no deadline of its own. Default: 5 minutes.
     pub(crate) deadline: Duration,
-    /// After the first answer of a server. Default: 50 milliseconds.
+    /// Least pause between two answers of a server. Default: 50 milliseconds.
+    pub(crate) shortest_pause: Duration,
+    /// Most that the first pause can last: it is eight round trips long. Default: 250 milliseconds.
+    ///
+    /// A server on the same network is cheap to ask and often has the value at once. One that is
+    /// 30 milliseconds away or more is nobody's neighbour: its operator counts questions.
     pub(crate) first_pause: Duration,
     /// Pauses grow by half up to this. Default: 2 seconds.
     pub(crate) longest_pause: Duration,
@@ -46,9 +60,18 @@ impl Default for WaitSettings {
     fn default() -> Self {
         Self {
             deadline: Duration::from_mins(5),
-            first_pause: Duration::from_millis(50),
+            shortest_pause: Duration::from_millis(50),
+            first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(2),
         }
+    }
+}
+
+impl WaitSettings {
+    /// The pause after an answer that came `round_trip` after its question.
+    fn next_pause(&self, before: Duration, round_trip: Duration) -> Duration {
+        let first = (round_trip * ROUND_TRIPS).clamp(self.shortest_pause, self.first_pause);
+        before.mul_f32(1.5).clamp(first, self.longest_pause)
     }
 }
 
@@ -66,20 +89,31 @@ pub(crate) struct Progress {
     pub(crate) laggards: Vec<Laggard>,
 }
 
-/// Asks every address of every server directly until it shows all values of its names.
+/// Asks every address of every server directly until it shows all values of its names, as often in
+/// a row as the zone's view wants.
 ///
 /// One result an expectation, in their order: a name that is not seen fails alone. All servers are
 /// asked at the same time, each again only for what it has not shown yet, until the deadline: a
 /// CNAME too can be what a wildcard has there until the value comes. IPv6 addresses that this
-/// machine has no route to are left out, unless a name has no other. No recursive resolver is
-/// asked: it would keep a negative answer (RFC 2308). Nothing goes on after the future is dropped.
+/// machine has no route to are left out, unless a name has no other. Nothing goes on after the
+/// future is dropped.
+///
+/// No recursive resolver is asked, as it would keep a negative answer (RFC 2308), but for those of a
+/// view that has no other way: they are left alone for a time first, then asked over HTTPS, and
+/// again when they have forgotten what they said. A name is seen when all that answer show it, two
+/// at least.
 pub(crate) async fn until_seen(
     expectations: &[Expectation],
     settings: &WaitSettings,
     progress: &(dyn Fn(&Progress) + Send + Sync),
 ) -> Vec<Result<(), NotSeen>> {
     let started = Instant::now();
-    let mut items: Vec<_> = expectations.iter().map(Item::new).collect();
+    let deadline = |of: &Expectation| started + of.view.deadline.unwrap_or(settings.deadline);
+    let mut items: Vec<_> = expectations
+        .iter()
+        .map(|expectation| Item::new(expectation, deadline(expectation)))
+        .collect();
+    let last = items.iter().map(|item| item.deadline).max();
     let all = ask_until_seen(&mut items, settings, |items, newly_seen| {
         progress(&Progress {
             seen: items.iter().filter(|item| item.is_seen()).count(),
@@ -89,8 +123,8 @@ pub(crate) async fn until_seen(
             laggards: laggards(items),
         });
     });
-    if timeout(settings.deadline, all).await.is_err() {
-        tracing::debug!(deadline = ?settings.deadline, "some values were not seen in time");
+    if timeout_at(last.unwrap_or(started), all).await.is_err() {
+        tracing::debug!("some values were not seen in time");
     }
     items.iter().map(Item::verdict).collect()
 }
@@ -100,204 +134,151 @@ async fn ask_until_seen(
     settings: &WaitSettings,
     report: impl Fn(&[Item<'_>], Vec<usize>),
 ) {
-    let limit = Semaphore::new(SERVERS_AT_ONCE);
-    let addresses: BTreeSet<_> = items.iter().flat_map(|item| item.open.keys()).collect();
-    let mut rounds: FuturesUnordered<_> = addresses
+    let limits = Limits {
+        servers: Semaphore::new(SERVERS_AT_ONCE),
+        https: Semaphore::new(HTTPS_AT_ONCE),
+    };
+    let mut rounds: FuturesUnordered<_> = first_questions(items)
         .into_iter()
-        .filter_map(|&address| questions(items, address))
-        .map(|questions| round(questions, Duration::ZERO, &limit))
+        .map(|questions| round(questions, &limits))
         .collect();
-    while let Some((asked, answers, pause)) = rounds.next().await {
+    while let Some((questions, answers, round_trip)) = rounds.next().await {
         let mut newly_seen = Vec::new();
-        for (index, answer) in asked.items.into_iter().zip(answers) {
+        for (&index, answer) in questions.items.iter().zip(answers) {
             if let Some(item) = items.get_mut(index)
-                && item.take(asked.address, answer)
+                && item.take(questions.place, answer)
             {
                 newly_seen.push(index);
             }
         }
-        if let Some(questions) = questions(items, asked.address) {
-            let next = pause.mul_f32(1.5);
-            let pause = next.clamp(settings.first_pause, settings.longest_pause);
-            rounds.push(round(questions, pause, &limit));
+        if let Some(questions) = questions.again(items, settings, round_trip) {
+            rounds.push(round(questions, &limits));
         }
         report(items, newly_seen);
     }
 }
 
-/// What one server is asked in one round.
-struct Questions {
-    address: SocketAddr,
-    /// Positions in the list of items.
+/// How much goes on at the same time.
+struct Limits {
+    servers: Semaphore,
+    https: Semaphore,
+}
+
+/// What one server or resolver is asked in one round.
+struct Questions<'a> {
+    place: Place<'a>,
+    /// Positions in the list of items; one alone for a resolver.
     items: Vec<usize>,
     names: Vec<Name>,
-}
-
-/// What is still open at `address`; none if nothing is.
-fn questions(items: &[Item<'_>], address: SocketAddr) -> Option<Questions> {
-    let (positions, names): (Vec<_>, Vec<_>) = items
-        .iter()
-        .enumerate()
-        .filter(|(_, item)| item.open.contains_key(&address))
-        .map(|(index, item)| (index, item.question.clone()))
-        .unzip();
-    (!positions.is_empty()).then_some(Questions {
-        address,
-        items: positions,
-        names,
-    })
-}
-
-async fn round(
-    questions: Questions,
+    /// Before they are put.
     pause: Duration,
-    limit: &Semaphore,
-) -> (Questions, Vec<Result<Message, Unanswered>>, Duration) {
-    sleep(pause).await;
+}
+
+/// Servers are asked at once for all of their names, resolvers for each name after a time.
+fn first_questions<'a>(items: &[Item<'a>]) -> Vec<Questions<'a>> {
+    let now = Instant::now();
+    let mut at_servers: BTreeMap<Place<'a>, Questions<'a>> = BTreeMap::new();
+    let mut at_resolvers = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        // However short the deadline: asked early is better than not at all.
+        let settle = item.expectation.view.settle.min((item.deadline - now) / 2);
+        for place in item.open() {
+            let first = |pause| Questions {
+                place,
+                items: vec![index],
+                names: vec![item.question.clone()],
+                pause,
+            };
+            match place {
+                Place::Resolver(_) => at_resolvers.push(first(settle)),
+                Place::Server(_) => match at_servers.get_mut(&place) {
+                    None => drop(at_servers.insert(place, first(Duration::ZERO))),
+                    Some(questions) => {
+                        questions.items.push(index);
+                        questions.names.push(item.question.clone());
+                    }
+                },
+            }
+        }
+    }
+    at_servers.into_values().chain(at_resolvers).collect()
+}
+
+impl<'a> Questions<'a> {
+    /// The next round at the same place; none if nothing is open there.
+    fn again(
+        mut self,
+        items: &[Item<'a>],
+        settings: &WaitSettings,
+        round_trip: Duration,
+    ) -> Option<Self> {
+        let now = Instant::now();
+        let asked = self.items.iter();
+        let open: Vec<_> = asked
+            .filter_map(|&index| Some((index, items.get(index)?)))
+            .filter(|(_, item)| item.asks(self.place, now))
+            .collect();
+        let (_, first) = open.first()?;
+        let is_resolver = matches!(self.place, Place::Resolver(_));
+        self.pause = if is_resolver {
+            first.ask_again(self.place)
+        } else if open.iter().all(|(_, item)| item.is_confirming(self.place)) {
+            settings.next_pause(Duration::ZERO, round_trip)
+        } else {
+            settings.next_pause(self.pause, round_trip)
+        };
+        // A resolver that keeps its answer for longer is not going to give another in time.
+        let in_time = !is_resolver || now + self.pause < first.deadline;
+        self.names = open.iter().map(|(_, item)| item.question.clone()).collect();
+        self.items = open.into_iter().map(|(index, _)| index).collect();
+        in_time.then_some(self)
+    }
+}
+
+/// Answers to questions and how long they took.
+async fn round<'a>(
+    questions: Questions<'a>,
+    limits: &Limits,
+) -> (Questions<'a>, Vec<Result<Message, Unanswered>>, Duration) {
+    sleep(questions.pause).await;
+    let limit = match questions.place {
+        Place::Server(_) => &limits.servers,
+        Place::Resolver(_) => &limits.https,
+    };
     // The semaphore is never closed; without a permit the round would only be less considerate.
     let permit = limit.acquire().await;
-    let answers = ask(questions.address, RecordType::TXT, &questions.names).await;
+    let asked = Instant::now();
+    let answers = match questions.place {
+        Place::Server(address) => ask(address, RecordType::TXT, &questions.names).await,
+        Place::Resolver(resolver) => {
+            let each = questions.names.iter();
+            join_all(each.map(|name| resolver.ask(RecordType::TXT, name))).await
+        }
+    };
     drop(permit);
-    (questions, answers, pause)
-}
-
-/// An expectation and what is known about it.
-struct Item<'a> {
-    expectation: &'a Expectation,
-    question: Name,
-    /// Addresses that have not shown everything, with what they said last, once they were asked.
-    open: BTreeMap<SocketAddr, Option<Problem>>,
-    /// Addresses without a route; they matter only if there is no other.
-    left_out: BTreeMap<SocketAddr, Option<Problem>>,
-    /// Number of addresses that have shown everything.
-    complete: usize,
-}
-
-impl<'a> Item<'a> {
-    fn new(expectation: &'a Expectation) -> Self {
-        let servers = expectation.servers.iter();
-        Self {
-            expectation,
-            question: wire_name(&expectation.name),
-            open: servers
-                .flat_map(|server| &server.addresses)
-                .map(|&address| (address, None))
-                .collect(),
-            left_out: BTreeMap::new(),
-            complete: 0,
-        }
-    }
-
-    /// Notes what `address` said. True if the name is now seen everywhere.
-    fn take(&mut self, address: SocketAddr, answer: Result<Message, Unanswered>) -> bool {
-        match judge(answer, &self.question, &self.expectation.values) {
-            Ok(()) => {
-                self.open.remove(&address);
-                self.complete += 1;
-            }
-            Err(problem @ Problem::Unanswered(Unanswered::NoRoute)) => {
-                tracing::info!(%address, name = %self.expectation.name, "left out: no IPv6 route");
-                self.open.remove(&address);
-                self.left_out.insert(address, Some(problem));
-            }
-            Err(problem) => {
-                self.open.insert(address, Some(problem));
-            }
-        }
-        self.is_seen()
-    }
-
-    fn is_seen(&self) -> bool {
-        self.open.is_empty() && self.complete > 0
-    }
-
-    fn verdict(&self) -> Result<(), NotSeen> {
-        if self.is_seen() {
-            return Ok(());
-        }
-        let lacking = if self.open.is_empty() {
-            &self.left_out
-        } else {
-            &self.open
-        };
-        Err(NotSeen {
-            name: self.expectation.name.clone(),
-            laggards: lacking
-                .iter()
-                .map(|(address, problem)| {
-                    let silent = Problem::Unanswered(Unanswered::Silent);
-                    self.laggard(*address, problem.clone().unwrap_or(silent))
-                })
-                .collect(),
-        })
-    }
-
-    fn laggard(&self, address: SocketAddr, problem: Problem) -> Laggard {
-        let mut servers = self.expectation.servers.iter();
-        let server = servers.find(|server| server.addresses.contains(&address));
-        Laggard {
-            server: server.map_or_else(|| self.expectation.name.clone(), |it| it.name.clone()),
-            address,
-            problem,
-            names: 1,
-        }
-    }
+    (questions, answers, asked.elapsed())
 }
 
 fn laggards(items: &[Item<'_>]) -> Vec<Laggard> {
-    let mut by_address: BTreeMap<SocketAddr, Laggard> = BTreeMap::new();
-    for item in items {
-        for (address, problem) in &item.open {
-            let Some(problem) = problem else { continue };
-            by_address
-                .entry(*address)
-                .and_modify(|laggard| laggard.names += 1)
-                .or_insert_with(|| item.laggard(*address, problem.clone()));
-        }
+    let mut by_place: BTreeMap<Place<'_>, Laggard> = BTreeMap::new();
+    for (place, laggard) in items.iter().flat_map(Item::laggards) {
+        by_place
+            .entry(place)
+            .and_modify(|known| known.names += 1)
+            .or_insert(laggard);
     }
-    by_address.into_values().collect()
-}
-
-/// Whether an answer shows all of `values` at `name`, with authority.
-fn judge(
-    answer: Result<Message, Unanswered>,
-    name: &Name,
-    values: &BTreeSet<String>,
-) -> Result<(), Problem> {
-    let message = answer.map_err(Problem::Unanswered)?;
-    let code = message.metadata.response_code;
-    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        return Err(Problem::Code(code));
-    }
-    if !message.metadata.authoritative {
-        return Err(Problem::NotAuthoritative);
-    }
-    let mut found = BTreeSet::new();
-    for record in message.answers.iter().filter(|record| record.name == *name) {
-        match &record.data {
-            RData::CNAME(target) => {
-                let target = target.0.to_lowercase().to_ascii();
-                return Err(Problem::Alias(target.trim_end_matches('.').to_owned()));
-            }
-            RData::TXT(txt) => {
-                found.insert(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned());
-            }
-            _ => {}
-        }
-    }
-    let missing: BTreeSet<_> = values.difference(&found).cloned().collect();
-    match (missing.is_empty(), found.is_empty(), code) {
-        (true, _, _) => Ok(()),
-        (_, true, ResponseCode::NXDomain) => Err(Problem::NoName),
-        (_, true, _) => Err(Problem::NoTxt),
-        _ => Err(Problem::Lacks { missing, found }),
-    }
+    by_place.into_values().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::sync::Mutex;
 
+    use tokio::time::timeout;
+
+    use crate::dns::doh::Resolver;
+    use crate::dns::lookup::NameServer;
     use crate::dns::testing::{Lab, name};
 
     use super::*;
@@ -317,7 +298,7 @@ mod tests {
         Expectation {
             name: name(at),
             values: values.iter().map(|&value| value.to_owned()).collect(),
-            servers: servers.to_vec(),
+            view: Arc::new(View::of(servers)),
         }
     }
 
@@ -677,5 +658,248 @@ c TXT 1\nc TXT 2\nc TXT 3\nc TXT 4\nc TXT 5";
         assert!(dropped.await.is_err());
         let handle = tokio::runtime::Handle::current();
         assert_eq!(handle.metrics().num_alive_tasks(), 0);
+    }
+
+    #[test]
+    fn pauses_begin_with_the_round_trip_and_have_a_limit() {
+        let settings = WaitSettings::default();
+        let next = |before, round_trip| {
+            let [before, round_trip] = [before, round_trip].map(Duration::from_millis);
+            settings.next_pause(before, round_trip).as_millis()
+        };
+        // On this network, some way off, on another continent; silent.
+        assert_eq!(
+            [0, 10, 150, 3_000].map(|trip| next(0, trip)),
+            [50, 80, 250, 250]
+        );
+        assert_eq!(
+            [100, 250, 1_600].map(|before| next(before, 1)),
+            [150, 375, 2_000]
+        );
+    }
+
+    #[tokio::test]
+    async fn values_that_have_to_be_shown_more_than_once() {
+        let (lab, ns1, ns2) = lab("a TXT one\nb TXT one", "b TXT one").await;
+        let view = |times| {
+            Arc::new(View {
+                confirmations: times,
+                ..View::of(&[ns1.clone(), ns2.clone()])
+            })
+        };
+        let three = view(NonZeroU32::new(3).unwrap());
+        let once = view(NonZeroU32::MIN);
+        let expectations = [
+            Expectation {
+                view: Arc::clone(&three),
+                ..expect("a.x.test", &["one"], &[])
+            },
+            Expectation {
+                view: three,
+                ..expect("b.x.test", &["one"], &[])
+            },
+            Expectation {
+                view: once,
+                ..expect("b.x.test", &["one"], &[])
+            },
+        ];
+        let rounds = Mutex::new(Vec::new());
+        let note = |progress: &Progress| {
+            rounds
+                .lock()
+                .unwrap()
+                .push((progress.newly_seen.clone(), progress.elapsed));
+        };
+        let written = async {
+            sleep(Duration::from_millis(500)).await;
+            lab.add_txt(KNOT, "x.test", &[("a.x.test", "one")]);
+        };
+        let settings = settings(10_000);
+        let waited = until_seen(&expectations, &settings, &note);
+        let (results, ()) = tokio::join!(waited, written);
+        assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
+        let rounds = rounds.into_inner().unwrap();
+        let round_of = |index| {
+            rounds
+                .iter()
+                .position(|(seen, _)| seen.contains(&index))
+                .unwrap()
+        };
+        let (a, b, once) = (round_of(0), round_of(1), round_of(2));
+        // Two servers answer once each, three times each.
+        assert!(once == 1 && b >= 5 && a > b, "{rounds:?}");
+        assert!(rounds[a].1 > Duration::from_millis(600), "{rounds:?}");
+    }
+
+    #[tokio::test]
+    async fn a_zone_can_have_a_deadline_of_its_own() {
+        let (lab, _, ns2) = lab("", "b TXT one").await;
+        let with_deadline = |at, milliseconds| Expectation {
+            view: Arc::new(View {
+                deadline: Some(Duration::from_millis(milliseconds)),
+                ..View::of(&[ns2.clone()])
+            }),
+            ..expect(at, &["one"], &[])
+        };
+        let expectations = [
+            with_deadline("late.x.test", 10_000),
+            with_deadline("short.x.test", 300),
+            expect("usual.x.test", &["one"], &[ns2.clone()]),
+        ];
+        let names = ["late.x.test", "short.x.test", "usual.x.test"];
+        let written = async {
+            sleep(Duration::from_millis(1_600)).await;
+            lab.add_txt(KNOT, "x.test", &names.map(|name| (name, "one")));
+        };
+        let (said, ()) = tokio::join!(outcome(&expectations, 800), written);
+        let port = lab.port;
+        let missing = |name| {
+            format!(
+                "`{name}` is not on every name server: ns2.x.test (127.0.0.3:{port}) does not know the name (NXDOMAIN)"
+            )
+        };
+        assert_eq!(said, [String::new(), missing(names[1]), missing(names[2])]);
+    }
+
+    /// Unbound and another Unbound, each with a cache, before the Knot with `x.test`.
+    async fn over_https(on_knot: &str) -> (Lab, View) {
+        let mut lab = Lab::new();
+        let knot = lab
+            .knot(
+                KNOT,
+                &[("x.test", &format!("@ NS ns1.invalid.\n{on_knot}"))],
+            )
+            .await;
+        let zones = [("x.test", knot)];
+        let resolvers = vec![
+            lab.resolver_over_https("127.0.0.10", &zones).await,
+            lab.resolver_over_https("127.0.0.11", &zones).await,
+        ];
+        let view = View {
+            resolvers,
+            ..View::of(&[])
+        };
+        (lab, view)
+    }
+
+    fn seen_from(view: View, at: &str, values: &[&str]) -> Expectation {
+        Expectation {
+            view: Arc::new(view),
+            ..expect(at, values, &[])
+        }
+    }
+
+    #[tokio::test]
+    async fn over_https_a_negative_answer_is_outlived() {
+        let (lab, view) = over_https("").await;
+        let expectation = [seen_from(view, "a.x.test", &["one"])];
+        let said = Mutex::new(BTreeSet::new());
+        let note = |progress: &Progress| {
+            let laggards = progress.laggards.iter().map(ToString::to_string);
+            said.lock().unwrap().extend(laggards);
+        };
+        let written = async {
+            sleep(Duration::from_millis(500)).await;
+            lab.add_txt(KNOT, "x.test", &[("a.x.test", "one")]);
+        };
+        let settings = settings(10_000);
+        let started = Instant::now();
+        let (results, ()) = tokio::join!(until_seen(&expectation, &settings, &note), written);
+        assert_eq!(results, [Ok(())]);
+        // The zone's negative TTL is one second.
+        let elapsed = started.elapsed();
+        assert!(elapsed > Duration::from_millis(1_900), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(6), "{elapsed:?}");
+        let lacking = |ip| {
+            format!("{ip} (over HTTPS) does not know the name (NXDOMAIN), and keeps that for 1 s")
+        };
+        let said: Vec<_> = said.into_inner().unwrap().into_iter().collect();
+        assert_eq!(said, [lacking("127.0.0.10"), lacking("127.0.0.11")]);
+    }
+
+    #[tokio::test]
+    async fn over_https_nobody_is_asked_before_the_time_to_settle() {
+        let (lab, view) = over_https("").await;
+        let settling = |seconds| View {
+            settle: Duration::from_secs(seconds),
+            ..view.clone()
+        };
+        let expectations = [
+            seen_from(settling(1), "a.x.test", &["one"]),
+            // Half of the deadline at most.
+            seen_from(settling(60), "b.x.test", &["one"]),
+        ];
+        let values = ["a.x.test", "b.x.test"].map(|name| (name, "one"));
+        let written = async {
+            sleep(Duration::from_millis(500)).await;
+            lab.add_txt(KNOT, "x.test", &values);
+        };
+        let reports = Mutex::new(Vec::new());
+        let note = |progress: &Progress| {
+            let report = (progress.elapsed.as_secs(), progress.newly_seen.clone());
+            reports.lock().unwrap().push(report);
+        };
+        let settings = settings(8_000);
+        let (results, ()) = tokio::join!(until_seen(&expectations, &settings, &note), written);
+        assert_eq!(results, [Ok(()), Ok(())]);
+        let reports = reports.into_inner().unwrap();
+        let seen: Vec<_> = reports
+            .iter()
+            .filter(|(_, seen)| !seen.is_empty())
+            .collect();
+        assert_eq!(reports.len(), 4, "{reports:?}");
+        assert_eq!(seen, [&(1, vec![0]), &(4, vec![1])]);
+    }
+
+    #[tokio::test]
+    async fn over_https_what_is_kept_for_too_long_is_not_waited_for() {
+        let (_lab, view) = over_https("a TXT old\nb CNAME elsewhere").await;
+        let expectations = [
+            seen_from(view.clone(), "a.x.test", &["new"]),
+            seen_from(view, "b.x.test", &["new"]),
+        ];
+        let started = Instant::now();
+        let said = outcome(&expectations, 30_000).await;
+        assert!(started.elapsed() < Duration::from_secs(10));
+        let each = |what: &str| {
+            ["127.0.0.10", "127.0.0.11"]
+                .map(|ip| format!("{ip} (over HTTPS) {what}, and keeps that for 60 s"))
+                .join("; ")
+        };
+        let not_on = "is not seen by every resolver:";
+        assert_eq!(
+            said,
+            [
+                format!("`a.x.test` {not_on} {}", each("lacks `new` (it has `old`)")),
+                format!(
+                    "`b.x.test` {not_on} {}",
+                    each("has a CNAME to `elsewhere.x.test` there")
+                ),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn over_https_two_have_to_agree_and_a_third_may_fail() {
+        let (lab, view) = over_https("a TXT one\nb TXT one").await;
+        let dead = lab.over_https("127.0.0.12", 1, "/dns-query");
+        let with = |resolvers: &[&Resolver]| View {
+            resolvers: resolvers.iter().copied().cloned().collect(),
+            ..View::of(&[])
+        };
+        let [first, second] = &view.resolvers[..] else {
+            panic!("two resolvers");
+        };
+        let expectations = [
+            seen_from(with(&[first, second, &dead]), "a.x.test", &["one"]),
+            seen_from(with(&[first, &dead]), "b.x.test", &["one"]),
+        ];
+        assert_eq!(
+            outcome(&expectations, 4_000).await,
+            [
+                "",
+                "`b.x.test` is not seen by every resolver: 127.0.0.12 (over HTTPS) cannot be reached: no connection over HTTPS"
+            ]
+        );
     }
 }

@@ -68,7 +68,7 @@ impl Challenges {
                     expectations.extend(names.into_iter().map(|(name, values)| Expectation {
                         name,
                         values,
-                        servers: zone.servers.clone(),
+                        view: Arc::clone(&zone.view),
                     }));
                 }
                 Err(error) => {
@@ -86,12 +86,17 @@ impl Challenges {
             progress(at);
         })
         .await;
-        self.decide(
-            results
-                .into_iter()
-                .filter_map(Result::err)
-                .map(|unseen| (unseen.name.clone(), Err(Shared::new(Error::new(unseen))))),
-        );
+        let zones: BTreeMap<_, _> = groups
+            .values()
+            .flat_map(|(zone, values)| values.iter().map(move |txt| (&txt.name, zone)))
+            .collect();
+        self.decide(results.into_iter().filter_map(Result::err).map(|unseen| {
+            let name = unseen.name.clone();
+            let zone = zones.get(&name);
+            let hint = zone.map_or_else(String::new, |zone| what_to_set(zone));
+            let error = with_hint(Error::new(unseen), hint);
+            (name, Err(Shared::new(error)))
+        }));
     }
 
     /// Decides every name that is still open: nobody is going to look at it.
@@ -230,6 +235,25 @@ async fn erase(
 
 fn list(values: &[Txt]) -> String {
     values.iter().map(|txt| format!("\n{txt}")).collect()
+}
+
+/// What helps if name servers do not show a value in time.
+fn what_to_set(zone: &ReadyZone) -> String {
+    let table = format!("`[zones.\"{}\"]` in `git-certs.toml`", zone.unique_name);
+    if zone.skipped.is_empty() {
+        return format!(
+            "{table} can give the zone more time (`dns-timeout`), and name servers that the CA need not ask (`ignore-servers`)"
+        );
+    }
+    let entries: Vec<_> = zone
+        .skipped
+        .iter()
+        .map(|entry| format!("`{entry}`"))
+        .collect();
+    format!(
+        "`--skip` leaves out {}, whose name servers get no value: {table} can name them in `ignore-servers`; the CA may ask them all the same",
+        entries.join(", ")
+    )
 }
 
 type Groups = BTreeMap<String, (Arc<ReadyZone>, Vec<Txt>)>;

@@ -298,7 +298,7 @@ mod tests {
             .zip(said)
             .map(|(number, problem)| Laggard {
                 server: name(&format!("ns{number}.a.test")),
-                address: ([192, 0, 2, number], 53).into(),
+                address: Some(([192, 0, 2, number], 53).into()),
                 problem: problem.clone(),
                 names: 1,
             })

@@ -7,6 +7,7 @@ use anyhow::{Error, Result, anyhow};
 
 use crate::dns::lookup::NameServer;
 use crate::dns::not_seen::Laggard;
+use crate::dns::view::View;
 use crate::dnscontrol::DnsConfig;
 use crate::model::hint::Shared;
 use crate::model::name::DnsName;
@@ -20,7 +21,7 @@ pub(super) struct Findings<'d> {
     /// Names that CNAMEs at challenge names lead to: all that dnsconfig.js declares, and what else
     /// was found.
     pub(super) delegated: BTreeSet<DnsName>,
-    pub(super) servers: BTreeMap<String, Result<Vec<NameServer>, Shared>>,
+    pub(super) views: BTreeMap<String, Result<Arc<View>, Shared>>,
     /// What the providers have of the zones that are written to.
     pub(super) contents: BTreeMap<String, Result<Contents, Shared>>,
     /// CNAMEs at names, as each address of their name servers has them.
@@ -59,7 +60,7 @@ impl<'d> Findings<'d> {
         Self {
             dns,
             delegated: delegation::delegated(dns),
-            servers: BTreeMap::new(),
+            views: BTreeMap::new(),
             contents: BTreeMap::new(),
             said: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -106,26 +107,39 @@ impl<'d> Findings<'d> {
         let unique_name = need.zone.unique_name();
         let is_lost = || matches!(self.contents.get(&unique_name), Some(Err(_)));
         let is_needed = need.passes || !is_lost();
-        (is_needed && !self.servers.contains_key(&unique_name)).then_some(need.zone)
+        (is_needed && !self.views.contains_key(&unique_name)).then_some(need.zone)
     }
 
-    /// Names that the zone's name servers have yet to be asked for.
-    pub(super) fn to_ask(&self, need: &Need<'_>) -> Option<(Vec<DnsName>, &[NameServer])> {
-        let servers = self.servers.get(&need.zone.unique_name())?.as_ref().ok()?;
+    /// Names that have yet to be asked for, and who is asked.
+    ///
+    /// A resolver over HTTPS keeps it that a name is not there, so it is asked only for names that
+    /// have a CNAME.
+    pub(super) fn to_ask(&self, need: &Need<'_>) -> Option<(Vec<DnsName>, &View)> {
+        let view = self.views.get(&need.zone.unique_name())?.as_ref().ok()?;
         let names: Vec<_> = need
             .names
             .iter()
             .filter(|name| !self.said.contains_key(*name))
+            .filter(|name| view.resolvers.is_empty() || self.has_alias(need.zone, name))
             .cloned()
             .collect();
-        (!names.is_empty()).then_some((names, servers))
+        (!names.is_empty()).then_some((names, view))
+    }
+
+    /// Whether dnsconfig.js or a provider has a CNAME at the name.
+    fn has_alias(&self, zone: &Zone, name: &DnsName) -> bool {
+        let contents = self.contents.get(&zone.unique_name());
+        let contents = contents.and_then(|contents| contents.as_ref().ok());
+        let read = contents.into_iter().flat_map(|contents| &contents.records);
+        let mut all = zone.records.iter().chain(read.map(|found| &found.record));
+        all.any(|record| record.rtype == "CNAME" && record.name == *name)
     }
 
     /// Names where something is left over, and the name servers that have yet to be asked for it.
     pub(super) fn to_check(&self, need: &Need<'_>) -> Option<(Vec<DnsName>, &[NameServer])> {
         let unique_name = need.zone.unique_name();
         let contents = self.contents.get(&unique_name)?.as_ref().ok()?;
-        let servers = self.servers.get(&unique_name)?.as_ref().ok()?;
+        let view = self.views.get(&unique_name)?.as_ref().ok()?;
         let left = contents
             .providers
             .iter()
@@ -135,7 +149,7 @@ impl<'d> Findings<'d> {
             .filter(|name| need.names.contains(*name) && !self.shown.contains_key(*name))
             .cloned()
             .collect();
-        (!names.is_empty()).then(|| (names.into_iter().collect(), servers.as_slice()))
+        (!names.is_empty()).then(|| (names.into_iter().collect(), view.servers.as_slice()))
     }
 
     /// Without the leftovers that a name server does not show: somebody is writing them just now.
@@ -163,13 +177,13 @@ impl<'d> Findings<'d> {
             said: self.said.get(&name).map_or(&[], Vec::as_slice),
         };
         if let Some(target) = delegation::declared(zone, &name)? {
-            known_of(&self.servers, zone)?;
+            known_of(&self.views, zone)?;
             known.confirm(&target)?;
             trail.follow(target)?;
             return Ok(Step::Further);
         }
         let contents = known_of(&self.contents, zone)?;
-        let servers = known_of(&self.servers, zone)?;
+        let view = known_of(&self.views, zone)?;
         known.read = &contents.records;
         if !trail.is_delegated() {
             delegation::check_room(zone, &name, &contents.records)?;
@@ -184,12 +198,13 @@ impl<'d> Findings<'d> {
                 name: zone.name.clone(),
                 tag: zone.tag.clone(),
                 meta: zone.meta.clone(),
-                servers: servers.clone(),
+                view: Arc::clone(view),
                 providers: contents
                     .providers
                     .iter()
                     .map(|access| self.settled(access))
                     .collect(),
+                skipped: skipped(zone, contents),
             }))),
         }
     }
@@ -197,21 +212,37 @@ impl<'d> Findings<'d> {
     /// How many zones there are, and how many are not ready.
     pub(super) fn count(&self) -> (usize, usize) {
         let failed = |unique_name: &&&String| {
-            matches!(self.servers.get(**unique_name), Some(Err(_)))
+            matches!(self.views.get(**unique_name), Some(Err(_)))
                 || matches!(self.contents.get(**unique_name), Some(Err(_)))
         };
-        let all: BTreeSet<_> = self.servers.keys().chain(self.contents.keys()).collect();
+        let all: BTreeSet<_> = self.views.keys().chain(self.contents.keys()).collect();
         (all.len(), all.iter().filter(failed).count())
     }
 
     /// What the user should know, each line once.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+    pub(super) fn warnings(&self) -> BTreeSet<String> {
+        let of_views = self
+            .views
+            .values()
+            .flatten()
+            .flat_map(|view| &view.warnings);
         let contents = self.contents.values().flatten();
-        contents.flat_map(|contents| {
-            let warnings = contents.warnings.iter();
-            warnings.map(|warning| format!("warning: {warning}"))
-        })
+        let of_contents = contents.flat_map(|contents| &contents.warnings);
+        let all = of_views.chain(of_contents);
+        all.map(|warning| format!("warning: {warning}")).collect()
     }
+}
+
+/// Entries of creds.json that the zone has, and that are left alone.
+fn skipped(zone: &Zone, contents: &Contents) -> Vec<String> {
+    let entries = zone.providers.iter().map(|provider| &provider.entry);
+    let is_used = |entry: &str| {
+        contents
+            .providers
+            .iter()
+            .any(|access| access.entry == entry)
+    };
+    entries.filter(|entry| !is_used(entry)).cloned().collect()
 }
 
 fn known_of<'f, T>(found: &'f BTreeMap<String, Result<T, Shared>>, zone: &Zone) -> Result<&'f T> {

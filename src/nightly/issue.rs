@@ -149,6 +149,7 @@ impl Issuer<'_> {
             return;
         }
         let step = self.progress.step("writing challenges");
+        let done = asked(&placements);
         let slow = AtomicBool::new(false);
         let report = |at: &wait::Progress| {
             step.update(waiting(at));
@@ -161,7 +162,7 @@ impl Issuer<'_> {
         };
         tokio::select! {
             () = self.challenges.publish(placements, self.wait, &report) => {
-                step.done("asked every name server for every challenge");
+                step.done(done);
             }
             () = self.stop.requested() => {}
         }
@@ -204,6 +205,15 @@ impl Issuer<'_> {
             url: delivered.url,
             directory: self.account.directory().url().to_owned(),
         })
+    }
+}
+
+/// Who was asked, when everything is decided.
+fn asked(placements: &[Placement]) -> &'static str {
+    let mut views = placements.iter().map(|placement| &placement.zone.view);
+    match views.any(|view| !view.resolvers.is_empty()) {
+        true => "asked resolvers over HTTPS, as port 53 is blocked, for challenges",
+        false => "asked every name server for every challenge",
     }
 }
 

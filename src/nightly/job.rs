@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::acme::presets::Directory;
+use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
 use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::environment::Environment;
@@ -71,5 +72,6 @@ pub(crate) struct Job {
     /// Recursive resolvers; none: the system's.
     pub(crate) resolvers: Vec<SocketAddr>,
     pub(crate) dns_timeout: Duration,
+    pub(crate) name_servers: Rules,
     pub(crate) push: bool,
 }

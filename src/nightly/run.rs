@@ -8,6 +8,8 @@ use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::dns::lookup::Lookup;
+use crate::dns::rules::Rules;
+use crate::dns::view::Lookout;
 use crate::dns::wait::WaitSettings;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
@@ -111,6 +113,7 @@ impl Nightly {
         let (dns, (wanted, held)) = tokio::try_join!(dns, self.read())?;
         every_name_in_a_zone(&wanted, &dns)?;
         every_skipped_entry_declared(&self.job.skip, &dns)?;
+        every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         let wanted = self.selected(wanted)?;
         let now = OffsetDateTime::now_utc();
         Ok((plan::plan(&wanted, &held, self.job.renew_days, now), dns))
@@ -211,7 +214,7 @@ impl Nightly {
             resolvers => Lookup::at(resolvers)?,
         };
         let surveyor = Surveyor {
-            lookup: &lookup,
+            lookout: &Lookout::new(lookup, &self.job.name_servers),
             context: &registry::Context {
                 http: self.job.http.clone(),
                 environment: self.job.environment.clone(),
@@ -360,6 +363,18 @@ fn declared<N: Display>(what: &str, names: &[N]) -> String {
     match names {
         [] => format!("no {what} is declared"),
         names => format!("declared: {}", first_of(names)),
+    }
+}
+
+/// A setting of a zone that does not exist would be of no effect, and nobody would know.
+fn every_setting_of_a_zone(rules: &Rules, dns: &DnsConfig) -> Result<()> {
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    match rules.zones.keys().find(|name| !zones.contains(name)) {
+        Some(name) => Err(with_hint(
+            anyhow!("`[zones.\"{name}\"]` in `git-certs.toml` is no zone of the DNS repository"),
+            declared("zone", &zones),
+        )),
+        None => Ok(()),
     }
 }
 

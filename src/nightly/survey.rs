@@ -6,9 +6,8 @@ use std::sync::Arc;
 use anyhow::{Error, Result, anyhow};
 use futures_util::future::{join, join_all};
 
-use crate::dns::lookup::{Lookup, NameServer};
 use crate::dns::present;
-use crate::dns::reach;
+use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Shared, with_hint};
@@ -99,7 +98,7 @@ impl Survey {
 
 /// What a survey works with.
 pub(crate) struct Surveyor<'a> {
-    pub(crate) lookup: &'a Lookup,
+    pub(crate) lookout: &'a Lookout<'a>,
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: &'a BTreeSet<String>,
@@ -164,15 +163,15 @@ impl Surveyor<'_> {
         });
         let serving = needs.iter().filter_map(|need| findings.to_serve(need));
         let serving = serving.map(|zone| async {
-            let servers = self.servers(&zone.name).await;
-            (zone.unique_name(), servers.map_err(Shared::new))
+            let view = self.lookout.view(zone.reference()).await;
+            (zone.unique_name(), view.map(Arc::new).map_err(Shared::new))
         });
-        let (contents, servers) = join(join_all(reading), join_all(serving)).await;
+        let (contents, views) = join(join_all(reading), join_all(serving)).await;
         findings.contents.extend(contents);
-        findings.servers.extend(servers);
+        findings.views.extend(views);
         let asking = needs.iter().filter_map(|need| findings.to_ask(need));
-        let asking = asking.map(|(names, servers)| async {
-            let said = present::aliases(&names, servers).await;
+        let asking = asking.map(|(names, view)| async {
+            let said = present::aliases(&names, view).await;
             names.into_iter().zip(said)
         });
         let checking = needs.iter().filter_map(|need| findings.to_check(need));
@@ -229,12 +228,6 @@ impl Surveyor<'_> {
                 None => Err(anyhow!("`{}` is not connected", used.entry)),
             })
             .collect()
-    }
-
-    async fn servers(&self, zone: &DnsName) -> Result<Vec<NameServer>> {
-        let servers = self.lookup.name_servers(zone).await?;
-        reach::every_server(zone, &servers).await?;
-        Ok(servers)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use futures_util::future::try_join_all;
 
-use crate::dns::lookup::NameServer;
+use crate::dns::view::View;
 use crate::model::change::Txt;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
@@ -26,10 +26,12 @@ pub(crate) struct ReadyZone {
     pub(crate) tag: String,
     /// Metadata of the domain.
     pub(crate) meta: Meta,
-    /// Every authoritative server.
-    pub(crate) servers: Vec<NameServer>,
+    /// Every authoritative server, or who is asked instead.
+    pub(crate) view: Arc<View>,
     /// Where the values go: every provider of the zone that is not skipped.
     pub(crate) providers: Vec<ZoneAccess>,
+    /// Entries of creds.json that the zone has, and that are left alone.
+    pub(crate) skipped: Vec<String>,
 }
 
 impl ReadyZone {

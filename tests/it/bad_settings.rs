@@ -54,6 +54,27 @@ For more information, try '--help'.
 ",
         ),
         (
+            "--doh http://a.test,https://b.test",
+            r"error: `--doh` names a resolver that cannot be used
+  caused by: `http://a.test` is not an https:// URL
+hint: a resolver looks like `https://dns.google/dns-query`; `off` does without
+",
+        ),
+        (
+            "--doh dns.google",
+            r"error: `--doh` names a resolver that cannot be used
+  caused by: `dns.google` is no URL
+  caused by: relative URL without a base
+hint: a resolver looks like `https://dns.google/dns-query`; `off` does without
+",
+        ),
+        (
+            "--doh https://a.test/dns-query,https://a.test/other",
+            r"error: `--doh` names one resolver alone
+hint: name at least two, on different hosts: what one says may be wrong
+",
+        ),
+        (
             "--dir missing",
             r"error: `missing` is not a folder
 hint: `--dir` names the folder of the cert repository; `--repo` clones one
@@ -206,7 +227,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r#"error: cannot read `git-certs.toml`
-  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `identity`, `recipients`, `notify`, `vault`, `vault-path`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 "#,
         ),
@@ -334,6 +355,40 @@ hint: leave it out: certificates are kept in the git repository
 ",
         ),
         (
+            r#"[zones."a.test"]
+ignore = ["ns1.a.test"]
+"#,
+            r#"error: cannot read `git-certs.toml`
+  caused by: line 2, column 1: unknown field `ignore`, expected one of `ignore-servers`, `extra-servers`, `dns-timeout`, `dns-confirmations`
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+"#,
+        ),
+        (
+            r#"[zones."b.test"]
+dns-timeout = 600
+"#,
+            r#"error: `[zones."b.test"]` in `git-certs.toml` is no zone of the DNS repository
+hint: declared: `a.test`
+"#,
+        ),
+        (
+            r#"[zones."a..test"]
+dns-timeout = 600
+"#,
+            r#"error: `[zones."a..test"]` in `git-certs.toml` cannot be used
+  caused by: `a..test` has a label that is empty or longer than 63 characters
+"#,
+        ),
+        (
+            r#"[zones."a.test"]
+extra-servers = ["192.0.2.53", "https://ns1"]
+"#,
+            r#"error: `[zones."a.test"]` in `git-certs.toml` cannot be used
+  caused by: `https://ns1` in `extra-servers` is neither the name of a host nor an IP address
+hint: a name server looks like `ns1.example.com`, `192.0.2.1` or `2001:db8::1`
+"#,
+        ),
+        (
             r#"acme = "nonsense"
 "#,
             r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
@@ -360,9 +415,12 @@ fn an_empty_variable_is_not_given() {
         "CREDS",
         "DIR",
         "DNS_BRANCH",
+        "DNS_CONFIRMATIONS",
         "DNS_REPO",
         "DNS_TIMEOUT",
         "DNS_TOKEN",
+        "DOH",
+        "DOH_SETTLE",
         "DRY_RUN",
         "EMAIL",
         "FORMAT",

@@ -38,4 +38,5 @@ mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
 mod sweep;
+mod wait;
 mod yaml;

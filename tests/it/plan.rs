@@ -211,6 +211,14 @@ fn an_entry_that_is_skipped_gets_no_challenge() {
         "{}",
         output.stderr
     );
+    assert!(
+        output.stderr.ends_with(
+            "hint: `--skip` leaves out `powerdns`, whose name servers get no value: `[zones.\"example.test\"]` in \
+             `git-certs.toml` can name them in `ignore-servers`; the CA may ask them all the same\n"
+        ),
+        "{}",
+        output.stderr
+    );
     assert!(lab.challenges().is_empty());
 
     let all = nightly

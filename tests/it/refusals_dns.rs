@@ -90,6 +90,7 @@ to issue: `www`, not in the repository
 error: cannot issue `www`
   caused by: not every name server of zone `lame.test` serves it: ns2.lame.test (192.0.2.66) refuses connections
 hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+hint: a server that the CA need not ask can be named in `ignore-servers` of `[zones.\"lame.test\"]` in `git-certs.toml`
 ");
 }
 
@@ -118,6 +119,7 @@ to issue: `www`, not in the repository
 error: cannot issue `www`
   caused by: not every name server of zone `files.test` serves it: ns1.files.test (192.0.2.2) refuses connections
 hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+hint: a server that the CA need not ask can be named in `ignore-servers` of `[zones.\"files.test\"]` in `git-certs.toml`
 ");
 }
 
@@ -151,6 +153,7 @@ error: cannot issue `www`
   caused by: cannot find the name servers of `bench.test`
   caused by: the DNS resolver cannot look up SOA of `test`
   caused by: request timed out
+hint: name servers cannot be asked on port 53 here, and fewer than two resolvers over HTTPS know the zone: `cloudflare-dns.com` cannot be reached: no connection over HTTPS, `dns.google` cannot be reached: no connection over HTTPS, `dns.quad9.net` cannot be reached: no connection over HTTPS
 hint: check `/etc/resolv.conf`, or name a resolver with `--resolver`
 ",
     );

@@ -66,7 +66,15 @@ fn the_file_alone_can_say_everything() {
              challenge-zones = {{ \"acme.test\" = \"ddns\" }}\n\
              resolver = [\"{}\"]\n\
              dns-timeout = 20\n\
-             identity = \"{}\"\n",
+             dns-confirmations = 2\n\
+             doh = [\"off\"]\n\
+             doh-settle = 5\n\
+             identity = \"{}\"\n\
+             [zones.\"bench.test\"]\n\
+             ignore-servers = [\"192.0.2.66\"]\n\
+             extra-servers = [\"192.0.2.2\"]\n\
+             dns-timeout = 30\n\
+             dns-confirmations = 3\n",
             pebble::DIRECTORY,
             ca.display(),
             dns.url(Transport::Path),
@@ -151,6 +159,12 @@ fn the_environment_alone_can_say_everything() {
         .env("GIT_CERTS_NEVER_COUNT", "x.bench.test TXT\n*.x.bench.test")
         .env("GIT_CERTS_RESOLVER", crate::support::address::RESOLVER)
         .env("GIT_CERTS_DNS_TIMEOUT", "20")
+        .env("GIT_CERTS_DNS_CONFIRMATIONS", "2")
+        .env(
+            "GIT_CERTS_DOH",
+            "https://a.test/dns-query,https://b.test/dns-query",
+        )
+        .env("GIT_CERTS_DOH_SETTLE", "5")
         .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
         .run()
         .expect_code(0);
@@ -176,8 +190,11 @@ fn variables_that_are_empty_are_not_set() {
         "CREDS",
         "DIR",
         "DNS_BRANCH",
+        "DNS_CONFIRMATIONS",
         "DNS_TIMEOUT",
         "DNS_TOKEN",
+        "DOH",
+        "DOH_SETTLE",
         "DRY_RUN",
         "EMAIL",
         "FORMAT",

@@ -19,7 +19,14 @@ pub fn write(namespace: &Namespace) {
     let issuer = Issuer::new(params, key);
 
     let key = KeyPair::generate().unwrap();
-    let names = ["acme.test", "git.test", "localhost"].map(str::to_owned);
+    let names = [
+        "acme.test",
+        "git.test",
+        "localhost",
+        "one.doh.test",
+        "two.doh.test",
+    ]
+    .map(str::to_owned);
     let params = CertificateParams::new(names).unwrap();
     let leaf = params.signed_by(&key, &issuer).unwrap();
 

@@ -258,6 +258,23 @@ impl Lab {
         Paused { lab: self, server }
     }
 
+    /// Lets no answer from port 53 through for as long as the answer lives, but for the resolver's
+    /// and those that it gets: what a firewall does that drops questions.
+    pub fn block_port_53(&self) -> Blocked<'_> {
+        let mut lines = BLOCK.map(|rule| format!("rule add {rule}")).to_vec();
+        lines.push("rule del pref 0".to_owned());
+        self.route(&lines);
+        Blocked { lab: self }
+    }
+
+    fn route(&self, lines: &[String]) {
+        self.namespace()
+            .command_as_root("ip")
+            .args(["-batch", "-"])
+            .stdin(lines.join("\n"))
+            .succeed();
+    }
+
     fn with_running(&self, server: Server, act: impl FnOnce(&Running)) {
         let running = self.take(server);
         act(&running);
@@ -352,6 +369,29 @@ pub struct Paused<'lab> {
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
         self.lab.with_running(self.server, Running::resume);
+    }
+}
+
+/// The kernel's own rule, the first of all, gives way: it would deliver everything.
+const BLOCK: [&str; 5] = [
+    "pref 20 to 192.0.2.10 lookup local",
+    "pref 21 from 192.0.2.10 lookup local",
+    "pref 22 ipproto udp sport 53 blackhole",
+    "pref 23 ipproto tcp sport 53 blackhole",
+    "pref 100 lookup local",
+];
+
+/// Port 53 is blocked until this is dropped.
+#[derive(Debug)]
+pub struct Blocked<'lab> {
+    lab: &'lab Lab,
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        let mut lines = vec!["rule add pref 0 lookup local".to_owned()];
+        lines.extend(BLOCK.map(|rule| format!("rule del {rule}")));
+        self.lab.route(&lines);
     }
 }
 

@@ -9,7 +9,7 @@
 //! | 192.0.2.1 | Knot | the root zone and `test.`, with real delegations |
 //! | 192.0.2.2 | BIND | `example.test`, `bench.test`, `files.test`, `blocked.test`, `lame.test` |
 //! | 192.0.2.3 | PowerDNS | its own `example.test`, and `pdns.test`; HTTP API on port 8081 |
-//! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache |
+//! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache; over HTTPS as `one.doh.test` and `two.doh.test` |
 //! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
 //! | 192.0.2.20 | lighttpd, sshd | `git.test`: git over HTTP, HTTPS (with a token) and ssh |
 //!

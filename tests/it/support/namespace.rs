@@ -34,6 +34,8 @@ pub struct Namespace {
     lifeline: Option<ChildStdin>,
     /// Words that bring a command inside, as the user who runs the tests.
     enter: Vec<OsString>,
+    /// Words that bring it inside with power over the network.
+    enter_as_root: Vec<OsString>,
     folder: TempDir,
 }
 
@@ -79,6 +81,7 @@ impl Namespace {
             init,
             lifeline,
             enter: enter(privilege, line.trim()),
+            enter_as_root: enter_as_root(privilege, line.trim()),
             folder,
         }
     }
@@ -91,6 +94,11 @@ impl Namespace {
     /// A command that will run inside, in an empty environment.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         Command::new(&self.enter, self.folder(), program.as_ref())
+    }
+
+    /// The same with power over the namespace's network.
+    pub fn command_as_root(&self, program: impl AsRef<OsStr>) -> Command {
+        Command::new(&self.enter_as_root, self.folder(), program.as_ref())
     }
 
     /// The same for a server that a security profile may keep from the lab's folder: runs a copy.
@@ -190,6 +198,17 @@ fn enter(privilege: Privilege, pid: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()
 }
 
+/// The same as the namespace's own root.
+fn enter_as_root(privilege: Privilege, pid: &str) -> Vec<OsString> {
+    let (before, user) = match privilege {
+        Privilege::Root => ("", ""),
+        Privilege::User => ("", " --user --preserve-credentials"),
+        Privilege::Sudo => ("sudo -n ", ""),
+    };
+    let line = format!("{before}nsenter --target {pid}{user} --net --mount --pid --uts --");
+    line.split_whitespace().map(OsString::from).collect()
+}
+
 /// The files of /etc that would let the machine's settings in.
 fn write_etc(folder: &Path) {
     let etc = folder.join("etc");
@@ -208,9 +227,10 @@ fn write_etc(folder: &Path) {
         (
             "hosts",
             format!(
-                "127.0.0.1 localhost lab\n{} acme.test\n{} git.test\n",
+                "127.0.0.1 localhost lab\n{} acme.test\n{} git.test\n{} one.doh.test two.doh.test\n",
                 address::PEBBLE,
-                address::GIT
+                address::GIT,
+                address::RESOLVER
             ),
         ),
         (

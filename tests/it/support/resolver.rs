@@ -1,4 +1,4 @@
-//! Unbound: resolves from the lab's root, keeps nothing.
+//! Unbound: resolves from the lab's root, keeps nothing; over HTTPS too, under two names.
 
 use crate::support::address::{RESOLVER, ROOT};
 use crate::support::command::Command;
@@ -9,6 +9,16 @@ pub fn configure(namespace: &Namespace) {
         "resolver/root.hints",
         format!(". 300 IN NS a.root.\na.root. 300 IN A {ROOT}\n"),
     );
+    // A lab without certificates has no resolver over HTTPS.
+    let tls = namespace.folder().join("tls");
+    let https = match tls.exists() {
+        false => String::new(),
+        true => format!(
+            "interface: {RESOLVER}@443\n    https-port: 443\n    \
+             tls-service-pem: \"{0}/cert.pem\"\n    tls-service-key: \"{0}/key.pem\"",
+            tls.display()
+        ),
+    };
     let folder = namespace.folder().join("resolver");
     let folder = folder.display();
     // `test.` is one of the names that Unbound keeps to itself by default.
@@ -25,6 +35,7 @@ server:
     log-time-ascii: yes
     num-threads: 1
     interface: {RESOLVER}@53
+    {https}
     outgoing-interface: {RESOLVER}
     access-control: 0.0.0.0/0 allow
     do-ip6: no

@@ -1,0 +1,147 @@
+//! What the recursive resolver knows that the machine or the user names.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::future::join;
+use hickory_net::NetError;
+use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_proto::rr::RecordType;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{Resolver, TokioResolver};
+
+use crate::dns::exchange::wire_name;
+use crate::dns::referral::{Servers, address_in, plain_name, targets};
+use crate::model::hint::{Hint, with_hint};
+use crate::model::name::DnsName;
+
+/// Longest silence of a resolver that the user names, before the question is repeated. That of the
+/// others is set in `/etc/resolv.conf`.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Recursive resolvers, asked for SOA, NS, A and AAAA records only.
+pub(super) struct Recursor {
+    resolver: TokioResolver,
+}
+
+impl Recursor {
+    /// Starts from the resolvers of `/etc/resolv.conf`.
+    pub(super) fn system() -> Result<Self> {
+        let (config, options) = read_system_conf()
+            .context("cannot read `/etc/resolv.conf`")
+            .hint(|| "name a resolver with `--resolver`")?;
+        Self::new(config, options)
+    }
+
+    /// Starts from recursive resolvers that the user names.
+    pub(super) fn at(resolvers: &[SocketAddr]) -> Result<Self> {
+        let servers = resolvers.iter().map(|address| {
+            let mut server = NameServerConfig::udp_and_tcp(address.ip());
+            for connection in &mut server.connections {
+                connection.port = address.port();
+            }
+            server
+        });
+        let config = ResolverConfig::from_name_servers(servers.collect());
+        let mut options = ResolverOpts::default();
+        options.timeout = RESOLVER_PATIENCE;
+        Self::new(config, options)
+    }
+
+    fn new(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self> {
+        if config.name_servers().is_empty() {
+            let error = anyhow!("there is no DNS resolver to start from");
+            return Err(with_hint(error, "name a resolver with `--resolver`"));
+        }
+        options.use_hosts_file = ResolveHosts::Never;
+        let resolver = Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()
+            .context("cannot set up the DNS resolver")?;
+        Ok(Self { resolver })
+    }
+
+    /// The zone that `name` is in, as the resolver sees it.
+    pub(super) async fn apex(&self, name: &DnsName) -> Result<DnsName> {
+        let mut at = name.clone();
+        loop {
+            let owner = match self.resolver.lookup(wire_name(&at), RecordType::SOA).await {
+                Ok(found) => found
+                    .answers()
+                    .iter()
+                    .find(|record| record.record_type() == RecordType::SOA)
+                    .map(|record| record.name.clone()),
+                Err(error) if error.is_no_records_found() => {
+                    error.into_soa().map(|record| record.name)
+                }
+                Err(error) => return Err(resolver_failed(error, &at, RecordType::SOA)),
+            };
+            // The SOA at the end of a CNAME belongs to another tree.
+            if let Some(apex) = owner.map(|owner| plain_name(&owner)).transpose()?
+                && at.is_in(&apex)
+            {
+                return Ok(apex);
+            }
+            at = at
+                .parent()
+                .with_context(|| format!("no SOA record at or above `{name}`"))?;
+        }
+    }
+
+    /// Names of the servers of `zone` as the resolver knows them.
+    pub(super) async fn name_server_names(&self, zone: &DnsName) -> Result<Servers> {
+        let apex = wire_name(zone);
+        let names = match self.resolver.lookup(apex.clone(), RecordType::NS).await {
+            Ok(found) => targets(found.answers(), &apex)?,
+            Err(error) if error.is_no_records_found() => BTreeSet::new(),
+            Err(error) => return Err(resolver_failed(error, zone, RecordType::NS)),
+        };
+        if names.is_empty() {
+            bail!("the resolver knows no NS records of `{zone}`");
+        }
+        Ok(names
+            .into_iter()
+            .map(|name| (name, BTreeSet::new()))
+            .collect())
+    }
+
+    /// Addresses of a host. None is no error; a look-up that fails is one, for AAAA only where
+    /// there is no A record: some servers answer SERVFAIL to every AAAA question.
+    pub(super) async fn addresses(&self, host: &DnsName) -> Result<Vec<IpAddr>> {
+        let of_type = async |kind| match self.resolver.lookup(wire_name(host), kind).await {
+            Ok(found) => Ok(found.answers().iter().filter_map(address_in).collect()),
+            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(resolver_failed(error, host, kind)),
+        };
+        let (ipv4, ipv6) = join(of_type(RecordType::A), of_type(RecordType::AAAA)).await;
+        let mut addresses: Vec<IpAddr> = ipv4?;
+        match ipv6 {
+            Err(error) if !addresses.is_empty() => {
+                tracing::warn!(%host, error = format!("{error:#}"), "IPv6 addresses are not known");
+            }
+            other => addresses.extend(other?),
+        }
+        Ok(addresses)
+    }
+}
+
+fn resolver_failed(error: NetError, name: &DnsName, kind: RecordType) -> anyhow::Error {
+    let unreachable = matches!(
+        error,
+        NetError::Timeout | NetError::NoConnections | NetError::Io(_)
+    );
+    let error = anyhow::Error::new(error).context(format!(
+        "the DNS resolver cannot look up {kind} of `{name}`"
+    ));
+    if unreachable {
+        with_hint(
+            error,
+            "check `/etc/resolv.conf`, or name a resolver with `--resolver`",
+        )
+    } else {
+        error
+    }
+}
