@@ -102,7 +102,6 @@ impl Api {
         self
     }
 
-    #[expect(dead_code, reason = "for providers with sessions")]
     /// A secret that is in no field, such as a session's token: messages never hold it.
     pub(super) fn hide(&self, name: &str, secret: &str) {
         self.redactor
@@ -179,6 +178,15 @@ impl Api {
         self.json(&reply)
     }
 
+    /// Deletes one resource; that it is gone already is no error.
+    pub(super) async fn delete(&self, url: Url) -> Result<()> {
+        let request = self.request(Method::DELETE, url);
+        match self.send(request, Repeat::Safe).await {
+            Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a resource that comes in pages: `next` makes the address of the page after one.
     ///
     /// Only the query of that address is used, so that credentials go nowhere else.
@@ -187,10 +195,21 @@ impl Api {
         first: Url,
         next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
     ) -> Result<Vec<T>> {
+        let request = |url| self.request(Method::GET, url);
+        self.pages_by(request, first, next).await
+    }
+
+    /// As [`Api::pages`], where a page takes more than its address, such as a header.
+    pub(super) async fn pages_by<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(Url) -> RequestBuilder,
+        first: Url,
+        next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
+    ) -> Result<Vec<T>> {
         let mut url = first;
         let mut pages = Vec::new();
         loop {
-            let request = self.request(Method::GET, url.clone());
+            let request = request(url.clone());
             let reply = self.send(request, Repeat::Safe).await?;
             let page = self.json(&reply)?;
             let after = next(&page, &reply, &url);
@@ -367,6 +386,11 @@ pub(super) struct Failure {
 /// The failed request behind an error.
 pub(super) fn failure(error: &anyhow::Error) -> Option<&Failure> {
     find(error)
+}
+
+/// What an API answered the failed request behind an error with.
+pub(super) fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    failure(error)?.status
 }
 
 #[cfg(test)]

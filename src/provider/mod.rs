@@ -16,6 +16,7 @@
 //!    without a final dot, and for TXT that is not quoted.
 //! 4. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
 //!    where each value has an id, `edits` and `Rounds::look_again` where whole sets are replaced.
+//!    Single requests run a few at a time ([`together`]) where the vendor's limits allow it.
 //!    Writes that replace what was read are sent with `Repeat::Never`, so that each try looks
 //!    first; `quirks` says how DNSControl compares.
 //! 5. **Prove it.** A real server, if one can run here (`servers.rs`); else
@@ -29,6 +30,8 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod http;
+mod labels;
+mod linode;
 mod pace;
 mod pages;
 pub(crate) mod port;
@@ -37,7 +40,9 @@ mod redact;
 pub(crate) mod registry;
 mod rfc2136;
 mod rrset;
+mod together;
 mod tsig;
+mod ttls;
 mod wire;
 mod words;
 mod zone_cache;

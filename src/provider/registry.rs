@@ -11,7 +11,7 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
@@ -20,6 +20,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
+    &linode::SPEC,
     &powerdns::SPEC,
 ];
 

@@ -7,6 +7,7 @@
 mod cloudflare;
 mod desec;
 mod digitalocean;
+mod linode;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
