@@ -43,6 +43,7 @@ mod rrset;
 mod together;
 mod tsig;
 mod ttls;
+mod vultr;
 mod wire;
 mod words;
 mod zone_cache;

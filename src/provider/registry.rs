@@ -11,7 +11,7 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns};
+use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns, vultr};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
@@ -22,6 +22,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &digitalocean::SPEC,
     &linode::SPEC,
     &powerdns::SPEC,
+    &vultr::SPEC,
 ];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.

@@ -8,6 +8,7 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod linode;
+mod vultr;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
