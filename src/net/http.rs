@@ -32,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause that a server can ask for with Retry-After; beyond it the answer is returned.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// When an API takes requests again.
+const RATE_LIMIT_RESET: &str = "x-rate-limit-reset";
+
 /// A client that ACME, providers and git share. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
@@ -166,9 +169,17 @@ pub(crate) fn is_untrusted(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What the server asks for with Retry-After: seconds or a date (RFC 9110 section 10.2.3).
+/// What the server asks for with Retry-After: seconds or a date (RFC 9110 section 10.2.3); where it
+/// has none, with X-Rate-Limit-Reset: a Unix time (`TransIP` and others).
 pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let Some(value) = headers.get(RETRY_AFTER) else {
+        let reset: i64 = headers.get(RATE_LIMIT_RESET)?.to_str().ok()?.parse().ok()?;
+        // Anything smaller is no time of day but some other vendor's idea.
+        let is_time = reset > 1_000_000_000;
+        let left = reset.saturating_sub(now.unix_timestamp());
+        return is_time.then(|| Duration::from_secs(u64::try_from(left).unwrap_or_default()));
+    };
+    let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -209,6 +220,21 @@ mod tests {
         );
         assert_eq!(after("Mon, 23 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn the_reset_of_a_limit_is_a_time() {
+        let now = datetime!(2026-11-23 10:00:00 UTC);
+        let after = |reset: i64| {
+            let value = reset.to_string().parse().unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(RATE_LIMIT_RESET, value);
+            retry_after(&headers, now)
+        };
+        let now = now.unix_timestamp();
+        assert_eq!(after(now + 90), Some(Duration::from_secs(90)));
+        assert_eq!(after(now - 90), Some(Duration::ZERO));
+        assert_eq!(after(90), None);
     }
 
     #[tokio::test]

@@ -41,6 +41,7 @@ pub(crate) mod registry;
 mod rfc2136;
 mod rrset;
 mod together;
+mod transip;
 mod tsig;
 mod ttls;
 mod vultr;

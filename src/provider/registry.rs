@@ -11,7 +11,9 @@ use crate::model::provider::ProviderEntry;
 use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
-use crate::provider::{axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns, vultr};
+use crate::provider::{
+    axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns, transip, vultr,
+};
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
@@ -22,6 +24,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &digitalocean::SPEC,
     &linode::SPEC,
     &powerdns::SPEC,
+    &transip::SPEC,
     &vultr::SPEC,
 ];
 

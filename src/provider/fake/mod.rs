@@ -8,6 +8,7 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod linode;
+mod transip;
 mod vultr;
 
 use std::collections::BTreeMap;
