@@ -26,6 +26,7 @@
 mod axfrddns;
 mod base;
 mod bind;
+mod bunny_dns;
 mod cloudflare;
 mod desec;
 mod digitalocean;

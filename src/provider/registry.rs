@@ -12,13 +12,14 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, cloudflare, desec, digitalocean, linode, powerdns, transip, vultr,
+    axfrddns, bind, bunny_dns, cloudflare, desec, digitalocean, linode, powerdns, transip, vultr,
 };
 
 /// Every provider that git-certs speaks to by itself.
 pub(crate) const PROVIDERS: &[&Spec] = &[
     &axfrddns::SPEC,
     &bind::SPEC,
+    &bunny_dns::SPEC,
     &cloudflare::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,

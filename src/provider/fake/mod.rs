@@ -4,6 +4,7 @@
 //! ends with the conformance test of the provider. What they share is here: HTTP/1.1, a store of
 //! zones, and faults on demand.
 
+mod bunny_dns;
 mod cloudflare;
 mod desec;
 mod digitalocean;
