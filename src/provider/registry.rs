@@ -12,7 +12,8 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, bunny_dns, cloudflare, desec, digitalocean, linode, powerdns, transip, vultr,
+    axfrddns, bind, bunny_dns, cloudflare, cloudns, desec, digitalocean, linode, powerdns, transip,
+    vultr,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -21,6 +22,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &bind::SPEC,
     &bunny_dns::SPEC,
     &cloudflare::SPEC,
+    &cloudns::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
     &linode::SPEC,

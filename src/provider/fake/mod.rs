@@ -6,6 +6,7 @@
 
 mod bunny_dns;
 mod cloudflare;
+mod cloudns;
 mod desec;
 mod digitalocean;
 mod linode;
