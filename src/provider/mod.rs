@@ -34,6 +34,7 @@ mod digitalocean;
 mod http;
 mod labels;
 mod linode;
+mod netcup;
 mod pace;
 mod pages;
 mod patience;

@@ -12,8 +12,8 @@ use crate::net::http::Http;
 use crate::provider::pace::Rate;
 use crate::provider::port::DnsProvider;
 use crate::provider::{
-    axfrddns, bind, bunny_dns, cloudflare, cloudns, desec, digitalocean, linode, powerdns, transip,
-    vultr,
+    axfrddns, bind, bunny_dns, cloudflare, cloudns, desec, digitalocean, linode, netcup, powerdns,
+    transip, vultr,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -26,6 +26,7 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &desec::SPEC,
     &digitalocean::SPEC,
     &linode::SPEC,
+    &netcup::SPEC,
     &powerdns::SPEC,
     &transip::SPEC,
     &vultr::SPEC,

@@ -10,6 +10,7 @@ mod cloudns;
 mod desec;
 mod digitalocean;
 mod linode;
+mod netcup;
 mod transip;
 mod vultr;
 
