@@ -32,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause that a server can ask for with Retry-After; beyond it the answer is returned.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// Headers with the time at which a limit ends (`TransIP` writes it with one hyphen more).
+const RESETS: [&str; 2] = ["x-ratelimit-reset", "x-rate-limit-reset"];
+
 /// A client that ACME, providers and git share. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
@@ -185,14 +188,15 @@ pub(crate) fn is_untrusted(error: &reqwest::Error) -> bool {
 }
 
 /// How long an answer asks to wait: with Retry-After; else, where it says that there were too many
-/// requests, with X-RateLimit-Reset, which several DNS APIs send as a Unix time.
+/// requests, with one of [`RESETS`], which several DNS APIs send as a Unix time.
 pub(crate) fn pause_asked(
     status: StatusCode,
     headers: &HeaderMap,
     now: OffsetDateTime,
 ) -> Option<Duration> {
     let reset = || {
-        let seconds = headers.get("x-ratelimit-reset")?.to_str().ok()?;
+        let mut values = RESETS.iter().filter_map(|name| headers.get(*name));
+        let seconds = values.next()?.to_str().ok()?;
         let then = OffsetDateTime::from_unix_timestamp(seconds.parse().ok()?).ok()?;
         // Others count the seconds left: no time to come.
         Duration::try_from(then - now).ok()
@@ -261,6 +265,8 @@ mod tests {
             pause_asked(status, &pairs.collect(), now)
         };
         let reset = ("x-ratelimit-reset", "1795428090");
+        let hyphens = ("x-rate-limit-reset", "1795428090");
+        assert_eq!(asked(429, &[hyphens]), Some(Duration::from_secs(90)));
         assert_eq!(asked(429, &[reset]), Some(Duration::from_secs(90)));
         let both = [reset, ("retry-after", "7")];
         assert_eq!(asked(429, &both), Some(Duration::from_secs(7)));

@@ -19,7 +19,7 @@ use crate::provider::pace::Pace;
 use crate::provider::port::Answer;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::{Context, Spec};
-use crate::provider::reply::{Failure, Reply, Why};
+use crate::provider::reply::{Failure, Reply, Why, status};
 use crate::provider::words::words;
 
 /// Largest answer, bytes: a zone of several hundred thousand records.
@@ -197,6 +197,15 @@ impl Api {
         self.json(&reply)
     }
 
+    /// Deletes one resource; that it is gone already is no error.
+    pub(super) async fn delete(&self, url: Url) -> Result<()> {
+        let request = self.request(Method::DELETE, url);
+        match self.send(request, Repeat::Safe).await {
+            Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a resource that comes in pages: `next` makes the address of the page after one.
     ///
     /// Only the query of that address is used, so that credentials go nowhere else.
@@ -205,10 +214,21 @@ impl Api {
         first: Url,
         next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
     ) -> Result<Vec<T>> {
+        let request = |url| self.request(Method::GET, url);
+        self.pages_by(request, first, next).await
+    }
+
+    /// As [`Api::pages`], where a page takes more than its address, such as a header.
+    pub(super) async fn pages_by<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(Url) -> RequestBuilder,
+        first: Url,
+        next: impl Fn(&T, &Reply, &Url) -> Option<Url>,
+    ) -> Result<Vec<T>> {
         let mut url = first;
         let mut pages = Vec::new();
         loop {
-            let request = self.request(Method::GET, url.clone());
+            let request = request(url.clone());
             let reply = self.send(request, Repeat::Safe).await?;
             let page = self.json(&reply)?;
             let after = next(&page, &reply, &url);

@@ -16,6 +16,7 @@
 //!    without a final dot, and for TXT that is not quoted.
 //! 4. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
 //!    where each value has an id, `edits` and `Rounds::look_again` where whole sets are replaced.
+//!    Single requests run a few at a time ([`together`]) where the vendor's limits allow it.
 //!    Writes that replace what was read are sent with `Repeat::Never`, so that each try looks
 //!    first; `quirks` says how DNSControl compares.
 //! 5. **Prove it.** A real server, if one can run here (`servers.rs`); else
@@ -29,7 +30,9 @@ mod azure_dns;
 mod bare;
 mod base;
 mod bind;
+mod bunny_dns;
 mod cloudflare;
+mod cloudns;
 mod desec;
 mod digitalocean;
 pub(crate) mod dnscontrol_binary;
@@ -42,9 +45,12 @@ mod hetzner_v2;
 mod http;
 mod inwx;
 mod inwx_client;
+mod labels;
+mod linode;
 mod namecheap;
 mod namecheap_zone;
 mod namedotcom;
+mod netcup;
 mod ns1;
 mod oauth;
 mod ovh;
@@ -61,8 +67,12 @@ mod reply;
 mod rfc2136;
 mod route53;
 mod rrset;
+mod together;
 mod totp;
+mod transip;
 mod tsig;
+mod ttls;
+mod vultr;
 mod wire;
 mod words;
 mod zone_cache;

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use reqwest::RequestBuilder;
 
-use crate::net::http::jittered;
+use crate::net::http::{Repeat, jittered};
+use crate::provider::http::Api;
+use crate::provider::reply::Reply;
 
 /// How an API is asked again that had too many requests.
 #[derive(Debug)]
@@ -37,10 +40,42 @@ impl Patience {
     }
 }
 
+/// How often [`send_patiently`] sends a request at most; with the pauses between, for a bit over a minute.
+const ATTEMPTS: u32 = 7;
+
+/// Sends a request, and again while the body of a good answer says that there were too many and
+/// nothing was done.
+///
+/// The last answer comes back, whatever it says.
+pub(super) async fn send_patiently(
+    api: &Api,
+    request: RequestBuilder,
+    repeat: Repeat,
+    is_over_limit: fn(&Reply) -> bool,
+) -> Result<Reply> {
+    let mut patience = Patience {
+        pause: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        attempts: Some(ATTEMPTS),
+        until: None,
+    };
+    while let Some(copy) = request.try_clone() {
+        let reply = api.send(copy, repeat).await?;
+        let is_over = is_over_limit(&reply);
+        if !is_over
+            || patience
+                .wait(anyhow!("too many requests"), None)
+                .await
+                .is_err()
+        {
+            return Ok(reply);
+        }
+    }
+    api.send(request, repeat).await
+}
+
 #[cfg(test)]
 mod tests {
-    use anyhow::anyhow;
-
     use super::*;
 
     fn patience(attempts: Option<u32>, limit: Option<Duration>) -> Patience {

@@ -18,8 +18,9 @@ use crate::provider::dnscontrol_binary::{self, DnscontrolBinary, Invocation};
 use crate::provider::pace::Rate;
 use crate::provider::port::{Answer, DnsProvider};
 use crate::provider::{
-    axfrddns, azure_dns, bind, cloudflare, desec, digitalocean, dnsimple, gandi_v5, gcloud,
-    hetzner, hetzner_v2, inwx, namecheap, namedotcom, ns1, ovh, porkbun, powerdns, route53,
+    axfrddns, azure_dns, bind, bunny_dns, cloudflare, cloudns, desec, digitalocean, dnsimple,
+    gandi_v5, gcloud, hetzner, hetzner_v2, inwx, linode, namecheap, namedotcom, netcup, ns1, ovh,
+    porkbun, powerdns, route53, transip, vultr,
 };
 
 /// Every provider that git-certs speaks to by itself.
@@ -27,7 +28,9 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &axfrddns::SPEC,
     &azure_dns::SPEC,
     &bind::SPEC,
+    &bunny_dns::SPEC,
     &cloudflare::SPEC,
+    &cloudns::SPEC,
     &desec::SPEC,
     &digitalocean::SPEC,
     &dnsimple::SPEC,
@@ -36,13 +39,17 @@ pub(crate) const PROVIDERS: &[&Spec] = &[
     &hetzner::SPEC,
     &hetzner_v2::SPEC,
     &inwx::SPEC,
+    &linode::SPEC,
     &namecheap::SPEC,
     &namedotcom::SPEC,
+    &netcup::SPEC,
     &ns1::SPEC,
     &ovh::SPEC,
     &porkbun::SPEC,
     &powerdns::SPEC,
     &route53::SPEC,
+    &transip::SPEC,
+    &vultr::SPEC,
 ];
 
 /// DNSControl's TYPEs that serve private networks only: a CA never sees what they hold.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::model::provider::ProviderEntry;
+use crate::model::zone::Zone;
 
 /// Secret of the TSIG key `test-key`, and one that no server knows.
 pub(super) const SECRET: &str = "YS1zZWNyZXQtZm9yLXRlc3RzLW9uLWxvb3BiYWNrLTEyMzQ=";
@@ -306,6 +307,24 @@ pub(super) fn entry(kind: &str, fields: &[(&str, &str)]) -> ProviderEntry {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         meta: serde_json::Map::new(),
+    }
+}
+
+/// A zone of dnsconfig.js that declares nothing.
+pub(super) fn zone(name: &str) -> Zone {
+    Zone {
+        name: name.parse().unwrap(),
+        tag: String::new(),
+        providers: Vec::new(),
+        records: Vec::new(),
+        absent: Vec::new(),
+        nameservers: Vec::new(),
+        nameserver_ttl: 300,
+        no_purge: false,
+        ignore: Vec::new(),
+        external_dns: None,
+        is_declared: true,
+        meta: BTreeMap::new(),
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod aws;
 mod azure_dns;
+mod bunny_dns;
 mod cloudflare;
+mod cloudns;
 mod desec;
 mod digitalocean;
 mod dnsimple;
@@ -16,14 +18,18 @@ mod google;
 mod hetzner;
 mod hetzner_v2;
 mod inwx;
+mod linode;
 mod moto;
 mod namecheap;
 mod namedotcom;
+mod netcup;
 mod ns1;
 mod ovh;
 mod porkbun;
 mod route53;
 mod tokens;
+mod transip;
+mod vultr;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
