@@ -9,7 +9,6 @@ mod cloudflare;
 mod desec;
 mod digitalocean;
 mod gcloud;
-mod google;
 mod tokens;
 
 use std::collections::BTreeMap;
