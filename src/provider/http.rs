@@ -1,7 +1,7 @@
 //! What providers with an HTTP API share: base URL, credentials, pace, repeats, pages, errors.
 
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -33,12 +33,12 @@ pub(super) struct Api {
     base: Url,
     /// What says where the base is; none for the vendor's own.
     base_place: Option<String>,
-    headers: RwLock<HeaderMap>,
+    headers: Mutex<HeaderMap>,
     /// Fields that the credentials are made of.
     credentials: Vec<&'static str>,
     /// Where they come from, if not from fields.
     credentials_place: Option<String>,
-    redactor: RwLock<Redactor>,
+    redactor: Mutex<Redactor>,
     pace: Pace,
 }
 
@@ -64,10 +64,10 @@ impl Api {
             http: context.http.clone(),
             base,
             base_place,
-            headers: RwLock::default(),
+            headers: Mutex::default(),
             credentials: Vec::new(),
             credentials_place: None,
-            redactor: RwLock::new(Redactor::new(entry)),
+            redactor: Mutex::new(Redactor::new(entry)),
             pace: Pace::new(rates),
         })
     }
@@ -92,10 +92,7 @@ impl Api {
     /// A header of every request from now on, such as a session's token.
     pub(super) fn set_header(&self, header: &'static str, mut value: HeaderValue) {
         value.set_sensitive(true);
-        self.headers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(HeaderName::from_static(header), value);
+        held(&self.headers).insert(HeaderName::from_static(header), value);
     }
 
     /// Says that the provider's file puts `field` into its requests; hints name it.
@@ -106,10 +103,7 @@ impl Api {
 
     /// Says that the value of `field` is no secret, so that messages may hold it.
     pub(super) fn shows(self, field: &'static str) -> Self {
-        self.redactor
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .show(field);
+        held(&self.redactor).show(field);
         self
     }
 
@@ -121,18 +115,12 @@ impl Api {
 
     /// A secret that is in no field, such as a session's token: messages never hold it.
     pub(super) fn hide(&self, name: &str, secret: &str) {
-        self.redactor
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(name, secret);
+        held(&self.redactor).add(name, secret);
     }
 
     /// `text` without secrets.
     pub(super) fn clean(&self, text: &str) -> String {
-        self.redactor
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clean(text)
+        held(&self.redactor).clean(text)
     }
 
     /// The address of a resource: path segments below the base, not yet encoded.
@@ -148,8 +136,7 @@ impl Api {
     /// Starts a request with the credentials; add a body or headers, then [`Api::send`] it.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.http.client().request(method, url);
-        let headers = self.headers.read();
-        request.headers(headers.unwrap_or_else(PoisonError::into_inner).clone())
+        request.headers(held(&self.headers).clone())
     }
 
     /// Sends a request.
@@ -363,6 +350,11 @@ impl Api {
                 .with_context(|| format!("cannot change zone `{zone}` at {self}"))
         })
     }
+}
+
+/// What a lock holds; none of its holders can leave it half done.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The vendor, where it is unless that is the usual place, and the entry.

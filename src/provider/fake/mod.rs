@@ -14,7 +14,6 @@ mod digitalocean;
 mod dnsimple;
 mod gandi_v5;
 mod gcloud;
-mod google;
 mod hetzner;
 mod hetzner_v2;
 mod inwx;

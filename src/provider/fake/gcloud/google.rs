@@ -13,8 +13,12 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::model::provider::ProviderEntry;
 use crate::provider::fake::tokens::{Tokens, form};
-use crate::provider::fake::{Reply, Request};
+use crate::provider::fake::{Fake, Reply, Request};
+use crate::provider::servers::entry;
+
+pub(super) const PROJECT: &str = "project-1";
 
 pub(super) const EMAIL: &str = "dns@project-1.iam.gserviceaccount.com";
 pub(super) const KEY_ID: &str = "0123456789abcdef";
@@ -260,4 +264,26 @@ fn runner(request: &Request) -> Reply {
         Some(AUDIENCE) => Reply::json(200, &json!({ "count": 1, "value": SUBJECT })),
         _ => Reply::json(200, &json!({ "count": 1, "value": "for-others" })),
     }
+}
+
+/// The entry of a service account, its key as an environment variable gives it.
+pub(super) fn with_key(fake: &Fake, key: &Key) -> ProviderEntry {
+    let mut entry = without_key(fake);
+    for (field, value) in [
+        ("type", "service_account"),
+        ("private_key", &key.pem.replace('\n', "\\n")),
+        ("private_key_id", KEY_ID),
+        ("client_email", EMAIL),
+        ("token_uri", &format!("{}/token", fake.url())),
+    ] {
+        entry.fields.insert(field.to_owned(), value.to_owned());
+    }
+    entry
+}
+
+pub(super) fn without_key(fake: &Fake) -> ProviderEntry {
+    entry(
+        "GCLOUD",
+        &[("project_id", PROJECT), ("_base_url", &fake.url())],
+    )
 }
