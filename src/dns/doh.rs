@@ -89,9 +89,11 @@ impl Resolver {
     }
 
     async fn exchange(&self, kind: RecordType, name: &Name) -> Result<Message, Unanswered> {
-        let request = self.request(kind, name).map_err(unreachable)?;
+        let request = self
+            .request(kind, name)
+            .map_err(|error| unreachable(&error))?;
         let sent = self.http.send(request, Repeat::Never).await;
-        let answer = sent.map_err(|error| unreachable(error.into()))?;
+        let answer = sent.map_err(|error| unreachable(&error.into()))?;
         if answer.status() != StatusCode::OK {
             return Err(Unanswered::Status(answer.status().as_u16()));
         }
@@ -100,7 +102,9 @@ impl Resolver {
         if form.is_none_or(|form| form.as_bytes() != MESSAGE.as_bytes()) {
             return Err(Unanswered::Garbled);
         }
-        let bytes = body(answer, LARGEST).await.map_err(unreachable)?;
+        let bytes = body(answer, LARGEST)
+            .await
+            .map_err(|error| unreachable(&error))?;
         match Message::from_vec(&bytes) {
             Ok(message) if answers(&message, name, kind) && !message.metadata.truncation => {
                 Ok(message)
@@ -124,7 +128,7 @@ impl Resolver {
 }
 
 /// Which of the causes is worth telling is known to the client alone: the log has them.
-fn unreachable(error: anyhow::Error) -> Unanswered {
+fn unreachable(error: &anyhow::Error) -> Unanswered {
     tracing::debug!(error = format!("{error:#}"), "a resolver over HTTPS failed");
     Unanswered::Unreachable("no connection over HTTPS".to_owned())
 }

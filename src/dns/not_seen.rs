@@ -69,7 +69,7 @@ pub(crate) enum Problem {
         found: BTreeSet<String>,
     },
     /// A recursive resolver goes on saying this for so many seconds.
-    Cached(Box<Problem>, u64),
+    Cached(Box<Self>, u64),
 }
 
 impl fmt::Display for Problem {
@@ -142,9 +142,10 @@ impl fmt::Display for NotSeen {
             .laggards
             .iter()
             .all(|laggard| laggard.address.is_none());
-        let place = match over_https {
-            true => "seen by every resolver",
-            false => "on every name server",
+        let place = if over_https {
+            "seen by every resolver"
+        } else {
+            "on every name server"
         };
         write!(f, "`{name}` is not {place}: ")?;
         for (index, laggard) in self.laggards.iter().enumerate() {

@@ -87,7 +87,7 @@ impl Port53 {
                 return;
             }
         }
-        pending().await
+        pending::<()>().await;
     }
 
     /// Whether neither a server of the zone nor a root server is heard.

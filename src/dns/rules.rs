@@ -52,10 +52,16 @@ impl FromStr for ServerRef {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        match text.parse() {
-            Ok(address) => Ok(Self::Address(address)),
-            Err(_) => text.parse().map(Self::Name),
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
         }
+        let name: DnsName = text.parse()?;
+        // Neither a URL nor an address with a port.
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !name.as_str().bytes().all(is_host) {
+            return Err(NameError::Syntax(text.to_owned()));
+        }
+        Ok(Self::Name(name))
     }
 }
 
@@ -169,7 +175,9 @@ mod tests {
             ServerRef::Address("192.0.2.1".parse().unwrap())
         );
         assert_eq!(read("2001:DB8::1").to_string(), "2001:db8::1");
-        assert!("ns1..example".parse::<ServerRef>().is_err());
+        for text in ["ns1..example", "https://ns1", "192.0.2.1:53", "*.example"] {
+            assert!(text.parse::<ServerRef>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -737,14 +737,14 @@ c TXT 1\nc TXT 2\nc TXT 3\nc TXT 4\nc TXT 5";
         let with_deadline = |at, milliseconds| Expectation {
             view: Arc::new(View {
                 deadline: Some(Duration::from_millis(milliseconds)),
-                ..View::of(&[ns2.clone()])
+                ..View::of(std::slice::from_ref(&ns2))
             }),
             ..expect(at, &["one"], &[])
         };
         let expectations = [
             with_deadline("late.x.test", 10_000),
             with_deadline("short.x.test", 300),
-            expect("usual.x.test", &["one"], &[ns2.clone()]),
+            expect("usual.x.test", &["one"], std::slice::from_ref(&ns2)),
         ];
         let names = ["late.x.test", "short.x.test", "usual.x.test"];
         let written = async {

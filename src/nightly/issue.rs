@@ -211,9 +211,10 @@ impl Issuer<'_> {
 /// Who was asked, when everything is decided.
 fn asked(placements: &[Placement]) -> &'static str {
     let mut views = placements.iter().map(|placement| &placement.zone.view);
-    match views.any(|view| !view.resolvers.is_empty()) {
-        true => "asked resolvers over HTTPS, as port 53 is blocked, for challenges",
-        false => "asked every name server for every challenge",
+    if views.any(|view| !view.resolvers.is_empty()) {
+        "asked resolvers over HTTPS, as port 53 is blocked, for challenges"
+    } else {
+        "asked every name server for every challenge"
     }
 }
 

@@ -11,13 +11,14 @@ pub fn configure(namespace: &Namespace) {
     );
     // A lab without certificates has no resolver over HTTPS.
     let tls = namespace.folder().join("tls");
-    let https = match tls.exists() {
-        false => String::new(),
-        true => format!(
+    let https = if tls.exists() {
+        format!(
             "interface: {RESOLVER}@443\n    https-port: 443\n    \
              tls-service-pem: \"{0}/cert.pem\"\n    tls-service-key: \"{0}/key.pem\"",
             tls.display()
-        ),
+        )
+    } else {
+        String::new()
     };
     let folder = namespace.folder().join("resolver");
     let folder = folder.display();
