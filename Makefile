@@ -13,8 +13,10 @@ build: ## build the release binary
 install: ## install git-certs into ~/.cargo/bin, so that `git certs` works
 	$(CARGO) install --locked --path .
 
-demo: test-deps ## issue certificates in a throw-away lab of real servers
-	$(CARGO) test --locked --quiet --test demo
+demo: ## issue certificates in a throw-away lab of real servers
+	@scripts/install-test-deps --demo
+	@echo "building: takes minutes the first time"
+	@$(CARGO) test --locked --quiet --test demo
 
 test: test-deps ## run all tests against real servers
 	$(CARGO) test --locked

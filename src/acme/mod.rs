@@ -7,6 +7,7 @@ pub(crate) mod order;
 mod pem;
 pub(crate) mod presets;
 pub(crate) mod refusal;
+mod unproven;
 
 #[cfg(test)]
 mod pebble;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::acme::account::Account;
 use crate::acme::client::{Client, Endpoint, call, is_lost};
 use crate::acme::refusal::{Refusal, explained};
+use crate::acme::unproven::Unproven;
 use crate::model::certificate::Wanted;
 use crate::model::change::Txt;
 use crate::model::name::Identifier;
@@ -62,26 +63,6 @@ pub(crate) struct Delivered {
     pub(crate) chain_pem: String,
     /// Where the CA keeps it.
     pub(crate) url: String,
-}
-
-/// Names whose proof the CA did not accept.
-#[derive(Clone, Debug)]
-pub(crate) struct Unproven {
-    /// Each name with what the CA says about it, in the order's sequence.
-    pub(crate) names: Vec<(Identifier, Refusal)>,
-}
-
-impl std::error::Error for Unproven {}
-
-impl std::fmt::Display for Unproven {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the CA did not accept the proof for ")?;
-        for (number, (name, refusal)) in self.names.iter().enumerate() {
-            let separator = if number == 0 { "" } else { "; " };
-            write!(f, "{separator}`{name}`: {refusal}")?;
-        }
-        Ok(())
-    }
 }
 
 impl Account {

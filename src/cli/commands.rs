@@ -52,14 +52,21 @@ async fn print_ir(arguments: &PrintIr) -> Result<ExitCode> {
 }
 
 async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
+    let is_dry = arguments.dry_run.unwrap_or_default();
+    let no_push = arguments.no_push.unwrap_or_default();
+    config::refuse_to_keep_nothing(&arguments.run, no_push)?;
+    let _lock = match is_dry {
+        true => None,
+        false => config::lock(&arguments.run)?,
+    };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let format = arguments.run.format;
     let opened = open(arguments.run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;
-    job.push = !arguments.no_push.unwrap_or_default();
+    job.push = !no_push;
     let nightly = Nightly::new(workspaces, job, stop, progress);
-    if arguments.dry_run.unwrap_or_default() {
+    if is_dry {
         print_plan(&nightly.plan().await?, format)?;
         return Ok(ExitCode::SUCCESS);
     }

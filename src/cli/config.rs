@@ -1,6 +1,5 @@
 //! What was typed becomes what it means: the places of the repositories, and the job.
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,13 +25,11 @@ use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::address::Address;
+use crate::repo::lock::FolderLock;
 use crate::repo::transport::{Access, Remote, Token};
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// The port of DNS.
-const DNS_PORT: u16 = 53;
 
 /// Where the cert repository is: `--repo`, or the checkout in `--dir`.
 pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
@@ -41,7 +38,7 @@ pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
         let token = environment::secret(environment::TOKEN).map(Token::new);
         return remote(url, branch, token, http).map(Location::Remote);
     }
-    let path = run.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    let path = here(run);
     if !path.is_dir() {
         return Err(anyhow!("`{}` is not a folder", path.display()))
             .hint(|| "`--dir` names the folder of the cert repository; `--repo` clones one");
@@ -54,6 +51,29 @@ pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
             http,
         ),
     })
+}
+
+/// A clone is deleted when the run ends.
+pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
+    match &run.repo {
+        Some(_) if no_push => Err(anyhow!(
+            "`--no-push` with `--repo` would keep nothing: the clone is deleted when the run ends"
+        ))
+        .hint(|| "leave one of them out; in a checkout `--no-push` keeps the commits"),
+        _ => Ok(()),
+    }
+}
+
+/// Two runs in one checkout would take each other's commits away.
+pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
+    let folder = here(run);
+    // What is no folder is refused when it is opened.
+    let is_here = run.repo.is_none() && folder.is_dir();
+    is_here.then(|| FolderLock::take(&folder)).transpose()
+}
+
+fn here(run: &Run) -> PathBuf {
+    run.dir.clone().unwrap_or_else(|| PathBuf::from("."))
 }
 
 /// Where the DNS repository is: `--dns-repo`, or else where the cert repository is.
@@ -175,7 +195,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .filter(|entry| !entry.is_empty())
             .collect(),
         pending: pending(settings)?,
-        resolvers: resolvers(settings)?,
+        resolvers: name_servers::recursive(settings)?,
         dns_timeout: settings
             .dns_timeout
             .map_or(DNS_TIMEOUT, Duration::from_secs),
@@ -308,7 +328,7 @@ fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
             .collect::<Result<_>>()?,
         ir: settings.ir.clone(),
         allow_fetch: settings.allow_fetch.unwrap_or_default(),
-        txt: TxtLookup::At(resolvers(settings)?),
+        txt: TxtLookup::At(name_servers::recursive(settings)?),
         challenge_zones: challenge_zones(settings)?,
         limits: limits(settings),
     })
@@ -326,12 +346,6 @@ fn limits(settings: &Settings) -> Limits {
         time: settings.js_timeout.map_or(default.time, seconds),
         stack: settings.js_stack.map_or(default.stack, bytes),
     }
-}
-
-/// The resolvers of `--resolver`; none: the system's.
-fn resolvers(settings: &Settings) -> Result<Vec<SocketAddr>> {
-    let named = settings.resolver.iter().flatten();
-    named.map(|text| resolver(text)).collect()
 }
 
 fn pending(settings: &Settings) -> Result<Policy> {
@@ -392,19 +406,6 @@ fn variable(text: &str) -> Result<(String, String)> {
         None => Err(with_hint(
             anyhow!("`--variable {text}` has no value"),
             "write `--variable KEY=VALUE`",
-        )),
-    }
-}
-
-fn resolver(text: &str) -> Result<SocketAddr> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok((address, DNS_PORT).into());
-    }
-    match text.parse() {
-        Ok(address) => Ok(address),
-        Err(_) => Err(with_hint(
-            anyhow!("`--resolver {text}` is no IP address"),
-            "an address looks like `192.0.2.53` or `192.0.2.53:53`",
         )),
     }
 }

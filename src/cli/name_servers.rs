@@ -1,6 +1,7 @@
 //! Settings about name servers: which are asked, how often, and over HTTPS where port 53 is blocked.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cli::settings::{FILE, Settings, ZoneSettings};
 use crate::dns::doh::Resolver;
 use crate::dns::rules::{Rules, ServerRef, ZoneRules};
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::net::http::Http;
 
@@ -22,6 +23,9 @@ const DOH: [&str; 3] = [
     "https://dns.google/dns-query",
     "https://dns.quad9.net/dns-query",
 ];
+
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
 
 /// The word that turns DNS over HTTPS off.
 const OFF: &str = "off";
@@ -41,6 +45,25 @@ pub(super) fn rules(settings: &Settings, http: &Http) -> Result<Rules> {
             })
             .collect::<Result<_>>()?,
     })
+}
+
+/// The resolvers of `--resolver`; none: the system's.
+pub(super) fn recursive(settings: &Settings) -> Result<Vec<SocketAddr>> {
+    let named = settings.resolver.iter().flatten();
+    named.map(|text| resolver(text)).collect()
+}
+
+fn resolver(text: &str) -> Result<SocketAddr> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok((address, DNS_PORT).into());
+    }
+    match text.parse() {
+        Ok(address) => Ok(address),
+        Err(_) => Err(with_hint(
+            anyhow!("`--resolver {text}` is no IP address"),
+            "an address looks like `192.0.2.53` or `192.0.2.53:53`",
+        )),
+    }
 }
 
 fn resolvers(given: Option<&[String]>, http: &Http) -> Result<Vec<Resolver>> {

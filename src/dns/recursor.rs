@@ -87,7 +87,8 @@ impl Recursor {
             }
             at = at
                 .parent()
-                .with_context(|| format!("no SOA record at or above `{name}`"))?;
+                .with_context(|| format!("no SOA record at or above `{name}`"))
+                .hint(|| "if the zone exists, the resolver does not work: check the network, or name another with `--resolver`")?;
         }
     }
 

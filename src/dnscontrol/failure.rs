@@ -60,7 +60,9 @@ impl Failure {
                     bytes(limits.stack)
                 ),
                 position,
-                hint: Some("look for a function that calls itself without an end"),
+                hint: Some(
+                    "look for a function that calls itself without an end; a configuration that nests this deeply needs a higher `--js-stack`",
+                ),
             };
         }
         Self {

@@ -188,7 +188,7 @@ fn the_limits_say_what_to_do() {
         (
             PATIENT,
             "function f() { return f() + 1; }\nf();",
-            "`dnsconfig.js:1:22`: calls or brackets nest too deeply for a stack of 1 MiB\nhint: look for a function that calls itself without an end",
+            "`dnsconfig.js:1:22`: calls or brackets nest too deeply for a stack of 1 MiB\nhint: look for a function that calls itself without an end; a configuration that nests this deeply needs a higher `--js-stack`",
         ),
         (
             LIMITS,

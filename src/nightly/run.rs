@@ -139,6 +139,11 @@ impl Nightly {
                         "warning: certificate `{name}` is not in certs.json: it is not renewed"
                     ));
                 }
+                for path in layout::plain_keys(workspace, &listed.wanted)? {
+                    progress.say(&format!(
+                        "warning: `{path}` is a private key in plain text: remove it, and renew its certificate"
+                    ));
+                }
                 let held = layout::held(workspace, &listed.wanted)?;
                 Ok((listed.wanted, held))
             })

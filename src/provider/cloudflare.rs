@@ -1,6 +1,7 @@
 //! CLOUDFLAREAPI: Cloudflare's API v4.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,13 +14,14 @@ use crate::model::change::TxtBatch;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
-use crate::model::zone::{Record, Zone, ZoneRef};
+use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
+use crate::provider::cloudflare_compare;
 use crate::provider::http::Api;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
-use crate::provider::port::{Answer, COMPARED, DnsProvider, Quirks, TXT_TTL};
+use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::failure;
 use crate::provider::rrset::{Rounds, Spelling, Todo, TxtRecord, todo};
@@ -74,7 +76,7 @@ const PER_PAGE: &str = "5000";
 const BATCH: usize = 200;
 
 /// Smallest TTL but 1, which means automatic, seconds.
-const MINIMUM_TTL: u32 = 60;
+pub(super) const MINIMUM_TTL: u32 = 60;
 
 /// Codes of errors that say that another writer was faster: the record exists (81057, 81058), or
 /// does not exist any more (81044).
@@ -183,7 +185,7 @@ impl DnsProvider for Cloudflare {
                 "CLOUDFLAREAPI_SINGLE_REDIRECT",
             ],
             ignores_apex_ns: true,
-            prepare: Some(std::sync::Arc::new(prepare)),
+            prepare: Some(Arc::new(cloudflare_compare::prepare)),
             ..Quirks::default()
         }
     }
@@ -359,125 +361,11 @@ impl RecordAnswer {
     }
 }
 
-/// What DNSControl makes of a record before it compares.
-fn prepare(zone: &Zone, mut record: Record) -> Record {
-    if record.rtype == "ALIAS" {
-        "CNAME".clone_into(&mut record.rtype);
-    }
-    record.ttl = match record.ttl {
-        0 | 1 => 1,
-        ttl => ttl.max(MINIMUM_TTL),
-    };
-    let meta = |key: &str| record.meta.get(key).map(|value| value.to_lowercase());
-    let mut compared = Vec::new();
-    if ["A", "AAAA", "CNAME"].contains(&record.rtype.as_str()) {
-        let default = zone.meta.get("cloudflare_proxy_default");
-        let proxy = meta("cloudflare_proxy").or_else(|| default.map(|value| value.to_lowercase()));
-        let is_proxied = proxy.is_some_and(|value| value != "off");
-        compared.push(format!("proxy={is_proxied}"));
-        if is_proxied {
-            record.ttl = 1;
-        }
-    }
-    if record.rtype == "CNAME" {
-        let flatten = meta("cloudflare_cname_flatten").is_some_and(|value| value == "on");
-        compared.push(format!("flatten={flatten}"));
-    }
-    for (key, managed) in [
-        ("comment", "cloudflare_manage_comments"),
-        ("tags", "cloudflare_manage_tags"),
-    ] {
-        if zone.meta.get(managed).is_some_and(|value| value == "true") {
-            let value = record.meta.get(&format!("cloudflare_{key}"));
-            compared.push(format!("{key}={}", value.map_or("", String::as_str)));
-        }
-    }
-    if !compared.is_empty() {
-        let compared = compared.join(",");
-        record.meta.insert(COMPARED.to_owned(), compared);
-    }
-    record
-}
-
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::model::zone::Meta;
-
-    fn zone(meta: &[(&str, &str)]) -> Zone {
-        Zone {
-            name: "example.test".parse().unwrap(),
-            is_declared: true,
-            tag: String::new(),
-            providers: Vec::new(),
-            records: Vec::new(),
-            absent: Vec::new(),
-            nameservers: Vec::new(),
-            nameserver_ttl: 300,
-            no_purge: false,
-            ignore: Vec::new(),
-            external_dns: None,
-            meta: texts(meta),
-        }
-    }
-
-    fn texts(meta: &[(&str, &str)]) -> Meta {
-        let owned = meta
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()));
-        owned.collect()
-    }
-
-    /// Type, TTL and what is compared besides.
-    fn prepared(zone: &Zone, rtype: &str, ttl: u32, meta: &[(&str, &str)]) -> String {
-        let name = "a.example.test".parse().unwrap();
-        let mut record = Record::new(name, rtype, ttl, "x".to_owned());
-        record.meta = texts(meta);
-        let Record {
-            rtype, ttl, meta, ..
-        } = prepare(zone, record);
-        let compared = meta.get(COMPARED).map_or("-", String::as_str);
-        format!("{rtype} {ttl} {compared}")
-    }
-
-    #[test]
-    fn proxy_and_ttl_are_compared_as_dnscontrol_does() {
-        let plain = zone(&[]);
-        let on = [("cloudflare_proxy", "ON")];
-        assert_eq!(prepared(&plain, "A", 300, &[]), "A 300 proxy=false");
-        assert_eq!(prepared(&plain, "A", 0, &[]), "A 1 proxy=false");
-        assert_eq!(prepared(&plain, "AAAA", 5, &[]), "AAAA 60 proxy=false");
-        assert_eq!(prepared(&plain, "A", 300, &on), "A 1 proxy=true");
-        assert_eq!(
-            prepared(&plain, "ALIAS", 300, &[]),
-            "CNAME 300 proxy=false,flatten=false"
-        );
-        assert_eq!(
-            prepared(&plain, "CNAME", 300, &[("cloudflare_cname_flatten", "on")]),
-            "CNAME 300 proxy=false,flatten=true"
-        );
-        assert_eq!(
-            prepared(&plain, "TXT", 300, &[("cloudflare_comment", "x")]),
-            "TXT 300 -"
-        );
-        let proxied = zone(&[("cloudflare_proxy_default", "on")]);
-        assert_eq!(prepared(&proxied, "A", 300, &[]), "A 1 proxy=true");
-        assert_eq!(
-            prepared(&proxied, "A", 300, &[("cloudflare_proxy", "off")]),
-            "A 300 proxy=false"
-        );
-        assert_eq!(prepared(&proxied, "MX", 300, &[]), "MX 300 -");
-        let managed = zone(&[
-            ("cloudflare_manage_comments", "true"),
-            ("cloudflare_manage_tags", "true"),
-        ]);
-        assert_eq!(
-            prepared(&managed, "TXT", 300, &[("cloudflare_comment", "x")]),
-            "TXT 300 comment=x,tags="
-        );
-    }
 
     #[test]
     fn records_read_as_zone_files_have_them() {

@@ -32,6 +32,7 @@ mod base;
 mod bind;
 mod bunny_dns;
 mod cloudflare;
+mod cloudflare_compare;
 mod cloudns;
 mod desec;
 mod digitalocean;

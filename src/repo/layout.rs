@@ -51,7 +51,28 @@ pub(crate) fn held(
         };
         let leaf =
             Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
+        let has_key = has_key(workspace, name)?;
+        let no_key = || "its key is not in the repository".to_owned();
+        let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
         all.insert(name.clone(), leaf);
+    }
+    Ok(all)
+}
+
+/// A key in plain text counts: it is there, and is replaced when the certificate is due.
+fn has_key(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
+    Ok(workspace.has(&certificate_file(name, "key.age"))?
+        || workspace.has(&certificate_file(name, "key"))?)
+}
+
+/// Certificates whose keys get-certs left in plain text, and where.
+pub(crate) fn plain_keys(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for Wanted { name, .. } in wanted {
+        let path = certificate_file(name, "key");
+        if workspace.has(&path)? {
+            all.push(path);
+        }
     }
     Ok(all)
 }

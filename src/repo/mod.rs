@@ -9,6 +9,7 @@ pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod layout;
+pub(crate) mod lock;
 pub(crate) mod pkt;
 pub(crate) mod prove;
 pub(crate) mod receive_pack;

@@ -45,6 +45,12 @@ For more information, try '--help'.
 ",
         ),
         (
+            "renew --repo ../certs --no-push",
+            r"error: `--no-push` with `--repo` would keep nothing: the clone is deleted when the run ends
+hint: leave one of them out; in a checkout `--no-push` keeps the commits
+",
+        ),
+        (
             "plan --renew x",
             r"error: invalid value 'x' for '--renew <DAYS>': a whole number is needed
 

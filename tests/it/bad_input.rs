@@ -198,7 +198,7 @@ hint: look there and below for a loop without an end or a regular expression tha
 again();",
             r"error: cannot evaluate `dnsconfig.js`
   caused by: `dnsconfig.js:2:10`: calls or brackets nest too deeply for a stack of 8 MiB
-hint: look for a function that calls itself without an end
+hint: look for a function that calls itself without an end; a configuration that nests this deeply needs a higher `--js-stack`
 ",
         ),
         (

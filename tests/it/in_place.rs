@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
-use crate::support::lab::Lab;
+use crate::support::lab::{Lab, Server};
 use crate::support::nightly::{Gate, Nightly, assert_valid};
 use crate::support::repos::{Files, Transport};
 
@@ -117,6 +117,30 @@ fn a_checkout_is_worked_in_and_what_the_user_does_there_stays() {
     assert_eq!(again.stderr.lines().count(), 1, "{}", again.stderr);
     assert_eq!(status(lab, &folder), STATUS);
     assert_eq!(lab.left_over().len(), 0);
+}
+
+#[test]
+fn a_checkout_has_one_run_at_a_time() {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    let folder = checkout(&nightly);
+    let paused = lab.pause(Server::Bind);
+    let mut first = in_place(&nightly, &folder, &[]).spawn();
+    first.wait_for_stderr("to issue: `www`");
+    let second = in_place(&nightly, &folder, &[]).run().expect_code(2);
+    assert_eq!(
+        second.normal_stderr(),
+        "error: another run of git-certs works in `.`\n\
+         hint: wait until it has ended; what it does is kept\n"
+    );
+    // Looking is allowed.
+    in_place(&nightly, &folder, &["--dry-run"])
+        .run()
+        .expect_code(0);
+    drop(paused);
+    first.wait().expect_code(0);
+    assert_eq!(status(lab, &folder), STATUS);
+    assert_eq!(certs.subjects(lab).len(), 3);
 }
 
 #[test]

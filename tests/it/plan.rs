@@ -238,7 +238,7 @@ fn an_entry_that_is_skipped_gets_no_challenge() {
 
 #[test]
 fn a_list_of_another_name_is_read_from_the_clone() {
-    let nightly = Nightly::with(Lab::builder().bind().start(), WANTED, |files, _| {
+    let nightly = Nightly::with(lab(), WANTED, |files, _| {
         let list = r#"[{"cert_name": "other", "names": ["other.bench.test"]}]"#;
         files.with("lists/other.json", list)
     });

@@ -124,7 +124,8 @@ fn the_environment_alone_can_say_everything() {
         .with(
             "conf/other.js",
             &format!(
-                "var REG_NONE = NewRegistrar(\"none\");\nvar ddns = NewDnsProvider(CLI_ENTRY);\n{config}"
+                "var REG_NONE = NewRegistrar(\"none\");\nvar ddns = NewDnsProvider(CLI_ENTRY);\n\
+                 NewDnsProvider(\"powerdns\");\nNewDnsProvider(\"zonefiles\");\n{config}"
             ),
         )
         .with("conf/creds.json", &{

@@ -218,3 +218,25 @@ fn certificates_that_are_no_longer_listed_are_named() {
     let listed = [wanted("web", &["a.test"])];
     assert_eq!(unlisted(&workspace, &listed).unwrap(), ["old"]);
 }
+
+#[test]
+fn a_certificate_without_its_key_is_not_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = [wanted("web", &["a.test"])];
+    put(
+        folder.path(),
+        "certificates/web/web.crt",
+        &certificate(&["a.test"]),
+    );
+    let workspace = open(folder.path());
+    let name = &wanted[0].name;
+    let held = || held(&workspace, &wanted).unwrap().remove(name).unwrap();
+    assert_eq!(held().unwrap_err(), "its key is not in the repository");
+    // What get-certs left is a key, though it should not be there.
+    put(folder.path(), "certificates/web/web.key", "in plain text");
+    held().unwrap();
+    assert_eq!(
+        plain_keys(&workspace, &wanted).unwrap(),
+        ["certificates/web/web.key"]
+    );
+}

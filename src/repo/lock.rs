@@ -1,0 +1,53 @@
+//! One run at a time in a folder of the user.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::model::hint::with_hint;
+
+/// A folder that belongs to this run. Free again when this is dropped, and when the process ends.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _folder: File,
+}
+
+impl FolderLock {
+    /// Takes the folder. An error if another run has it; nothing is written.
+    pub(crate) fn take(folder: &Path) -> Result<Self> {
+        let shown = folder.display();
+        let opened = File::open(folder).with_context(|| format!("cannot open `{shown}`"))?;
+        match opened.try_lock() {
+            Ok(()) => Ok(Self { _folder: opened }),
+            Err(TryLockError::WouldBlock) => Err(with_hint(
+                anyhow!("another run of git-certs works in `{shown}`"),
+                "wait until it has ended; what it does is kept",
+            )),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock `{shown}`"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hint::explain;
+
+    #[test]
+    fn a_folder_has_one_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FolderLock::take(folder.path()).unwrap();
+        let explained = explain(&FolderLock::take(folder.path()).unwrap_err());
+        let shown = folder.path().display();
+        assert_eq!(
+            explained.what,
+            format!("another run of git-certs works in `{shown}`")
+        );
+        drop(first);
+        FolderLock::take(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
