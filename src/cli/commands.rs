@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
-use crate::cli::{COULD_NOT_RUN, config, environment, providers};
+use crate::cli::{COULD_NOT_RUN, config, dnsconfig, environment, providers};
 use crate::dnscontrol;
 use crate::model::outcome::Planned;
 use crate::nightly::job::Job;
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
 }
 
 async fn print_ir(arguments: &PrintIr) -> Result<ExitCode> {
-    let source = config::source_here(arguments)?;
+    let source = dnsconfig::source_here(arguments)?;
     let ir = blocking(move || dnscontrol::print_ir(&source)).await?;
     let text = if arguments.pretty {
         format!("{:#}\n", serde_json::from_str::<serde_json::Value>(&ir)?)

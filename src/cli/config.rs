@@ -1,6 +1,5 @@
 //! What was typed becomes what it means: the places of the repositories, and the job.
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::presets::Directory;
-use crate::cli::arguments::{PrintIr, Run};
+use crate::cli::arguments::Run;
+use crate::cli::dnsconfig;
 use crate::cli::environment;
 use crate::cli::name_servers;
-use crate::cli::settings::{Entries, FILE, Settings};
-use crate::dnscontrol::{Limits, Source, TxtLookup};
+use crate::cli::settings::{FILE, Settings};
 use crate::model::certificate::KeyType;
 use crate::model::environment::Environment;
-use crate::model::hint::{Hint, with_hint};
-use crate::model::name::DnsName;
+use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
-use crate::model::zone::Zone;
 use crate::net::http::Http;
 use crate::nightly::job::{IdentitySource, Job, Location, Override};
 use crate::nightly::patterns::NeverCount;
@@ -185,7 +182,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         identities: identities(settings),
-        dns: source(settings, dns)?,
+        dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
         skip: settings
             .skip
@@ -283,71 +280,6 @@ fn identities(settings: &Settings) -> Vec<IdentitySource> {
     all
 }
 
-/// The configuration in the current folder, for `print-ir`.
-pub(super) fn source_here(arguments: &PrintIr) -> Result<Source> {
-    let settings = Settings {
-        config: arguments.config.clone(),
-        ir: arguments.ir.clone(),
-        variable: arguments.variable.clone(),
-        js_timeout: arguments.js_timeout,
-        js_memory: arguments.js_memory,
-        js_stack: arguments.js_stack,
-        allow_fetch: arguments.allow_fetch,
-        resolver: arguments.resolver.clone(),
-        ..Settings::default()
-    };
-    let here = DnsFolder {
-        path: std::path::absolute(".").context("cannot use the current folder")?,
-        is_temporary: false,
-    };
-    source(&settings, &here)
-}
-
-fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
-    let config = settings
-        .config
-        .clone()
-        .unwrap_or_else(|| "dnsconfig.js".into());
-    // A configuration elsewhere brings its own surroundings.
-    let root = match config.parent() {
-        Some(parent) if config.is_absolute() && !config.starts_with(&dns.path) => parent.to_owned(),
-        _ => dns.path.clone(),
-    };
-    Ok(Source {
-        root,
-        config,
-        creds: settings
-            .creds
-            .clone()
-            .unwrap_or_else(|| "creds.json".into()),
-        variables: settings
-            .variable
-            .iter()
-            .flatten()
-            .map(|text| variable(text))
-            .collect::<Result<_>>()?,
-        ir: settings.ir.clone(),
-        allow_fetch: settings.allow_fetch.unwrap_or_default(),
-        txt: TxtLookup::At(name_servers::recursive(settings)?),
-        challenge_zones: challenge_zones(settings)?,
-        limits: limits(settings),
-    })
-}
-
-fn limits(settings: &Settings) -> Limits {
-    let bytes = |mebibytes: NonZeroU32| {
-        let mebibytes = usize::try_from(mebibytes.get()).unwrap_or(usize::MAX);
-        mebibytes.saturating_mul(1 << 20)
-    };
-    let default = Limits::default();
-    let seconds = |seconds: NonZeroU32| Duration::from_secs(seconds.get().into());
-    Limits {
-        memory: settings.js_memory.map_or(default.memory, bytes),
-        time: settings.js_timeout.map_or(default.time, seconds),
-        stack: settings.js_stack.map_or(default.stack, bytes),
-    }
-}
-
 fn pending(settings: &Settings) -> Result<Policy> {
     let patterns = settings.never_count.iter().flatten().map(|text| {
         NeverCount::parse(text)
@@ -362,31 +294,6 @@ fn pending(settings: &Settings) -> Result<Policy> {
     })
 }
 
-/// `challenge-zones`: each zone once, its name perhaps with a tag as in `D()`.
-fn challenge_zones(settings: &Settings) -> Result<Vec<Zone>> {
-    let mut zones: Vec<Zone> = Vec::new();
-    for (key, entries) in settings.challenge_zones.iter().flatten() {
-        let (name, tag) = key.split_once('!').unwrap_or((key, ""));
-        let entries = match entries {
-            Entries::One(entry) => vec![entry.clone()],
-            Entries::Several(entries) => entries.clone(),
-        };
-        if entries.is_empty() || entries.iter().any(String::is_empty) {
-            return Err(anyhow!("`{key}` in `challenge-zones` has no entry"))
-                .hint(|| "name the entry of creds.json whose provider serves the zone");
-        }
-        let name: DnsName = name
-            .parse()
-            .with_context(|| format!("`{key}` in `challenge-zones` names no zone"))?;
-        if zones.iter().any(|zone| zone.name == name) {
-            return Err(anyhow!("`{name}` is in `challenge-zones` twice"))
-                .hint(|| "give all its entries in one list");
-        }
-        zones.push(Zone::undeclared(name, tag.to_owned(), entries));
-    }
-    Ok(zones)
-}
-
 fn directory(settings: &Settings) -> Result<Directory> {
     settings
         .acme
@@ -394,18 +301,4 @@ fn directory(settings: &Settings) -> Result<Directory> {
         .unwrap_or("live")
         .parse::<Directory>()
         .hint(|| "`--acme` takes `live`, `staging` or the URL of an ACME directory")
-}
-
-fn variable(text: &str) -> Result<(String, String)> {
-    match text.split_once('=') {
-        Some(("", _)) => Err(with_hint(
-            anyhow!("`--variable {text}` has no name"),
-            "write `--variable KEY=VALUE`",
-        )),
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(with_hint(
-            anyhow!("`--variable {text}` has no value"),
-            "write `--variable KEY=VALUE`",
-        )),
-    }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod config;
+mod dnsconfig;
 mod environment;
 mod name_servers;
 mod providers;
