@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -17,12 +17,14 @@ use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{linked_next, page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::status;
-use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits, owner};
+use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "GANDI_V5",
@@ -144,8 +146,7 @@ impl DnsProvider for Gandi {
         self.api.reading(zone, async move {
             let url = self.url(zone, &["nameservers"])?;
             let names: Vec<String> = self.api.get(url).await?;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 

@@ -50,6 +50,7 @@ mod linode;
 mod namecheap;
 mod namecheap_zone;
 mod namedotcom;
+mod nameservers;
 mod netcup;
 mod ns1;
 mod oauth;

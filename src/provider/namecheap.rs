@@ -17,6 +17,7 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::namecheap_zone::{Hosts, attribute, is_true};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::Patience;
 use crate::provider::port::{Answer, DnsProvider, Quirks};
@@ -176,10 +177,7 @@ impl DnsProvider for Namecheap {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {

@@ -1,6 +1,6 @@
 //! POWERDNS: PowerDNS Authoritative through its HTTP API.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 use crate::provider::rrset::{Change, Rounds, by_name};
@@ -158,10 +159,7 @@ impl PowerDns {
 fn flatten(sets: &[RrSet], zone: &DnsName) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for set in sets {
-        let name: DnsName = set
-            .name
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", set.name))?;
+        let name = full_owner(&set.name)?;
         records.extend(set.records.iter().map(|value| {
             let data = canonical(&set.rtype, &value.content, zone);
             Record::new(name.clone(), &set.rtype, set.ttl, data)
