@@ -238,24 +238,11 @@ fn prepare(zone: &Zone, mut record: Record) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::zone::Meta;
+    use crate::provider::servers::zone;
 
     #[test]
     fn records_are_compared_as_dnscontrol_does() {
-        let zone = Zone {
-            name: "example.test".parse().unwrap(),
-            tag: String::new(),
-            providers: Vec::new(),
-            records: Vec::new(),
-            absent: Vec::new(),
-            nameservers: Vec::new(),
-            nameserver_ttl: 300,
-            no_purge: false,
-            ignore: Vec::new(),
-            external_dns: None,
-            is_declared: true,
-            meta: Meta::new(),
-        };
+        let zone = zone("example.test");
         for (name, ttl, expected) in [
             ("example.test", 300, "ALIAS example.test x. ttl=300"),
             ("a.example.test", 300, "CNAME a.example.test x. ttl=300"),

@@ -396,16 +396,13 @@ mod tests {
     use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::provider::cloudflare::SPEC;
-    use crate::provider::servers::entry;
+    use crate::provider::servers::{context, entry};
 
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
         let variable = ("OTHER_PLACE".to_owned(), "http://variable.test".to_owned());
         let context = Context {
-            http: Http::new(None)?,
             environment: Environment::from_iter([variable]),
-            dns_root: "/nonexistent".into(),
-            dns_root_is_temporary: false,
-            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
+            ..context()
         };
         Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
     }

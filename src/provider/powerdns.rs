@@ -211,9 +211,8 @@ mod tests {
 
     use super::*;
     use crate::model::change::Txt;
-    use crate::model::environment::Environment;
     use crate::model::hint::explain;
-    use crate::net::http::Http;
+    use crate::provider::servers::{context, entry};
 
     fn zone() -> DnsName {
         "example.com".parse().unwrap()
@@ -295,27 +294,12 @@ mod tests {
     #[test]
     fn bad_entries_name_the_field() {
         let problem = |url: &str, key: &str| {
-            let entry = ProviderEntry {
-                unset: std::collections::BTreeMap::new(),
-                name: "main".into(),
-                kind: "POWERDNS".into(),
-                fields: [
-                    ("apiUrl", url),
-                    ("apiKey", key),
-                    ("serverName", "localhost"),
-                ]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-                meta: serde_json::Map::new(),
-            };
-            let context = Context {
-                http: Http::new(None).unwrap(),
-                environment: Environment::default(),
-                dns_root: "/nonexistent".into(),
-                dns_root_is_temporary: false,
-                dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
-            };
-            explain(&connect(&entry, &context).unwrap_err())
+            let fields = [
+                ("apiUrl", url),
+                ("apiKey", key),
+                ("serverName", "localhost"),
+            ];
+            explain(&connect(&entry("POWERDNS", &fields), &context()).unwrap_err())
         };
         for url in ["localhost", "ftp://localhost"] {
             let explained = problem(url, "secret");
