@@ -400,29 +400,12 @@ fn txt_record(txt: &Txt, ttl: u32, class: DNSClass) -> Result<WireRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::environment::Environment;
     use crate::model::hint::explain;
-    use crate::net::http::Http;
+    use crate::provider::servers::{context, entry};
 
     fn error(fields: &[(&str, &str)]) -> (String, Vec<String>) {
-        let entry = ProviderEntry {
-            unset: BTreeMap::new(),
-            name: "main".into(),
-            kind: "AXFRDDNS".into(),
-            fields: fields
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-            meta: serde_json::Map::new(),
-        };
-        let context = Context {
-            http: Http::new(None).unwrap(),
-            environment: Environment::default(),
-            dns_root: "/nonexistent".into(),
-            dns_root_is_temporary: false,
-            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
-        };
-        let explained = explain(&connect(&entry, &context).unwrap_err());
+        let entry = entry("AXFRDDNS", fields);
+        let explained = explain(&connect(&entry, &context()).unwrap_err());
         let lines = [vec![explained.what], explained.causes].concat();
         (lines.join(": "), explained.hints)
     }

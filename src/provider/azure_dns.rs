@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -19,6 +19,7 @@ use crate::provider::azure::Credentials;
 use crate::provider::azure::record_set::{RecordSet, Text};
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::nameservers;
 use crate::provider::oauth::Session;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::with_parameter;
@@ -199,12 +200,7 @@ impl AzureDns {
     async fn servers(&self, zone: ZoneRef<'_>) -> Result<Vec<DnsName>> {
         let answer: ZoneAnswer = self.session.api.get(self.url(zone, &[])?).await?;
         let apex: RecordSet = self.session.api.get(self.url(zone, &["NS", "@"])?).await?;
-        let names = answer
-            .properties
-            .name_servers
-            .iter()
-            .map(|name| name.parse());
-        let mut names: Vec<DnsName> = names.collect::<Result<_, _>>().context("a name server")?;
+        let mut names = nameservers::parsed(answer.properties.name_servers)?;
         for record in apex.records(zone.name)? {
             let name: DnsName = record.data.parse()?;
             if !names.contains(&name) {

@@ -312,29 +312,19 @@ mod tests {
 
     use super::*;
     use crate::model::change::Txt;
-    use crate::model::environment::Environment;
     use crate::model::hint::explain;
-    use crate::net::http::Http;
+    use crate::provider::servers::{context, entry};
 
     const FILE: &str = "@ 60 IN SOA ns1 host 1 1 1 1 1\n@ NS ns1 ; stays\n";
 
     fn bind(folder: &Path, fields: &[(&str, &str)]) -> Result<Box<dyn DnsProvider>> {
         let entry = ProviderEntry {
-            unset: std::collections::BTreeMap::new(),
             name: "files".into(),
-            kind: "BIND".into(),
-            fields: fields
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-            meta: serde_json::Map::new(),
+            ..entry("BIND", fields)
         };
         let context = Context {
-            http: Http::new(None).unwrap(),
-            environment: Environment::default(),
             dns_root: folder.to_owned(),
-            dns_root_is_temporary: false,
-            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
+            ..context()
         };
         connect(&entry, &context)
     }
@@ -482,18 +472,12 @@ mod tests {
     #[test]
     fn zone_files_in_a_temporary_clone_are_refused() {
         let entry = ProviderEntry {
-            unset: std::collections::BTreeMap::new(),
             name: "files".into(),
-            kind: "BIND".into(),
-            fields: std::collections::BTreeMap::new(),
-            meta: serde_json::Map::new(),
+            ..entry("BIND", &[])
         };
         let context = Context {
-            http: Http::new(None).unwrap(),
-            environment: Environment::default(),
-            dns_root: "/nonexistent".into(),
             dns_root_is_temporary: true,
-            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
+            ..context()
         };
         assert_eq!(
             shown(&connect(&entry, &context).unwrap_err()),

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
 use crate::model::change::TxtBatch;
-use crate::model::name::{DnsName, NameError};
+use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, Zone, ZoneRef};
@@ -17,11 +17,12 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
+use crate::provider::nameservers;
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
-use crate::provider::together::together;
+use crate::provider::together::write_singly;
 use crate::provider::zone_cache::ZoneCache;
 
 pub(super) const SPEC: Spec = Spec {
@@ -208,10 +209,8 @@ impl Bunny {
     }
 
     async fn write(&self, zone: ZoneRef<'_>, todo: &Todo<u64>) -> Result<bool> {
-        let creations = todo.create.iter().map(|new| self.create(zone, new));
-        together(creations.collect()).await?;
-        let deletions = todo.delete.iter().map(|id| self.delete(zone, *id));
-        together(deletions.collect()).await?;
+        let create = |new| self.create(zone, new);
+        write_singly(todo, create, |id| self.delete(zone, *id)).await?;
         Ok(true)
     }
 
@@ -243,10 +242,7 @@ impl ZoneAnswer {
     fn servers(&self) -> Result<Vec<DnsName>> {
         let names = [&self.nameserver1, &self.nameserver2];
         let names = names.into_iter().flatten().filter(|name| !name.is_empty());
-        let parsed = names.map(|name| name.parse());
-        parsed
-            .collect::<Result<_, NameError>>()
-            .context("a name server")
+        nameservers::parsed(names)
     }
 }
 

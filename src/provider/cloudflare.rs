@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::cloudflare_compare;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
@@ -170,8 +172,7 @@ impl DnsProvider for Cloudflare {
     fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
         self.api.reading(zone, async move {
             let names = self.zone(zone).await?.name_servers.unwrap_or_default();
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -305,10 +306,7 @@ impl RecordAnswer {
     }
 
     fn record(&self, zone: &DnsName) -> Result<Record> {
-        let name = self
-            .name
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", self.name))?;
+        let name = full_owner(&self.name)?;
         // What DNSControl makes of these types.
         let rtype = match self.rtype.as_str() {
             "ALIAS" => "CNAME",

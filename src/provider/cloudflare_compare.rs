@@ -50,21 +50,12 @@ mod tests {
 
     use super::*;
     use crate::model::zone::Meta;
+    use crate::provider::servers;
 
     fn zone(meta: &[(&str, &str)]) -> Zone {
         Zone {
-            name: "example.test".parse().unwrap(),
-            is_declared: true,
-            tag: String::new(),
-            providers: Vec::new(),
-            records: Vec::new(),
-            absent: Vec::new(),
-            nameservers: Vec::new(),
-            nameserver_ttl: 300,
-            no_purge: false,
-            ignore: Vec::new(),
-            external_dns: None,
             meta: texts(meta),
+            ..servers::zone("example.test")
         }
     }
 

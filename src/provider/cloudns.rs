@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::model::change::TxtBatch;
-use crate::model::name::{DnsName, NameError};
+use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, Zone, ZoneRef};
@@ -20,13 +20,14 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::send_patiently;
 use crate::provider::port::{Answer, COMPARED, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Reply, Why, failure};
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
-use crate::provider::together::together;
+use crate::provider::together::write_singly;
 use crate::provider::ttls::rounded_up;
 use crate::provider::zone_cache::ZoneCache;
 
@@ -145,10 +146,7 @@ impl DnsProvider for ClouDns {
             let servers: Vec<Nameserver> = call.await?;
             // What DNSControl declares at the apex.
             let premium = servers.iter().filter(|server| server.kind == "premium");
-            let parsed = premium.map(|server| server.name.parse());
-            parsed
-                .collect::<Result<_, NameError>>()
-                .context("a name server")
+            nameservers::parsed(premium.map(|server| &server.name))
         })
     }
 
@@ -204,10 +202,8 @@ impl ClouDns {
     }
 
     async fn write(&self, zone: ZoneRef<'_>, todo: &Todo<String>) -> Result<bool> {
-        let creations = todo.create.iter().map(|new| self.create(zone, new));
-        together(creations.collect()).await?;
-        let deletions = todo.delete.iter().map(|id| self.delete(zone, id));
-        together(deletions.collect()).await?;
+        let create = |new| self.create(zone, new);
+        write_singly(todo, create, |id| self.delete(zone, id)).await?;
         Ok(true)
     }
 

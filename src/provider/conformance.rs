@@ -16,7 +16,7 @@ use crate::net::http::Http;
 use crate::provider::fake::Fake;
 use crate::provider::port::{DnsProvider, TXT_TTL};
 use crate::provider::registry::{Context, connect};
-use crate::provider::servers::{API_KEY, BIG, SECRET, Server, TYPES, WRONG_SECRET, entry};
+use crate::provider::servers::{API_KEY, BIG, SECRET, Server, TYPES, WRONG_SECRET, context, entry};
 use crate::provider::zonefile;
 
 /// What every server has in `example.test`, sorted; the SOA is left out.
@@ -59,11 +59,8 @@ pub(super) fn provider_in(
     environment: &Environment,
 ) -> anyhow::Result<Box<dyn DnsProvider>> {
     let context = Context {
-        http: Http::new(None)?,
         environment: environment.clone(),
-        dns_root: "/nonexistent".into(),
-        dns_root_is_temporary: false,
-        dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
+        ..context()
     };
     connect(entry, &context)
 }

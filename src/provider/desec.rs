@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{linked_next, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
@@ -109,7 +111,7 @@ impl DnsProvider for Desec {
             self.minimum_ttl(zone).await?;
             let mut records = Vec::new();
             for set in self.list(zone, None).await? {
-                let name = owner(&set)?;
+                let name = full_owner(&set.name)?;
                 records.extend(set.records.iter().map(|value| {
                     let data = canonical(&set.rtype, value, zone.name);
                     Record::new(name.clone(), &set.rtype, set.ttl, data)
@@ -135,10 +137,7 @@ impl DnsProvider for Desec {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, zone: ZoneRef<'_>) -> Quirks {
@@ -175,7 +174,7 @@ impl Desec {
         let sets = self.list(zone, Some("TXT")).await?;
         let set = |set: RrSet| {
             Ok(TxtSet {
-                name: owner(&set)?,
+                name: full_owner(&set.name)?,
                 ttl: set.ttl,
                 values: set.records,
             })
@@ -206,10 +205,4 @@ impl Desec {
         let domain = zone.name.as_str();
         self.api.url(&["domains", domain, "rrsets", ""])
     }
-}
-
-fn owner(set: &RrSet) -> Result<DnsName> {
-    set.name
-        .parse()
-        .with_context(|| format!("the zone has a record at `{}`", set.name))
 }

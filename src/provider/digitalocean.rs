@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -16,12 +16,14 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::reply::status;
-use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, owner, todo};
+use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
+use crate::provider::together::write_singly;
 
 pub(super) const SPEC: Spec = Spec {
     kind: "DIGITALOCEAN",
@@ -130,10 +132,7 @@ impl DnsProvider for DigitalOcean {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
@@ -173,17 +172,8 @@ impl DigitalOcean {
     }
 
     async fn write(&self, zone: ZoneRef<'_>, todo: &Todo<u64>) -> Result<bool> {
-        for new in &todo.create {
-            self.create(zone, new).await?;
-        }
-        for id in &todo.delete {
-            let url = self.url(zone, &[&id.to_string()])?;
-            let request = self.api.request(Method::DELETE, url);
-            match self.api.send(request, Repeat::Safe).await {
-                Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => return Err(error),
-                _ => {}
-            }
-        }
+        let create = |new| self.create(zone, new);
+        write_singly(todo, create, |id| self.delete(zone, *id)).await?;
         Ok(true)
     }
 
@@ -200,6 +190,10 @@ impl DigitalOcean {
             .send(request, Repeat::WhenRefused)
             .await
             .map(|_| ())
+    }
+
+    async fn delete(&self, zone: ZoneRef<'_>, id: u64) -> Result<()> {
+        self.api.delete(self.url(zone, &[&id.to_string()])?).await
     }
 
     fn url(&self, zone: ZoneRef<'_>, more: &[&str]) -> Result<Url> {

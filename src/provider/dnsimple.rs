@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,11 +20,13 @@ use crate::net::http::Repeat;
 use crate::provider::bare::rdata;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::{label, owner};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::reply::failure;
+use crate::provider::reply::{failure, status};
 use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, todo};
 
 pub(super) const SPEC: Spec = Spec {
@@ -152,10 +154,7 @@ impl DnsProvider for Dnsimple {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
@@ -206,7 +205,7 @@ impl Dnsimple {
         let record = |answer: RecordAnswer| {
             Ok(TxtRecord {
                 id: answer.id,
-                name: answer.owner(zone.name)?,
+                name: owner(&answer.name, zone.name)?,
                 ttl: answer.ttl,
                 value: answer.text(),
             })
@@ -262,11 +261,7 @@ impl Dnsimple {
         }
         for id in &todo.delete {
             let url = self.url(zone, &["records", &id.to_string()]).await?;
-            let request = self.api.request(Method::DELETE, url);
-            match self.api.send(request, Repeat::Safe).await {
-                Err(error) if status(&error) == Some(StatusCode::NOT_FOUND) => {}
-                deleted => deleted.map(|_| ())?,
-            }
+            self.api.delete(url).await?;
         }
         Ok(())
     }
@@ -279,17 +274,12 @@ impl Dnsimple {
 }
 
 fn body(zone: ZoneRef<'_>, new: &NewTxt) -> Value {
-    let label = new.txt.name.label_in(zone.name);
     json!({
-        "name": label.filter(|label| *label != "@").unwrap_or_default(),
+        "name": label(&new.txt.name, zone.name),
         "type": "TXT",
         "content": Spelling::Quoted.spell(&new.txt.value),
         "ttl": new.ttl,
     })
-}
-
-fn status(error: &anyhow::Error) -> Option<StatusCode> {
-    failure(error)?.status
 }
 
 fn is_overtaken(error: &anyhow::Error) -> bool {
@@ -300,14 +290,6 @@ fn is_overtaken(error: &anyhow::Error) -> bool {
 }
 
 impl RecordAnswer {
-    fn owner(&self, zone: &DnsName) -> Result<DnsName> {
-        let owner = match self.name.as_str() {
-            "" | "@" => Ok(zone.clone()),
-            label => DnsName::within(label, zone),
-        };
-        owner.with_context(|| format!("the zone has a record at `{}`", self.name))
-    }
-
     /// The text of a TXT record; records of old are not quoted.
     fn text(&self) -> String {
         if self.content.starts_with('"') {
@@ -322,7 +304,8 @@ impl RecordAnswer {
             "TXT" => self.text(),
             rtype => rdata(rtype, self.priority.unwrap_or(0), &self.content),
         };
-        Ok(Record::new(self.owner(zone)?, &self.rtype, self.ttl, data))
+        let owner = owner(&self.name, zone)?;
+        Ok(Record::new(owner, &self.rtype, self.ttl, data))
     }
 }
 

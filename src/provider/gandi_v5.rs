@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -17,12 +17,14 @@ use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{linked_next, page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::status;
-use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits, owner};
+use crate::provider::rrset::{Edit, Rounds, Spelling, TxtSet, edits};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "GANDI_V5",
@@ -144,8 +146,7 @@ impl DnsProvider for Gandi {
         self.api.reading(zone, async move {
             let url = self.url(zone, &["nameservers"])?;
             let names: Vec<String> = self.api.get(url).await?;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -237,24 +238,11 @@ fn prepare(zone: &Zone, mut record: Record) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::zone::Meta;
+    use crate::provider::servers::zone;
 
     #[test]
     fn records_are_compared_as_dnscontrol_does() {
-        let zone = Zone {
-            name: "example.test".parse().unwrap(),
-            tag: String::new(),
-            providers: Vec::new(),
-            records: Vec::new(),
-            absent: Vec::new(),
-            nameservers: Vec::new(),
-            nameserver_ttl: 300,
-            no_purge: false,
-            ignore: Vec::new(),
-            external_dns: None,
-            is_declared: true,
-            meta: Meta::new(),
-        };
+        let zone = zone("example.test");
         for (name, ttl, expected) in [
             ("example.test", 300, "ALIAS example.test x. ttl=300"),
             ("a.example.test", 300, "CNAME a.example.test x. ttl=300"),

@@ -19,6 +19,8 @@ use crate::provider::base::Base;
 use crate::provider::google::Credentials;
 use crate::provider::google::managed_zone::{ManagedZone, View};
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::oauth::Session;
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
@@ -183,8 +185,7 @@ impl DnsProvider for Gcloud {
     fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
         let work = self.session.run(move || async move {
             let names = self.zone(zone).await?.name_servers;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         });
         self.session.api.reading(zone, work)
     }
@@ -201,7 +202,7 @@ impl Gcloud {
     async fn read(&self, zone: ZoneRef<'_>) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         for set in self.list(zone).await? {
-            let name = owner(&set)?;
+            let name = full_owner(&set.name)?;
             records.extend(set.rrdatas.iter().map(|value| {
                 let data = canonical(&set.rtype, value, zone.name);
                 Record::new(name.clone(), &set.rtype, set.ttl, data)
@@ -307,14 +308,8 @@ fn after(url: &Url, token: Option<&str>) -> Option<Url> {
     Some(with_parameter(url, "pageToken", token))
 }
 
-fn owner(set: &RrSet) -> Result<DnsName> {
-    set.name
-        .parse()
-        .with_context(|| format!("the zone has a record at `{}`", set.name))
-}
-
 fn txt_set(set: &RrSet, batch: &TxtBatch) -> Result<TxtSet> {
-    let name = owner(set)?;
+    let name = full_owner(&set.name)?;
     let mut changed = batch.add.iter().chain(&batch.remove);
     ensure!(
         set.routing_policy.is_none() || changed.all(|txt| txt.name != name),

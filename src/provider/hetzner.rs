@@ -1,6 +1,6 @@
 //! HETZNER: the API of Hetzner's old DNS Console.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,11 +15,13 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Why, failure, status};
-use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, owner, todo};
+use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, todo};
 use crate::provider::zone_cache::ZoneCache;
 
 pub(super) const SPEC: Spec = Spec {
@@ -150,8 +152,7 @@ impl DnsProvider for Hetzner {
     fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
         self.api.reading(zone, async move {
             let names = self.zone(zone).await?.ns;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -214,12 +215,7 @@ impl Hetzner {
             return Ok(false);
         }
         for id in &todo.delete {
-            let url = self.api.url(&["records", id])?;
-            let request = self.api.request(Method::DELETE, url);
-            match self.api.send(request, Repeat::Safe).await {
-                Err(error) if status(&error) != Some(StatusCode::NOT_FOUND) => return Err(error),
-                _ => {}
-            }
+            self.api.delete(self.api.url(&["records", id])?).await?;
         }
         Ok(true)
     }

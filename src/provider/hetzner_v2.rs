@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,12 +16,14 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::status;
-use crate::provider::rrset::{Rounds, Spelling, by_name, owner};
+use crate::provider::rrset::{Rounds, Spelling, by_name};
 use crate::provider::zone_cache::ZoneCache;
 
 pub(super) const SPEC: Spec = Spec {
@@ -203,8 +205,7 @@ impl DnsProvider for HetznerCloud {
     fn nameservers<'a>(&'a self, zone: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
         self.api.reading(zone, async move {
             let names = self.zone(zone).await?.authoritative_nameservers.assigned;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 

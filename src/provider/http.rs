@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
+use roxmltree::{Document, Node};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use url::Url;
@@ -237,9 +238,17 @@ impl Api {
         self.read(reply, serde_json::from_str(&reply.body))
     }
 
-    /// Reads the XML of an answer.
-    pub(super) fn xml<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
-        self.read(reply, quick_xml::de::from_str(&reply.body))
+    /// Reads the XML of an answer: `read` gets its root element.
+    pub(super) fn xml<T>(
+        &self,
+        reply: &Reply,
+        read: impl FnOnce(Node<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let parsed = Document::parse(&reply.body).map_err(Into::into);
+        self.read(
+            reply,
+            parsed.and_then(|document| read(document.root_element())),
+        )
     }
 
     fn read<T>(&self, reply: &Reply, parsed: Result<T, impl fmt::Display>) -> Result<T> {
@@ -387,16 +396,13 @@ mod tests {
     use crate::model::environment::Environment;
     use crate::model::hint::explain;
     use crate::provider::cloudflare::SPEC;
-    use crate::provider::servers::entry;
+    use crate::provider::servers::{context, entry};
 
     fn api(base: Base, fields: &[(&str, &str)]) -> Result<Api> {
         let variable = ("OTHER_PLACE".to_owned(), "http://variable.test".to_owned());
         let context = Context {
-            http: Http::new(None)?,
             environment: Environment::from_iter([variable]),
-            dns_root: "/nonexistent".into(),
-            dns_root_is_temporary: false,
-            dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
+            ..context()
         };
         Api::new(&SPEC, &entry("CLOUDFLAREAPI", fields), &context, base)
     }

@@ -1,6 +1,6 @@
 //! INWX: the JSON-RPC interface of INWX's `DomRobot`.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ use crate::provider::http::Api;
 use crate::provider::inwx_client::{
     AUTHORIZATION_ERROR, Client, OBJECT_DOES_NOT_EXIST, OBJECT_EXISTS, code,
 };
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
@@ -157,8 +159,7 @@ impl DnsProvider for Inwx {
                 }
                 Err(error) => return Err(error),
             };
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -196,7 +197,7 @@ impl Inwx {
         let answers = self.list(zone, Some("TXT")).await?;
         let record = |answer: RecordAnswer| {
             Ok(TxtRecord {
-                name: answer.owner()?,
+                name: full_owner(&answer.name)?,
                 id: answer.id,
                 ttl: answer.ttl,
                 value: answer.content,
@@ -243,14 +244,9 @@ impl Inwx {
 }
 
 impl RecordAnswer {
-    fn owner(&self) -> Result<DnsName> {
-        self.name
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", self.name))
-    }
-
     fn record(&self) -> Result<Record> {
         let data = rdata(&self.rtype, self.prio.unwrap_or(0), &self.content);
-        Ok(Record::new(self.owner()?, &self.rtype, self.ttl, data))
+        let owner = full_owner(&self.name)?;
+        Ok(Record::new(owner, &self.rtype, self.ttl, data))
     }
 }

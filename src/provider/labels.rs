@@ -1,4 +1,4 @@
-//! Labels of records, relative to their zone, where the apex is the empty one.
+//! Names of records as APIs have them: labels relative to their zone, or names in full.
 
 use anyhow::{Context as _, Result};
 
@@ -10,13 +10,23 @@ pub(super) fn label<'a>(name: &'a DnsName, zone: &DnsName) -> &'a str {
     label.unwrap_or_default()
 }
 
-/// The name that a label stands for: the empty one and `@` for the zone itself.
+/// The name that a label stands for: the empty one and `@` for the zone itself; what ends with a
+/// dot is a name in full.
 pub(super) fn owner(label: &str, zone: &DnsName) -> Result<DnsName> {
-    let owner = match label {
+    match label {
         "" | "@" => Ok(zone.clone()),
-        label => DnsName::within(label, zone),
-    };
-    owner.with_context(|| format!("the zone has a record at `{label}`"))
+        full if full.ends_with('.') => full_owner(full),
+        label => DnsName::within(label, zone).with_context(|| record_at(label)),
+    }
+}
+
+/// A name in full, with or without its final dot.
+pub(super) fn full_owner(name: &str) -> Result<DnsName> {
+    name.parse().with_context(|| record_at(name))
+}
+
+fn record_at(name: &str) -> String {
+    format!("the zone has a record at `{name}`")
 }
 
 #[cfg(test)]
@@ -35,8 +45,23 @@ mod tests {
             assert_eq!(label(name, &zone), expected);
             assert_eq!(owner(expected, &zone).unwrap(), *name);
         }
-        assert_eq!(owner("@", &zone).unwrap(), zone);
-        let error = owner("a..b", &zone).unwrap_err();
-        assert_eq!(error.to_string(), "the zone has a record at `a..b`");
+    }
+
+    #[test]
+    fn owners_are_below_the_zone() {
+        let zone = "a.test".parse().unwrap();
+        for (label, expected) in [
+            ("@", "a.test"),
+            ("", "a.test"),
+            ("X.y", "x.y.a.test"),
+            ("x.a.test.", "x.a.test"),
+        ] {
+            assert_eq!(owner(label, &zone).unwrap().as_str(), expected);
+        }
+        assert_eq!(full_owner("X.a.test").unwrap().as_str(), "x.a.test");
+        for error in [owner("a..b", &zone), full_owner("a..b")] {
+            let error = error.unwrap_err();
+            assert_eq!(error.to_string(), "the zone has a record at `a..b`");
+        }
     }
 }

@@ -9,17 +9,26 @@
 //! 2. **Connect.** [`http::Api::new`] takes the vendor's base URL; `credential` turns a field into a
 //!    header. Base URLs can be overridden (`_base_url`), limits are kept, requests that may be
 //!    repeated are repeated, and errors name the entry, the field and what was tried, without
-//!    secrets. An API that answers 200 and says no in the body calls `refused` itself.
-//! 3. **List.** `records` is `self.api.reading(zone, async move { ... })`: turn pages with
-//!    `Api::pages` and [`pages`], remember ids of zones in a [`zone_cache::ZoneCache`], and make
-//!    records with [`canonical`](crate::model::rdata::canonical) RDATA. Look out for host names
-//!    without a final dot, and for TXT that is not quoted.
-//! 4. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
+//!    secrets (`credential_in_request` names a field in hints, `hide` takes a secret that is in no
+//!    field). Environment variables come from [`Context::environment`](registry::Context) only,
+//!    tokens that expire from [`oauth`].
+//! 3. **Understand its no.** A status other than 2xx is a [`reply::Failure`]. An API that answers
+//!    200 and says no in the body calls `refused` itself, with the [`reply::Why`] that decides the
+//!    hint; one that says there so that it was asked too often is asked again with [`patience`].
+//! 4. **List.** `records` is `self.api.reading(zone, async move { ... })`: turn pages with
+//!    `Api::pages` and [`pages`], remember ids of zones in a [`zone_cache::ZoneCache`], name
+//!    records with [`labels`], and make them with [`canonical`](crate::model::rdata::canonical)
+//!    RDATA. Look out for host names without a final dot ([`bare`]), and for TXT that is not quoted.
+//!    `nameservers` answers with [`nameservers`].
+//! 5. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
 //!    where each value has an id, `edits` and `Rounds::look_again` where whole sets are replaced.
 //!    Single requests run a few at a time ([`together`]) where the vendor's limits allow it.
 //!    Writes that replace what was read are sent with `Repeat::Never`, so that each try looks
-//!    first; `quirks` says how DNSControl compares.
-//! 5. **Prove it.** A real server, if one can run here (`servers.rs`); else
+//!    first.
+//! 6. **Compare.** [`quirks`](port::DnsProvider::quirks) says how DNSControl compares; its `prepare`
+//!    makes of every record, declared or existing, what the vendor would store, such as a TTL of
+//!    the few that there are ([`ttls`]).
+//! 7. **Prove it.** A real server, if one can run here (`servers.rs`); else
 //!    `fake/NAME.rs`, as strict as the vendor's documentation, citing it rule by rule. It ends with
 //!    the conformance test: a `Subject` that says what is particular, and `conforms_to_all`.
 
@@ -51,6 +60,7 @@ mod linode;
 mod namecheap;
 mod namecheap_zone;
 mod namedotcom;
+mod nameservers;
 mod netcup;
 mod ns1;
 mod oauth;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
+use roxmltree::Node;
 use url::form_urlencoded::Serializer;
 
 use crate::model::change::TxtBatch;
@@ -16,7 +16,8 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
-use crate::provider::namecheap_zone::{Hosts, is_true};
+use crate::provider::namecheap_zone::{Hosts, attribute, is_true};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::Patience;
 use crate::provider::port::{Answer, DnsProvider, Quirks};
@@ -98,42 +99,49 @@ fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvid
 }
 
 /// The root of every answer.
-#[derive(Deserialize)]
 struct ApiResponse {
-    #[serde(rename = "@Status")]
     status: String,
-    #[serde(rename = "Errors", default)]
-    errors: Errors,
-    #[serde(rename = "CommandResponse", default)]
+    errors: Vec<ErrorAnswer>,
     command: CommandResponse,
 }
 
-#[derive(Default, Deserialize)]
-struct Errors {
-    #[serde(rename = "Error", default)]
-    list: Vec<ErrorAnswer>,
-}
-
-#[derive(Deserialize)]
 struct ErrorAnswer {
-    #[serde(rename = "@Number")]
     number: String,
-    #[serde(rename = "$text", default)]
     message: String,
 }
 
-#[derive(Default, Deserialize)]
 struct CommandResponse {
-    #[serde(rename = "DomainDNSGetHostsResult")]
+    /// Of `getHosts`.
     hosts: Option<Hosts>,
-    #[serde(rename = "DomainDNSSetHostsResult")]
-    set: Option<SetHosts>,
+    /// `setHosts` says so.
+    is_success: bool,
 }
 
-#[derive(Deserialize)]
-struct SetHosts {
-    #[serde(rename = "@IsSuccess")]
-    is_success: String,
+impl ApiResponse {
+    fn read(root: Node<'_, '_>) -> Result<Self> {
+        let all = |name: &'static str| {
+            let nodes = root.descendants();
+            nodes.filter(move |node| node.has_tag_name(name))
+        };
+        let error = |node: Node<'_, '_>| {
+            Ok(ErrorAnswer {
+                number: attribute(node, "Number")?,
+                message: node.text().unwrap_or_default().trim().to_owned(),
+            })
+        };
+        let hosts = all("DomainDNSGetHostsResult").next();
+        let set = all("DomainDNSSetHostsResult").next();
+        Ok(Self {
+            status: attribute(root, "Status")?,
+            errors: all("Error").map(error).collect::<Result<_>>()?,
+            command: CommandResponse {
+                hosts: hosts.map(Hosts::read).transpose()?,
+                is_success: set
+                    .and_then(|set| set.attribute("IsSuccess"))
+                    .is_some_and(is_true),
+            },
+        })
+    }
 }
 
 impl DnsProvider for Namecheap {
@@ -169,10 +177,7 @@ impl DnsProvider for Namecheap {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
@@ -206,10 +211,8 @@ impl Namecheap {
             }
         })?;
         let answer = self.call(body, Repeat::Never).await?;
-        let is_success = answer.set.is_some_and(|set| is_true(&set.is_success));
-        is_success
-            .then_some(())
-            .context("the answer does not say that the zone was written")
+        let written = answer.is_success.then_some(());
+        written.context("the answer does not say that the zone was written")
     }
 
     /// The form of a command: global parameters, the domain, and what `more` adds.
@@ -258,15 +261,15 @@ impl Namecheap {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
         let reply = self.api.send(request, repeat).await?;
-        let answer: ApiResponse = self.api.xml(&reply)?;
+        let answer = self.api.xml(&reply, ApiResponse::read)?;
         if answer.status == "OK" {
             return Ok(answer.command);
         }
-        let errors = &answer.errors.list;
+        let errors = &answer.errors;
         let first = errors.first().map_or("", |error| &error.number);
         let all: Vec<String> = errors
             .iter()
-            .map(|error| format!("{} ({})", error.message.trim(), error.number))
+            .map(|error| format!("{} ({})", error.message, error.number))
             .collect();
         let refused = self.api.refused(&reply, why(first), &all.join("; "));
         Err(match first {

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use anyhow::{Context as _, Result, anyhow};
-use serde::Deserialize;
+use roxmltree::Node;
 
 use crate::model::change::TxtBatch;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::zone::Record;
 use crate::provider::bare::rdata;
+use crate::provider::labels::owner;
 use crate::provider::port::TXT_TTL;
 use crate::provider::rrset::{TxtRecord, todo};
 
@@ -22,38 +23,40 @@ const WRITABLE: [&str; 12] = [
 const NO_PREFERENCE: &str = "10";
 
 /// A zone as `getHosts` has it.
-#[derive(Deserialize)]
 pub(super) struct Hosts {
-    /// Mail setting of the zone, such as `MX` or `FWD`.
-    #[serde(rename = "@EmailType", default)]
+    /// Mail setting of the zone, such as `MX` or `FWD`; empty where the API does not say.
     pub(super) email_type: String,
-    #[serde(rename = "@IsUsingOurDNS", default)]
-    is_using_our_dns: String,
-    #[serde(rename = "host", alias = "Host", default)]
+    is_using_our_dns: bool,
     pub(super) list: Vec<Host>,
 }
 
 /// A record.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Host {
     /// `@` or a label.
-    #[serde(rename = "@Name")]
     pub(super) name: String,
-    #[serde(rename = "@Type")]
     pub(super) rtype: String,
-    #[serde(rename = "@Address")]
     pub(super) address: String,
-    #[serde(rename = "@MXPref")]
     pub(super) preference: String,
-    #[serde(rename = "@TTL")]
     pub(super) ttl: String,
-    #[serde(rename = "@IsActive", default)]
-    is_active: String,
-    #[serde(rename = "@IsDDNSEnabled", default)]
-    is_dynamic: String,
+    is_active: bool,
+    is_dynamic: bool,
 }
 
 impl Hosts {
+    /// Reads `DomainDNSGetHostsResult`.
+    pub(super) fn read(node: Node<'_, '_>) -> Result<Self> {
+        let hosts = node.children().filter(|child| {
+            let name = child.tag_name().name();
+            name.eq_ignore_ascii_case("host")
+        });
+        Ok(Self {
+            email_type: node.attribute("EmailType").unwrap_or_default().to_owned(),
+            is_using_our_dns: node.attribute("IsUsingOurDNS").is_some_and(is_true),
+            list: hosts.map(Host::read).collect::<Result<_>>()?,
+        })
+    }
+
     /// What Namecheap puts into a zone without records; to DNSControl such a zone is empty.
     pub(super) fn are_parking(&self) -> bool {
         matches!(&self.list[..], [alias, url]
@@ -90,12 +93,12 @@ impl Hosts {
             address: new.txt.value.clone(),
             preference: NO_PREFERENCE.to_owned(),
             ttl: new.ttl.to_string(),
-            is_active: String::new(),
-            is_dynamic: String::new(),
+            is_active: true,
+            is_dynamic: false,
         });
         Ok(Some(Self {
             email_type: self.email_type.clone(),
-            is_using_our_dns: self.is_using_our_dns.clone(),
+            is_using_our_dns: self.is_using_our_dns,
             list: kept.map(|(_, host)| host.clone()).chain(new).collect(),
         }))
     }
@@ -104,7 +107,7 @@ impl Hosts {
     pub(super) fn can_be_written(&self) -> Result<()> {
         let refused = |what: String, hint: &str| Err(with_hint(anyhow!(what), hint));
         let delegate = "delegate the challenge: a CNAME at `_acme-challenge` to another zone";
-        if !is_true(&self.is_using_our_dns) {
+        if !self.is_using_our_dns {
             return refused(
                 "the domain does not use Namecheap's name servers".to_owned(),
                 "point it to them, or take the provider from the zone in `dnsconfig.js`",
@@ -117,9 +120,9 @@ impl Hosts {
             );
         }
         for host in &self.list {
-            let what = if is_true(&host.is_dynamic) {
+            let what = if host.is_dynamic {
                 "has dynamic DNS, which a write would turn off"
-            } else if host.is_active.eq_ignore_ascii_case("false") {
+            } else if !host.is_active {
                 "is not active, and a write would make it active"
             } else if !WRITABLE.contains(&host.rtype.as_str()) {
                 "is of a type that the API does not write, so that it would be lost"
@@ -158,14 +161,25 @@ impl Hosts {
 }
 
 impl Host {
+    fn read(node: Node<'_, '_>) -> Result<Self> {
+        let is_active = node.attribute("IsActive").unwrap_or_default();
+        Ok(Self {
+            name: attribute(node, "Name")?,
+            rtype: attribute(node, "Type")?,
+            address: attribute(node, "Address")?,
+            preference: attribute(node, "MXPref")?,
+            ttl: attribute(node, "TTL")?,
+            is_active: !is_active.eq_ignore_ascii_case("false"),
+            is_dynamic: node.attribute("IsDDNSEnabled").is_some_and(is_true),
+        })
+    }
+
     fn owner(&self, zone: &DnsName) -> Result<DnsName> {
-        let owner = match self.name.as_str() {
-            "@" => Ok(zone.clone()),
+        match self.name.as_str() {
             // The record of the mail setting MXE has the domain as its label.
             name if self.rtype == "MXE" && name == zone.as_str() => Ok(zone.clone()),
-            label => DnsName::within(label, zone),
-        };
-        owner.with_context(|| format!("the zone has a record at `{}`", self.name))
+            label => owner(label, zone),
+        }
     }
 
     pub(super) fn record(&self, zone: &DnsName) -> Result<Record> {
@@ -196,6 +210,12 @@ impl fmt::Display for Host {
     }
 }
 
+/// An attribute that is always there.
+pub(super) fn attribute(node: Node<'_, '_>, name: &str) -> Result<String> {
+    let value = node.attribute(name).map(str::to_owned);
+    value.with_context(|| format!("a `{}` has no `{name}`", node.tag_name().name()))
+}
+
 /// How the API writes what is so.
 pub(super) fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
@@ -212,7 +232,8 @@ mod tests {
         let xml = format!(
             r#"<DomainDNSGetHostsResult Domain="example.test" EmailType="MXE" IsUsingOurDNS="true">{hosts}</DomainDNSGetHostsResult>"#
         );
-        quick_xml::de::from_str(&xml).unwrap()
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        Hosts::read(document.root_element()).unwrap()
     }
 
     fn host(attributes: &str) -> String {
@@ -301,7 +322,7 @@ mod tests {
             "the API does not say what the zone's mail setting is, so that a write would turn mail off"
         );
         let elsewhere = Hosts {
-            is_using_our_dns: "false".to_owned(),
+            is_using_our_dns: false,
             ..answer(&plain)
         };
         assert_eq!(

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -19,11 +19,12 @@ use crate::net::http::Repeat;
 use crate::provider::bare::rdata;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::reply::failure;
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
 
 pub(super) const SPEC: Spec = Spec {
@@ -146,8 +147,7 @@ impl DnsProvider for NameDotCom {
             let url = self.api.url(&["v4", "domains", zone.name.as_str()])?;
             let domain: DomainAnswer = self.api.get(url).await?;
             let names = nameservers(&domain.nameservers);
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -177,7 +177,7 @@ impl NameDotCom {
         let record = |answer: RecordAnswer| {
             Ok(TxtRecord {
                 id: answer.id,
-                name: answer.owner()?,
+                name: full_owner(&answer.fqdn)?,
                 ttl: answer.ttl,
                 value: answer.answer,
             })
@@ -191,13 +191,7 @@ impl NameDotCom {
         }
         for id in &todo.delete {
             let url = self.url(zone, &[&id.to_string()])?;
-            let request = self.api.request(Method::DELETE, url);
-            if let Err(error) = self.api.send(request, Repeat::Safe).await {
-                let status = failure(&error).and_then(|failure| failure.status);
-                if status != Some(StatusCode::NOT_FOUND) {
-                    return Err(error);
-                }
-            }
+            self.api.delete(url).await?;
         }
         Ok(true)
     }
@@ -243,15 +237,10 @@ fn nameservers(of_domain: &[String]) -> Vec<String> {
 }
 
 impl RecordAnswer {
-    fn owner(&self) -> Result<DnsName> {
-        self.fqdn
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", self.fqdn))
-    }
-
     fn record(&self) -> Result<Record> {
         let data = rdata(&self.rtype, self.priority.unwrap_or(0), &self.answer);
-        Ok(Record::new(self.owner()?, &self.rtype, self.ttl, data))
+        let owner = full_owner(&self.fqdn)?;
+        Ok(Record::new(owner, &self.rtype, self.ttl, data))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::owner;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::send_patiently;
 use crate::provider::port::{Answer, DnsProvider, Quirks};
@@ -178,10 +179,7 @@ impl DnsProvider for Netcup {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {

@@ -1,6 +1,6 @@
 //! NS1: the API of NS1 Connect.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
+use crate::provider::nameservers;
 use crate::provider::pages::{linked_next, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
@@ -93,10 +95,7 @@ impl DnsProvider for Ns1 {
         self.api.reading(zone, async move {
             let mut records = Vec::new();
             for set in self.list(zone).await? {
-                let name: DnsName = set
-                    .domain
-                    .parse()
-                    .with_context(|| format!("the zone has a record at `{}`", set.domain))?;
+                let name = full_owner(&set.domain)?;
                 records.extend(set.short_answers.iter().map(|answer| {
                     let data = rdata(&set.rtype, answer, zone.name);
                     Record::new(name.clone(), &set.rtype, set.ttl, data)
@@ -124,8 +123,7 @@ impl DnsProvider for Ns1 {
             let url = self.api.url(&["zones", zone.name.as_str()])?;
             let url = with_parameter(&url, "records", "false");
             let names = self.api.get::<ZoneAnswer>(url).await?.dns_servers;
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 

@@ -22,11 +22,13 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::{label, owner};
+use crate::provider::nameservers;
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Reply, failure, status};
-use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, owner, todo};
+use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, todo};
 use crate::provider::zonefile;
 
 pub(super) const SPEC: Spec = Spec {
@@ -169,8 +171,7 @@ impl DnsProvider for Ovh {
                 let answer: ZoneAnswer = self.get(self.url(zone, &[])?).await?;
                 names = answer.name_servers;
             }
-            let parsed = names.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(names)
         })
     }
 
@@ -221,9 +222,8 @@ impl Ovh {
         zone: ZoneRef<'_>,
         name: &DnsName,
     ) -> Result<Vec<TxtRecord<Option<u64>>>> {
-        let label = name.label_in(zone.name).filter(|label| *label != "@");
         let url = with_parameter(&self.url(zone, &["record"])?, "fieldType", "TXT");
-        let url = with_parameter(&url, "subDomain", label.unwrap_or_default());
+        let url = with_parameter(&url, "subDomain", label(name, zone.name));
         let ids: Vec<u64> = self.get(url).await?;
         let mut records = Vec::new();
         for id in ids {
@@ -260,10 +260,9 @@ impl Ovh {
     }
 
     async fn create(&self, zone: ZoneRef<'_>, new: &NewTxt) -> Result<()> {
-        let label = new.txt.name.label_in(zone.name);
         let body = json!({
             "fieldType": "TXT",
-            "subDomain": label.filter(|label| *label != "@").unwrap_or_default(),
+            "subDomain": label(&new.txt.name, zone.name),
             "target": Spelling::Quoted.spell(&new.txt.value),
             "ttl": new.ttl,
         });

@@ -18,6 +18,8 @@ use crate::net::http::Repeat;
 use crate::provider::bare::rdata;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::{full_owner, label};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::patience::Patience;
 use crate::provider::porkbun_forwards::{Forwards, prepare};
@@ -199,10 +201,7 @@ impl DnsProvider for Porkbun {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
@@ -228,7 +227,7 @@ impl Porkbun {
         let record = |answer: RecordAnswer| {
             Ok(TxtRecord {
                 id: answer.id.to_string(),
-                name: answer.owner()?,
+                name: full_owner(&answer.name)?,
                 ttl: answer.ttl()?,
                 value: answer.content,
             })
@@ -258,10 +257,9 @@ impl Porkbun {
     }
 
     async fn create(&self, zone: ZoneRef<'_>, new: &NewTxt) -> Result<()> {
-        let label = new.txt.name.label_in(zone.name);
         let body = json!({
             "type": "TXT",
-            "name": label.filter(|label| *label != "@").unwrap_or_default(),
+            "name": label(&new.txt.name, zone.name),
             "content": new.txt.value,
             "ttl": new.ttl,
         });
@@ -351,12 +349,6 @@ fn may_pass(error: &anyhow::Error, repeat: Repeat) -> bool {
 }
 
 impl RecordAnswer {
-    fn owner(&self) -> Result<DnsName> {
-        self.name
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", self.name))
-    }
-
     fn ttl(&self) -> Result<u32> {
         let ttl = self.ttl.to_string().parse();
         ttl.with_context(|| format!("the record at `{}` has no TTL", self.name))
@@ -368,7 +360,8 @@ impl RecordAnswer {
             .as_ref()
             .map_or_else(|| "0".to_owned(), Text::to_string);
         let data = rdata(&self.rtype, priority, &self.content);
-        Ok(Record::new(self.owner()?, &self.rtype, self.ttl()?, data))
+        let owner = full_owner(&self.name)?;
+        Ok(Record::new(owner, &self.rtype, self.ttl()?, data))
     }
 }
 

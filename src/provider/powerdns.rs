@@ -1,6 +1,6 @@
 //! POWERDNS: PowerDNS Authoritative through its HTTP API.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::labels::full_owner;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 use crate::provider::rrset::{Change, Rounds, by_name};
@@ -158,10 +159,7 @@ impl PowerDns {
 fn flatten(sets: &[RrSet], zone: &DnsName) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for set in sets {
-        let name: DnsName = set
-            .name
-            .parse()
-            .with_context(|| format!("the zone has a record at `{}`", set.name))?;
+        let name = full_owner(&set.name)?;
         records.extend(set.records.iter().map(|value| {
             let data = canonical(&set.rtype, &value.content, zone);
             Record::new(name.clone(), &set.rtype, set.ttl, data)
@@ -213,9 +211,8 @@ mod tests {
 
     use super::*;
     use crate::model::change::Txt;
-    use crate::model::environment::Environment;
     use crate::model::hint::explain;
-    use crate::net::http::Http;
+    use crate::provider::servers::{context, entry};
 
     fn zone() -> DnsName {
         "example.com".parse().unwrap()
@@ -297,27 +294,12 @@ mod tests {
     #[test]
     fn bad_entries_name_the_field() {
         let problem = |url: &str, key: &str| {
-            let entry = ProviderEntry {
-                unset: std::collections::BTreeMap::new(),
-                name: "main".into(),
-                kind: "POWERDNS".into(),
-                fields: [
-                    ("apiUrl", url),
-                    ("apiKey", key),
-                    ("serverName", "localhost"),
-                ]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
-                meta: serde_json::Map::new(),
-            };
-            let context = Context {
-                http: Http::new(None).unwrap(),
-                environment: Environment::default(),
-                dns_root: "/nonexistent".into(),
-                dns_root_is_temporary: false,
-                dnscontrol: crate::provider::dnscontrol_binary::Invocation::default(),
-            };
-            explain(&connect(&entry, &context).unwrap_err())
+            let fields = [
+                ("apiUrl", url),
+                ("apiKey", key),
+                ("serverName", "localhost"),
+            ];
+            explain(&connect(&entry("POWERDNS", &fields), &context()).unwrap_err())
         };
         for url in ["localhost", "ftp://localhost"] {
             let explained = problem(url, "secret");

@@ -243,26 +243,14 @@ mod tests {
 
     use super::*;
     use crate::model::hint::explain;
+    use crate::provider::servers;
 
     fn entry(kind: &str) -> ProviderEntry {
-        ProviderEntry {
-            unset: std::collections::BTreeMap::new(),
-            name: "main".into(),
-            kind: kind.into(),
-            fields: [("apiKey".to_owned(), "hunter2".to_owned())].into(),
-            meta: serde_json::Map::new(),
-        }
+        servers::entry(kind, &[("apiKey", "hunter2")])
     }
 
     fn error(entry: &ProviderEntry) -> (String, Vec<String>) {
-        let context = Context {
-            http: Http::new(None).unwrap(),
-            environment: Environment::default(),
-            dns_root: "/nonexistent".into(),
-            dns_root_is_temporary: false,
-            dnscontrol: Invocation::default(),
-        };
-        let explained = explain(&open(entry, &[], &context).unwrap_err());
+        let explained = explain(&open(entry, &[], &servers::context()).unwrap_err());
         (explained.what, explained.hints)
     }
 

@@ -7,7 +7,7 @@ mod xml;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use url::Url;
 
 use crate::model::change::TxtBatch;
@@ -18,6 +18,7 @@ use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::provider::aws::Credentials;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
@@ -176,8 +177,7 @@ impl DnsProvider for Route53 {
         self.client.api.reading(zone, async move {
             let hosted = self.zone(zone).await?;
             let (_, servers) = self.zone_by_id(&hosted.id).await?;
-            let parsed = servers.iter().map(|name| name.parse());
-            parsed.collect::<Result<_, _>>().context("a name server")
+            nameservers::parsed(servers)
         })
     }
 

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use reqwest::StatusCode;
 
 use crate::model::change::{Txt, TxtBatch};
@@ -91,17 +91,6 @@ impl Change<'_> {
         after.retain(|there| !self.remove.contains(&text(there).as_str()));
         after
     }
-}
-
-/// The owner of a record by its label in the zone: `@` or nothing is the zone itself, and what ends
-/// with a dot is complete.
-pub(super) fn owner(label: &str, zone: &DnsName) -> Result<DnsName> {
-    let owner = match label {
-        "@" | "" => Ok(zone.clone()),
-        complete if complete.ends_with('.') => complete.parse(),
-        label => DnsName::within(label, zone),
-    };
-    owner.with_context(|| format!("the zone has a record at `{label}`"))
 }
 
 /// A TXT set, its values in the API's spelling.
@@ -379,21 +368,6 @@ mod tests {
                 after: set("a.test", &["\"y\" \"z\"", "\"new\""]),
             }]
         );
-    }
-
-    #[test]
-    fn owners_are_below_the_zone() {
-        let zone = "a.test".parse().unwrap();
-        for (label, expected) in [
-            ("@", "a.test"),
-            ("", "a.test"),
-            ("X.y", "x.y.a.test"),
-            ("x.a.test.", "x.a.test"),
-        ] {
-            assert_eq!(owner(label, &zone).unwrap().as_str(), expected);
-        }
-        let error = owner("a..b", &zone).unwrap_err();
-        assert_eq!(error.to_string(), "the zone has a record at `a..b`");
     }
 
     #[test]

@@ -15,8 +15,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::model::environment::Environment;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::Zone;
+use crate::net::http::Http;
+use crate::provider::dnscontrol_binary::Invocation;
+use crate::provider::registry::Context;
 
 /// Secret of the TSIG key `test-key`, and one that no server knows.
 pub(super) const SECRET: &str = "YS1zZWNyZXQtZm9yLXRlc3RzLW9uLWxvb3BiYWNrLTEyMzQ=";
@@ -307,6 +311,17 @@ pub(super) fn entry(kind: &str, fields: &[(&str, &str)]) -> ProviderEntry {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         meta: serde_json::Map::new(),
+    }
+}
+
+/// What providers are connected with: an empty environment, and no checkout.
+pub(super) fn context() -> Context {
+    Context {
+        http: Http::new(None).unwrap(),
+        environment: Environment::default(),
+        dns_root: "/nonexistent".into(),
+        dns_root_is_temporary: false,
+        dnscontrol: Invocation::default(),
     }
 }
 

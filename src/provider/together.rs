@@ -4,14 +4,30 @@ use anyhow::Result;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+use crate::provider::rrset::{NewTxt, Todo};
+
 /// Requests under way at once: enough to hide the latency, few enough for any vendor.
 const AT_ONCE: usize = 8;
+
+/// Creates records, then deletes others, a few at a time.
+pub(super) async fn write_singly<'a, I, C, D>(
+    todo: &'a Todo<I>,
+    create: impl Fn(&'a NewTxt) -> C,
+    delete: impl Fn(&'a I) -> D,
+) -> Result<()>
+where
+    C: Future<Output = Result<()>>,
+    D: Future<Output = Result<()>>,
+{
+    together(todo.create.iter().map(create).collect()).await?;
+    together(todo.delete.iter().map(delete).collect()).await
+}
 
 /// Runs requests, a few at a time.
 ///
 /// After an error no other request starts; those under way are waited for, so that a look
 /// afterwards sees what they did. The first error comes back.
-pub(super) async fn together<F>(requests: Vec<F>) -> Result<()>
+async fn together<F>(requests: Vec<F>) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {

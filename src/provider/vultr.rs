@@ -17,12 +17,13 @@ use crate::net::http::Repeat;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
+use crate::provider::nameservers;
 use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
-use crate::provider::together::together;
+use crate::provider::together::write_singly;
 
 pub(super) const SPEC: Spec = Spec {
     kind: "VULTR",
@@ -125,10 +126,7 @@ impl DnsProvider for Vultr {
     }
 
     fn nameservers<'a>(&'a self, _: ZoneRef<'a>) -> Answer<'a, Vec<DnsName>> {
-        Box::pin(async {
-            let parsed = NAMESERVERS.iter().map(|name| name.parse());
-            Ok(parsed.collect::<Result<_, _>>()?)
-        })
+        nameservers::fixed(&NAMESERVERS)
     }
 
     fn quirks(&self, _: ZoneRef<'_>) -> Quirks {
@@ -165,10 +163,8 @@ impl Vultr {
     }
 
     async fn write(&self, zone: ZoneRef<'_>, todo: &Todo<String>) -> Result<bool> {
-        let creations = todo.create.iter().map(|new| self.create(zone, new));
-        together(creations.collect()).await?;
-        let deletions = todo.delete.iter().map(|id| self.delete(zone, id));
-        together(deletions.collect()).await?;
+        let create = |new| self.create(zone, new);
+        write_singly(todo, create, |id| self.delete(zone, id)).await?;
         Ok(true)
     }
 

@@ -13,6 +13,7 @@ use crate::model::location;
 use crate::model::name::DnsName;
 use crate::model::rdata::{SERVICE_PARAMETERS, canonical};
 use crate::model::zone::Record;
+use crate::provider::labels::full_owner;
 
 /// A field of RDATA.
 #[derive(Clone, Copy)]
@@ -93,10 +94,7 @@ pub(super) fn name(name: &DnsName) -> Result<Name> {
 
 /// A record from the wire in the form of [`Record`].
 pub(super) fn record(record: &WireRecord, zone: &DnsName) -> Result<Record> {
-    let owner = record.name.to_ascii();
-    let name: DnsName = owner
-        .parse()
-        .with_context(|| format!("the zone has a record at `{owner}`"))?;
+    let name = full_owner(&record.name.to_ascii())?;
     let mut rdata = Vec::new();
     let mut encoder = BinEncoder::new(&mut rdata);
     encoder.set_name_encoding(NameEncoding::Uncompressed);

@@ -1,12 +1,13 @@
 //! Sets of records as Azure Resource Manager has them.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::name::DnsName;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::Record;
+use crate::provider::labels::owner;
 
 /// <https://learn.microsoft.com/rest/api/dns/record-sets/get#recordset>
 #[derive(Clone, Debug, Deserialize)]
@@ -45,11 +46,7 @@ pub(in crate::provider) struct Text {
 
 impl RecordSet {
     pub(in crate::provider) fn records(&self, zone: &DnsName) -> Result<Vec<Record>> {
-        let owner = match self.name.as_str() {
-            "@" => Ok(zone.clone()),
-            label => DnsName::within(label, zone),
-        };
-        let owner = owner.with_context(|| format!("the zone has a record at `{}`", self.name))?;
+        let owner = owner(&self.name, zone)?;
         let (_, rtype) = self.kind.rsplit_once('/').unwrap_or_default();
         let record = |rtype, data| Record::new(owner.clone(), rtype, self.properties.ttl, data);
         let texts = &self.properties.texts;

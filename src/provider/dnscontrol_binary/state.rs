@@ -160,7 +160,8 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::model::zone::{Meta, Record};
+    use crate::model::zone::Record;
+    use crate::provider::servers;
 
     fn txt(label: &str, value: &str) -> Txt {
         Txt {
@@ -178,21 +179,11 @@ mod tests {
         let declared = ours("declared");
         let record = Record::new(declared.name, "TXT", 900, declared.value);
         ZoneState::new(&Zone {
-            name: "a.test".parse().unwrap(),
-            tag: String::new(),
-            providers: Vec::new(),
             records: vec![
                 Record::new("a.test".parse().unwrap(), "A", 60, "192.0.2.1".to_owned()),
                 record,
             ],
-            absent: Vec::new(),
-            nameservers: Vec::new(),
-            nameserver_ttl: 300,
-            no_purge: false,
-            ignore: Vec::new(),
-            external_dns: None,
-            is_declared: true,
-            meta: Meta::new(),
+            ..servers::zone("a.test")
         })
     }
 

@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::change::Txt;
-use crate::model::environment::Environment;
 use crate::model::hint::explain;
-use crate::model::zone::{Meta, NameserverCount, ZoneProvider};
-use crate::net::http::Http;
+use crate::model::zone::{NameserverCount, ZoneProvider};
+use crate::provider::servers;
 
 /// Notes its arguments and the configuration that it is given, and says what `N.*` in its folder
 /// say, for its Nth run.
@@ -156,19 +155,11 @@ impl Fake {
 
     fn connect_with(&self, dnscontrol: Invocation, zones: &[Zone]) -> Result<DnscontrolBinary> {
         let context = Context {
-            http: Http::new(None).unwrap(),
-            environment: Environment::default(),
             dns_root: self.path("dns"),
-            dns_root_is_temporary: false,
             dnscontrol,
+            ..servers::context()
         };
-        let entry = ProviderEntry {
-            name: "main".to_owned(),
-            kind: "HEDNS".to_owned(),
-            fields: [("password".to_owned(), PASSWORD.to_owned())].into(),
-            unset: BTreeMap::new(),
-            meta: serde_json::Map::new(),
-        };
+        let entry = servers::entry("HEDNS", &[("password", PASSWORD)]);
         let program = find(&context.dnscontrol.search_path).unwrap();
         DnscontrolBinary::connect(program, &entry, zones, &context)
     }
@@ -187,21 +178,12 @@ impl Fake {
 
 fn zone(name: &str, tag: &str) -> Zone {
     Zone {
-        name: name.parse().unwrap(),
         tag: tag.to_owned(),
         providers: vec![ZoneProvider {
             entry: "main".to_owned(),
             nameservers: NameserverCount::All,
         }],
-        records: Vec::new(),
-        absent: Vec::new(),
-        nameservers: Vec::new(),
-        nameserver_ttl: 300,
-        no_purge: false,
-        ignore: Vec::new(),
-        external_dns: None,
-        is_declared: true,
-        meta: Meta::new(),
+        ..servers::zone(name)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::model::name::DnsName;
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all, wrong_credentials_are_named};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor, page_of};
-use crate::provider::rrset::{Spelling, owner};
+use crate::provider::labels::owner;
+use crate::provider::rrset::Spelling;
 use crate::provider::servers::entry;
 
 const TOKEN: &str = "gandi-token-for-tests";

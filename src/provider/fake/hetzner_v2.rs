@@ -11,7 +11,8 @@ use crate::model::name::DnsName;
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Store, Vendor, page_of};
-use crate::provider::rrset::{Spelling, owner};
+use crate::provider::labels::owner;
+use crate::provider::rrset::Spelling;
 use crate::provider::servers::entry;
 
 const TOKEN: &str = "hetzner-token-for-tests";

@@ -6,6 +6,7 @@ use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::rdata::canonical;
 use crate::model::zone::Record;
+use crate::provider::labels::full_owner;
 use crate::provider::port::COMPARED;
 use crate::provider::route53::xml::{Set, zone_file};
 use crate::provider::rrset::TxtSet;
@@ -42,10 +43,7 @@ pub(super) fn records(set: &Set) -> Result<Vec<Record>> {
     if set.rtype == "SOA" || set.is_of_policy {
         return Ok(Vec::new());
     }
-    let name: DnsName = set
-        .name
-        .parse()
-        .with_context(|| format!("the zone has a record at `{}`", set.name))?;
+    let name = full_owner(&set.name)?;
     // Names are complete with and without their final dot.
     let canonical = |rtype: &str, text: &str| canonical(rtype, &zone_file(text), &DnsName::root());
     let mut records: Vec<Record> = if let Some(alias) = &set.alias {

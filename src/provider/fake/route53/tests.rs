@@ -9,9 +9,7 @@ use crate::model::change::TxtBatch;
 use crate::model::environment::Environment;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Meta, Record, ZoneRef};
-use crate::net::http::Http;
 use crate::provider::conformance::{Subject, conforms_to_all, listed, message, name, txt};
-use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::fake::Fake;
 use crate::provider::fake::aws::{
     CONTAINER_TOKEN, EXTERNAL_ID, KEY, OPEN_ROLE, ROLE, SECRET, SESSION_KEY, SESSION_SECRET,
@@ -20,7 +18,7 @@ use crate::provider::fake::aws::{
 use crate::provider::fake::route53::Route53;
 use crate::provider::port::DnsProvider;
 use crate::provider::registry::{Context, connect};
-use crate::provider::servers::entry;
+use crate::provider::servers::{context, entry};
 
 const OWN_KEYS: &[(&str, &str)] = &[("KeyId", KEY), ("SecretKey", SECRET)];
 
@@ -32,11 +30,8 @@ fn try_provider(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let context = Context {
-        http: Http::new(None).unwrap(),
         environment: variables.collect::<Environment>(),
-        dns_root: "/nonexistent".into(),
-        dns_root_is_temporary: false,
-        dnscontrol: Invocation::default(),
+        ..context()
     };
     connect(&entry("ROUTE53", fields), &context)
 }
