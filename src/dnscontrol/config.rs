@@ -158,9 +158,9 @@ pub(crate) fn print_ir(source: &Source) -> Result<String> {
 /// Reads without the places of declarations, which cost time. An error needs one: the script
 /// runs again to find it.
 fn load(source: &Source) -> Result<(Ir, Vec<Zone>)> {
-    read(source, false).or_else(|error| match (&source.ir, read(source, true)) {
-        (None, Err(placed)) => Err(placed),
-        _ => Err(error),
+    read(source, false).map_err(|error| match (&source.ir, read(source, true)) {
+        (None, Err(placed)) => placed,
+        _ => error,
     })
 }
 

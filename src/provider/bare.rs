@@ -12,7 +12,7 @@ pub(super) fn rdata(rtype: &str, priority: impl Display, content: &str) -> Strin
     let words: Vec<&str> = content.split_whitespace().collect();
     let text = match rtype {
         "TXT" => return content.to_owned(),
-        "ALIAS" | "ANAME" | "CNAME" | "DNAME" | "NS" | "PTR" => host(content.trim()),
+        "ALIAS" | "ANAME" | "CNAME" | "DNAME" | "NS" | "PTR" => dotted(content.trim()),
         "MX" | "SRV" => format!(
             "{priority} {}",
             with_hosts(&words, |at| at + 1 == words.len())
@@ -25,14 +25,15 @@ pub(super) fn rdata(rtype: &str, priority: impl Display, content: &str) -> Strin
     canonical(rtype, &text, &DnsName::root())
 }
 
-fn host(name: &str) -> String {
-    format!("{}.", name.trim_end_matches('.'))
+/// A host name, or several fields of which the last is one, with its final dot.
+pub(super) fn dotted(text: &str) -> String {
+    format!("{}.", text.trim_end_matches('.'))
 }
 
 fn with_hosts(words: &[&str], is_host: impl Fn(usize) -> bool) -> String {
     let dotted = words.iter().enumerate().map(|(at, word)| {
         if is_host(at) {
-            host(word)
+            dotted(word)
         } else {
             (*word).to_owned()
         }

@@ -14,6 +14,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
@@ -276,7 +277,7 @@ impl RecordAnswer {
         let value = self.value.as_deref().unwrap_or_default();
         // Host names come without their final dot, those of the root excepted.
         let (host, parameters) = value.split_once(' ').unwrap_or((value, ""));
-        let host = format!("{}.", host.trim_end_matches('.'));
+        let host = dotted(host);
         let rtype = self.rtype();
         let text = match rtype.as_str() {
             "CNAME" | "NS" | "PTR" => host,

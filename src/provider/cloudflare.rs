@@ -16,6 +16,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::cloudflare_compare;
 use crate::provider::http::Api;
@@ -343,16 +344,15 @@ impl RecordAnswer {
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        let host = |name: &str| format!("{}.", name.trim_end_matches('.'));
         match rtype {
-            "CNAME" | "DNAME" | "NS" | "PTR" => host(&self.content),
-            "MX" => format!("{} {}", self.priority.unwrap_or(0), host(&self.content)),
+            "CNAME" | "DNAME" | "NS" | "PTR" => dotted(&self.content),
+            "MX" => format!("{} {}", self.priority.unwrap_or(0), dotted(&self.content)),
             "SRV" => format!(
                 "{} {} {} {}",
                 field("priority"),
                 field("weight"),
                 field("port"),
-                host(&field("target"))
+                dotted(&field("target"))
             ),
             _ => self.content.clone(),
         }

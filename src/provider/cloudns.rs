@@ -17,6 +17,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
@@ -312,7 +313,7 @@ impl RecordAnswer {
             let texts: Vec<String> = keys.iter().map(|key| text(key)).collect();
             texts.join(" ")
         };
-        let host = |key: &str| format!("{}.", text(key).trim_end_matches('.'));
+        let host = |key: &str| dotted(&text(key));
         match rtype {
             "ALIAS" | "CNAME" | "DNAME" | "NS" | "PTR" => host("record"),
             "MX" => format!("{} {}", text("priority"), host("record")),

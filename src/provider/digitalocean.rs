@@ -14,6 +14,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::owner;
@@ -207,7 +208,7 @@ impl RecordAnswer {
         let number = |field: Option<u32>| field.unwrap_or(0);
         let target = || match self.data.as_str() {
             "@" => zone.fqdn(),
-            name => format!("{}.", name.trim_end_matches('.')),
+            name => dotted(name),
         };
         let text = match self.rtype.as_str() {
             "CNAME" | "NS" => target(),

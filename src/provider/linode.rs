@@ -15,6 +15,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
@@ -261,7 +262,7 @@ impl RecordAnswer {
             ..
         } = self;
         // Host names come without their final dot; that of a null MX is empty.
-        let host = format!("{}.", target.trim_end_matches('.'));
+        let host = dotted(target);
         let text = match self.rtype.as_str() {
             "CNAME" | "NS" | "PTR" => host,
             "MX" => format!("{priority} {host}"),

@@ -16,6 +16,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
 use crate::model::zone::{Record, Zone, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::owner;
@@ -338,7 +339,7 @@ impl RecordAnswer {
         // Host names, the last of several fields, come without their final dot.
         let host = match value.as_str() {
             "@" => zone.fqdn(),
-            name => format!("{}.", name.trim_end_matches('.')),
+            name => dotted(name),
         };
         let text = match self.rtype.as_str() {
             "ALIAS" | "CNAME" | "NS" | "SRV" => host,

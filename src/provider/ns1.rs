@@ -13,6 +13,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::full_owner;
@@ -256,11 +257,10 @@ fn unquoted(answer: &str) -> String {
 
 /// Canonical RDATA of a short answer: strings are not quoted, and host names may lack the final dot.
 fn rdata(rtype: &str, answer: &str, zone: &DnsName) -> String {
-    let complete = || format!("{}.", answer.trim_end_matches('.'));
     match rtype {
         "TXT" | "SPF" => unquoted(answer),
         "ALIAS" | "CNAME" | "DNAME" | "MX" | "NS" | "PTR" | "SRV" => {
-            canonical(rtype, &complete(), zone)
+            canonical(rtype, &dotted(answer), zone)
         }
         // A field that is empty is not quoted.
         "NAPTR" => canonical(rtype, &answer.replace("  ", " \"\" "), zone),

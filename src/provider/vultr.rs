@@ -14,6 +14,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::rdata::canonical;
 use crate::model::zone::{Record, ZoneRef};
 use crate::net::http::Repeat;
+use crate::provider::bare::dotted;
 use crate::provider::base::Base;
 use crate::provider::http::Api;
 use crate::provider::labels::{label, owner};
@@ -201,7 +202,7 @@ impl RecordAnswer {
 
     fn record(&self, zone: &DnsName) -> Result<Record> {
         // Host names, the last of several fields, come without their final dot.
-        let fields = format!("{}.", self.data.trim_end_matches('.'));
+        let fields = dotted(&self.data);
         let text = match self.rtype.as_str() {
             "CNAME" | "NS" => fields,
             "MX" | "SRV" => format!("{} {fields}", self.priority),

@@ -226,10 +226,10 @@ fn a_settings_file_that_cannot_be_read() {
         (
             r#"repo = "x"
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"renew = "soon"
@@ -277,26 +277,26 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r#"acme = "live"
 acme = "staging"
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 2, column 1: duplicate key
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"key-type = "p521"
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 1, column 12: unknown variant `p521`, expected one of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"pending = "later"
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 1, column 11: unknown variant `later`, expected one of `abort`, `warn`, `off`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"never-count = ["date.a.test TXT CNAME"]
@@ -309,10 +309,10 @@ hint: it takes a name and types: `date.example.com`, `*.example.com`, `*._report
         (
             r#"challenge-zones = { "acme.test" = 1 }
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 1, column 35: an entry of creds.json or a list of them is needed
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"[challenge-zones]
@@ -358,10 +358,10 @@ hint: leave it out: certificates are kept in the git repository
             r#"[zones."a.test"]
 ignore = ["ns1.a.test"]
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 2, column 1: unknown field `ignore`, expected one of `ignore-servers`, `extra-servers`, `dns-timeout`, `dns-confirmations`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r#"[zones."b.test"]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor, page_of};
+use crate::provider::labels::label;
 use crate::provider::servers::entry;
 
 const KEY: &str = "bunny-key-for-tests";
@@ -138,11 +139,11 @@ fn native(row: &Row, zone: &str) -> Value {
     } = &row.record;
     let words: Vec<&str> = data.split(' ').collect();
     let number = |index: usize| json!(words[index].parse::<u32>().unwrap());
-    let label = name.label_in(&zone.parse().unwrap()).unwrap();
+    let label = label(name, &zone.parse().unwrap());
     let host = words.last().unwrap().trim_end_matches('.');
     let kind = TYPES.iter().find(|(name, _)| name == rtype).unwrap().1;
     let mut native = json!({
-        "Id": row.id, "Type": kind, "Name": if label == "@" { "" } else { label }, "Ttl": ttl,
+        "Id": row.id, "Type": kind, "Name": label, "Ttl": ttl,
         "Value": data, "Weight": 0, "Priority": 0, "Port": 0, "Flags": 0, "Tag": "",
         "Disabled": false, "LinkName": "", "Comment": null,
     });

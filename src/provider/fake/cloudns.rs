@@ -9,6 +9,7 @@ use crate::model::zone::Record;
 use crate::provider::cloudns::stored_ttl;
 use crate::provider::conformance::{Subject, conforms_to_all, wrong_credentials_are_named};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor};
+use crate::provider::labels::label;
 use crate::provider::servers::entry;
 
 const ID: &str = "100001";
@@ -108,10 +109,10 @@ fn native(row: &Row, zone: &str) -> Value {
         ..
     } = &row.record;
     let words: Vec<&str> = data.split(' ').collect();
-    let label = name.label_in(&zone.parse().unwrap()).unwrap();
+    let label = label(name, &zone.parse().unwrap());
     let host = words.last().unwrap().trim_end_matches('.');
     let mut native = json!({
-        "id": row.id.to_string(), "type": rtype, "host": if label == "@" { "" } else { label },
+        "id": row.id.to_string(), "type": rtype, "host": label,
         "record": data, "dynamicurl_status": 0, "failover": "0", "ttl": ttl.to_string(),
         "status": 1,
     });

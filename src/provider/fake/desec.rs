@@ -8,6 +8,7 @@ use crate::model::name::DnsName;
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor};
+use crate::provider::labels::label;
 use crate::provider::rrset::Spelling;
 use crate::provider::servers::entry;
 
@@ -73,9 +74,9 @@ fn list(rows: &[Row], zone: &str, request: &Request) -> Reply {
     let all: Vec<Value> = sets
         .into_iter()
         .map(|((name, rtype), (ttl, records))| {
-            let label = name.label_in(&zone.parse().unwrap()).unwrap();
+            let label = label(name, &zone.parse().unwrap());
             json!({
-                "domain": zone, "name": name.fqdn(), "subname": if label == "@" { "" } else { label },
+                "domain": zone, "name": name.fqdn(), "subname": label,
                 "type": rtype, "ttl": ttl, "records": records,
             })
         })

@@ -11,6 +11,7 @@ use crate::model::provider::ProviderEntry;
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all, provider};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor, page_of};
+use crate::provider::labels::label;
 use crate::provider::rrset::Spelling;
 use crate::provider::servers::entry;
 
@@ -128,10 +129,10 @@ fn native(row: &Row, zone: &str) -> Value {
         "TXT" => Spelling::Quoted.spell(content),
         _ => content.trim_end_matches('.').to_owned(),
     };
-    let label = name.label_in(&zone.parse().unwrap()).unwrap();
+    let label = label(name, &zone.parse().unwrap());
     json!({
         "id": row.id, "zone_id": zone, "parent_id": null, "type": rtype, "content": content,
-        "name": if label == "@" { "" } else { label }, "ttl": ttl, "priority": priority,
+        "name": label, "ttl": ttl, "priority": priority,
         "regions": ["global"], "system_record": false,
     })
 }

@@ -7,6 +7,7 @@ use crate::model::name::DnsName;
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor, page_of};
+use crate::provider::labels::label;
 use crate::provider::linode::stored_ttl;
 use crate::provider::servers::entry;
 
@@ -103,10 +104,10 @@ fn native(row: &Row, zone: &str) -> Value {
     } = &row.record;
     let words: Vec<&str> = data.split(' ').collect();
     let number = |index: usize| json!(words[index].parse::<u32>().unwrap());
-    let label = name.label_in(&zone.parse().unwrap()).unwrap();
+    let label = label(name, &zone.parse().unwrap());
     let host = words.last().unwrap().trim_end_matches('.');
     let mut native = json!({
-        "id": row.id, "type": rtype, "name": if label == "@" { "" } else { label }, "ttl_sec": ttl,
+        "id": row.id, "type": rtype, "name": label, "ttl_sec": ttl,
         "target": data, "priority": 0, "weight": 0, "port": 0, "service": null, "protocol": null,
         "tag": null, "created": "2026-01-01T00:00:00", "updated": "2026-01-01T00:00:00",
     });

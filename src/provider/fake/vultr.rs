@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::model::zone::Record;
 use crate::provider::conformance::{Subject, conforms_to_all};
 use crate::provider::fake::{Fake, Reply, Request, Row, Store, Vendor};
+use crate::provider::labels::label;
 use crate::provider::servers::entry;
 
 const TOKEN: &str = "vultr-token-for-tests";
@@ -87,7 +88,7 @@ fn native(row: &Row, zone: &str) -> Value {
         data,
         ..
     } = &row.record;
-    let label = name.label_in(&zone.parse().unwrap()).unwrap();
+    let label = label(name, &zone.parse().unwrap());
     let host = data.trim_end_matches('.');
     let (priority, data) = match rtype.as_str() {
         "CNAME" | "NS" => (-1, host.to_owned()),
@@ -100,7 +101,7 @@ fn native(row: &Row, zone: &str) -> Value {
     };
     json!({
         "id": format!("record-{}", row.id), "type": rtype, "ttl": ttl, "priority": priority,
-        "name": if label == "@" { "" } else { label }, "data": data,
+        "name": label, "data": data,
     })
 }
 
