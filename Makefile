@@ -40,9 +40,10 @@ lint-yaml: ## workflows, action, GitLab example, Dockerfile; linters from PyPI
 image: build ## build and try the container image (root, buildah, podman, debootstrap)
 	@scripts/check-image target/release/git-certs
 
-bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md
+bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md, and large configurations
 	@scripts/install-test-deps --bench
 	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --features fuzzing --bench dnsconfig
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -55,9 +55,10 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     let is_dry = arguments.dry_run.unwrap_or_default();
     let no_push = arguments.no_push.unwrap_or_default();
     config::refuse_to_keep_nothing(&arguments.run, no_push)?;
-    let _lock = match is_dry {
-        true => None,
-        false => config::lock(&arguments.run)?,
+    let _lock = if is_dry {
+        None
+    } else {
+        config::lock(&arguments.run)?
     };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
