@@ -145,7 +145,9 @@ fn log_in(account: &mut Account, parameters: &Value) -> Reply {
 fn unlock(account: &mut Account, session: String, parameters: &Value) -> Reply {
     let given = parameters["tan"].as_str().unwrap_or_default().to_owned();
     let now = OffsetDateTime::now_utc();
-    let is_right = totp::password(SECRET, now).unwrap() == given;
+    // The code of the step before is taken too (RFC 6238 section 5.2).
+    let mut times = [now, now - time::Duration::seconds(30)].into_iter();
+    let is_right = times.any(|time| totp::password(SECRET, time).unwrap() == given);
     if !is_right || !account.used.insert(given) {
         let more = json!({
             "reasonCode": "INVALID", "reason": "The confirmation code is invalid.",

@@ -126,6 +126,7 @@ fn an_unreadable_certificate_is_an_error_of_its_own() {
         "certificates/b/b.crt",
         &certificate(&["b.test"]),
     );
+    put(folder.path(), "certificates/b/b.key.age", "sealed\n");
     let workspace = open(folder.path());
     let all = [
         wanted("a", &["a.test"]),
