@@ -382,7 +382,7 @@ mod tests {
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
 `--no-push`, and has `--detailed-exitcode`. Relative paths start at the current folder, those of `--config`,
-`--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file, never a command.
+`--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
 ";
 

@@ -195,7 +195,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         resolvers: name_servers::recursive(settings)?,
         dns_timeout: settings
             .dns_timeout
-            .map_or(DNS_TIMEOUT, Duration::from_secs),
+            .map_or(DNS_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         name_servers: name_servers::rules(settings, &http)?,
         http,
         push: true,

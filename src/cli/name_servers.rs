@@ -36,7 +36,7 @@ pub(super) fn rules(settings: &Settings, http: &Http) -> Result<Rules> {
     Ok(Rules {
         confirmations: settings.dns_confirmations.unwrap_or(NonZeroU32::MIN),
         doh: resolvers(settings.doh.as_deref(), http)?,
-        doh_settle: settings.doh_settle.map(Duration::from_secs),
+        doh_settle: settings.doh_settle.map(seconds),
         zones: zones
             .map(|(name, settings)| {
                 let in_zone = || format!("`[zones.\"{name}\"]` in `{FILE}` cannot be used");
@@ -99,9 +99,13 @@ fn zone_rules(settings: &ZoneSettings) -> Result<ZoneRules> {
     Ok(ZoneRules {
         ignore: servers("ignore-servers", &settings.ignore_servers)?,
         extra: servers("extra-servers", &settings.extra_servers)?,
-        deadline: settings.dns_timeout.map(Duration::from_secs),
+        deadline: settings.dns_timeout.map(seconds),
         confirmations: settings.dns_confirmations,
     })
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }
 
 fn servers(key: &str, list: &[String]) -> Result<Vec<ServerRef>> {

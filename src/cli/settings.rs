@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -113,8 +113,8 @@ pub(super) struct Settings {
     pub(super) resolver: Option<Vec<String>>,
 
     /// Longest wait, in seconds, for the name servers to show the challenges [default: 300]
-    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u64>)]
-    pub(super) dns_timeout: Option<u64>,
+    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u32>)]
+    pub(super) dns_timeout: Option<u32>,
 
     /// How often in a row each name server has to show a challenge; 2 or 3 for servers behind load balancers [default: 1]
     #[arg(long, env = "GIT_CERTS_DNS_CONFIRMATIONS", value_name = "TIMES", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
@@ -125,8 +125,8 @@ pub(super) struct Settings {
     pub(super) doh: Option<Vec<String>>,
 
     /// How long, in seconds, these are left alone after challenges were written [default: a tenth of the zone's negative TTL, 30 to 120]
-    #[arg(long, env = "GIT_CERTS_DOH_SETTLE", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u64>)]
-    pub(super) doh_settle: Option<u64>,
+    #[arg(long, env = "GIT_CERTS_DOH_SETTLE", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u32>)]
+    pub(super) doh_settle: Option<u32>,
 
     /// age identity or SSH key that opens the account key
     #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE", help_heading = KEYS)]
@@ -161,7 +161,7 @@ pub(super) struct Settings {
 pub(super) struct ZoneSettings {
     pub(super) ignore_servers: Vec<String>,
     pub(super) extra_servers: Vec<String>,
-    pub(super) dns_timeout: Option<u64>,
+    pub(super) dns_timeout: Option<u32>,
     pub(super) dns_confirmations: Option<NonZeroU32>,
 }
 
@@ -194,6 +194,18 @@ impl Settings {
         if settings.creds.as_ref().is_some_and(is_command) {
             return Err(anyhow!("`creds` in `{FILE}` is a command"))
                 .hint(|| "set it with `--creds` or GIT_CERTS_CREDS, where only CI's owners can");
+        }
+        // An executable file would be run just so, unless it is named like this.
+        let is_json = |creds: &&String| {
+            Path::new(creds)
+                .extension()
+                .is_some_and(|end| end == "json")
+        };
+        if let Some(creds) = settings.creds.as_ref().filter(|creds| !is_json(creds)) {
+            return Err(anyhow!(
+                "`creds` in `{FILE}` is `{creds}`, whose name does not end with `.json`"
+            ))
+            .hint(|| "rename the file, or set it with `--creds` or GIT_CERTS_CREDS: a file of another name may be a program");
         }
         Ok(settings)
     }
@@ -277,6 +289,41 @@ mod tests {
             error.to_string(),
             "`creds` in `git-certs.toml` is a command"
         );
+    }
+
+    #[test]
+    fn the_file_names_no_program_that_prints_credentials() {
+        // An executable file is run, unless its name ends with `.json`.
+        for place in [
+            "creds.sh",
+            "tools/print",
+            "/usr/bin/env",
+            "x.json/../y",
+            ".json",
+        ] {
+            let error = Settings::from_file(format!("creds = {place:?}").as_bytes());
+            assert_eq!(
+                error.unwrap_err().to_string(),
+                format!(
+                    "`creds` in `git-certs.toml` is `{place}`, whose name does not end with `.json`"
+                )
+            );
+        }
+        for place in ["creds.json", "secret/main.json"] {
+            let settings = Settings::from_file(format!("creds = {place:?}").as_bytes()).unwrap();
+            assert_eq!(settings.creds.as_deref(), Some(place));
+        }
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_clocks_count() {
+        for text in [
+            "dns-timeout = 9223372036854775807",
+            "doh-settle = 9223372036854775807",
+            "zones.\"a.test\".dns-timeout = 9223372036854775807",
+        ] {
+            assert!(Settings::from_file(text.as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]

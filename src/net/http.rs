@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Request, Response, StatusCode};
 use time::OffsetDateTime;
@@ -22,6 +22,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest silence while an answer arrives.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Longest time for the body of an answer that is read as a whole: a byte a minute is no silence.
+const BODY_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How often a request that may be repeated is sent at most.
 const ATTEMPTS: u32 = 5;
@@ -142,7 +145,16 @@ impl Http {
 }
 
 /// Reads the whole body of an answer, of at most `limit` bytes once it is decompressed.
-pub(crate) async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>> {
+pub(crate) async fn body(answer: Response, limit: usize) -> Result<Vec<u8>> {
+    body_within(answer, limit, BODY_TIMEOUT).await
+}
+
+async fn body_within(answer: Response, limit: usize, time: Duration) -> Result<Vec<u8>> {
+    let read = tokio::time::timeout(time, whole_body(answer, limit)).await;
+    read.unwrap_or_else(|_| bail!("the answer did not end within {} s", time.as_secs()))
+}
+
+async fn whole_body(mut answer: Response, limit: usize) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     let lost = |error: reqwest::Error| Error::new(error.without_url());
     while let Some(chunk) = answer
@@ -282,6 +294,32 @@ mod tests {
         assert_eq!(
             body(answer(), 4).await.unwrap_err().to_string(),
             "the answer is larger than 0 KiB"
+        );
+    }
+
+    #[tokio::test]
+    async fn bodies_have_a_time_limit() {
+        use std::io::{Read as _, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            // Never silent for long, and never done.
+            while stream.write_all(b" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let client = Http::direct().unwrap();
+        let request = client.client().get(url).build().unwrap();
+        let answer = client.send(request, Repeat::Never).await.unwrap();
+        let body = body_within(answer, 1 << 20, Duration::from_millis(200));
+        assert_eq!(
+            body.await.unwrap_err().to_string(),
+            "the answer did not end within 0 s"
         );
     }
 

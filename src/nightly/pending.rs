@@ -43,11 +43,18 @@ impl Policy {
         !self.covers(&record.name, &record.rtype)
     }
 
-    /// The same of a line that DNSControl prints, such as `+ CREATE www.example.com A 192.0.2.1 ttl=300`.
+    /// The same of a line that DNSControl prints, such as `+ CREATE www.example.com A 192.0.2.1 ttl=300`,
+    /// or of some providers, `+ CREATE A www.example.com 192.0.2.1 ttl=300`.
     pub(super) fn counts_line(&self, line: &str) -> bool {
         let mut words = line.split_whitespace().skip(2);
-        let (Some(name), Some(rtype)) = (words.next(), words.next()) else {
+        let (Some(first), Some(second)) = (words.next(), words.next()) else {
             return true;
+        };
+        // No type has a dot.
+        let (name, rtype) = if first.contains('.') {
+            (first, second)
+        } else {
+            (second.trim_end_matches(':'), first)
         };
         name.parse().map_or(true, |name| !self.covers(&name, rtype))
     }
@@ -887,5 +894,29 @@ mod tests {
             ]
         );
         assert_eq!(plain(&zone, existing), NONE);
+    }
+
+    #[test]
+    fn lines_of_dnscontrol_never_count_in_both_of_its_orders() {
+        let policy = Policy {
+            mode: Mode::Abort,
+            never_count: vec![NeverCount::parse("date.example.com TXT").unwrap()],
+        };
+        for (line, counts) in [
+            (r#"+ CREATE date.example.com TXT "2026" ttl=300"#, false),
+            (r#"- DELETE TXT date.example.com "2025" ttl=300"#, false),
+            (
+                r#"± MODIFY TXT date.example.com: ("1" ttl=60) -> ("2" ttl=60)"#,
+                false,
+            ),
+            ("- DELETE A date.example.com 192.0.2.1 ttl=300", true),
+            (
+                r#"- DELETE TXT www.example.com "TXT date.example.com" ttl=300"#,
+                true,
+            ),
+            ("REFRESH zone example.com", true),
+        ] {
+            assert_eq!(policy.counts_line(line), counts, "{line}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use roxmltree::{Document, Node};
@@ -17,6 +17,7 @@ use crate::model::zone::ZoneRef;
 use crate::net::http::{Http, Repeat, body, pause_asked};
 use crate::provider::base::{Base, base_url};
 use crate::provider::pace::Pace;
+use crate::provider::pages::Pages;
 use crate::provider::port::Answer;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::{Context, Spec};
@@ -215,6 +216,8 @@ impl Api {
     ) -> Result<Vec<T>> {
         let mut url = first;
         let mut pages = Vec::new();
+        let mut seen = Pages::default();
+        seen.note(url.path(), &url)?;
         loop {
             let request = request(url.clone());
             let reply = self.send(request, Repeat::Safe).await?;
@@ -224,12 +227,8 @@ impl Api {
             let Some(after) = after else {
                 return Ok(pages);
             };
-            ensure!(
-                after.query() != url.query(),
-                "`{}` says that a page follows itself",
-                reply.tried
-            );
             url.set_query(after.query());
+            seen.note(&reply.tried, &url)?;
         }
     }
 

@@ -1,9 +1,35 @@
 //! Where the next page of a list is: a number, a cursor, a link.
 
+use std::collections::HashSet;
+
+use anyhow::{Result, ensure};
 use reqwest::header::LINK;
 use url::Url;
 
 use crate::provider::reply::Reply;
+
+/// Most pages of a list: half a million records where a page has a hundred.
+const MOST: usize = 5_000;
+
+/// Pages of a list that were read, so that no API can go on for ever.
+#[derive(Default)]
+pub(super) struct Pages {
+    queries: HashSet<Option<String>>,
+}
+
+impl Pages {
+    /// Notes the page at `url` before it is read; fails where it has been read already, and where
+    /// there are too many.
+    pub(super) fn note(&mut self, tried: &str, url: &Url) -> Result<()> {
+        let is_new = self.queries.insert(url.query().map(str::to_owned));
+        ensure!(is_new, "`{tried}` says that a page follows itself");
+        ensure!(
+            self.queries.len() <= MOST,
+            "`{tried}` has more than {MOST} pages"
+        );
+        Ok(())
+    }
+}
 
 /// `url` with one parameter of its query set to another value.
 pub(super) fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
@@ -78,5 +104,23 @@ mod tests {
             Some("https://a.test/x?cursor=c")
         );
         assert_eq!(linked("<https://a.test/x?cursor=>; rel=\"prev\""), None);
+    }
+
+    #[test]
+    fn a_list_ends() {
+        let note = |pages: &mut Pages, query: &str| {
+            let page = url(&format!("https://a.test/x?{query}"));
+            pages
+                .note("GET /x", &page)
+                .map_err(|error| error.to_string())
+        };
+        let mut pages = Pages::default();
+        assert_eq!(note(&mut pages, "page=1"), Ok(()));
+        assert_eq!(note(&mut pages, "page=2"), Ok(()));
+        let circle = "`GET /x` says that a page follows itself".to_owned();
+        assert_eq!(note(&mut pages, "page=1"), Err(circle));
+        let mut pages = Pages::default();
+        let first = (1..).find_map(|number| note(&mut pages, &format!("page={number}")).err());
+        assert_eq!(first.unwrap(), "`GET /x` has more than 5000 pages");
     }
 }

@@ -9,6 +9,9 @@ use crate::net::http::{Repeat, jittered};
 use crate::provider::http::Api;
 use crate::provider::reply::Reply;
 
+/// Longest pause that an API can ask for where nothing says when to give up.
+const LONGEST_ASKED: Duration = Duration::from_mins(10);
+
 /// How an API is asked again that had too many requests.
 #[derive(Debug)]
 pub(super) struct Patience {
@@ -28,12 +31,14 @@ impl Patience {
         error: anyhow::Error,
         asked: Option<Duration>,
     ) -> Result<()> {
-        let pause = jittered(asked.unwrap_or_default().max(self.pause));
-        let is_late = |until| Instant::now() + pause > until;
-        if self.attempts.is_some_and(|attempts| attempts <= 1) || self.until.is_some_and(is_late) {
+        let pause = asked.unwrap_or_default().max(self.pause);
+        let left = self.until.map_or(LONGEST_ASKED, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        if self.attempts.is_some_and(|attempts| attempts <= 1) || pause > left {
             return Err(error);
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(jittered(pause)).await;
         self.attempts = self.attempts.map(|attempts| attempts - 1);
         self.pause = (self.pause * 2).min(self.longest);
         Ok(())
@@ -102,5 +107,16 @@ mod tests {
         let limit = Some(Duration::from_millis(30));
         let count = waits(patience(None, limit), Some(Duration::from_millis(5))).await;
         assert!((1..=5).contains(&count), "{count}");
+    }
+
+    #[tokio::test]
+    async fn an_api_cannot_ask_for_more_than_some_minutes() {
+        for seconds in [3_600, u64::MAX] {
+            let mut patience = patience(Some(3), None);
+            let asked = Some(Duration::from_secs(seconds));
+            let waited = patience.wait(anyhow!("busy"), asked);
+            let waited = tokio::time::timeout(Duration::from_secs(1), waited).await;
+            assert_eq!(waited.unwrap().unwrap_err().to_string(), "busy");
+        }
     }
 }
