@@ -444,6 +444,7 @@ Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wai
             ("[\"x\"]", "list of strings"),
             ("\"p256\"", "string"),
             ("\"warn\"", "string"),
+            ("\"x.json\"", "string"),
         ];
         kinds.into_iter().find_map(|(value, kind)| {
             let file = format!("{key} = {value}");
