@@ -20,7 +20,7 @@ pub(crate) struct Leaf {
     pub(crate) identifiers: BTreeSet<Identifier>,
     pub(crate) not_before: OffsetDateTime,
     pub(crate) not_after: OffsetDateTime,
-    /// Upper-case hexadecimal, two digits a byte.
+    /// The number in upper-case hexadecimal, two digits a byte, as `openssl x509 -serial` prints it.
     pub(crate) serial: String,
     /// Common name of the issuer, or its whole name where it has none.
     pub(crate) issuer: String,
@@ -47,7 +47,7 @@ impl Leaf {
             identifiers: identifiers(certificate)?,
             not_before: validity.not_before.to_datetime(),
             not_after: validity.not_after.to_datetime(),
-            serial: hex_upper(certificate.raw_serial()),
+            serial: hex_upper(&certificate.serial.to_bytes_be()),
             issuer: issuer(certificate),
             key_type: key_type(certificate),
             public_key: certificate.public_key().raw.to_vec(),
@@ -257,7 +257,7 @@ mod tests {
         params.not_after = UNTIL;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "a.test");
-        params.serial_number = Some(SerialNumber::from_slice(&[0x0a, 0xbc, 0x01]));
+        params.serial_number = Some(SerialNumber::from_slice(&[0x8a, 0x0b, 0x01]));
         params.signed_by(key, issuer).unwrap().pem()
     }
 
@@ -284,7 +284,8 @@ mod tests {
         for chain in [&with_blank_lines, &format!("{leaf}{}", middle.pem())] {
             let read = check_at(chain, &NAMES, &key, NOW).unwrap();
             assert_eq!(read.issuer, "Middle");
-            assert_eq!(read.serial, "0ABC01");
+            // DER puts a zero before a number that begins with a one bit.
+            assert_eq!(read.serial, "8A0B01");
             assert_eq!((read.not_before, read.not_after), (FROM, UNTIL));
             assert_eq!(read.lifetime(), time::Duration::days(90));
             assert_eq!(read.key_type, Some(KeyType::P256));
