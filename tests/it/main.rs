@@ -38,5 +38,6 @@ mod shape;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
 mod sweep;
+mod three_hosts;
 mod wait;
 mod yaml;

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use crate::support::address::{BIND, GIT, POWERDNS, RESOLVER, ROOT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
-use crate::support::{authority, bind, git_server, knot, pebble, powerdns, repos, resolver};
+use crate::support::{
+    authority, bind, git_server, knot, pebble, powerdns, repos, resolver, route53,
+};
 
 /// A server that does not answer after this has failed.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A server of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +29,8 @@ pub enum Server {
     Bind,
     /// PowerDNS.
     PowerDns,
+    /// moto.
+    Route53,
     /// The ACME server.
     Pebble,
     /// lighttpd with `git http-backend`.
@@ -43,6 +47,7 @@ impl Server {
             Self::Resolver => RESOLVER,
             Self::Bind => BIND,
             Self::PowerDns => POWERDNS,
+            Self::Route53 => route53::ADDRESS,
             Self::Pebble => crate::support::address::PEBBLE,
             Self::GitHttp | Self::GitSsh => GIT,
         }
@@ -65,6 +70,11 @@ impl Builder {
         self.with(&[Server::Root, Server::Resolver, Server::PowerDns])
     }
 
+    /// The API alone, with no zone.
+    pub fn route53(self) -> Self {
+        self.with(&[Server::Route53])
+    }
+
     pub fn pebble(self) -> Self {
         self.with(&[Server::Root, Server::Resolver, Server::Pebble])
     }
@@ -83,7 +93,7 @@ impl Builder {
         self.with(&[Server::GitSsh])
     }
 
-    /// Everything.
+    /// Everything but Route 53.
     pub fn all(self) -> Self {
         self.bind().powerdns().pebble().git_http().git_ssh()
     }
@@ -165,6 +175,7 @@ impl Lab {
             Server::Resolver => resolver::configure(namespace),
             Server::Bind => bind::configure(namespace),
             Server::PowerDns => powerdns::configure(namespace),
+            Server::Route53 => route53::configure(namespace),
             Server::Pebble => pebble::configure(namespace, &self.pebble),
             Server::GitHttp => git_server::configure_http(namespace),
             Server::GitSsh => git_server::configure_ssh(namespace),
@@ -179,6 +190,7 @@ impl Lab {
             Server::Resolver => resolver::command(namespace),
             Server::Bind => bind::command(namespace),
             Server::PowerDns => powerdns::command(namespace),
+            Server::Route53 => route53::command(namespace),
             Server::Pebble => pebble::command(namespace, &self.pebble),
             Server::GitHttp => git_server::http_command(namespace),
             Server::GitSsh => git_server::ssh_command(namespace),
@@ -225,6 +237,10 @@ impl Lab {
             Server::Root | Server::Resolver => dns("test"),
             Server::Bind => dns("example.test"),
             Server::PowerDns => dns("example.test") && http_status(&powerdns::api_url()) == "200",
+            Server::Route53 => {
+                let zones = route53::ask(self.namespace(), "hostedzone").run();
+                zones.status.success()
+            }
             Server::Pebble => http_status(pebble::DIRECTORY) == "200",
             Server::GitHttp => http_status("https://git.test/") == "401",
             Server::GitSsh => {

@@ -12,6 +12,7 @@
 //! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache; over HTTPS as `one.doh.test` and `two.doh.test` |
 //! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
 //! | 192.0.2.20 | lighttpd, sshd | `git.test`: git over HTTP, HTTPS (with a token) and ssh |
+//! | 127.0.0.1 | moto | Route 53's API on port 5001; no DNS |
 //!
 //! A missing program is a failure: `make test-deps` installs all of them.
 
@@ -31,5 +32,6 @@ pub mod pebble;
 pub mod powerdns;
 pub mod repos;
 pub mod resolver;
+pub mod route53;
 pub mod scene;
 pub mod zones;
