@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use rquickjs::context::EvalOptions;
-use rquickjs::{Context, Ctx, FromJs, Function, Object, Runtime, Value};
+use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Runtime, Value};
 
 use crate::dnscontrol::failure::Failure;
 use crate::dnscontrol::files::{Files, Loaded};
 use crate::dnscontrol::natives::{Surroundings, natives};
+use crate::dnscontrol::stringify::stringify;
 
 const UNDERSCORE: &str = include_str!("underscore.js");
 const HELPERS: &str = include_str!("helpers.js");
@@ -75,11 +76,8 @@ pub(super) struct Script {
 /// stack that fits the limit; a script that hides in a built-in function is left behind in it.
 /// `take` is called here, while the engine goes on. After an error, nothing that was handed over counts.
 pub(super) fn evaluate(script: &Script, mut take: impl FnMut(String)) -> Result<()> {
-    let receiver = start(script, |kit, teller| {
-        let parts = teller.clone();
-        let take = Function::new(kit.ctx().clone(), move |text| parts.tell(Told::Part(text)))?;
-        kit.get::<_, Function<'_>>("result")?.call((take,))
-    })?;
+    let largest = script.limits.memory;
+    let receiver = start(script, move |kit, teller| tell_result(kit, teller, largest))?;
     let about = || format!("cannot evaluate `{}`", script.config.display());
     let limits = script.limits;
     let started = Instant::now();
@@ -106,6 +104,16 @@ pub(super) fn evaluate_only(script: &Script) -> Result<()> {
         Some(Told::End(outcome)) => outcome,
         _ => Err(anyhow!("the script engine ended early")),
     }
+}
+
+/// Tells the parts of the result, each of at most `largest` bytes.
+fn tell_result<'js>(kit: &Object<'js>, teller: &Teller, largest: usize) -> rquickjs::Result<()> {
+    let parts = teller.clone();
+    let take = Function::new(kit.ctx().clone(), move |value: Value<'js>| {
+        parts.tell(Told::Part(stringify(&value, largest)?));
+        Ok::<_, rquickjs::Error>(())
+    })?;
+    kit.get::<_, Function<'_>>("result")?.call((take,))
 }
 
 /// What the thread of the engine says.
@@ -167,20 +175,28 @@ fn run(
     let rejections = watch_promises(&runtime, limits);
     let context = Context::full(&runtime).with_context(about)?;
     let files = Rc::new(files);
-    let outcome = context.with(|ctx| {
-        evaluate_in(&ctx, script, (&files, &main), &watch)
-            .and_then(|kit| result(&kit, teller))
-            .map_err(|error| {
-                let failure = Failure::describe(&ctx, &error, limits);
-                // To describe it may have run the script's code.
-                let failure = if watch.over.get() {
-                    failure.late(limits)
-                } else {
-                    failure
-                };
-                failure.or_in(files.failed()).into_error()
-            })
-    });
+    let failed = |error: rquickjs::Error| {
+        context.with(|ctx| {
+            let failure = Failure::describe(&ctx, &error, limits);
+            // To describe it may have run the script's code.
+            let failure = if watch.over.get() {
+                failure.late(limits)
+            } else {
+                failure
+            };
+            failure.or_in(files.failed()).into_error()
+        })
+    };
+    let outcome = context
+        .with(|ctx| {
+            let kit = evaluate_in(&ctx, script, (&files, &main), &watch)?;
+            Ok(Persistent::save(&ctx, kit))
+        })
+        .and_then(|kit| {
+            finish_jobs(&runtime, &context, &kit, &watch)?;
+            context.with(|ctx| result(&kit.restore(&ctx)?, teller))
+        })
+        .map_err(failed);
     let outcome = outcome.and_then(|()| match rejections.take().into_iter().next() {
         Some(failure) => Err(failure.into_error()),
         None => Ok(()),
@@ -234,15 +250,34 @@ fn evaluate_in<'js>(
     prelude("<records>", RECORDS)?.call::<_, ()>((globals.clone(), kit.clone()))?;
     prelude("<builders>", BUILDERS)?.call::<_, ()>((globals, kit.clone()))?;
     run_file::<Value<'_>>(ctx, files, main)?;
-    let run_timer: Function<'_> = kit.get("runTimer")?;
-    // A job or a promise swallows its interruption.
-    while !watch.over.get() && (ctx.execute_pending_job() || run_timer.call::<_, bool>(())?) {
-        watch.is_over();
-    }
-    if watch.over.get() {
-        return Err(rquickjs::Error::Exception);
-    }
     Ok(kit)
+}
+
+/// Runs what the script left for later: promises and timers.
+///
+/// A job that fails is one that had no memory left even to say so, or one that nobody waits for.
+fn finish_jobs(
+    runtime: &Runtime,
+    context: &Context,
+    kit: &Persistent<Object<'static>>,
+    watch: &Watch,
+) -> rquickjs::Result<()> {
+    let run_timer = || {
+        context.with(|ctx| {
+            let kit = kit.clone().restore(&ctx)?;
+            kit.get::<_, Function<'_>>("runTimer")?.call::<_, bool>(())
+        })
+    };
+    // A job or a promise swallows its interruption.
+    while !watch.is_over() {
+        match runtime.execute_pending_job() {
+            Ok(true) => {}
+            Ok(false) if run_timer()? => {}
+            Ok(false) => return Ok(()),
+            Err(_) => break,
+        }
+    }
+    Err(rquickjs::Error::Exception)
 }
 
 /// Evaluates a script in the global scope, sloppy: `var`s and undeclared variables leak, as

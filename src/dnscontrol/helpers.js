@@ -467,9 +467,9 @@
     result: function (take) {
       // Promises can swallow that the memory was used up. Then it is used up now.
       new ArrayBuffer(native.spare);
-      take(JSON.stringify({ registrars: global.conf.registrars, dns_providers: global.conf.dns_providers }));
+      take({ registrars: global.conf.registrars, dns_providers: global.conf.dns_providers });
       var domains = list(global.conf.domains, 0);
-      for (var i = 0; i < domains.length; i += 50) take(JSON.stringify(domains.slice(i, i + 50)));
+      for (var i = 0; i < domains.length; i += 50) take(domains.slice(i, i + 50));
     },
     // For records.js and builders.js.
     fail: fail,

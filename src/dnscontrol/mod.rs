@@ -23,6 +23,7 @@ mod resolver;
 mod reverse;
 mod sandbox_tests;
 mod spf;
+mod stringify;
 mod transform;
 mod zones;
 

@@ -65,7 +65,7 @@ fn memory_has_a_limit() {
         "[].concat.apply([], new Array(6e4).fill(new Array(1e4).fill(1)))",
         "JSON.stringify(new Array(1e7).fill('xxxxxxxxxx'))",
         "'x'.repeat(1e6).replace(/x/g, new Array(1000).join('y'))",
-        "function keep() { return Promise.resolve().then(function () { all.push(new Array(1e5)); return keep(); }); } var all = []; keep();",
+        "function keep() { return Promise.resolve().then(function () { all.push(new Array(1e5).fill(1)); return keep(); }); } var all = []; keep();",
     ] {
         assert_eq!(
             stopped(script, PATIENT),
@@ -73,6 +73,17 @@ fn memory_has_a_limit() {
             "{script}"
         );
     }
+}
+
+#[test]
+fn what_nobody_waits_for_fails_all_the_same() {
+    assert_eq!(
+        stopped(
+            "queueMicrotask(function () { throw new Error('late'); });",
+            PATIENT
+        ),
+        "late"
+    );
 }
 
 #[test]

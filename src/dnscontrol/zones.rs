@@ -1,5 +1,9 @@
 //! The normalised IR becomes zones: owners fully qualified, RDATA canonical.
 
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -10,15 +14,32 @@ use crate::dnscontrol::presentation::data;
 use crate::model::name::DnsName;
 use crate::model::zone::{IgnorePattern, Meta, NameserverCount, Record, Zone, ZoneProvider};
 
-/// The zones that `ir` declares, in its order.
+/// Domains that are worth a thread.
+const SHARE: usize = 200;
+
+/// The zones that `ir` declares, in its order; the first error in that order.
 pub(super) fn zones(ir: &ir::Ir) -> Result<Vec<Zone>> {
-    ir.domains
-        .iter()
-        .map(|domain| {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = ir.domains.len().div_ceil(threads).max(SHARE);
+    let (first, rest) = ir.domains.split_at(share.min(ir.domains.len()));
+    let work = |domains: &[ir::Domain]| -> Result<Vec<Zone>> {
+        let zones = domains.iter().map(|domain| {
             check_declared(ir, domain)?;
             zone(domain)
-        })
-        .collect()
+        });
+        zones.collect()
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = rest
+            .chunks(share)
+            .map(|domains| scope.spawn(move || work(domains)))
+            .collect();
+        let mut zones = work(first)?;
+        for other in others {
+            zones.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok(zones)
+    })
 }
 
 fn zone(domain: &ir::Domain) -> Result<Zone> {
