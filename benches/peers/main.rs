@@ -19,6 +19,7 @@ mod table;
 mod tools;
 
 use support::lab::Lab;
+use support::pebble;
 use table::Row;
 use tools::{Scenario, Tool};
 
@@ -30,7 +31,11 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let lab = Lab::builder().all().start();
+    let packaged = pebble::Settings {
+        packaged: true,
+        ..pebble::Settings::default()
+    };
+    let lab = Lab::builder().all().pebble_with(packaged).start();
     tools::trust_lab(&lab);
     let mut rows = Vec::new();
     for scenario in [

@@ -18,6 +18,9 @@ use crate::acme::presets::Directory;
 use crate::model::change::Txt;
 use crate::net::http::{Http, Repeat};
 
+/// scripts/install-test-deps puts it there.
+const NEWEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/pebble/pebble");
+
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
 
@@ -30,7 +33,7 @@ struct Server {
 impl Server {
     fn start(command: &mut Command, folder: &Path, listens: SocketAddr) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
-        let log = folder.join(format!("{name}.log"));
+        let log = folder.join("server.log");
         let output = File::create(&log).unwrap();
         let child = command
             .stdin(Stdio::null())
@@ -105,7 +108,7 @@ impl Pebble {
         }});
         write(&config, &text.to_string());
         let server = Server::start(
-            Command::new("pebble")
+            Command::new(NEWEST)
                 .arg("-config")
                 .arg(&config)
                 .args(["-dnsserver", &dns.to_string()])

@@ -8,9 +8,14 @@ use crate::support::namespace::Namespace;
 /// The directory.
 pub const DIRECTORY: &str = "https://acme.test/dir";
 
+/// One that knows ARI and profiles; scripts/install-test-deps puts it there.
+const NEWEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/pebble/pebble");
+
 /// How Pebble behaves; by default fast and without its random faults.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// That of the distribution, with which its ACME clients work, and not the newest.
+    pub packaged: bool,
     /// Per cent of requests that are refused with `badNonce`.
     pub nonce_reject: u8,
     /// Upper limit, in seconds, of the random sleep before each validation.
@@ -30,6 +35,8 @@ pub struct Settings {
     pub external_account: bool,
     /// Lifetime of certificates, seconds.
     pub validity: u32,
+    /// Profiles and their lifetimes, seconds; none: one, of `validity`.
+    pub profiles: Vec<(&'static str, u32)>,
 }
 
 /// Key identifier for external account binding.
@@ -41,6 +48,7 @@ pub const EAB_KEY: &str =
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            packaged: false,
             nonce_reject: 0,
             validation_sleep: None,
             always_valid: false,
@@ -50,6 +58,7 @@ impl Default for Settings {
             alternate_roots: 0,
             external_account: false,
             validity: 90 * 24 * 60 * 60,
+            profiles: Vec::new(),
         }
     }
 }
@@ -57,6 +66,17 @@ impl Default for Settings {
 pub fn configure(namespace: &Namespace, settings: &Settings) {
     let tls = namespace.folder().join("tls");
     // Pebble before 2.7 reads the validity, later ones the profile. With several profiles they choose at random.
+    let profile = |(name, validity): (&str, u32)| {
+        let value = serde_json::json!({"description": "the lab's", "validityPeriod": validity});
+        (name.to_owned(), value)
+    };
+    let profiles: serde_json::Map<_, _> = match settings.profiles.as_slice() {
+        [] => [("default", settings.validity)]
+            .map(profile)
+            .into_iter()
+            .collect(),
+        several => several.iter().copied().map(profile).collect(),
+    };
     let config = serde_json::json!({"pebble": {
         "listenAddress": format!("{PEBBLE}:443"),
         "managementListenAddress": format!("{PEBBLE}:15000"),
@@ -71,15 +91,16 @@ pub fn configure(namespace: &Namespace, settings: &Settings) {
         "retryAfter": {"authz": settings.retry_after, "order": settings.retry_after},
         "keyAlgorithm": "ecdsa",
         "certificateValidityPeriod": settings.validity,
-        "profiles": {"default": {"description": "the lab's", "validityPeriod": settings.validity}},
+        "profiles": profiles,
     }});
     namespace.write("pebble/config.json", config.to_string());
 }
 
 pub fn command(namespace: &Namespace, settings: &Settings) -> Command {
     let switch = |on: bool| if on { "1" } else { "0" };
+    let program = if settings.packaged { "pebble" } else { NEWEST };
     let command = namespace
-        .command("pebble")
+        .command(program)
         .arg("-config")
         .arg(namespace.folder().join("pebble/config.json"))
         .args(["-dnsserver", &format!("{RESOLVER}:53")])
@@ -106,11 +127,30 @@ pub fn command(namespace: &Namespace, settings: &Settings) -> Command {
 
 /// The root under which Pebble issues, PEM; another one after each start.
 pub fn issuer_root(namespace: &Namespace) -> String {
+    root(namespace, 0)
+}
+
+/// One of Pebble's roots, PEM: those after 0 are of the alternate chains.
+pub fn root(namespace: &Namespace, number: u8) -> String {
+    managed(namespace, &format!("roots/{number}"))
+        .succeed()
+        .stdout
+}
+
+/// What renewalInfo answers from now on for a certificate (PEM).
+pub fn set_renewal_info(namespace: &Namespace, certificate: &str, answer: &str) {
+    let order = serde_json::json!({"Certificate": certificate, "ARIResponse": answer});
+    managed(namespace, "set-renewal-info/")
+        .args(["--data-binary", "@-"])
+        .stdin(order.to_string())
+        .succeed();
+}
+
+/// A request to Pebble's management port.
+fn managed(namespace: &Namespace, path: &str) -> Command {
     namespace
         .command("curl")
         .args(["--silent", "--show-error", "--fail", "--cacert"])
         .arg(authority::root(namespace))
-        .arg("https://acme.test:15000/roots/0")
-        .succeed()
-        .stdout
+        .arg(format!("https://acme.test:15000/{path}"))
 }
