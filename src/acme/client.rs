@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use time::OffsetDateTime;
 
+use crate::acme::abilities::{Abilities, alternates};
 use crate::acme::refusal::Refusal;
 use crate::net::http::{Http, Repeat, retry_after};
 
@@ -174,6 +175,16 @@ struct Shared {
     requests: Requests,
     /// What the latest answer of a URL asked for with Retry-After.
     waits: HashMap<String, Duration>,
+    /// Chains that were fetched, by their URLs.
+    chains: HashMap<String, Chain>,
+}
+
+/// What the CA answered where a chain is.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) body: Bytes,
+    /// Where other chains for the same certificate are (RFC 8555 section 7.4.2).
+    pub(super) alternates: Vec<String>,
 }
 
 impl Client {
@@ -182,6 +193,10 @@ impl Client {
             http,
             shared: Arc::default(),
         }
+    }
+
+    pub(super) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// One attempt of [`call!`]: its requests are counted for `endpoint`.
@@ -205,6 +220,18 @@ impl Client {
     /// What the latest answer of `url` asked for with Retry-After; told once.
     pub(super) fn take_wait(&self, url: &str) -> Option<Duration> {
         self.shared().waits.remove(url)
+    }
+
+    /// The chain that was fetched from `url`; told once. instant-acme knows no alternates.
+    pub(super) fn take_chain(&self, url: &str) -> Option<Chain> {
+        self.shared().chains.remove(url)
+    }
+
+    /// What the directory says of the CA beyond RFC 8555.
+    pub(super) fn abilities(&self) -> Abilities {
+        let shared = self.shared();
+        let body = shared.directory.as_ref().map(|(_, body)| body);
+        body.map(|body| Abilities::read(body)).unwrap_or_default()
     }
 
     /// The counts so far.
@@ -252,7 +279,15 @@ impl Client {
             // instant-acme signs again with another nonce.
             Some(_) if is_bad_nonce => Ok(response(status, headers, body)),
             Some(refusal) => Err(other(refusal)),
-            None => Ok(response(status, headers, body)),
+            None => {
+                if is_for(Endpoint::Certificate) {
+                    let body = body.clone();
+                    let alternates = alternates(&headers, &url);
+                    let chain = Chain { body, alternates };
+                    self.shared().chains.insert(url, chain);
+                }
+                Ok(response(status, headers, body))
+            }
         }
     }
 
@@ -304,6 +339,10 @@ impl Client {
             None => shared.waits.remove(url),
         };
     }
+}
+
+fn is_for(endpoint: Endpoint) -> bool {
+    ENDPOINT.try_with(|now| *now == endpoint).unwrap_or(false)
 }
 
 impl HttpClient for Client {

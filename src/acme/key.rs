@@ -1,6 +1,6 @@
 //! Keys of certificates and the requests that are signed with them.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize,
@@ -8,12 +8,64 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 use crate::acme::pem;
-use crate::model::certificate::KeyType;
+use crate::model::certificate::{KeySource, KeyType, Wanted};
+use crate::model::chain;
 use crate::model::name::Identifier;
+use crate::model::request::SigningRequest;
 use crate::model::secret::Secret;
 
 /// Longest common name (`ub-common-name`, RFC 5280 appendix A.1); CAs refuse longer ones.
 const LONGEST_COMMON_NAME: usize = 64;
+
+/// What a certificate is issued for.
+pub(crate) enum KeyMaterial {
+    /// A key of ours.
+    Own(CertificateKey),
+    /// Somebody else's, who asks with this.
+    Foreign(SigningRequest),
+}
+
+impl KeyMaterial {
+    /// Finds or makes the key of a certificate; `kept` is the one that it has.
+    ///
+    /// Blocks: see [`CertificateKey::generate`].
+    pub(crate) fn of(wanted: &Wanted, kept: Option<&Secret>) -> Result<Self> {
+        let own = match (&wanted.key_source, kept) {
+            (KeySource::Request(request), _) => return Ok(Self::Foreign(request.clone())),
+            (KeySource::Kept, Some(kept)) => CertificateKey::read(kept, wanted.key_type)?,
+            (KeySource::Kept | KeySource::New, _) => None,
+        };
+        let own = match own {
+            Some(own) => own,
+            None => CertificateKey::generate(wanted.key_type)?,
+        };
+        Ok(Self::Own(own))
+    }
+
+    /// Certificate signing request (PKCS#10, DER) for the names: see [`CertificateKey::request`].
+    pub(crate) fn request(&self, identifiers: &[Identifier]) -> Result<Vec<u8>> {
+        match self {
+            Self::Own(key) => key.request(identifiers),
+            Self::Foreign(request) => Ok(request.der.clone()),
+        }
+    }
+
+    /// The public key: `SubjectPublicKeyInfo`, DER.
+    pub(crate) fn public_key_der(&self) -> Vec<u8> {
+        match self {
+            Self::Own(key) => key.public_key_der(),
+            Self::Foreign(request) => request.public_key.clone(),
+        }
+    }
+
+    /// The private key as PKCS#8 in PEM form, if it is ours.
+    pub(crate) fn into_pem(self) -> Result<Option<Secret>> {
+        match self {
+            Self::Own(key) => key.into_pem().map(Some),
+            Self::Foreign(_) => Ok(None),
+        }
+    }
+}
 
 /// A certificate's private key. It is wiped on drop and never printed.
 pub(crate) struct CertificateKey(Zeroizing<KeyPair>);
@@ -34,6 +86,15 @@ impl CertificateKey {
         };
         key.map(|key| Self(Zeroizing::new(key)))
             .with_context(|| format!("cannot make a key of type `{key_type}`"))
+    }
+
+    /// Reads a key in PEM form; none if it is of another type.
+    fn read(pem: &Secret, key_type: KeyType) -> Result<Option<Self>> {
+        let text = pem.expose_str().context("the key is no text")?;
+        let key = KeyPair::from_pem(text)
+            .map_err(|_| anyhow!("the key that is to be kept cannot be read"))?;
+        let found = chain::key_type_of(&key.subject_public_key_info());
+        Ok((found == Some(key_type)).then(|| Self(Zeroizing::new(key))))
     }
 
     /// Certificate signing request (PKCS#10, DER) for the names, in this order.

@@ -1,10 +1,14 @@
 //! The CA: accounts, orders, keys and requests, in the words of RFC 8555.
 
+mod abilities;
 pub(crate) mod account;
+pub(crate) mod ari;
+mod chain;
 pub(crate) mod client;
 pub(crate) mod key;
 pub(crate) mod order;
 mod pem;
+mod place;
 pub(crate) mod presets;
 pub(crate) mod refusal;
 mod unproven;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use instant_acme::{
     AuthorizationState, AuthorizationStatus, ChallengeHandle, ChallengeStatus, ChallengeType,
-    NewOrder, Order, OrderStatus,
+    Order, OrderStatus,
 };
 use tokio::time::Instant;
 
@@ -13,7 +13,6 @@ use crate::acme::account::Account;
 use crate::acme::client::{Client, Endpoint, call, is_lost};
 use crate::acme::refusal::{Refusal, explained};
 use crate::acme::unproven::Unproven;
-use crate::model::certificate::Wanted;
 use crate::model::change::Txt;
 use crate::model::name::Identifier;
 
@@ -51,9 +50,11 @@ impl Accepted {
 /// [`Placed::challenges`] are published, [`Placed::prove`], [`Placed::finish`]; or
 /// [`Placed::abandon`].
 pub(crate) struct Placed {
-    client: Client,
-    order: Order,
+    pub(super) client: Client,
+    pub(super) account: instant_acme::Account,
+    pub(super) order: Order,
     challenges: Vec<Txt>,
+    profile: Option<String>,
 }
 
 /// What the CA delivered. Nothing of it is checked yet: see [`crate::model::chain::check`].
@@ -66,21 +67,6 @@ pub(crate) struct Delivered {
 }
 
 impl Account {
-    /// Orders a certificate.
-    pub(crate) async fn place(&self, wanted: &Wanted) -> Result<Accepted> {
-        let identifiers = wanted
-            .identifiers
-            .iter()
-            .map(|name| instant_acme::Identifier::Dns(name.as_str().to_owned()))
-            .collect::<Vec<_>>();
-        let order = call!(self.client, Endpoint::NewOrder, async {
-            self.inner.new_order(&NewOrder::new(&identifiers)).await
-        })
-        .map_err(explained)
-        .context("cannot place the order")?;
-        Ok(self.accepted(order))
-    }
-
     /// Goes on with an order of an earlier run.
     #[cfg_attr(
         not(test),
@@ -92,14 +78,16 @@ impl Account {
         })
         .map_err(explained)
         .with_context(|| format!("cannot read the order `{url}`"))?;
-        self.accepted(order).read().await
+        self.accepted(order, None).read().await
     }
 
-    fn accepted(&self, order: Order) -> Accepted {
+    pub(super) fn accepted(&self, order: Order, profile: Option<String>) -> Accepted {
         Accepted(Placed {
             client: self.client.clone(),
+            account: self.inner.clone(),
             order,
             challenges: Vec::new(),
+            profile,
         })
     }
 }
@@ -110,6 +98,11 @@ impl Placed {
     /// A name and its wildcard have two values at one name.
     pub(crate) fn challenges(&self) -> &[Txt] {
         &self.challenges
+    }
+
+    /// The profile that was asked for.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// The order's URL, with which a later run can go on.
@@ -146,16 +139,24 @@ impl Placed {
         }
     }
 
-    /// Hands in the certificate signing request (DER) and fetches the chain.
+    /// Hands in the certificate signing request (DER) and fetches the chain: the one that leads to
+    /// `preferred_chain`, a common name, where the CA has several.
     ///
     /// Waits 3 minutes at most. An order that was finalized before is only fetched.
-    pub(crate) async fn finish(&mut self, request: &[u8]) -> Result<Delivered> {
+    pub(crate) async fn finish(
+        &mut self,
+        request: &[u8],
+        preferred_chain: Option<&str>,
+    ) -> Result<Delivered> {
         self.finalize(request)
             .await
             .context("cannot finalize the order")?;
         self.leave(OrderStatus::Processing).await?;
         match self.order.state().status {
-            OrderStatus::Valid => self.fetch().await.context("cannot fetch the certificate"),
+            OrderStatus::Valid => self
+                .fetch(preferred_chain)
+                .await
+                .context("cannot fetch the certificate"),
             OrderStatus::Processing => {
                 bail!("the CA has not issued after {} s", LONGEST_WAIT.as_secs())
             }
@@ -298,20 +299,6 @@ impl Placed {
         Ok(())
     }
 
-    async fn fetch(&mut self) -> Result<Delivered> {
-        let Self { client, order, .. } = self;
-        let url = order.state().certificate.clone();
-        let url = url.ok_or_else(|| anyhow!("the order is valid but names no certificate"))?;
-        let chain = call!(client, Endpoint::Certificate, async {
-            order.certificate().await
-        })
-        .map_err(explained)?;
-        Ok(Delivered {
-            chain_pem: chain.ok_or_else(|| anyhow!("the order is still being processed"))?,
-            url,
-        })
-    }
-
     /// Reads the authorizations again: the names with this status, and what the CA says.
     async fn names(&mut self, status: AuthorizationStatus) -> Result<Vec<(Identifier, Refusal)>> {
         self.fetch_authorizations().await?;
@@ -396,7 +383,7 @@ mod tests {
 
     use crate::acme::key::CertificateKey;
     use crate::acme::pebble::{Dns, Pebble};
-    use crate::model::certificate::KeyType;
+    use crate::model::certificate::{KeySource, KeyType, Wanted};
     use crate::model::chain;
 
     use super::*;
@@ -411,6 +398,10 @@ mod tests {
                 .map(|name| name.as_ref().parse().unwrap())
                 .collect(),
             key_type,
+            key_source: KeySource::New,
+            acme: None,
+            profile: None,
+            preferred_chain: None,
         }
     }
 
@@ -423,9 +414,11 @@ mod tests {
     /// The whole way; the chain passes the check.
     async fn issue(account: &Account, wanted: &Wanted) -> Result<Delivered> {
         let key = CertificateKey::generate(wanted.key_type)?;
-        let mut placed = account.place(wanted).await?.read().await?;
+        let mut placed = account.place(wanted, None).await?.read().await?;
         placed.prove().await?;
-        let delivered = placed.finish(&key.request(&wanted.identifiers)?).await?;
+        let delivered = placed
+            .finish(&key.request(&wanted.identifiers)?, None)
+            .await?;
         let leaf = chain::check(
             &delivered.chain_pem,
             &wanted.identifier_set(),
@@ -527,10 +520,22 @@ mod tests {
         let pebble = Pebble::start(&[NO_DNS, ("PEBBLE_AUTHZREUSE", "100")]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
-        let first = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let first = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         assert_eq!(first.challenges().len(), 2);
         issue(&account, &wanted).await.unwrap();
-        let mut again = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut again = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         assert!(again.challenges().is_empty(), "{:?}", again.challenges());
         again.prove().await.unwrap();
     }
@@ -542,7 +547,13 @@ mod tests {
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);
         let key = CertificateKey::generate(KeyType::P256).unwrap();
         let request = key.request(&wanted.identifiers).unwrap();
-        let placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         let url = placed.url().to_owned();
 
         let account = Account::open(&pebble.directory, &pebble.http, &files.key)
@@ -554,10 +565,10 @@ mod tests {
         resumed.prove().await.unwrap();
         let mut ready = account.resume(&url).await.unwrap();
         ready.prove().await.unwrap();
-        let delivered = ready.finish(&request).await.unwrap();
+        let delivered = ready.finish(&request, None).await.unwrap();
         let mut valid = account.resume(&url).await.unwrap();
         valid.prove().await.unwrap();
-        let again = valid.finish(&request).await.unwrap();
+        let again = valid.finish(&request, None).await.unwrap();
         assert_eq!(again.chain_pem, delivered.chain_pem);
         assert_eq!(again.url, delivered.url);
     }
@@ -568,7 +579,13 @@ mod tests {
         let pebble = Pebble::asking(dns.address, &[]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "*.a.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         let [first, second] = placed.challenges() else {
             panic!("{:?}", placed.challenges());
         };
@@ -586,7 +603,13 @@ mod tests {
         let pebble = Pebble::asking(dns.address, &[]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["good.test", "bad.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         for txt in placed.challenges() {
             let mut txt = txt.clone();
             if txt.name.as_str() == "_acme-challenge.bad.test" {
@@ -613,16 +636,21 @@ mod tests {
         let pebble = Pebble::start(&[NO_DNS]);
         let (account, _) = pebble.account().await;
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         placed.abandon().await.unwrap();
         let given_up = placed
             .names(AuthorizationStatus::Deactivated)
             .await
             .unwrap();
         assert_eq!(given_up.len(), 2);
-        // RFC 8555 says `invalid`; this word is Pebble's own.
-        let error = account.resume(placed.url()).await.err().unwrap();
-        assert!(format!("{error:#}").contains("`deactivated`"), "{error:#}");
+        let again = account.resume(placed.url()).await.unwrap();
+        assert!(again.challenges().is_empty());
     }
 
     #[tokio::test]
@@ -637,11 +665,17 @@ mod tests {
         let request = key.request(&wanted.identifiers).unwrap();
 
         cutter.cut();
-        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         cutter.cut();
         placed.prove().await.unwrap();
         cutter.cut();
-        placed.finish(&request).await.unwrap();
+        placed.finish(&request, None).await.unwrap();
         assert_eq!(cutter.cuts(), 3);
     }
 
@@ -650,17 +684,23 @@ mod tests {
         let pebble = Pebble::start(&[NO_DNS]);
         let (account, _) = pebble.account().await;
         let none = wanted([""; 0], KeyType::P256);
-        let error = account.place(&none).await.err().unwrap();
+        let error = account.place(&none, None).await.err().unwrap();
         assert_eq!(
             format!("{error:#}"),
             "cannot place the order: Order did not specify any identifiers (malformed)"
         );
         let key = CertificateKey::generate(KeyType::P256).unwrap();
         let wanted = wanted(["a.test"], KeyType::P256);
-        let mut placed = account.place(&wanted).await.unwrap().read().await.unwrap();
+        let mut placed = account
+            .place(&wanted, None)
+            .await
+            .unwrap()
+            .read()
+            .await
+            .unwrap();
         placed.prove().await.unwrap();
         let other = key.request(&["b.test".parse().unwrap()]).unwrap();
-        let error = placed.finish(&other).await.unwrap_err();
+        let error = placed.finish(&other, None).await.unwrap_err();
         assert_eq!(
             format!("{error:#}"),
             "cannot finalize the order: CSR is missing Order domain \"a.test\" (unauthorized)"

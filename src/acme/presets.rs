@@ -43,6 +43,11 @@ impl Directory {
             .port()
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
+
+    /// Whether `url` is of the same CA: of the same host and port.
+    pub(crate) fn is_of_same_ca(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| url.origin() == self.url.origin())
+    }
 }
 
 impl FromStr for Directory {

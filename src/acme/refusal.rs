@@ -6,7 +6,7 @@ use std::time::Duration;
 use instant_acme::{Error, Identifier, Problem};
 use reqwest::StatusCode;
 
-use crate::model::hint::with_hint;
+use crate::model::hint::{find, with_hint};
 use crate::net::http::is_untrusted;
 
 /// Common beginning of the types of RFC 8555 section 6.7.
@@ -101,7 +101,7 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
         Error::Other(inner) => match inner.downcast::<Refusal>() {
             Ok(refusal) => anyhow::Error::new(*refusal),
             Err(inner) => match inner.downcast::<reqwest::Error>() {
-                Ok(lost) => anyhow::Error::new(*lost),
+                Ok(lost) => anyhow::Error::new(NoAnswer(*lost)),
                 Err(inner) => anyhow::Error::from_boxed(inner),
             },
         },
@@ -114,6 +114,28 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     }
 }
 
+/// Whether another CA could do better: this one is not there, has no time, or may not.
+pub(crate) fn is_fault_of_the_ca(error: &anyhow::Error) -> bool {
+    if find::<NoAnswer>(error).is_some() {
+        return true;
+    }
+    find::<Refusal>(error).is_some_and(|refusal| {
+        let is_theirs = matches!(
+            refusal.kind(),
+            Some("rateLimited" | "serverInternal" | "badNonce" | "caa" | "rejectedIdentifier")
+        );
+        is_theirs
+            || refusal
+                .status
+                .is_some_and(|status| status.is_server_error())
+    })
+}
+
+/// The CA did not answer. It prints as what happened.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct NoAnswer(reqwest::Error);
+
 /// What to do about a certificate of the CA's server that no known root vouches for.
 const UNTRUSTED: &str = "for a private CA, name the file with its root: `--ca-bundle FILE`";
 
@@ -122,7 +144,7 @@ pub(super) const UNREACHABLE: &str =
     "check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)";
 
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    if let Some(lost) = error.downcast_ref::<reqwest::Error>() {
+    if let Some(NoAnswer(lost)) = error.downcast_ref() {
         if is_untrusted(lost) {
             return Some(UNTRUSTED);
         }

@@ -79,7 +79,7 @@ pub(super) enum Command {
   git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
   git-certs renew --acme staging --only wildcardCert")]
     Renew(Renew),
-    /// Say what `renew` would do and why, without touching the CA or DNS
+    /// Say what `renew` would do and why; the CA is asked when to renew, and nothing else
     #[command(after_help = "Examples:
   git certs plan
   git-certs plan --repo https://github.com/example/certs --format json

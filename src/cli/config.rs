@@ -12,7 +12,7 @@ use crate::cli::dnsconfig;
 use crate::cli::environment;
 use crate::cli::name_servers;
 use crate::cli::settings::{FILE, Settings};
-use crate::model::certificate::KeyType;
+use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
@@ -22,6 +22,7 @@ use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::address::Address;
+use crate::repo::certs_json::Defaults;
 use crate::repo::lock::FolderLock;
 use crate::repo::transport::{Access, Remote, Token};
 
@@ -171,11 +172,12 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
     let only = run.only.as_deref().map(str::parse).transpose();
     Ok(Job {
         directory: directory(settings)?,
+        fallback: fallback(settings)?,
         environment: Environment::of_process(),
         agree_tos: settings.agree_tos.unwrap_or_default(),
         email: settings.email.clone(),
         renew_days: settings.renew,
-        key_type: settings.key_type.unwrap_or(KeyType::Rsa2048),
+        defaults: defaults(settings)?,
         only: only
             .context("`--only` names no certificate")
             .hint(|| "it takes a `cert_name` of certs.json")?,
@@ -199,6 +201,24 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         name_servers: name_servers::rules(settings, &http)?,
         http,
         push: true,
+    })
+}
+
+/// What certificates are like that do not say it in certs.json.
+fn defaults(settings: &Settings) -> Result<Defaults> {
+    let profile = match (&settings.preferred_profile, &settings.required_profile) {
+        (Some(_), Some(_)) => {
+            return Err(anyhow!("both `--preferred-profile` and `--required-profile` are set"))
+                .hint(|| "a preferred one may be missing at the CA, a required one may not: leave one out");
+        }
+        (Some(name), None) => Some(Profile::Preferred(name.clone())),
+        (None, name) => name.clone().map(Profile::Required),
+    };
+    let otherwise = Defaults::default();
+    Ok(Defaults {
+        key_type: settings.key_type.unwrap_or(otherwise.key_type),
+        profile,
+        preferred_chain: settings.preferred_chain.clone(),
     })
 }
 
@@ -301,4 +321,13 @@ fn directory(settings: &Settings) -> Result<Directory> {
         .unwrap_or("live")
         .parse::<Directory>()
         .hint(|| "`--acme` takes `live`, `staging` or the URL of an ACME directory")
+}
+
+fn fallback(settings: &Settings) -> Result<Vec<Directory>> {
+    let servers = settings.fallback_acme.iter().flatten();
+    servers
+        .map(|server| server.trim().parse::<Directory>())
+        .collect::<Result<_, _>>()
+        .context("cannot use `--fallback-acme`")
+        .hint(|| "it takes what `--acme` takes, separated by commas")
 }

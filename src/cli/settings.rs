@@ -25,6 +25,10 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_ACME", value_name = "SERVER", help_heading = ACME)]
     pub(super) acme: Option<String>,
 
+    /// CAs that stand in, in this order, when the CA of a certificate fails for reasons of its own
+    #[arg(long, env = "GIT_CERTS_FALLBACK_ACME", value_name = "SERVER", value_delimiter = ',', help_heading = ACME)]
+    pub(super) fallback_acme: Option<Vec<String>>,
+
     /// Agree to the CA's terms of service; needed once, to register an account
     #[arg(long, env = "GIT_CERTS_AGREE_TOS", alias = "agreeTOS", help_heading = ACME)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
@@ -34,11 +38,23 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_EMAIL", value_name = "ADDRESS", help_heading = ACME)]
     pub(super) email: Option<String>,
 
+    /// Profile of the CA that certificates are issued by, where the CA has it, such as `tlsserver`
+    #[arg(long, env = "GIT_CERTS_PREFERRED_PROFILE", value_name = "NAME", help_heading = ACME)]
+    pub(super) preferred_profile: Option<String>,
+
+    /// Profile of the CA that certificates are issued by; without it they fail
+    #[arg(long, env = "GIT_CERTS_REQUIRED_PROFILE", value_name = "NAME", help_heading = ACME)]
+    pub(super) required_profile: Option<String>,
+
+    /// Common name of a root or an issuer that chains shall lead to, where the CA has several [default: the CA's first chain]
+    #[arg(long, env = "GIT_CERTS_PREFERRED_CHAIN", value_name = "NAME", help_heading = ACME)]
+    pub(super) preferred_chain: Option<String>,
+
     /// PEM file of roots to trust besides the system's, for a CA of your own
     #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE", help_heading = ACME)]
     pub(super) ca_bundle: Option<PathBuf>,
 
-    /// Renew when fewer than DAYS are left [default: a third of the lifetime, half of it if that is 10 days or less]
+    /// Renew when fewer than DAYS are left [default: when the CA suggests; else a third of the lifetime, half of it if that is 10 days or less]
     #[arg(long, env = "GIT_CERTS_RENEW", value_name = "DAYS", help_heading = PLAN, allow_negative_numbers = true, value_parser = whole::<u32>)]
     pub(super) renew: Option<u32>,
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
+use crate::model::renewal::RenewalInfo;
+use crate::model::request::SigningRequest;
 use crate::model::secret::Sealed;
 
 /// Name of a certificate in certs.json and of its folder.
@@ -72,6 +74,35 @@ impl fmt::Display for KeyType {
     }
 }
 
+/// Which of its sets of rules the CA shall issue by (draft-ietf-acme-profiles).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Where the CA has it; else the CA chooses.
+    Preferred(String),
+    /// Or no certificate at all.
+    Required(String),
+}
+
+impl Profile {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Preferred(name) | Self::Required(name) => name,
+        }
+    }
+}
+
+/// Where the private key of the next certificate comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// A new one, each time.
+    #[default]
+    New,
+    /// The one of the certificate that is held, if it is of the wanted type.
+    Kept,
+    /// Somebody else has it.
+    Request(SigningRequest),
+}
+
 /// A certificate that certs.json asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -79,6 +110,13 @@ pub(crate) struct Wanted {
     /// In the order of certs.json, without duplicates; at least one.
     pub(crate) identifiers: Vec<Identifier>,
     pub(crate) key_type: KeyType,
+    pub(crate) key_source: KeySource,
+    /// The CA, as `--acme` takes it; none: that of the run.
+    pub(crate) acme: Option<String>,
+    /// None: as the CA chooses.
+    pub(crate) profile: Option<Profile>,
+    /// Common name of a root or an issuer that the chain shall lead to; none: the CA's first chain.
+    pub(crate) preferred_chain: Option<String>,
 }
 
 impl Wanted {
@@ -88,6 +126,16 @@ impl Wanted {
     }
 }
 
+/// A certificate that the repository has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) leaf: Leaf,
+    /// A URL of the CA that issued it: its directory, or where get-certs found the certificate.
+    pub(crate) ca: Option<String>,
+    /// What that CA said last about its renewal.
+    pub(crate) renewal: Option<RenewalInfo>,
+}
+
 /// A certificate that the CA issued in this run, ready for the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
@@ -95,10 +143,14 @@ pub(crate) struct Issued {
     /// Full chain, leaf first, PEM.
     pub(crate) chain_pem: String,
     pub(crate) leaf: Leaf,
-    /// The private key, encrypted for the certificate's recipients.
-    pub(crate) key: Sealed,
+    /// The private key, encrypted for the certificate's recipients; none where somebody else has it.
+    pub(crate) key: Option<Sealed>,
     /// Where the CA keeps the certificate.
     pub(crate) url: String,
     /// Directory URL of the CA.
     pub(crate) directory: String,
+    /// The profile that was asked for; none where the CA chose.
+    pub(crate) profile: Option<String>,
+    /// What the CA says about its renewal, where it says so at once.
+    pub(crate) renewal: Option<RenewalInfo>,
 }

@@ -6,13 +6,15 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::pem::Pem;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use crate::model::certificate::KeyType;
 use crate::model::name::Identifier;
+use crate::model::renewal::CertificateId;
 
 /// What is known of a leaf certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) struct Leaf {
     pub(crate) key_type: Option<KeyType>,
     /// `SubjectPublicKeyInfo`, DER.
     pub(crate) public_key: Vec<u8>,
+    /// None where the certificate does not name its issuer's key.
+    pub(crate) id: Option<CertificateId>,
 }
 
 impl Leaf {
@@ -49,8 +53,9 @@ impl Leaf {
             not_after: validity.not_after.to_datetime(),
             serial: hex_upper(&certificate.serial.to_bytes_be()),
             issuer: issuer(certificate),
-            key_type: key_type(certificate),
+            key_type: key_type(certificate.public_key()),
             public_key: certificate.public_key().raw.to_vec(),
+            id: id(certificate),
         })
     }
 
@@ -122,6 +127,21 @@ pub(crate) fn check(
     })
 }
 
+/// Whether an issuer in the chain, or the root above it, has this common name.
+pub(crate) fn leads_to(chain: &str, common_name: &str) -> bool {
+    let Ok(blocks) = blocks(chain.as_bytes()) else {
+        return false;
+    };
+    let is_it = |name: &X509Name<'_>| {
+        let mut names = name.iter_common_name();
+        names.any(|name| name.as_str() == Ok(common_name))
+    };
+    let certificates = blocks.iter().filter_map(|block| parse(block).ok());
+    certificates
+        .map(|certificate| is_it(certificate.issuer()))
+        .any(|found| found)
+}
+
 /// What is to be stored of a chain: its certificates and nothing else that came with them.
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
@@ -189,8 +209,25 @@ fn issuer(certificate: &X509Certificate<'_>) -> String {
         .map_or_else(|| name.to_string(), str::to_owned)
 }
 
-fn key_type(certificate: &X509Certificate<'_>) -> Option<KeyType> {
-    match certificate.public_key().parsed().ok()? {
+fn id(certificate: &X509Certificate<'_>) -> Option<CertificateId> {
+    let key =
+        certificate
+            .iter_extensions()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(issuer) => issuer.key_identifier.as_ref(),
+                _ => None,
+            })?;
+    Some(CertificateId::new(key.0, certificate.raw_serial()))
+}
+
+/// The kind of a public key (`SubjectPublicKeyInfo`, DER); none for one that this program does not make.
+pub(crate) fn key_type_of(public_key: &[u8]) -> Option<KeyType> {
+    let (_, public_key) = SubjectPublicKeyInfo::from_der(public_key).ok()?;
+    key_type(&public_key)
+}
+
+fn key_type(public_key: &SubjectPublicKeyInfo<'_>) -> Option<KeyType> {
+    match public_key.parsed().ok()? {
         PublicKey::RSA(key) => match key.key_size() {
             2048 => Some(KeyType::Rsa2048),
             3072 => Some(KeyType::Rsa3072),

@@ -10,5 +10,7 @@ pub(crate) mod name;
 pub(crate) mod outcome;
 pub(crate) mod provider;
 pub(crate) mod rdata;
+pub(crate) mod renewal;
+pub(crate) mod request;
 pub(crate) mod secret;
 pub(crate) mod zone;

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::Shared;
+use crate::model::renewal::Predecessor;
 
 /// What is to be done for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) struct Planned {
     pub(crate) reason: String,
     /// End of the certificate that is held.
     pub(crate) not_after: Option<OffsetDateTime>,
+    /// The certificate that the new one takes the place of (RFC 9773 section 5).
+    pub(crate) replaces: Option<Predecessor>,
 }
 
 impl Planned {

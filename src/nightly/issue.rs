@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 use crate::acme::account::Account;
-use crate::acme::key::CertificateKey;
+use crate::acme::key::KeyMaterial;
 use crate::acme::order::{Accepted, Placed};
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
@@ -21,6 +21,7 @@ use crate::model::chain;
 use crate::model::change::Txt;
 use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::Planned;
+use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
@@ -43,17 +44,19 @@ pub(crate) struct Issuer<'a> {
     pub(crate) challenges: &'a Challenges,
     pub(crate) wait: &'a WaitSettings,
     pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
+    /// Keys of certificates that keep them.
+    pub(crate) kept: &'a BTreeMap<CertificateName, Arc<Secret>>,
     pub(crate) stop: &'a Stop,
     pub(crate) progress: &'a Progress,
 }
 
 /// A key that is being made.
-type NewKey = JoinHandle<Result<CertificateKey>>;
+type NewKey = JoinHandle<Result<KeyMaterial>>;
 
 /// An order that waits for its challenges.
 struct Ordered {
     placed: Placed,
-    key: CertificateKey,
+    key: KeyMaterial,
     placements: Vec<Placement>,
 }
 
@@ -61,7 +64,7 @@ impl Issuer<'_> {
     /// Issues each certificate, or says why not; in the order given.
     ///
     /// A certificate goes on as soon as its own challenges are seen, whatever the others wait for.
-    pub(crate) async fn issue(&self, due: &[Planned]) -> Vec<Result<Issued>> {
+    pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
         let placements: Vec<_> = orders
             .iter()
@@ -95,9 +98,9 @@ impl Issuer<'_> {
         results
     }
 
-    async fn order(&self, due: &[Planned]) -> Vec<Result<Ordered>> {
+    async fn order(&self, due: &[&Planned]) -> Vec<Result<Ordered>> {
         let step = self.progress.step("ordering");
-        let accepted = join_all(due.iter().map(|planned| self.place(&planned.wanted))).await;
+        let accepted = join_all(due.iter().map(|planned| self.place(planned))).await;
         let orders = join_all(accepted.into_iter().map(|accepted| self.read(accepted))).await;
         let challenges = orders
             .iter()
@@ -111,10 +114,19 @@ impl Issuer<'_> {
         orders
     }
 
-    async fn place(&self, wanted: &Wanted) -> Result<(Accepted, NewKey)> {
-        let key_type = wanted.key_type;
-        let key = tokio::task::spawn_blocking(move || CertificateKey::generate(key_type));
-        let accepted = self.stop.ends(self.account.place(wanted)).await?;
+    async fn place(&self, planned: &Planned) -> Result<(Accepted, NewKey)> {
+        let wanted = &planned.wanted;
+        // Only the CA that issued it knows what is replaced.
+        let directory = self.account.directory();
+        let replaces = planned.replaces.as_ref();
+        let replaces = replaces.filter(|replaced| directory.is_of_same_ca(&replaced.ca));
+        let replaces = replaces.map(|replaced| &replaced.id);
+        let key = {
+            let wanted = wanted.clone();
+            let kept = self.kept.get(&wanted.name).cloned();
+            tokio::task::spawn_blocking(move || KeyMaterial::of(&wanted, kept.as_deref()))
+        };
+        let accepted = self.stop.ends(self.account.place(wanted, replaces)).await?;
         Ok((accepted, key))
     }
 
@@ -186,7 +198,8 @@ impl Issuer<'_> {
     async fn finish(&self, wanted: &Wanted, mut ordered: Ordered) -> Result<Issued> {
         ordered.placed.prove().await?;
         let request = ordered.key.request(&wanted.identifiers)?;
-        let delivered = ordered.placed.finish(&request).await?;
+        let preferred_chain = wanted.preferred_chain.as_deref();
+        let delivered = ordered.placed.finish(&request, preferred_chain).await?;
         let checked = chain::check(
             &delivered.chain_pem,
             &wanted.identifier_set(),
@@ -197,13 +210,17 @@ impl Issuer<'_> {
             .recipients
             .get(&wanted.name)
             .with_context(|| format!("no recipients for `{}`", wanted.name))?;
+        let renewal = self.account.renewal_info(&checked.leaf).await;
+        let key = ordered.key.into_pem()?;
         Ok(Issued {
             wanted: wanted.clone(),
             chain_pem: checked.pem,
             leaf: checked.leaf,
-            key: recipients.seal(&ordered.key.into_pem()?)?,
+            key: key.map(|key| recipients.seal(&key)).transpose()?,
             url: delivered.url,
             directory: self.account.directory().url().to_owned(),
+            profile: ordered.placed.profile().map(str::to_owned),
+            renewal,
         })
     }
 }

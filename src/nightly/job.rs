@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
-use crate::model::certificate::{CertificateName, KeyType};
+use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
 use crate::nightly::pending::Policy;
+use crate::repo::certs_json::Defaults;
 use crate::repo::transport::{Access, Remote};
 
 /// Where a repository is.
@@ -51,12 +52,16 @@ pub(crate) struct Job {
     pub(crate) http: Http,
     /// For providers whose credentials are not in creds.json.
     pub(crate) environment: Environment,
+    /// The CA.
     pub(crate) directory: Directory,
+    /// CAs that stand in when the CA of a certificate fails, the best first.
+    pub(crate) fallback: Vec<Directory>,
     pub(crate) agree_tos: bool,
     pub(crate) email: Option<String>,
     /// Renew with fewer days left; none: by lifetime.
     pub(crate) renew_days: Option<u32>,
-    pub(crate) key_type: KeyType,
+    /// For certificates that say nothing of it.
+    pub(crate) defaults: Defaults,
     /// Only this certificate.
     pub(crate) only: Option<CertificateName>,
     /// certs.json from elsewhere than the root of the cert repository.
@@ -74,4 +79,15 @@ pub(crate) struct Job {
     pub(crate) dns_timeout: Duration,
     pub(crate) name_servers: Rules,
     pub(crate) push: bool,
+}
+
+impl Job {
+    /// CAs that may issue a certificate, the best first: its own or the run's, then those that stand in.
+    pub(crate) fn authorities(&self, wanted: &Wanted) -> Vec<Directory> {
+        // A bad one has been refused by `fits`.
+        let own = wanted.acme.as_ref().and_then(|acme| acme.parse().ok());
+        let first = own.unwrap_or_else(|| self.directory.clone());
+        let others = self.fallback.iter().filter(|other| **other != first);
+        std::iter::once(&first).chain(others).cloned().collect()
+    }
 }

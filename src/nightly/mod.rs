@@ -3,12 +3,16 @@
 pub(crate) mod challenge;
 mod delegation;
 mod findings;
+mod fits;
 mod hands_off;
 pub(crate) mod issue;
+mod issuing;
 pub(crate) mod job;
 pub(crate) mod patterns;
 pub(crate) mod pending;
 pub(crate) mod plan;
+mod prepare;
+mod renewal;
 pub(crate) mod run;
 pub(crate) mod stop;
 pub(crate) mod store;

@@ -4,74 +4,99 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
 use crate::model::outcome::{Action, Planned};
+use crate::model::renewal::{Predecessor, RenewalInfo};
 
 /// A lifetime up to which half of it, not a third, is the time to renew.
 ///
 /// Let's Encrypt's advice for clients without ARI: <https://letsencrypt.org/docs/integration-guide/>.
 const SHORT_LIFETIME: Duration = Duration::days(10);
 
+/// A window that starts in this share of the lifetime is early: the CA wants the certificate replaced, as
+/// before a mass revocation. Windows of all CAs that have them start after the half.
+const EARLY: f64 = 0.45;
+
 /// What the repository has for a certificate that is wanted; an error says why it cannot be read.
-pub(crate) type Holdings = BTreeMap<CertificateName, Result<Leaf, String>>;
+pub(crate) type Holdings = BTreeMap<CertificateName, Result<Held, String>>;
+
+/// When certificates are due.
+#[derive(Debug)]
+pub(crate) struct Timing<'a> {
+    /// Due with fewer days left; none: when the CA suggests, or by the lifetime.
+    pub(crate) renew_days: Option<u32>,
+    /// What CAs suggest.
+    pub(crate) windows: &'a BTreeMap<CertificateName, RenewalInfo>,
+    pub(crate) now: OffsetDateTime,
+}
 
 /// Compares what is wanted with what is held.
 ///
 /// The first that applies: nothing is held, it cannot be read, its names differ, it is due, nothing.
-/// Names are compared as sets of A-labels. `renew_days`: due with fewer days left; without it, a
-/// third of the lifetime, or half of a lifetime of 10 days and less. Order as in `wanted`.
-pub(crate) fn plan(
-    wanted: &[Wanted],
-    held: &Holdings,
-    renew_days: Option<u32>,
-    now: OffsetDateTime,
-) -> Vec<Planned> {
+/// Names are compared as sets of A-labels. Due is, with the first of these that is known: fewer days left
+/// than `renew_days`; the moment in the CA's window; a third of the lifetime, or half of a lifetime of 10
+/// days and less. A window that is early wins over `renew_days`. Order as in `wanted`.
+pub(crate) fn plan(wanted: &[Wanted], held: &Holdings, timing: &Timing<'_>) -> Vec<Planned> {
     wanted
         .iter()
         .map(|wanted| {
-            let (action, reason) = match held.get(&wanted.name) {
+            let known = held.get(&wanted.name);
+            let (action, reason) = match known {
                 None => (Action::Issue, "not in the repository".to_owned()),
                 Some(Err(reason)) => (Action::Reissue, reason.clone()),
-                Some(Ok(leaf)) => decide(wanted, leaf, renew_days, now),
+                Some(Ok(held)) => decide(wanted, &held.leaf, timing),
             };
-            let not_after = held
-                .get(&wanted.name)
-                .and_then(|held| held.as_ref().ok())
-                .map(|leaf| leaf.not_after);
+            let held = known.and_then(|held| held.as_ref().ok());
             Planned {
                 wanted: wanted.clone(),
                 action,
                 reason,
-                not_after,
+                not_after: held.map(|held| held.leaf.not_after),
+                replaces: held.and_then(|held| replaces(wanted, held)),
             }
         })
         .collect()
 }
 
-fn decide(
-    wanted: &Wanted,
-    leaf: &Leaf,
-    renew_days: Option<u32>,
-    now: OffsetDateTime,
-) -> (Action, String) {
+/// Let's Encrypt wants a name that both have.
+fn replaces(wanted: &Wanted, held: &Held) -> Option<Predecessor> {
+    let shares_a_name = wanted
+        .identifiers
+        .iter()
+        .any(|name| held.leaf.identifiers.contains(name));
+    Some(Predecessor {
+        ca: held.ca.clone()?,
+        id: held.leaf.id.clone()?,
+    })
+    .filter(|_| shares_a_name)
+}
+
+fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> (Action, String) {
     let want = wanted.identifier_set();
     let have: BTreeSet<&Identifier> = leaf.identifiers.iter().collect();
     if want != have {
         return (Action::Reissue, difference(&want, &have));
     }
-    let left = leaf.not_after - now;
+    let left = leaf.not_after - timing.now;
     if left <= Duration::ZERO {
         return (
             Action::Renew,
             format!("expired on {}", leaf.not_after.date()),
         );
     }
-    let threshold = renew_days.map_or_else(
-        || default_threshold(leaf.lifetime()),
-        |days| Duration::days(days.into()),
-    );
+    let threshold = match (timing.renew_days, suggested(wanted, leaf, timing)) {
+        (_, Some(Suggestion::Now(reason))) => return (Action::Renew, reason),
+        (Some(days), _) => Duration::days(days.into()),
+        // A window that never comes must not let a certificate expire.
+        (None, Some(Suggestion::Later(reason)))
+            if left >= default_threshold(leaf.lifetime()) / 2 =>
+        {
+            return (Action::Keep, reason);
+        }
+        (None, _) => default_threshold(leaf.lifetime()),
+    };
     let reason = format!(
         "{} of {} left, due below {}",
         amount(left),
@@ -83,6 +108,40 @@ fn decide(
     } else {
         (Action::Keep, reason)
     }
+}
+
+/// What the CA's window means now, and why.
+enum Suggestion {
+    Now(String),
+    Later(String),
+}
+
+fn suggested(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Option<Suggestion> {
+    let window = timing.windows.get(&wanted.name)?;
+    let is_early = window.start < leaf.not_before + leaf.lifetime() * EARLY;
+    let moment = window.moment(leaf.id.as_ref()?);
+    if moment > timing.now {
+        return Some(Suggestion::Later(format!(
+            "{} of {} left, due on {}, as the CA suggests",
+            amount(leaf.not_after - timing.now),
+            amount(leaf.lifetime()),
+            moment.date()
+        )));
+    }
+    if timing.renew_days.is_some() && !is_early {
+        return None;
+    }
+    let (start, end) = (window.start.date(), window.end.date());
+    let what = if is_early {
+        "wants it replaced early, between"
+    } else {
+        "suggests to renew it between"
+    };
+    let why = window.explanation_url.as_ref();
+    let why = why.map_or_else(String::new, |url| format!(": {url}"));
+    Some(Suggestion::Now(format!(
+        "the CA {what} {start} and {end}{why}"
+    )))
 }
 
 fn default_threshold(lifetime: Duration) -> Duration {
@@ -116,15 +175,21 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::model::certificate::KeyType;
+    use crate::model::certificate::{KeySource, KeyType};
+    use crate::model::renewal::CertificateId;
 
     const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
+    const CA: &str = "https://ca.example/dir";
 
     fn wanted(names: &[&str]) -> Wanted {
         Wanted {
             name: "www".parse().unwrap(),
             identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
             key_type: KeyType::P256,
+            key_source: KeySource::New,
+            acme: None,
+            profile: None,
+            preferred_chain: None,
         }
     }
 
@@ -138,13 +203,119 @@ mod tests {
             issuer: "CA".into(),
             key_type: None,
             public_key: Vec::new(),
+            id: Some(CertificateId::new(&[1], &[1])),
         };
-        BTreeMap::from([(name, Ok(leaf))])
+        let held = Held {
+            leaf,
+            ca: Some(CA.to_owned()),
+            renewal: None,
+        };
+        BTreeMap::from([(name, Ok(held))])
+    }
+
+    fn planned(
+        want: &[&str],
+        held: &Holdings,
+        renew_days: Option<u32>,
+        window: Option<RenewalInfo>,
+    ) -> Planned {
+        let timing = Timing {
+            renew_days,
+            windows: &window
+                .into_iter()
+                .map(|window| ("www".parse().unwrap(), window))
+                .collect(),
+            now: NOW,
+        };
+        plan(&[wanted(want)], held, &timing).remove(0)
     }
 
     fn decision(want: &[&str], held: &Holdings, renew_days: Option<u32>) -> (Action, String) {
-        let plan = plan(&[wanted(want)], held, renew_days, NOW);
-        (plan[0].action, plan[0].reason.clone())
+        let planned = planned(want, held, renew_days, None);
+        (planned.action, planned.reason)
+    }
+
+    /// A window of two days.
+    fn window(start: OffsetDateTime) -> RenewalInfo {
+        RenewalInfo {
+            start,
+            end: start + Duration::days(2),
+            explanation_url: None,
+            next_check: NOW,
+        }
+    }
+
+    /// The decision for 90 days of which 60 are gone, and for a window that starts so many days from now.
+    fn with_window(left: i64, days: i64, renew_days: Option<u32>) -> (Action, String) {
+        let held = held(&["a.example"], Duration::days(90), Duration::days(left));
+        let window = window(NOW + Duration::days(days));
+        let planned = planned(&["a.example"], &held, renew_days, Some(window));
+        (planned.action, planned.reason)
+    }
+
+    #[test]
+    fn the_window_of_the_ca_decides() {
+        assert_eq!(
+            with_window(29, -2, None),
+            (
+                Action::Renew,
+                "the CA suggests to renew it between 2026-11-21 and 2026-11-23".into()
+            )
+        );
+        // Below a third of the lifetime, but the CA knows better.
+        let (action, reason) = with_window(29, 3, None);
+        assert_eq!(action, Action::Keep);
+        assert!(
+            ["2026-11-26", "2026-11-27", "2026-11-28"]
+                .iter()
+                .any(|day| reason
+                    == format!("29 days of 90 days left, due on {day}, as the CA suggests")),
+            "{reason}"
+        );
+        // It may not lead to an end without a renewal.
+        assert_eq!(
+            with_window(14, 3, None),
+            (
+                Action::Renew,
+                "14 days of 90 days left, due below 30 days".into()
+            )
+        );
+    }
+
+    #[test]
+    fn days_given_by_the_user_win_over_the_window_unless_it_is_early() {
+        assert_eq!(with_window(29, -2, Some(15)).0, Action::Keep);
+        assert_eq!(with_window(14, 3, Some(15)).0, Action::Renew);
+        let mut early = window(NOW - Duration::days(2));
+        early.explanation_url = Some("https://ca.example/incident".to_owned());
+        let held = held(&["a.example"], Duration::days(90), Duration::days(80));
+        let planned = planned(&["a.example"], &held, Some(15), Some(early));
+        assert_eq!(
+            (planned.action, planned.reason.as_str()),
+            (
+                Action::Renew,
+                "the CA wants it replaced early, between 2026-11-21 and 2026-11-23: https://ca.example/incident"
+            )
+        );
+    }
+
+    #[test]
+    fn the_certificate_that_is_replaced_is_named_with_its_ca() {
+        let mut held = held(
+            &["a.example", "b.example"],
+            Duration::days(90),
+            Duration::days(1),
+        );
+        let replaces = |want: &[&str], held: &Holdings| planned(want, held, None, None).replaces;
+        let predecessor = Predecessor {
+            ca: CA.to_owned(),
+            id: CertificateId::new(&[1], &[1]),
+        };
+        assert_eq!(replaces(&["a.example"], &held), Some(predecessor));
+        assert_eq!(replaces(&["c.example"], &held), None);
+        held.values_mut().next().unwrap().as_mut().unwrap().ca = None;
+        assert_eq!(replaces(&["a.example"], &held), None);
+        assert_eq!(replaces(&["a.example"], &BTreeMap::new()), None);
     }
 
     #[test]

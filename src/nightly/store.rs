@@ -36,17 +36,20 @@ pub(crate) struct Kept {
 }
 
 impl Store<'_> {
-    /// Commits the account's files if there are any, then each certificate, and pushes once.
+    /// Commits the files of new accounts, then each certificate, and pushes once.
     ///
     /// What cannot be committed fails alone.
     pub(crate) async fn keep(
         &self,
-        account: Account,
+        accounts: Vec<Account>,
         planned: &[Planned],
         results: Vec<Result<Issued>>,
         recipients: &BTreeMap<CertificateName, Arc<Recipients>>,
     ) -> Kept {
-        let account = self.commit_account(account).await;
+        let mut account = Ok(());
+        for new in accounts {
+            account = account.and(self.commit_account(new).await);
+        }
         let mut all = Vec::new();
         for (planned, result) in planned.iter().zip(results) {
             all.push(match (result, recipients.get(&planned.wanted.name)) {

@@ -3,12 +3,14 @@
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::Account;
+use crate::acme::presets::Directory;
+use crate::model::certificate::CertificateName;
 use crate::model::hint::Hint;
 use crate::model::secret::{Secret, looks_secret};
 use crate::nightly::job::{IdentitySource, Job};
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::git::File;
-use crate::repo::layout::{self, StoredAccount};
+use crate::repo::layout::{self, StoredKey};
 use crate::repo::seal::Identities;
 
 /// An account that orders can be placed with.
@@ -18,9 +20,13 @@ pub(crate) struct Opened {
     pub(crate) new_files: Vec<File>,
 }
 
-/// The account of the CA, from the cert repository; registered if there is none.
-pub(crate) async fn account(job: &Job, workspaces: &Workspaces) -> Result<Opened> {
-    let host = job.directory.host();
+/// The account at a CA, from the cert repository; registered if there is none.
+pub(crate) async fn account(
+    job: &Job,
+    workspaces: &Workspaces,
+    directory: &Directory,
+) -> Result<Opened> {
+    let host = directory.host();
     let at = host.clone();
     let stored = workspaces
         .with(move |workspace| layout::account(workspace, &at))
@@ -29,37 +35,58 @@ pub(crate) async fn account(job: &Job, workspaces: &Workspaces) -> Result<Opened
         Some(stored) => {
             let key = open(&job.identities, &stored)?;
             Opened {
-                account: Account::open(&job.directory, &job.http, &key).await?,
+                account: Account::open(directory, &job.http, &key).await?,
                 new_files: Vec::new(),
             }
         }
-        None => register(job, workspaces, host).await?,
+        None => register(job, workspaces, directory).await?,
     };
     tracing::debug!(account = opened.account.url(), "account");
     Ok(opened)
 }
 
-async fn register(job: &Job, workspaces: &Workspaces, host: String) -> Result<Opened> {
+async fn register(job: &Job, workspaces: &Workspaces, directory: &Directory) -> Result<Opened> {
     // Whoever cannot store the key must not make an account.
     let recipients = workspaces
         .with(|workspace| layout::account_recipients(workspace))
         .await?;
-    let (account, files) = Account::register(
-        &job.directory,
-        &job.http,
-        job.email.as_deref(),
-        job.agree_tos,
-    )
-    .await?;
+    let (account, files) =
+        Account::register(directory, &job.http, job.email.as_deref(), job.agree_tos).await?;
     Ok(Opened {
-        new_files: layout::account_files(&host, &files.metadata, &files.key, &recipients)?,
+        new_files: layout::account_files(
+            &directory.host(),
+            &files.metadata,
+            &files.key,
+            &recipients,
+        )?,
         account,
     })
 }
 
-/// Opens the account key with the first identity that can.
-fn open(sources: &[IdentitySource], stored: &StoredAccount) -> Result<Secret> {
-    let StoredAccount { key, key_path } = stored;
+/// The private key of a certificate that keeps it; none where there is none yet.
+pub(crate) async fn certificate_key(
+    job: &Job,
+    workspaces: &Workspaces,
+    name: &CertificateName,
+) -> Result<Option<Secret>> {
+    let name = name.clone();
+    let stored = workspaces
+        .with(move |workspace| layout::certificate_key(workspace, &name))
+        .await?;
+    stored
+        .map(|stored| open(&job.identities, &stored))
+        .transpose()
+        .hint(|| {
+            "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
+        })
+}
+
+/// Opens a key with the first identity that can.
+fn open(sources: &[IdentitySource], stored: &StoredKey) -> Result<Secret> {
+    let StoredKey {
+        key,
+        path: key_path,
+    } = stored;
     let mut failed = None;
     for source in sources {
         let opened = identities(source)?.open(key);

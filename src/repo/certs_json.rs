@@ -5,15 +5,32 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Error, Result, anyhow};
 use serde_json::{Map, Value};
 
-use crate::model::certificate::{CertificateName, KeyType, Wanted};
+use crate::model::certificate::{CertificateName, KeySource, KeyType, Profile, Wanted};
+use crate::model::chain::list;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
+use crate::model::request::SigningRequest;
 
 /// Most names of one certificate: Let's Encrypt's limit, and get-certs'.
 const MAX_NAMES: usize = 100;
 
+/// Most names of one certificate by Let's Encrypt's profiles: <https://letsencrypt.org/docs/profiles/>.
+const MAX_NAMES_BY_PROFILE: [(&str, usize); 2] = [("tlsserver", 25), ("shortlived", 25)];
+
 /// Fields of a certificate. get-certs compared them without regard to case.
-const FIELDS: [&str; 5] = ["cert_name", "names", "use_ecc", "must_staple", "key_type"];
+const FIELDS: [&str; 11] = [
+    "cert_name",
+    "names",
+    "use_ecc",
+    "must_staple",
+    "key_type",
+    "reuse_key",
+    "csr",
+    "acme",
+    "preferred_profile",
+    "required_profile",
+    "preferred_chain",
+];
 
 /// What the file looks like.
 const EXAMPLE: &str = r#"write [{"cert_name": "www", "names": ["www.example.com"]}]"#;
@@ -27,11 +44,38 @@ pub(crate) struct Listed {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Reads a file of the cert repository.
+pub(crate) type Read<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>> + 'a;
+
+/// What holds for certificates that say nothing of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
+    pub(crate) key_type: KeyType,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) preferred_chain: Option<String>,
+}
+
+impl Default for Defaults {
+    /// get-certs' key type, and whatever the CA chooses.
+    fn default() -> Self {
+        Self {
+            key_type: KeyType::Rsa2048,
+            profile: None,
+            preferred_chain: None,
+        }
+    }
+}
+
 /// Reads certs.json; `origin` is its name, for messages.
 ///
-/// `default_key` is for certificates that say nothing of their key (`key_type`, or get-certs'
-/// `use_ecc`). Names become canonical; duplicates within a certificate are dropped.
-pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<Listed> {
+/// `read` gives the file at a path of the cert repository, for `csr`. Names become canonical; duplicates
+/// within a certificate are dropped.
+pub(crate) fn parse(
+    bytes: &[u8],
+    origin: &str,
+    defaults: &Defaults,
+    read: &Read<'_>,
+) -> Result<Listed> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if text.trim_ascii().is_empty() {
         return Err(anyhow!("`{origin}` is empty")).hint(|| EXAMPLE);
@@ -59,8 +103,9 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
             ))
             .hint(|| "each certificate needs a `cert_name` of its own");
         }
+        listed.warnings.extend(warnings(&name, fields));
         let about = format!("cannot use certificate `{name}` of `{origin}`");
-        let wanted = certificate(name, fields, default_key, &mut listed.warnings).context(about)?;
+        let wanted = certificate(name, fields, defaults, read).context(about)?;
         listed.wanted.push(wanted);
     }
     Ok(listed)
@@ -70,7 +115,7 @@ pub(crate) fn parse(bytes: &[u8], origin: &str, default_key: KeyType) -> Result<
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
-    let Ok(listed) = parse(bytes, "certs.json", KeyType::P256) else {
+    let Ok(listed) = parse(bytes, "certs.json", &Defaults::default(), &|_| Ok(None)) else {
         return;
     };
     let names: BTreeSet<_> = listed.wanted.iter().map(|wanted| &wanted.name).collect();
@@ -104,29 +149,84 @@ fn named(entry: &Value) -> Result<(CertificateName, &Map<String, Value>)> {
 fn certificate(
     name: CertificateName,
     fields: &Map<String, Value>,
-    default_key: KeyType,
-    warnings: &mut Vec<String>,
+    defaults: &Defaults,
+    read: &Read<'_>,
 ) -> Result<Wanted> {
-    for field in fields.keys() {
-        if !FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field)) {
-            warnings.push(format!(
-                "certificate `{name}` has an unknown field `{field}`"
-            ));
+    let profile = match (
+        text(fields, "preferred_profile")?,
+        text(fields, "required_profile")?,
+    ) {
+        (Some(_), Some(_)) => {
+            return Err(anyhow!(
+                "it has both a `preferred_profile` and a `required_profile`"
+            ))
+            .hint(|| "a preferred one may be missing at the CA, a required one may not: leave one out");
         }
-    }
-    if flag(fields, "must_staple")? {
-        warnings.push(format!(
-            "certificate `{name}` asks for `must_staple`, which no public CA issues any more"
-        ));
+        (Some(name), None) => Some(Profile::Preferred(name.to_owned())),
+        (None, Some(name)) => Some(Profile::Required(name.to_owned())),
+        (None, None) => defaults.profile.clone(),
+    };
+    let preferred_chain = text(fields, "preferred_chain")?.map(str::to_owned);
+    flag(fields, "must_staple")?;
+    let key_source = match (text(fields, "csr")?, flag(fields, "reuse_key")?) {
+        (Some(_), true) => {
+            return Err(anyhow!("it has both a `csr` and `reuse_key`"))
+                .hint(|| "the key of a `csr` is not here: leave `reuse_key` out");
+        }
+        (Some(path), false) => KeySource::Request(request(path, read)?),
+        (None, true) => KeySource::Kept,
+        (None, false) => KeySource::New,
+    };
+    let identifiers = match (&key_source, field(fields, "names")) {
+        (KeySource::Request(request), None | Some(Value::Null)) => fitting(
+            request.identifiers.iter().cloned().collect(),
+            profile.as_ref(),
+        )?,
+        _ => identifiers(fields, profile.as_ref())?,
+    };
+    if let KeySource::Request(request) = &key_source
+        && request.identifiers.iter().collect::<BTreeSet<_>>() != identifiers.iter().collect()
+    {
+        return Err(anyhow!(
+            "its `csr` is for other names: {}",
+            list(&request.identifiers)
+        ))
+        .hint(|| "leave `names` out, or make another request");
     }
     Ok(Wanted {
-        key_type: key_type(fields, default_key)?,
-        identifiers: identifiers(fields)?,
+        key_type: key_type(fields, defaults.key_type)?,
+        key_source,
+        acme: text(fields, "acme")?.map(str::to_owned),
+        identifiers,
+        profile,
+        preferred_chain: preferred_chain.or_else(|| defaults.preferred_chain.clone()),
         name,
     })
 }
 
-fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
+/// What is accepted and has no effect.
+fn warnings(name: &CertificateName, fields: &Map<String, Value>) -> Vec<String> {
+    let is_known = |field: &&String| FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field));
+    let unknown = fields.keys().filter(|field| !is_known(field));
+    let mut warnings: Vec<_> = unknown
+        .map(|field| format!("certificate `{name}` has an unknown field `{field}`"))
+        .collect();
+    if flag(fields, "must_staple").is_ok_and(|wanted| wanted) {
+        warnings.push(format!(
+            "certificate `{name}` asks for `must_staple`, which no public CA issues any more"
+        ));
+    }
+    warnings
+}
+
+fn request(path: &str, read: &Read<'_>) -> Result<SigningRequest> {
+    let bytes = read(path)?
+        .ok_or_else(|| anyhow!("there is no `{path}` in the cert repository"))
+        .hint(|| "`csr` is the path of a certificate signing request, from the root of the repository")?;
+    SigningRequest::parse(&bytes).with_context(|| format!("cannot use the `csr` `{path}`"))
+}
+
+fn identifiers(entry: &Map<String, Value>, profile: Option<&Profile>) -> Result<Vec<Identifier>> {
     let names = match field(entry, "names") {
         Some(Value::Array(names)) => names.as_slice(),
         None | Some(Value::Null) => &[],
@@ -145,10 +245,22 @@ fn identifiers(entry: &Map<String, Value>) -> Result<Vec<Identifier>> {
             identifiers.push(identifier);
         }
     }
-    match identifiers.len() {
-        0 => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
-        1..=MAX_NAMES => Ok(identifiers),
-        many => Err(anyhow!(
+    fitting(identifiers, profile)
+}
+
+/// Refuses more names than a certificate can have.
+fn fitting(identifiers: Vec<Identifier>, profile: Option<&Profile>) -> Result<Vec<Identifier>> {
+    let by_profile = MAX_NAMES_BY_PROFILE
+        .iter()
+        .find(|(name, _)| profile.is_some_and(|profile| profile.name() == *name));
+    match (identifiers.len(), by_profile) {
+        (0, _) => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
+        (many, Some((name, most))) if many > *most => Err(anyhow!(
+            "it has {many} names; a certificate of the profile `{name}` holds at most {most}"
+        ))
+        .hint(|| "make several certificates of it, or choose another profile"),
+        (..=MAX_NAMES, _) => Ok(identifiers),
+        (many, _) => Err(anyhow!(
             "it has {many} names; a certificate holds at most {MAX_NAMES}"
         ))
         .hint(|| "make two certificates of it"),
@@ -201,7 +313,21 @@ mod tests {
     use crate::model::hint::explain;
 
     fn list(text: &str) -> Result<Listed> {
-        parse(text.as_bytes(), "certs.json", KeyType::Rsa2048)
+        parse(
+            text.as_bytes(),
+            "certs.json",
+            &Defaults::default(),
+            &|path| Ok((path == "web.csr").then(csr)),
+        )
+    }
+
+    /// A request for `b.example` and `a.example`.
+    fn csr() -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = ["b.example", "a.example"].map(str::to_owned);
+        let params = rcgen::CertificateParams::new(names).unwrap();
+        let request = params.serialize_request(&key).unwrap();
+        request.pem().unwrap().into_bytes()
     }
 
     fn failure(text: &str) -> String {
@@ -235,6 +361,85 @@ mod tests {
                 "certificate `b` asks for `must_staple`, which no public CA issues any more"
             ]
         );
+    }
+
+    #[test]
+    fn profiles_and_chains_are_those_of_the_certificate_or_the_defaults() {
+        let defaults = Defaults {
+            profile: Some(Profile::Preferred("classic".to_owned())),
+            preferred_chain: Some("Root X1".to_owned()),
+            ..Defaults::default()
+        };
+        let text = r#"[{"cert_name": "a", "names": ["a.example"]},
+            {"cert_name": "b", "names": ["b.example"], "required_profile": "shortlived", "preferred_chain": "Root X2"},
+            {"cert_name": "c", "names": ["c.example"], "preferred_profile": "tlsserver"}]"#;
+        let listed = parse(text.as_bytes(), "certs.json", &defaults, &|_| Ok(None)).unwrap();
+        let chosen: Vec<_> = listed
+            .wanted
+            .iter()
+            .map(|wanted| {
+                (
+                    wanted.profile.clone().unwrap(),
+                    wanted.preferred_chain.as_deref(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            chosen,
+            [
+                (Profile::Preferred("classic".to_owned()), Some("Root X1")),
+                (Profile::Required("shortlived".to_owned()), Some("Root X2")),
+                (Profile::Preferred("tlsserver".to_owned()), Some("Root X1")),
+            ]
+        );
+        assert_eq!(
+            failure(
+                r#"[{"cert_name": "a", "names": ["a.example"], "required_profile": "a", "preferred_profile": "b"}]"#
+            ),
+            "cannot use certificate `a` of `certs.json`: it has both a `preferred_profile` and a `required_profile`"
+        );
+    }
+
+    #[test]
+    fn keys_can_be_kept_or_be_elsewhere() {
+        let listed = list(
+            r#"[{"cert_name": "a", "names": ["a.example"], "reuse_key": true},
+                {"cert_name": "b", "csr": "web.csr"},
+                {"cert_name": "c", "csr": "web.csr", "names": ["b.example", "A.example"]}]"#,
+        )
+        .unwrap();
+        let [a, b, c] = listed.wanted.as_slice() else {
+            panic!("{listed:?}");
+        };
+        assert_eq!(a.key_source, KeySource::Kept);
+        assert_eq!(
+            b.identifiers
+                .iter()
+                .map(Identifier::as_str)
+                .collect::<Vec<_>>(),
+            ["a.example", "b.example"]
+        );
+        assert!(
+            matches!(&c.key_source, KeySource::Request(request) if request.identifiers.len() == 2)
+        );
+        let certificate = |fields: &str| failure(&format!(r#"[{{"cert_name": "a", {fields}}}]"#));
+        let about = "cannot use certificate `a` of `certs.json`: ";
+        for (fields, why) in [
+            (
+                r#""csr": "x.csr""#,
+                "there is no `x.csr` in the cert repository",
+            ),
+            (
+                r#""csr": "web.csr", "reuse_key": true"#,
+                "it has both a `csr` and `reuse_key`",
+            ),
+            (
+                r#""csr": "web.csr", "names": ["a.example"]"#,
+                "its `csr` is for other names: a.example, b.example",
+            ),
+        ] {
+            assert_eq!(certificate(fields), format!("{about}{why}"));
+        }
     }
 
     #[test]
@@ -292,6 +497,19 @@ mod tests {
         assert_eq!(
             format!("{:#}", with(101).unwrap_err()),
             "cannot use certificate `a` of `certs.json`: it has 101 names; a certificate holds at most 100"
+        );
+        let profiled = |count: usize| {
+            let names: Vec<_> = (0..count).map(|n| format!(r#""n{n}.example""#)).collect();
+            list(&format!(
+                r#"[{{"cert_name": "a", "names": [{}], "preferred_profile": "tlsserver"}}]"#,
+                names.join(",")
+            ))
+        };
+        assert_eq!(profiled(25).unwrap().wanted[0].identifiers.len(), 25);
+        assert_eq!(
+            format!("{:#}", profiled(26).unwrap_err()),
+            "cannot use certificate `a` of `certs.json`: it has 26 names; \
+             a certificate of the profile `tlsserver` holds at most 25"
         );
         assert_eq!(
             format!("{:#}", with(0).unwrap_err()),

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
+use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::model::certificate::{CertificateName, Issued, KeyType, Wanted};
+use crate::model::certificate::{CertificateName, Held, Issued, KeySource, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::renewal::RenewalInfo;
 use crate::model::secret::{Sealed, Secret};
-use crate::repo::certs_json::{self, Listed};
+use crate::repo::certs_json::{self, Defaults, Listed};
 use crate::repo::git::{Content, File, Workspace};
 use crate::repo::recipients::{Recipients, hex};
 
@@ -26,14 +28,14 @@ const RECIPIENTS: &str = ".age-recipients";
 const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
 
 /// Reads certs.json of the cert repository.
-pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<Listed> {
+pub(crate) fn wanted(workspace: &Workspace, defaults: &Defaults) -> Result<Listed> {
     let bytes = workspace
         .read(CERTS_JSON)?
         .ok_or_else(|| anyhow!("there is no `{CERTS_JSON}` in the cert repository"))
         .hint(
             || r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
         )?;
-    certs_json::parse(&bytes, CERTS_JSON, default_key)
+    certs_json::parse(&bytes, CERTS_JSON, defaults, &|path| workspace.read(path))
 }
 
 /// What the repository has of the certificates that are wanted.
@@ -42,21 +44,52 @@ pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<List
 pub(crate) fn held(
     workspace: &Workspace,
     wanted: &[Wanted],
-) -> Result<BTreeMap<CertificateName, Result<Leaf, String>>> {
+) -> Result<BTreeMap<CertificateName, Result<Held, String>>> {
     let mut all = BTreeMap::new();
-    for Wanted { name, .. } in wanted {
+    for Wanted {
+        name, key_source, ..
+    } in wanted
+    {
         let path = certificate_file(name, "crt");
         let Some(bytes) = workspace.read(&path)? else {
             continue;
         };
         let leaf =
             Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
-        let has_key = has_key(workspace, name)?;
+        let is_elsewhere = matches!(key_source, KeySource::Request(_));
+        let has_key = is_elsewhere || has_key(workspace, name)?;
         let no_key = || "its key is not in the repository".to_owned();
         let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
-        all.insert(name.clone(), leaf);
+        let known = match workspace.read(&certificate_file(name, "json"))? {
+            Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            None => Known::default(),
+        };
+        let held = leaf.map(|leaf| Held {
+            leaf,
+            ca: known.directory.or(known.cert_url),
+            renewal: known.renewal_info,
+        });
+        all.insert(name.clone(), held);
     }
     Ok(all)
+}
+
+/// What NAME.json knows and the certificate does not say. One that cannot be read knows nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Known {
+    directory: Option<String>,
+    #[serde(rename = "certUrl")]
+    cert_url: Option<String>,
+    renewal_info: Option<RenewalInfo>,
+}
+
+/// The encrypted key of a certificate, and its path; none where there is none.
+pub(crate) fn certificate_key(
+    workspace: &Workspace,
+    name: &CertificateName,
+) -> Result<Option<StoredKey>> {
+    sealed(workspace, certificate_file(name, "key.age"))
 }
 
 /// A key in plain text counts: it is there, and is replaced when the certificate is due.
@@ -126,27 +159,32 @@ fn no_recipients() -> anyhow::Error {
     )
 }
 
-/// An ACME account that the repository has.
+/// A private key that the repository has.
 #[derive(Debug)]
-pub(crate) struct StoredAccount {
-    /// The encrypted key.
+pub(crate) struct StoredKey {
     pub(crate) key: Sealed,
-    /// Path of the key's file.
-    pub(crate) key_path: String,
+    /// Path of its file.
+    pub(crate) path: String,
+}
+
+fn sealed(workspace: &Workspace, path: String) -> Result<Option<StoredKey>> {
+    let Some(bytes) = workspace.read(&path)? else {
+        return Ok(None);
+    };
+    match String::from_utf8(bytes).ok().map(Sealed::new) {
+        Some(Ok(key)) => Ok(Some(StoredKey { key, path })),
+        _ => Err(anyhow!("`{path}` is not an ASCII-armoured age file"))
+            .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
+    }
 }
 
 /// The account at `host`; none if there is none yet.
 ///
 /// get-certs left `account.key` in plain text: it is not read.
-pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredAccount>> {
+pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredKey>> {
     let key_path = account_file(host, "account.key.age");
-    if let Some(bytes) = workspace.read(&key_path)? {
-        let text = String::from_utf8(bytes).ok().map(Sealed::new);
-        return match text {
-            Some(Ok(key)) => Ok(Some(StoredAccount { key, key_path })),
-            _ => Err(anyhow!("`{key_path}` is not an ASCII-armoured age file"))
-                .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
-        };
+    if let Some(stored) = sealed(workspace, key_path.clone())? {
+        return Ok(Some(stored));
     }
     let metadata = account_file(host, "account.json");
     let plain = account_file(host, "account.key");
@@ -196,11 +234,11 @@ pub(crate) fn account_files(
 pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Result<Vec<File>> {
     let name = &issued.wanted.name;
     let chain = format!("{}\n", issued.chain_pem.trim_end());
-    Ok(vec![
-        File {
-            path: certificate_file(name, "key.age"),
-            content: Content::Sealed(issued.key.clone()),
-        },
+    let key = issued.key.clone().map(|key| File {
+        path: certificate_file(name, "key.age"),
+        content: Content::Sealed(key),
+    });
+    let public = [
         File {
             path: certificate_file(name, "crt"),
             content: Content::Public(chain.into_bytes()),
@@ -209,7 +247,8 @@ pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Res
             path: certificate_file(name, "json"),
             content: Content::Public(description(issued, recipients)?.into_bytes()),
         },
-    ])
+    ];
+    Ok(key.into_iter().chain(public).collect())
 }
 
 /// NAME.json: get-certs' fields first, then what a reader wants to know.
@@ -219,7 +258,7 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
     } = issued;
     let names: BTreeSet<_> = leaf.identifiers.iter().map(ToString::to_string).collect();
     let moment = |moment: OffsetDateTime| moment.format(&Rfc3339);
-    let value = json!({
+    let mut value = json!({
         "domain": wanted.identifiers.first().map(ToString::to_string),
         "certUrl": url,
         "certStableUrl": url,
@@ -228,12 +267,20 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
         "not_after": moment(leaf.not_after)?,
         "serial": leaf.serial,
         "issuer": leaf.issuer,
-        "key_type": wanted.key_type,
+        "key_type": leaf.key_type.unwrap_or(wanted.key_type),
         "public_key_sha256": sha256(&leaf.public_key),
         "directory": issued.directory,
-        "key_age_sha256": sha256(issued.key.as_str().as_bytes()),
-        "recipients_sha256": recipients.hash(),
     });
+    if let Some(key) = &issued.key {
+        value["key_age_sha256"] = json!(sha256(key.as_str().as_bytes()));
+        value["recipients_sha256"] = json!(recipients.hash());
+    }
+    if let Some(profile) = &issued.profile {
+        value["profile"] = json!(profile);
+    }
+    if let Some(renewal) = &issued.renewal {
+        value["renewal_info"] = json!(renewal);
+    }
     Ok(format!("{value:#}\n"))
 }
 

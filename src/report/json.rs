@@ -91,7 +91,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::model::certificate::{KeyType, Wanted};
+    use crate::model::certificate::{KeySource, KeyType, Wanted};
     use crate::model::chain::Leaf;
     use crate::model::hint::{Shared, with_hint};
     use crate::model::outcome::{Action, Stored};
@@ -110,6 +110,10 @@ mod tests {
                 name: name.parse().unwrap(),
                 identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
                 key_type: KeyType::P256,
+                key_source: KeySource::New,
+                acme: None,
+                profile: None,
+                preferred_chain: None,
             },
             action,
             reason: reason.to_owned(),
@@ -117,6 +121,7 @@ mod tests {
                 Action::Issue => None,
                 _ => Some(datetime!(2027-02-21 10:00:00 UTC)),
             },
+            replaces: None,
         }
     }
 
@@ -150,6 +155,7 @@ mod tests {
             issuer: "E7".into(),
             key_type: Some(KeyType::P256),
             public_key: Vec::new(),
+            id: None,
         };
         let refused =
             anyhow!("403 Forbidden").context("cannot add TXT `_acme-challenge.www.example.net`");

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;
+use time::macros::datetime;
 
 use super::*;
+use crate::model::certificate::KeyType;
 use crate::model::hint::explain;
 use crate::repo::files;
 use crate::repo::git::People;
@@ -48,6 +50,10 @@ fn wanted(name: &str, names: &[&str]) -> Wanted {
         name: name.parse().unwrap(),
         identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
         key_type: KeyType::P256,
+        key_source: KeySource::New,
+        acme: None,
+        profile: None,
+        preferred_chain: None,
     }
 }
 
@@ -65,11 +71,20 @@ fn what_is_stored_is_held_again() {
         wanted: wanted.clone(),
         chain_pem: chain.trim_end().to_owned(),
         leaf: leaf.clone(),
-        key: recipients
-            .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
-            .unwrap(),
+        key: Some(
+            recipients
+                .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
+                .unwrap(),
+        ),
         url: "https://ca.test/cert/1".to_owned(),
         directory: "https://ca.test/dir".to_owned(),
+        profile: Some("tlsserver".to_owned()),
+        renewal: Some(RenewalInfo {
+            start: datetime!(2027-01-20 10:00:00 UTC),
+            end: datetime!(2027-01-22 10:00:00 UTC),
+            explanation_url: None,
+            next_check: datetime!(2026-11-25 16:00:00 UTC),
+        }),
     };
     assert!(
         held(&workspace, std::slice::from_ref(&wanted))
@@ -88,7 +103,14 @@ fn what_is_stored_is_held_again() {
     );
     workspace.commit("x", &files).unwrap();
     let all = held(&workspace, std::slice::from_ref(&wanted)).unwrap();
-    assert_eq!(all[&wanted.name].as_ref().unwrap(), &leaf);
+    assert_eq!(
+        all[&wanted.name].as_ref().unwrap(),
+        &Held {
+            leaf: leaf.clone(),
+            ca: Some(issued.directory.clone()),
+            renewal: issued.renewal.clone(),
+        }
+    );
     assert_eq!(workspace.read(paths[1]).unwrap().unwrap(), chain.as_bytes());
 
     let text = String::from_utf8(workspace.read(paths[2]).unwrap().unwrap()).unwrap();
@@ -104,11 +126,13 @@ fn what_is_stored_is_held_again() {
     assert_eq!(json["key_type"], "p256");
     assert_eq!(
         json["key_age_sha256"],
-        sha256(issued.key.as_str().as_bytes())
+        sha256(issued.key.as_ref().unwrap().as_str().as_bytes())
     );
     assert_eq!(json["recipients_sha256"], recipients.hash());
     assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());
-    assert_eq!(json.as_object().unwrap().len(), 13);
+    assert_eq!(json["profile"], "tlsserver");
+    assert_eq!(json["renewal_info"]["start"], "2027-01-20T10:00:00Z");
+    assert_eq!(json.as_object().unwrap().len(), 15);
 
     let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
     let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
@@ -180,10 +204,7 @@ fn accounts_are_stored_and_found() {
     let files = account_files("localhost:14000", "{}\n", &key, &recipients).unwrap();
     workspace.commit("x", &files).unwrap();
     let found = account(&workspace, "localhost:14000").unwrap().unwrap();
-    assert_eq!(
-        found.key_path,
-        ".letsencrypt/localhost:14000/account.key.age"
-    );
+    assert_eq!(found.path, ".letsencrypt/localhost:14000/account.key.age");
     assert_eq!(Content::Sealed(found.key), files[1].content);
 
     assert!(account(&workspace, "ca.test").unwrap().is_none());

@@ -1,0 +1,106 @@
+//! newOrder (RFC 8555 section 7.4), with a profile and with what is replaced.
+
+use anyhow::{Result, anyhow};
+use instant_acme::{CertificateIdentifier, NewOrder, Order};
+
+use crate::acme::account::Account;
+use crate::acme::client::{Endpoint, call};
+use crate::acme::order::Accepted;
+use crate::acme::refusal::{Refusal, explained};
+use crate::model::certificate::{Profile, Wanted};
+use crate::model::hint::{find, with_hint};
+use crate::model::renewal::CertificateId;
+
+/// What an order may say besides its names.
+#[derive(Clone, Debug, Default)]
+struct Extras {
+    profile: Option<String>,
+    replaces: Option<CertificateId>,
+}
+
+impl Account {
+    /// Orders a certificate; `replaces` is the one that it takes the place of.
+    ///
+    /// What the CA does not know it is not told, or told a second time without: an order matters more than
+    /// that it counts as a renewal. A profile that is required is not given up.
+    pub(crate) async fn place(
+        &self,
+        wanted: &Wanted,
+        replaces: Option<&CertificateId>,
+    ) -> Result<Accepted> {
+        let mut extras = Extras {
+            profile: self.profile(wanted.profile.as_ref())?,
+            replaces: replaces
+                .filter(|_| self.client.abilities().renewal_info.is_some())
+                .cloned(),
+        };
+        loop {
+            let error = match self.order(wanted, &extras).await {
+                Ok(order) => return Ok(self.accepted(order, extras.profile)),
+                Err(error) => error,
+            };
+            let kind = find::<Refusal>(&error).and_then(Refusal::kind);
+            let may_do_without = matches!(wanted.profile, Some(Profile::Preferred(_)));
+            match kind {
+                Some("invalidProfile") if extras.profile.is_some() && may_do_without => {
+                    extras.profile = None;
+                }
+                // `alreadyReplaced` (RFC 9773 section 5), or a CA that does not know its certificate any more.
+                Some("alreadyReplaced" | "malformed" | "unauthorized")
+                    if extras.replaces.is_some() =>
+                {
+                    extras.replaces = None;
+                }
+                _ => return Err(error.context("cannot place the order")),
+            }
+            tracing::debug!(certificate = %wanted.name, "ordering again without: {error:#}");
+        }
+    }
+
+    /// The profile to ask for; none where the CA does not have the preferred one.
+    fn profile(&self, wanted: Option<&Profile>) -> Result<Option<String>> {
+        let Some(profile) = wanted else {
+            return Ok(None);
+        };
+        let name = profile.name();
+        let abilities = self.client.abilities();
+        let known: Vec<_> = abilities.profiles().collect();
+        match profile {
+            _ if known.contains(&name) => Ok(Some(name.to_owned())),
+            Profile::Preferred(_) => Ok(None),
+            Profile::Required(_) => Err(with_hint(
+                anyhow!("the CA does not have the profile `{name}`"),
+                match known.as_slice() {
+                    [] => "it has no profiles at all: leave `required_profile` out".to_owned(),
+                    known => format!("it has `{}`", known.join("`, `")),
+                },
+            )),
+        }
+    }
+
+    async fn order(&self, wanted: &Wanted, extras: &Extras) -> Result<Order> {
+        let identifiers = wanted
+            .identifiers
+            .iter()
+            .map(|name| instant_acme::Identifier::Dns(name.as_str().to_owned()))
+            .collect::<Vec<_>>();
+        let mut order = NewOrder::new(&identifiers);
+        if let Some(profile) = &extras.profile {
+            order = order.profile(profile);
+        }
+        if let Some(CertificateId {
+            authority_key_identifier,
+            serial,
+        }) = &extras.replaces
+        {
+            order = order.replaces(CertificateIdentifier {
+                authority_key_identifier: authority_key_identifier.into(),
+                serial: serial.into(),
+            });
+        }
+        call!(self.client, Endpoint::NewOrder, async {
+            self.inner.new_order(&order).await
+        })
+        .map_err(explained)
+    }
+}

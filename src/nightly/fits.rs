@@ -1,0 +1,95 @@
+//! What does not fit together in the two repositories is an error before anything is done.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::acme::presets::Directory;
+use crate::dns::rules::Rules;
+use crate::dnscontrol::DnsConfig;
+use crate::model::certificate::Wanted;
+use crate::model::hint::{Hint, with_hint};
+use crate::model::zone::Zone;
+
+/// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
+pub(super) fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    for Wanted {
+        name, identifiers, ..
+    } in wanted
+    {
+        for identifier in identifiers {
+            if dns.zone_for(&identifier.challenge_name()).is_none() {
+                return Err(with_hint(
+                    anyhow!(
+                        "`{identifier}` of certificate `{name}` is in no zone of the DNS repository"
+                    ),
+                    format!(
+                        "declare the zone with `D(...)`, or take the name out of the list; {}",
+                        declared("zone", &zones)
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A CA that does not exist is found the day it is named.
+pub(super) fn every_ca_is_one(wanted: &[Wanted]) -> Result<()> {
+    for wanted in wanted {
+        if let Some(acme) = &wanted.acme {
+            acme.parse::<Directory>()
+                .with_context(|| format!("cannot use `acme` of certificate `{}`", wanted.name))
+                .hint(|| "it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory")?;
+        }
+    }
+    Ok(())
+}
+
+/// A misspelt entry would be written to.
+pub(super) fn every_skipped_entry_declared(skip: &BTreeSet<String>, dns: &DnsConfig) -> Result<()> {
+    let entries: Vec<_> = dns.entries().collect();
+    match skip.iter().find(|entry| !entries.contains(&entry.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(with_hint(
+            anyhow!("`--skip {unknown}` is no DNS provider of the DNS repository"),
+            declared("DNS provider", &entries),
+        )),
+    }
+}
+
+fn declared<N: Display>(what: &str, names: &[N]) -> String {
+    match names {
+        [] => format!("no {what} is declared"),
+        names => format!("declared: {}", first_of(names)),
+    }
+}
+
+/// A setting of a zone that does not exist would be of no effect, and nobody would know.
+pub(super) fn every_setting_of_a_zone(rules: &Rules, dns: &DnsConfig) -> Result<()> {
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    match rules.zones.keys().find(|name| !zones.contains(name)) {
+        Some(name) => Err(with_hint(
+            anyhow!("`[zones.\"{name}\"]` in `git-certs.toml` is no zone of the DNS repository"),
+            declared("zone", &zones),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The first names, for a hint.
+pub(super) fn first_of<N: Display>(names: &[N]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<_> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

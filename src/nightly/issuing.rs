@@ -1,0 +1,189 @@
+//! Step four and five: each certificate at its CA, or at the next when that fails for reasons of its own.
+
+use std::collections::VecDeque;
+
+use anyhow::{Result, anyhow};
+
+use crate::acme::presets::Directory;
+use crate::acme::refusal::is_fault_of_the_ca;
+use crate::dns::wait::WaitSettings;
+use crate::model::certificate::Issued;
+use crate::model::hint::Shared;
+use crate::model::outcome::{Done, Outcome, Planned};
+use crate::nightly::challenge::Challenges;
+use crate::nightly::issue::Issuer;
+use crate::nightly::prepare::Means;
+use crate::nightly::run::Nightly;
+use crate::nightly::store;
+use crate::nightly::unlock::{self, Opened};
+use crate::report::terminal;
+
+/// A certificate on its way.
+struct Attempt<'a> {
+    planned: &'a Planned,
+    /// CAs that it has not been ordered at, the best first.
+    left: VecDeque<Directory>,
+    result: Option<Result<Issued>>,
+}
+
+impl Nightly {
+    pub(super) async fn issue_and_store(
+        &self,
+        ready: Vec<Planned>,
+        means: Means,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let challenges = Challenges::default();
+        let mut accounts = Vec::new();
+        let results = self
+            .issue(&ready, &means, &challenges, &mut accounts)
+            .await?;
+        outcome.has_ordered = true;
+        let store = store::Store {
+            workspaces: &self.workspaces,
+            push: self.job.push,
+            progress: &self.progress,
+        };
+        let (withdrawn, kept) = tokio::join!(
+            challenges.withdraw(&self.stop),
+            store.keep(accounts, &ready, results, &means.recipients)
+        );
+        withdrawn
+            .swept
+            .iter()
+            .for_each(|swept| self.say_in_full(swept));
+        let mut left_over = withdrawn.failed;
+        left_over.extend(kept.account.err());
+        if kept.pushed.is_err() {
+            // The error below ends the run: this is the last chance to name them.
+            left_over.iter().for_each(terminal::print_error);
+        }
+        outcome.pushed = kept.pushed?;
+        outcome.left_over = left_over;
+        let done = ready.into_iter().zip(kept.certificates);
+        outcome.done.extend(done.map(|(planned, result)| Done {
+            planned,
+            result: result.map_err(Shared::new),
+        }));
+        Ok(())
+    }
+
+    /// Issues each certificate, or says why not; in the order given. `accounts` gets those that are new.
+    ///
+    /// CAs take turns: one whose account cannot be opened ends the run only if nothing else was to be done.
+    async fn issue(
+        &self,
+        ready: &[Planned],
+        means: &Means,
+        challenges: &Challenges,
+        accounts: &mut Vec<store::Account>,
+    ) -> Result<Vec<Result<Issued>>> {
+        let mut attempts: Vec<_> = ready
+            .iter()
+            .map(|planned| Attempt {
+                planned,
+                left: self.job.authorities(&planned.wanted).into(),
+                result: None,
+            })
+            .collect();
+        let mut is_first = true;
+        while let Some((directory, turn)) = next_turn(&mut attempts) {
+            let opened = unlock::account(&self.job, &self.workspaces, &directory);
+            let opened = match self.stop.ends(opened).await {
+                Ok(opened) => opened,
+                Err(error)
+                    if is_first
+                        && turn.len() == ready.len()
+                        && turn.iter().all(|attempt| attempt.left.is_empty()) =>
+                {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let error = Shared::new(error);
+                    for attempt in turn {
+                        attempt.result = Some(Err(error.clone().into()));
+                    }
+                    continue;
+                }
+            };
+            is_first = false;
+            self.take_turn(opened, turn, (means, challenges), accounts)
+                .await;
+        }
+        Ok(attempts
+            .into_iter()
+            .map(|attempt| {
+                attempt
+                    .result
+                    .unwrap_or_else(|| Err(anyhow!("there is no CA")))
+            })
+            .collect())
+    }
+
+    async fn take_turn(
+        &self,
+        opened: Opened,
+        turn: Vec<&mut Attempt<'_>>,
+        (means, challenges): (&Means, &Challenges),
+        accounts: &mut Vec<store::Account>,
+    ) {
+        if !opened.new_files.is_empty() {
+            let url = opened.account.url();
+            self.progress
+                .say(&format!("registered the ACME account `{url}`"));
+        }
+        let issuer = Issuer {
+            account: &opened.account,
+            survey: &means.survey,
+            challenges,
+            wait: &WaitSettings {
+                deadline: self.job.dns_timeout,
+                ..WaitSettings::default()
+            },
+            recipients: &means.recipients,
+            kept: &means.kept,
+            stop: &self.stop,
+            progress: &self.progress,
+        };
+        let planned: Vec<_> = turn.iter().map(|attempt| attempt.planned).collect();
+        let results = issuer.issue(&planned).await;
+        for (attempt, result) in turn.into_iter().zip(results) {
+            if let Err(error) = &result
+                && let Some(next) = attempt.left.front()
+            {
+                self.progress.say(&format!(
+                    "`{}` failed at `{}`, ordering at `{}`: {error:#}",
+                    attempt.planned.wanted.name,
+                    opened.account.directory().host(),
+                    next.host()
+                ));
+            }
+            attempt.result = Some(result);
+        }
+        accounts.push(store::Account {
+            host: opened.account.directory().host(),
+            files: opened.new_files,
+        });
+    }
+}
+
+/// Those that go to the same CA next: not issued yet, or failed for reasons of the CA.
+fn next_turn<'t, 'a>(
+    attempts: &'t mut [Attempt<'a>],
+) -> Option<(Directory, Vec<&'t mut Attempt<'a>>)> {
+    let mut open: Vec<_> = attempts
+        .iter_mut()
+        .filter(|attempt| match &attempt.result {
+            None => true,
+            Some(Ok(_)) => false,
+            Some(Err(error)) => is_fault_of_the_ca(error),
+        })
+        .filter(|attempt| !attempt.left.is_empty())
+        .collect();
+    let directory = open.first()?.left.front()?.clone();
+    open.retain(|attempt| attempt.left.front() == Some(&directory));
+    for attempt in &mut open {
+        attempt.left.pop_front();
+    }
+    Some((directory, open))
+}
