@@ -20,22 +20,36 @@ impl Placed {
         .map_err(explained)?;
         let chain_pem = chain.ok_or_else(|| anyhow!("the order is still being processed"))?;
         let alternates = self.client.take_chain(&url).map(|chain| chain.alternates);
-        let Some(preferred) = preferred_chain.filter(|name| !chain::leads_to(&chain_pem, name))
+        let mut delivered = Delivered {
+            chain_pem,
+            url,
+            warnings: Vec::new(),
+        };
+        let Some(preferred) =
+            preferred_chain.filter(|name| !chain::leads_to(&delivered.chain_pem, name))
         else {
-            return Ok(Delivered { chain_pem, url });
+            return Ok(delivered);
         };
         for url in alternates.into_iter().flatten() {
             match self.alternate(&url).await {
                 Ok(chain_pem) if chain::leads_to(&chain_pem, preferred) => {
-                    return Ok(Delivered { chain_pem, url });
+                    return Ok(Delivered {
+                        chain_pem,
+                        url,
+                        ..delivered
+                    });
                 }
                 Ok(_) => {}
                 // What was issued is not given up for another way to the root.
-                Err(error) => tracing::warn!("cannot fetch the chain `{url}`: {error:#}"),
+                Err(error) => delivered
+                    .warnings
+                    .push(format!("cannot fetch the chain `{url}`: {error:#}")),
             }
         }
-        tracing::warn!("the CA has no chain to `{preferred}`: its first one is kept");
-        Ok(Delivered { chain_pem, url })
+        delivered.warnings.push(format!(
+            "the CA has no chain to `{preferred}`: its first one is kept"
+        ));
+        Ok(delivered)
     }
 
     /// Another chain for the same certificate.

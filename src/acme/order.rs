@@ -64,6 +64,8 @@ pub(crate) struct Delivered {
     pub(crate) chain_pem: String,
     /// Where the CA keeps it.
     pub(crate) url: String,
+    /// What the user should know, such as that a chain was not to be had.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Account {

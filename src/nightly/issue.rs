@@ -200,6 +200,12 @@ impl Issuer<'_> {
         let request = ordered.key.request(&wanted.identifiers)?;
         let preferred_chain = wanted.preferred_chain.as_deref();
         let delivered = ordered.placed.finish(&request, preferred_chain).await?;
+        for warning in &delivered.warnings {
+            self.progress.say(&format!(
+                "warning: certificate `{}`: {warning}",
+                wanted.name
+            ));
+        }
         let checked = chain::check(
             &delivered.chain_pem,
             &wanted.identifier_set(),

@@ -12,6 +12,7 @@
 
 mod account;
 mod attack;
+mod authorities;
 mod bad_command_line;
 mod bad_input;
 mod bad_settings;

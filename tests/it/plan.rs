@@ -101,9 +101,9 @@ fn the_plan_follows_what_is_held() {
 
     let kept = plan(&["--detailed-exitcode"], 0);
     assert_eq!(
-        kept.stdout,
-        "keep     one  one.bench.test: 89 days of 90 days left, due below 30 days\n\
-         keep     two  two.bench.test, *.two.bench.test: 89 days of 90 days left, due below 30 days\n\n\
+        kept.normal_stdout(),
+        "keep     one  one.bench.test: 89 days of 90 days left, due on [DATE], as the CA suggests\n\
+         keep     two  two.bench.test, *.two.bench.test: 89 days of 90 days left, due on [DATE], as the CA suggests\n\n\
          0 due, 2 up to date\n"
     );
     let due = plan(&["--detailed-exitcode", "-renew", "1000"], 2);
@@ -136,9 +136,9 @@ fn the_plan_follows_what_is_held() {
         .commit(lab, &nightly.certs, "other names");
     let changed = plan(&["--detailed-exitcode"], 2);
     assert_eq!(
-        changed.stdout,
+        changed.normal_stdout(),
         "reissue  one  one.bench.test, uno.bench.test: names differ: + uno.bench.test\n\
-         keep     two  *.two.bench.test, two.bench.test: 89 days of 90 days left, due below 30 days\n\n\
+         keep     two  *.two.bench.test, two.bench.test: 89 days of 90 days left, due on [DATE], as the CA suggests\n\n\
          1 due, 1 up to date\n"
     );
     assert_eq!(nightly.requests(), requests);

@@ -50,7 +50,7 @@ fn a_profile_is_asked_for_where_the_ca_has_it() {
         .expect_code(1);
     assert!(
         output.stderr.contains(
-            "error: cannot issue `missing`\n  the CA does not have the profile `tlsserver`\n\
+            "error: cannot issue `missing`\n  caused by: the CA does not have the profile `tlsserver`\n\
              hint: it has `classic`, `shortlived`\n"
         ),
         "{}",
@@ -116,9 +116,9 @@ fn the_preferred_chain_is_taken_where_the_ca_has_it() {
         .run()
         .expect_code(0);
     assert!(
-        output
-            .stderr
-            .contains("the CA has no chain to `Nobody`: its first one is kept"),
+        output.stderr.contains(
+            "warning: certificate `a`: the CA has no chain to `Nobody`: its first one is kept\n"
+        ),
         "{}",
         output.stderr
     );

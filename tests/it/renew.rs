@@ -165,6 +165,7 @@ fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
             "directory",
             "key_age_sha256",
             "recipients_sha256",
+            "renewal_info",
         ]
     );
     assert_eq!(described["domain"], names[0]);
