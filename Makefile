@@ -44,6 +44,7 @@ bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md,
 	@scripts/install-test-deps --bench
 	$(CARGO) bench --locked --bench peers
 	$(CARGO) bench --locked --features fuzzing --bench dnsconfig
+	$(CARGO) bench --locked --bench held
 
 clean: ## remove what was built
 	$(CARGO) clean
