@@ -24,6 +24,7 @@ use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::people::People;
+pub(crate) use crate::repo::git::read::Reader;
 
 /// What no file in the clear may contain: the label of every PEM private key ends so.
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
@@ -146,20 +147,21 @@ impl Workspace {
     ///
     /// Reads the tip in a clone, the work tree in a checkout.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        match &self.shape {
-            Shape::Bare(history) => history.read(path),
-            Shape::Checkout(checkout) => read::file(checkout.folder(), path),
-            Shape::Folder(folder) => read::file(folder, path),
-        }
+        self.reader()?.read(path)
+    }
+
+    /// For many files.
+    pub(crate) fn reader(&self) -> Result<Reader<'_>> {
+        Ok(match &self.shape {
+            Shape::Bare(history) => Reader::Commit(history.trees()?),
+            Shape::Checkout(checkout) => Reader::Folder(checkout.folder()),
+            Shape::Folder(folder) => Reader::Folder(folder),
+        })
     }
 
     /// Whether there is a file; it is not opened.
     pub(crate) fn has(&self, path: &str) -> Result<bool> {
-        match &self.shape {
-            Shape::Bare(history) => history.has(path),
-            Shape::Checkout(checkout) => read::exists(checkout.folder(), path),
-            Shape::Folder(folder) => read::exists(folder, path),
-        }
+        self.reader()?.has(path)
     }
 
     /// Names of the folders in a folder, sorted; none if there is no such folder.

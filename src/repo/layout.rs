@@ -15,7 +15,7 @@ use crate::model::hint::{Hint, with_hint};
 use crate::model::renewal::RenewalInfo;
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::certs_json::{self, Defaults, Listed};
-use crate::repo::git::{Content, File, Workspace};
+use crate::repo::git::{Content, File, Reader, Workspace};
 use crate::repo::recipients::{Recipients, hex};
 
 /// The list of certificates.
@@ -46,21 +46,22 @@ pub(crate) fn held(
     wanted: &[Wanted],
 ) -> Result<BTreeMap<CertificateName, Result<Held, String>>> {
     let mut all = BTreeMap::new();
+    let mut reader = workspace.reader()?;
     for Wanted {
         name, key_source, ..
     } in wanted
     {
         let path = certificate_file(name, "crt");
-        let Some(bytes) = workspace.read(&path)? else {
+        let Some(bytes) = reader.read(&path)? else {
             continue;
         };
         let leaf =
             Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
         let is_elsewhere = matches!(key_source, KeySource::Request(_));
-        let has_key = is_elsewhere || has_key(workspace, name)?;
+        let has_key = is_elsewhere || has_key(&mut reader, name)?;
         let no_key = || "its key is not in the repository".to_owned();
         let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
-        let known = match workspace.read(&certificate_file(name, "json"))? {
+        let known = match reader.read(&certificate_file(name, "json"))? {
             Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
             None => Known::default(),
         };
@@ -93,17 +94,18 @@ pub(crate) fn certificate_key(
 }
 
 /// A key in plain text counts: it is there, and is replaced when the certificate is due.
-fn has_key(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
-    Ok(workspace.has(&certificate_file(name, "key.age"))?
-        || workspace.has(&certificate_file(name, "key"))?)
+fn has_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
+    Ok(reader.has(&certificate_file(name, "key.age"))?
+        || reader.has(&certificate_file(name, "key"))?)
 }
 
 /// Certificates whose keys get-certs left in plain text, and where.
 pub(crate) fn plain_keys(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
     let mut all = Vec::new();
+    let mut reader = workspace.reader()?;
     for Wanted { name, .. } in wanted {
         let path = certificate_file(name, "key");
-        if workspace.has(&path)? {
+        if reader.has(&path)? {
             all.push(path);
         }
     }
@@ -112,8 +114,9 @@ pub(crate) fn plain_keys(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec
 
 /// Names of certificates that the repository has although certs.json does not list them.
 pub(crate) fn unlisted(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
+    let listed: BTreeSet<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
     let mut folders = workspace.folders("certificates")?;
-    folders.retain(|folder| !wanted.iter().any(|wanted| wanted.name.as_str() == folder));
+    folders.retain(|folder| !listed.contains(folder.as_str()));
     Ok(folders)
 }
 

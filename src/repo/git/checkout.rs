@@ -12,7 +12,8 @@ use crate::repo::address::Address;
 use crate::repo::files;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
-use crate::repo::git::{CommitId, File, Pushed, push, read};
+use crate::repo::git::read::Trees;
+use crate::repo::git::{CommitId, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 
 /// Folders that runs write to.
@@ -127,7 +128,10 @@ impl Checkout {
         let (here, there) = (here.tree()?, there.tree()?);
         for kept in [CERTIFICATES, ACCOUNTS] {
             let path = format!("{}{kept}", self.prefix);
-            let id = |tree| read::entry(repository, tree, &path).map(|found| found.map(|e| e.id()));
+            let id = |tree: &git2::Tree<'_>| {
+                let mut trees = Trees::new(repository, tree.clone());
+                trees.entry(&path).map(|found| found.map(|e| e.id()))
+            };
             if id(&here)? != id(&there)? {
                 return Ok(true);
             }

@@ -10,7 +10,8 @@ use git2::{Commit, FileMode, Oid, Repository, RepositoryInitOptions, Signature, 
 
 use crate::model::hint::with_hint;
 use crate::repo::git::people::{People, Person};
-use crate::repo::git::{CommitId, File, read};
+use crate::repo::git::read::{self, Trees};
+use crate::repo::git::{CommitId, File};
 use crate::repo::receive_pack::Push;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::{self, Depth, Fetched, HEADS};
@@ -43,19 +44,15 @@ impl History {
         })
     }
 
-    pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let tree = self.repository.find_commit(self.tip)?.tree()?;
-        read::blob(&self.repository, &tree, path)
-    }
-
-    pub(super) fn has(&self, path: &str) -> Result<bool> {
-        let tree = self.repository.find_commit(self.tip)?.tree()?;
-        Ok(read::entry(&self.repository, &tree, read::checked(path)?)?.is_some())
+    /// The files of the newest commit.
+    pub(super) fn trees(&self) -> Result<Trees<'_>> {
+        let root = self.repository.find_commit(self.tip)?.tree()?;
+        Ok(Trees::new(&self.repository, root))
     }
 
     pub(super) fn folders(&self, path: &str) -> Result<Vec<String>> {
         let tree = self.repository.find_commit(self.tip)?.tree()?;
-        read::subtrees(&self.repository, &tree, path)
+        read::subtrees(&self.repository, tree, path)
     }
 
     /// Adds a commit with `files` below `prefix` changed; none if they are there already.

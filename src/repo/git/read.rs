@@ -80,28 +80,89 @@ fn link(path: &str) -> anyhow::Error {
     anyhow::anyhow!("`{path}` is a symbolic link, or below one; it is not followed")
 }
 
-/// The blob at a path of a tree; none if there is none.
-pub(super) fn blob(
-    repository: &Repository,
-    tree: &Tree<'_>,
-    path: &str,
-) -> Result<Option<Vec<u8>>> {
-    let Some(entry) = entry(repository, tree, checked(path)?)? else {
-        return Ok(None);
-    };
-    if entry.kind() != Some(ObjectType::Blob) {
-        bail!("`{path}` is not a file");
+/// Reads many files of one commit or one folder: what is large on the way is read once.
+pub(crate) enum Reader<'r> {
+    Commit(Trees<'r>),
+    Folder(&'r Path),
+}
+
+impl Reader<'_> {
+    /// A file's bytes; none if there is none.
+    pub(crate) fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Commit(trees) => trees.blob(path),
+            Self::Folder(folder) => file(folder, path),
+        }
     }
-    Ok(Some(repository.find_blob(entry.id())?.content().to_vec()))
+
+    /// Whether there is something at a path.
+    pub(crate) fn has(&mut self, path: &str) -> Result<bool> {
+        match self {
+            Self::Commit(trees) => Ok(trees.entry(checked(path)?)?.is_some()),
+            Self::Folder(folder) => exists(folder, path),
+        }
+    }
+}
+
+/// The trees on the way to the last path, the root first: libgit2 parses a large one at each look.
+pub(crate) struct Trees<'r> {
+    repository: &'r Repository,
+    root: Tree<'r>,
+    way: Vec<(String, Tree<'r>)>,
+}
+
+impl<'r> Trees<'r> {
+    pub(super) fn new(repository: &'r Repository, root: Tree<'r>) -> Self {
+        Self {
+            repository,
+            root,
+            way: Vec::new(),
+        }
+    }
+
+    /// The blob at a path; none if there is none.
+    pub(super) fn blob(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
+        let Some(entry) = self.entry(checked(path)?)? else {
+            return Ok(None);
+        };
+        if entry.kind() != Some(ObjectType::Blob) {
+            bail!("`{path}` is not a file");
+        }
+        let blob = self.repository.find_blob(entry.id())?;
+        Ok(Some(blob.content().to_vec()))
+    }
+
+    /// The entry at a checked path, found part by part so that a link on the way is seen.
+    pub(super) fn entry(&mut self, path: &str) -> Result<Option<TreeEntry<'static>>> {
+        let mut parts = path.split('/').enumerate().peekable();
+        while let Some((depth, part)) = parts.next() {
+            let is_last = parts.peek().is_none();
+            if !is_last && self.way.get(depth).is_some_and(|(name, _)| name == part) {
+                continue;
+            }
+            self.way.truncate(depth);
+            let at = self.way.last().map_or(&self.root, |(_, tree)| tree);
+            let Some(entry) = at.get_name(part).map(|entry| entry.to_owned()) else {
+                return Ok(None);
+            };
+            if entry.filemode() == i32::from(FileMode::Link) {
+                return Err(link(path));
+            }
+            if is_last {
+                return Ok(Some(entry));
+            }
+            match self.repository.find_tree(entry.id()) {
+                Ok(folder) => self.way.push((part.to_owned(), folder)),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Names of the folders in a folder of a tree, sorted.
-pub(super) fn subtrees(
-    repository: &Repository,
-    tree: &Tree<'_>,
-    path: &str,
-) -> Result<Vec<String>> {
-    let Some(entry) = entry(repository, tree, checked(path)?)? else {
+pub(super) fn subtrees(repository: &Repository, tree: Tree<'_>, path: &str) -> Result<Vec<String>> {
+    let Some(entry) = Trees::new(repository, tree).entry(checked(path)?)? else {
         return Ok(Vec::new());
     };
     let Ok(folder) = repository.find_tree(entry.id()) else {
@@ -114,32 +175,6 @@ pub(super) fn subtrees(
         .collect();
     names.sort();
     Ok(names)
-}
-
-/// The entry at a checked path, found part by part so that a link on the way is seen.
-pub(super) fn entry(
-    repository: &Repository,
-    tree: &Tree<'_>,
-    path: &str,
-) -> Result<Option<TreeEntry<'static>>> {
-    let mut at = tree.clone();
-    let mut parts = path.split('/').peekable();
-    while let Some(part) = parts.next() {
-        let Some(entry) = at.get_name(part).map(|entry| entry.to_owned()) else {
-            return Ok(None);
-        };
-        if entry.filemode() == i32::from(FileMode::Link) {
-            return Err(link(path));
-        }
-        if parts.peek().is_none() {
-            return Ok(Some(entry));
-        }
-        match repository.find_tree(entry.id()) {
-            Ok(folder) => at = folder,
-            Err(_) => return Ok(None),
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
