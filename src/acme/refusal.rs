@@ -6,8 +6,9 @@ use std::time::Duration;
 use instant_acme::{Error, Identifier, Problem};
 use reqwest::StatusCode;
 
+use crate::acme::patience::NoNonce;
 use crate::model::hint::with_hint;
-use crate::net::http::is_untrusted;
+use crate::net::http::{LONGEST_PAUSE, is_untrusted};
 
 /// Common beginning of the types of RFC 8555 section 6.7.
 const NAMESPACE: &str = "urn:ietf:params:acme:error:";
@@ -62,6 +63,10 @@ impl fmt::Display for Refusal {
                 "; the CA asks to wait {}",
                 humantime::format_duration(wait)
             )?;
+            if wait > LONGEST_PAUSE {
+                let most = humantime::format_duration(LONGEST_PAUSE);
+                write!(f, " (git-certs waits {most} at most)")?;
+            }
         }
         Ok(())
     }
@@ -98,12 +103,9 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     let error = match error {
         Error::Api(problem) => anyhow::Error::new(Refusal::from(problem)),
         // Taken out of the box, or nobody could find them again.
-        Error::Other(inner) => match inner.downcast::<Refusal>() {
-            Ok(refusal) => anyhow::Error::new(*refusal),
-            Err(inner) => match inner.downcast::<reqwest::Error>() {
-                Ok(lost) => anyhow::Error::new(*lost),
-                Err(inner) => anyhow::Error::from_boxed(inner),
-            },
+        Error::Other(inner) => match inner.downcast::<NoNonce>() {
+            Ok(no_nonce) => return explained(no_nonce.0),
+            Err(inner) => unboxed(inner),
         },
         Error::Json(json) => anyhow::Error::new(json).context("the answer is not what ACME says"),
         other => anyhow::Error::new(other),
@@ -111,6 +113,16 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     match hint(&error) {
         Some(hint) => with_hint(error, hint),
         None => error,
+    }
+}
+
+fn unboxed(error: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
+    match error.downcast::<Refusal>() {
+        Ok(refusal) => anyhow::Error::new(*refusal),
+        Err(error) => match error.downcast::<reqwest::Error>() {
+            Ok(lost) => anyhow::Error::new(*lost),
+            Err(error) => anyhow::Error::from_boxed(error),
+        },
     }
 }
 
@@ -170,7 +182,7 @@ mod tests {
         };
         assert_eq!(
             refusal.to_string(),
-            "the CA answered `502 Bad Gateway`; the CA asks to wait 1m 30s"
+            "the CA answered `502 Bad Gateway`; the CA asks to wait 1m 30s (git-certs waits 1m at most)"
         );
     }
 
