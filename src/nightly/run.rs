@@ -294,6 +294,7 @@ impl Nightly {
             progress: &self.progress,
         };
         let results = issuer.issue(&ready).await;
+        outcome.requests = opened.account.requests().by_name();
         let new_account = store::Account {
             files: opened.new_files,
             host: self.job.directory.host(),
