@@ -120,6 +120,11 @@ impl Account {
         &self.directory
     }
 
+    /// How far the CA's clock is ahead of ours, as its latest answer has it.
+    pub(crate) fn ahead(&self) -> time::Duration {
+        self.client.ahead()
+    }
+
     /// What was asked of the CA so far.
     pub(crate) fn requests(&self) -> Requests {
         self.client.requests()

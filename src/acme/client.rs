@@ -12,34 +12,22 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::acme::abilities::{Abilities, alternates};
+use crate::acme::pace::Pace;
+use crate::acme::patience::{Late, NoNonce, is_about_the_nonce, is_for_now};
 use crate::acme::refusal::Refusal;
-use crate::net::http::{Http, Repeat, retry_after};
+use crate::net::http::{Http, Repeat, date, retry_after};
 
 /// Header with the value that the next signed request carries (RFC 8555 section 6.5).
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
-/// Type of the problem that says that a nonce was not accepted and nothing was done.
-const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
-
-/// How often a call that ends in `badNonce` is made again.
-///
-/// instant-acme signs three times in each call, so this is 30 in a row: a CA that rejects every
-/// second nonce fails one call in a thousand million.
-const BAD_NONCE_ROUNDS: u32 = 10;
-
-/// How often a call whose answer was lost is made again, where that does no harm.
-const LOST_ROUNDS: u32 = 3;
-
-/// First pause before a lost call is made again; doubled each time.
-const LOST_PAUSE: Duration = Duration::from_millis(250);
-
 /// Largest answer that is read. A chain of four certificates with 100 names each is 40 kB.
 const LARGEST_ANSWER: usize = 4 << 20;
 
-/// Longest time for the body of an answer.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest time for an answer, its body included.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
     /// What the requests of the running call are for.
@@ -67,7 +55,7 @@ impl Endpoint {
     ///
     /// A second newOrder leaves at worst an order that expires. A second newAccount would make
     /// another account; challenges and finalize are read again first.
-    fn is_repeatable(self) -> bool {
+    pub(super) fn is_repeatable(self) -> bool {
         !matches!(self, Self::NewAccount | Self::Challenge | Self::Finalize)
     }
 }
@@ -88,13 +76,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// How many requests the CA got. One that the HTTP client sent again after a 429, a 503 or a lost
-/// connection counts once.
+/// How many requests the CA got, those included that were made again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requests {
     pub(crate) by_endpoint: BTreeMap<Endpoint, u32>,
     /// Of these, the ones that were answered with `badNonce`.
     pub(crate) bad_nonces: u32,
+    /// Of these, the ones that were refused for now, with 429 or 503.
+    pub(crate) refused: u32,
 }
 
 impl Requests {
@@ -102,16 +91,25 @@ impl Requests {
     pub(crate) fn total(&self) -> u32 {
         self.by_endpoint.values().sum()
     }
+
+    /// By the name of the resource.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, u32> {
+        let mut names = BTreeMap::new();
+        for (endpoint, count) in &self.by_endpoint {
+            *names.entry(endpoint.to_string()).or_default() += count;
+        }
+        names
+    }
 }
 
-/// Makes a call of instant-acme; again after `badNonce`, and after a lost answer where that does
-/// no harm.
+/// Makes a call of instant-acme; again after `badNonce`, after 429 and 503, and after a lost answer
+/// where that does no harm.
 ///
 /// A macro, because futures of closures that lend out what they captured are not `Send` for the
 /// compiler.
 macro_rules! call {
     ($client:expr, $endpoint:expr, $call:expr) => {{
-        let mut patience = $crate::acme::client::Patience::new($endpoint);
+        let mut patience = $crate::acme::patience::Patience::new($endpoint);
         loop {
             match $client.attempt($endpoint, $call).await {
                 Err(error) if patience.allows(&error).await => {}
@@ -121,40 +119,6 @@ macro_rules! call {
     }};
 }
 pub(super) use call;
-
-/// How often one call can still be made again.
-pub(super) struct Patience {
-    endpoint: Endpoint,
-    bad_nonces: u32,
-    lost: u32,
-}
-
-impl Patience {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self {
-            endpoint,
-            bad_nonces: 0,
-            lost: 0,
-        }
-    }
-
-    /// Whether to make the call again; pauses first where an answer was lost.
-    pub(super) async fn allows(&mut self, error: &Error) -> bool {
-        if is_bad_nonce(error) {
-            self.bad_nonces += 1;
-            return self.bad_nonces <= BAD_NONCE_ROUNDS;
-        }
-        if !self.endpoint.is_repeatable() || !is_lost(error) {
-            return false;
-        }
-        self.lost += 1;
-        if self.lost > LOST_ROUNDS {
-            return false;
-        }
-        tokio::time::sleep(LOST_PAUSE * 2_u32.pow(self.lost - 1)).await;
-        true
-    }
-}
 
 /// The HTTP side of one CA. Cloning shares nonces and counts.
 ///
@@ -177,6 +141,9 @@ struct Shared {
     waits: HashMap<String, Duration>,
     /// Chains that were fetched, by their URLs.
     chains: HashMap<String, Chain>,
+    pace: Pace,
+    /// How far the CA's clock is ahead of ours.
+    ahead: time::Duration,
 }
 
 /// What the CA answered where a chain is.
@@ -210,8 +177,10 @@ impl Client {
 
     /// Fetches the directory.
     pub(super) async fn directory(&self, url: &str) -> Result<Bytes, Error> {
-        let request = http::Request::get(url).body(BodyWrapper::default())?;
-        let mut answer = self.exchange(request).await?;
+        let mut answer = call!(self, Endpoint::Directory, async {
+            let request = http::Request::get(url).body(BodyWrapper::default())?;
+            self.exchange(request).await
+        })?;
         let body = answer.body.into_bytes().await.map_err(Error::Other)?;
         self.shared().directory = Some((url.to_owned(), body.clone()));
         Ok(body)
@@ -239,6 +208,16 @@ impl Client {
         self.shared().requests.clone()
     }
 
+    /// How far the CA's clock is ahead of ours, as its latest answer has it.
+    pub(super) fn ahead(&self) -> time::Duration {
+        self.shared().ahead
+    }
+
+    /// Longest wait for what the CA does by itself.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.http.longest_wait()
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -252,35 +231,57 @@ impl Client {
         if let Some(kept) = self.kept(&parts.method, &url) {
             return Ok(kept);
         }
-        let repeat = if parts.method == Method::POST {
-            Repeat::WhenRefused
-        } else {
-            Repeat::Safe
-        };
+        let host = parts.uri.host().unwrap_or_default();
+        if self.keep_pace(host, &parts.method).await
+            && let Some(come_meanwhile) = self.kept(&parts.method, &url)
+        {
+            return Ok(come_meanwhile);
+        }
         let mut outgoing = reqwest::Request::new(parts.method.clone(), url.parse().map_err(other)?);
         *outgoing.headers_mut() = parts.headers;
         // instant-acme's name would hide ours.
         outgoing.headers_mut().remove(USER_AGENT);
         *outgoing.body_mut() = Some(body.collect().await.map_err(other)?.to_bytes().into());
-        self.count(&parts.method);
+        let answer = self.answer(outgoing).await;
+        match parts.method {
+            // The only HEAD requests are for nonces.
+            Method::HEAD => answer.map_err(|error| other(NoNonce(error))),
+            _ => answer,
+        }
+    }
 
-        let answer = self.http.send(outgoing, repeat).await.map_err(other)?;
-        let status = answer.status();
-        let mut headers = answer.headers().clone();
-        let body = tokio::time::timeout(BODY_TIMEOUT, read(answer))
-            .await
-            .map_err(other)??;
+    /// Waits until the CA takes another request of this kind; whether that took a moment.
+    async fn keep_pace(&self, host: &str, method: &Method) -> bool {
+        let (endpoint, now) = (endpoint(method), Instant::now());
+        let wait = self.shared().pace.reserve(host, endpoint, now);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        !wait.is_zero()
+    }
+
+    /// Sends a request once: what is signed cannot be sent again, as its nonce may be used up.
+    async fn answer(&self, request: reqwest::Request) -> Result<BytesResponse, Error> {
+        let (method, url) = (request.method().clone(), request.url().to_string());
+        self.count(&method);
+        let limit = ANSWER_TIMEOUT.min(self.longest_wait());
+        let exchange = async {
+            let answer = self.http.send(request, Repeat::Never).await;
+            let answer = answer.map_err(other)?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Ok::<_, Error>((status, headers, read(answer).await?))
+        };
+        let in_time = tokio::time::timeout(limit, exchange).await;
+        let (status, mut headers, body) = in_time.map_err(|_| other(Late(limit)))??;
         let refusal = refusal(status, &headers, &body);
-        let is_bad_nonce = refusal.as_ref().is_some_and(has_bad_nonce);
-        self.remember(&url, &parts.method, &mut headers, is_bad_nonce);
+        self.remember(&url, &method, &mut headers, refusal.as_ref());
         // Kept above; instant-acme would add any number to its clock.
         headers.remove(RETRY_AFTER);
         match refusal {
             // instant-acme signs again with another nonce.
-            Some(_) if is_bad_nonce => Ok(response(status, headers, body)),
-            Some(refusal) => Err(other(refusal)),
-            None => {
-                if is_for(Endpoint::Certificate) {
+            Some(refusal) if !has_bad_nonce(&refusal) => Err(other(refusal)),
+            _ => {
+                if endpoint(&method) == Endpoint::Certificate {
                     let body = body.clone();
                     let alternates = alternates(&headers, &url);
                     let chain = Chain { body, alternates };
@@ -295,7 +296,6 @@ impl Client {
     fn kept(&self, method: &Method, url: &str) -> Option<BytesResponse> {
         let mut shared = self.shared();
         match *method {
-            // The only HEAD requests are for nonces.
             Method::HEAD => {
                 let headers = HeaderMap::from_iter([(REPLAY_NONCE, shared.nonces.pop()?)]);
                 Some(response(StatusCode::OK, headers, Bytes::new()))
@@ -309,40 +309,47 @@ impl Client {
     }
 
     fn count(&self, method: &Method) {
-        let endpoint = match *method {
-            Method::HEAD => Endpoint::NewNonce,
-            Method::GET => Endpoint::Directory,
-            // Every POST is made in `call!`.
-            _ => ENDPOINT
-                .try_with(|endpoint| *endpoint)
-                .unwrap_or(Endpoint::Order),
-        };
-        *self
-            .shared()
-            .requests
-            .by_endpoint
-            .entry(endpoint)
-            .or_default() += 1;
+        let mut shared = self.shared();
+        let counts = &mut shared.requests.by_endpoint;
+        *counts.entry(endpoint(method)).or_default() += 1;
     }
 
-    /// Keeps what the headers of an answer say about the next requests.
-    fn remember(&self, url: &str, method: &Method, headers: &mut HeaderMap, is_bad_nonce: bool) {
+    /// Keeps what an answer says about the next requests.
+    fn remember(
+        &self,
+        url: &str,
+        method: &Method,
+        headers: &mut HeaderMap,
+        refusal: Option<&Refusal>,
+    ) {
+        let now = OffsetDateTime::now_utc();
         let mut shared = self.shared();
-        shared.requests.bad_nonces += u32::from(is_bad_nonce);
+        shared.requests.bad_nonces += u32::from(refusal.is_some_and(has_bad_nonce));
+        shared.requests.refused += u32::from(refusal.is_some_and(is_for_now));
         if method != Method::HEAD
             && let Some(nonce) = headers.remove(REPLAY_NONCE)
         {
             shared.nonces.push(nonce);
         }
-        match retry_after(headers, OffsetDateTime::now_utc()) {
+        if let Some(date) = date(headers) {
+            shared.ahead = date - now;
+        }
+        match retry_after(headers, now) {
             Some(wait) => shared.waits.insert(url.to_owned(), wait),
             None => shared.waits.remove(url),
         };
     }
 }
 
-fn is_for(endpoint: Endpoint) -> bool {
-    ENDPOINT.try_with(|now| *now == endpoint).unwrap_or(false)
+/// What a request is for.
+fn endpoint(method: &Method) -> Endpoint {
+    match *method {
+        Method::HEAD => Endpoint::NewNonce,
+        // Every other request is made in `call!`.
+        _ => ENDPOINT
+            .try_with(|endpoint| *endpoint)
+            .unwrap_or(Endpoint::Directory),
+    }
 }
 
 impl HttpClient for Client {
@@ -355,27 +362,8 @@ impl HttpClient for Client {
     }
 }
 
-/// Whether the answer did not come, or said that the CA itself failed: what was asked may have
-/// been done.
-pub(super) fn is_lost(error: &Error) -> bool {
-    let Error::Other(inner) = error else {
-        return false;
-    };
-    inner.is::<reqwest::Error>()
-        || inner.is::<tokio::time::error::Elapsed>()
-        || inner
-            .downcast_ref::<Refusal>()
-            .and_then(|refusal| refusal.status)
-            .is_some_and(|status| status.is_server_error())
-}
-
-fn is_bad_nonce(error: &Error) -> bool {
-    matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(BAD_NONCE))
-}
-
 fn has_bad_nonce(refusal: &Refusal) -> bool {
-    let problem = refusal.problem.as_ref();
-    problem.and_then(|problem| problem.r#type.as_deref()) == Some(BAD_NONCE)
+    refusal.problem.as_ref().is_some_and(is_about_the_nonce)
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Refusal> {
@@ -418,6 +406,7 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use crate::acme::patience::is_lost;
 
     use super::*;
 
@@ -431,7 +420,7 @@ mod tests {
         let refusal = refusal(StatusCode::TOO_MANY_REQUESTS, &headers(), body).unwrap();
         assert_eq!(refusal.kind(), Some("rateLimited"));
         assert_eq!(refusal.retry_after, Some(Duration::from_mins(61)));
-        let text = "too many (rateLimited); the CA asks to wait 1h 1m";
+        let text = "too many (rateLimited); the CA asks to wait 1h 1m (git-certs waits 1m at most)";
         assert_eq!(refusal.to_string(), text);
         assert!(!is_lost(&other(refusal)));
     }

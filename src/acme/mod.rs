@@ -3,15 +3,18 @@
 mod abilities;
 pub(crate) mod account;
 pub(crate) mod ari;
+mod authorization;
 mod chain;
 pub(crate) mod client;
 pub(crate) mod key;
 pub(crate) mod order;
+mod pace;
+mod patience;
 mod pem;
 mod place;
 pub(crate) mod presets;
 pub(crate) mod refusal;
-mod unproven;
+pub(crate) mod unproven;
 
 #[cfg(test)]
 mod pebble;

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use instant_acme::{
-    AuthorizationState, AuthorizationStatus, ChallengeHandle, ChallengeStatus, ChallengeType,
-    Order, OrderStatus,
-};
+use instant_acme::{AuthorizationStatus, ChallengeType, Order, OrderStatus};
 use tokio::time::Instant;
 
 use crate::acme::account::Account;
-use crate::acme::client::{Client, Endpoint, call, is_lost};
+use crate::acme::authorization::{answer, awaits_answer, identifier, refusal};
+use crate::acme::client::{Client, Endpoint, call};
+use crate::acme::patience::is_lost;
 use crate::acme::refusal::{Refusal, explained};
 use crate::acme::unproven::Unproven;
 use crate::model::change::Txt;
+use crate::model::hint::with_hint;
 use crate::model::name::Identifier;
-
-/// Longest wait for the CA to check the proofs, and again for it to issue.
-const LONGEST_WAIT: Duration = Duration::from_mins(3);
 
 /// First pause between two looks at an order. It grows by half each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two looks at an order that does not ask for more with Retry-After.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How often a challenge or finalize is sent when its answer is lost.
+/// How often finalize is sent when its answer is lost.
 const ATTEMPTS: u32 = 3;
 
 /// An order that the CA has accepted, of which nothing is known yet.
@@ -35,12 +32,16 @@ impl Accepted {
     /// Reads what must be proven.
     ///
     /// To be called when all orders of a run exist: Pebble locks itself up where authorizations are
-    /// read while other orders are made.
+    /// read while other orders are made. An order that cannot be read is abandoned.
     pub(crate) async fn read(self) -> Result<Placed> {
         let Self(mut placed) = self;
         // Orders in any other state have nothing left to prove.
-        if placed.order.state().status == OrderStatus::Pending {
-            placed.read_challenges().await?;
+        if placed.order.state().status == OrderStatus::Pending
+            && let Err(error) = placed.read_challenges().await
+        {
+            // What is left pending expires by itself.
+            let _ = placed.abandon().await;
+            return Err(error);
         }
         Ok(placed)
     }
@@ -114,7 +115,7 @@ impl Placed {
 
     /// Tells the CA that the values are published, and waits until it has checked them all.
     ///
-    /// Waits 3 minutes at most. A name that fails is an [`Unproven`] with the CA's reason.
+    /// Waits as long as the HTTP client allows. A name that fails is an [`Unproven`] with the CA's reason.
     pub(crate) async fn prove(&mut self) -> Result<()> {
         if self.order.state().status == OrderStatus::Pending {
             self.answer_challenges().await?;
@@ -125,11 +126,8 @@ impl Placed {
             OrderStatus::Pending => {
                 let open = self.names(AuthorizationStatus::Pending).await?;
                 let open = open.iter().map(|(name, _)| format!("`{name}`"));
-                bail!(
-                    "the CA has not finished checking after {} s: {}",
-                    LONGEST_WAIT.as_secs(),
-                    open.collect::<Vec<_>>().join(", ")
-                )
+                let open = open.collect::<Vec<_>>().join(", ");
+                Err(self.too_late(&format!("has not finished checking {open}")))
             }
             OrderStatus::Invalid => {
                 let names = self.names(AuthorizationStatus::Invalid).await?;
@@ -144,7 +142,7 @@ impl Placed {
     /// Hands in the certificate signing request (DER) and fetches the chain: the one that leads to
     /// `preferred_chain`, a common name, where the CA has several.
     ///
-    /// Waits 3 minutes at most. An order that was finalized before is only fetched.
+    /// Waits as long as the HTTP client allows. An order that was finalized before is only fetched.
     pub(crate) async fn finish(
         &mut self,
         request: &[u8],
@@ -160,7 +158,7 @@ impl Placed {
                 .await
                 .context("cannot fetch the certificate"),
             OrderStatus::Processing => {
-                bail!("the CA has not issued after {} s", LONGEST_WAIT.as_secs())
+                Err(self.too_late("has taken the certificate signing request but not issued"))
             }
             OrderStatus::Invalid => Err(self.reason().context("the CA did not issue")),
             OrderStatus::Pending | OrderStatus::Ready => {
@@ -170,8 +168,16 @@ impl Placed {
     }
 
     /// Gives the order up: what is still pending is deactivated (RFC 8555 section 7.5.2), so that
-    /// it does not count against the CA's limits.
+    /// it does not count against the CA's limits. What is valid stays so, for the next order.
     pub(crate) async fn abandon(&mut self) -> Result<()> {
+        let decided = [
+            OrderStatus::Ready,
+            OrderStatus::Processing,
+            OrderStatus::Valid,
+        ];
+        if decided.contains(&self.order.state().status) {
+            return Ok(());
+        }
         self.fetch_authorizations().await?;
         let mut all = self.order.authorizations();
         while let Some(authorization) = all.next().await {
@@ -252,19 +258,20 @@ impl Placed {
     /// Looks at the order until its status is another one than `status`, or the time is over.
     async fn leave(&mut self, status: OrderStatus) -> Result<()> {
         let Self { client, order, .. } = self;
-        let deadline = Instant::now() + LONGEST_WAIT;
+        let deadline = Instant::now() + client.longest_wait();
         let finalize = order.state().finalize.clone();
         let mut pause = FIRST_PAUSE;
         while order.state().status == status {
             let asked = client
                 .take_wait(&finalize)
                 .or_else(|| client.take_wait(order.url()));
-            // A CA can ask for more time than there is.
-            let next = Instant::now().checked_add(asked.unwrap_or(pause));
-            let Some(next) = next.filter(|next| *next <= deadline) else {
+            let now = Instant::now();
+            if now >= deadline {
                 break;
-            };
-            tokio::time::sleep_until(next).await;
+            }
+            // A CA can ask for more time than there is: it is asked once more at the end.
+            let next = now.checked_add(asked.unwrap_or(pause));
+            tokio::time::sleep_until(next.unwrap_or(deadline).min(deadline)).await;
             call!(client, Endpoint::Order, async {
                 order.refresh().await.map(|_| ())
             })
@@ -288,14 +295,21 @@ impl Placed {
             });
             match answer {
                 Ok(()) => break,
-                // Whether the CA got it stands in the order.
-                Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
-                    call!(client, Endpoint::Order, async {
+                // Whether the CA got it stands in the order: a second one may be refused because of a
+                // first whose answer was lost.
+                Err(error) => {
+                    let read = call!(client, Endpoint::Order, async {
                         order.refresh().await.map(|_| ())
-                    })
-                    .map_err(explained)?;
+                    });
+                    let is_open = order.state().status == OrderStatus::Ready;
+                    let is_last = !is_lost(&error) || attempt == ATTEMPTS;
+                    if read.is_err()
+                        || order.state().status == OrderStatus::Invalid
+                        || (is_open && is_last)
+                    {
+                        return Err(explained(error));
+                    }
                 }
-                Err(error) => return Err(explained(error)),
             }
         }
         Ok(())
@@ -322,6 +336,15 @@ impl Placed {
         Ok(names)
     }
 
+    /// The CA took longer than this run waits.
+    fn too_late(&self, what: &str) -> anyhow::Error {
+        let waited = humantime::format_duration(self.client.longest_wait());
+        with_hint(
+            anyhow!("after {waited} the CA {what}"),
+            "run again later, or wait longer with `--acme-timeout`",
+        )
+    }
+
     /// The order's own error.
     fn reason(&mut self) -> anyhow::Error {
         let problem = self.order.state().error.clone();
@@ -329,51 +352,6 @@ impl Placed {
             || anyhow!("the CA gave no reason"),
             |problem| explained(instant_acme::Error::Api(problem)),
         )
-    }
-}
-
-/// Tells the CA that one value is published.
-async fn answer(client: &Client, mut challenge: ChallengeHandle<'_>) -> Result<()> {
-    for attempt in 1..=ATTEMPTS {
-        let answer = call!(client, Endpoint::Challenge, async {
-            challenge.set_ready().await
-        });
-        match answer {
-            Ok(()) => break,
-            Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
-                tokio::time::sleep(FIRST_PAUSE).await;
-            }
-            // The lost one was taken, and a second is refused: the order tells how it went.
-            Err(error) if attempt > 1 && !is_lost(&error) => break,
-            Err(error) => return Err(explained(error)),
-        }
-    }
-    Ok(())
-}
-
-fn identifier(authorization: &AuthorizationState) -> Result<Identifier> {
-    let text = authorization.identifier().to_string();
-    text.parse()
-        .with_context(|| format!("the CA wants a proof for `{text}`"))
-}
-
-fn awaits_answer(authorization: &AuthorizationState) -> bool {
-    authorization.status == AuthorizationStatus::Pending
-        && authorization.challenges.iter().any(|challenge| {
-            challenge.r#type == ChallengeType::Dns01 && challenge.status == ChallengeStatus::Pending
-        })
-}
-
-/// The error of the challenge that was tried.
-fn refusal(authorization: &AuthorizationState) -> Refusal {
-    let problem = authorization
-        .challenges
-        .iter()
-        .find_map(|challenge| challenge.error.clone());
-    Refusal {
-        status: None,
-        problem,
-        retry_after: None,
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use instant_acme::{Error, Identifier, Problem};
 use reqwest::StatusCode;
 
+use crate::acme::patience::{Late, NoNonce};
 use crate::model::hint::{find, with_hint};
-use crate::net::http::is_untrusted;
+use crate::net::http::{LONGEST_PAUSE, is_untrusted};
 
 /// Common beginning of the types of RFC 8555 section 6.7.
 const NAMESPACE: &str = "urn:ietf:params:acme:error:";
@@ -62,6 +63,10 @@ impl fmt::Display for Refusal {
                 "; the CA asks to wait {}",
                 humantime::format_duration(wait)
             )?;
+            if wait > LONGEST_PAUSE {
+                let most = humantime::format_duration(LONGEST_PAUSE);
+                write!(f, " (git-certs waits {most} at most)")?;
+            }
         }
         Ok(())
     }
@@ -98,12 +103,9 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     let error = match error {
         Error::Api(problem) => anyhow::Error::new(Refusal::from(problem)),
         // Taken out of the box, or nobody could find them again.
-        Error::Other(inner) => match inner.downcast::<Refusal>() {
-            Ok(refusal) => anyhow::Error::new(*refusal),
-            Err(inner) => match inner.downcast::<reqwest::Error>() {
-                Ok(lost) => anyhow::Error::new(NoAnswer(*lost)),
-                Err(inner) => anyhow::Error::from_boxed(inner),
-            },
+        Error::Other(inner) => match inner.downcast::<NoNonce>() {
+            Ok(no_nonce) => return explained(no_nonce.0),
+            Err(inner) => unboxed(inner),
         },
         Error::Json(json) => anyhow::Error::new(json).context("the answer is not what ACME says"),
         other => anyhow::Error::new(other),
@@ -116,7 +118,7 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
 
 /// Whether another CA could do better: this one is not there, has no time, or may not.
 pub(crate) fn is_fault_of_the_ca(error: &anyhow::Error) -> bool {
-    if find::<NoAnswer>(error).is_some() {
+    if find::<NoAnswer>(error).is_some() || find::<Late>(error).is_some() {
         return true;
     }
     find::<Refusal>(error).is_some_and(|refusal| {
@@ -135,6 +137,16 @@ pub(crate) fn is_fault_of_the_ca(error: &anyhow::Error) -> bool {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct NoAnswer(reqwest::Error);
+
+fn unboxed(error: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
+    match error.downcast::<Refusal>() {
+        Ok(refusal) => anyhow::Error::new(*refusal),
+        Err(error) => match error.downcast::<reqwest::Error>() {
+            Ok(lost) => anyhow::Error::new(NoAnswer(*lost)),
+            Err(error) => anyhow::Error::from_boxed(error),
+        },
+    }
+}
 
 /// What to do about a certificate of the CA's server that no known root vouches for.
 const UNTRUSTED: &str = "for a private CA, name the file with its root: `--ca-bundle FILE`";
@@ -192,7 +204,7 @@ mod tests {
         };
         assert_eq!(
             refusal.to_string(),
-            "the CA answered `502 Bad Gateway`; the CA asks to wait 1m 30s"
+            "the CA answered `502 Bad Gateway`; the CA asks to wait 1m 30s (git-certs waits 1m at most)"
         );
     }
 

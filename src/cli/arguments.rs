@@ -478,6 +478,9 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 
 `GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
 `GIT_COMMITTER_` twins say who commits, before `user.name` and `user.email` of git's configuration.
+
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
+by colons, that are trusted besides the system's and those of `--ca-bundle`.
 "
         )
     }

@@ -16,6 +16,7 @@ use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
+use crate::net;
 use crate::net::http::Http;
 use crate::nightly::job::{IdentitySource, Job, Location, Override};
 use crate::nightly::patterns::NeverCount;
@@ -153,15 +154,21 @@ pub(super) fn refuse_unsupported(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The HTTP client with the roots of `--ca-bundle`.
+/// The HTTP client with the roots of `--ca-bundle` and of `LEGO_CA_CERTIFICATES`.
 pub(super) fn http(settings: &Settings) -> Result<Http> {
-    let Some(path) = &settings.ca_bundle else {
-        return Http::new(None);
-    };
-    let pem = read(path, "--ca-bundle")?;
-    Http::new(Some(&pem))
-        .with_context(|| format!("cannot use `{}`", path.display()))
-        .hint(|| "`--ca-bundle` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
+    let own = settings.ca_bundle.iter().cloned();
+    let own = own.map(|path| (path, "--ca-bundle"));
+    let lego = environment::variable(environment::LEGO_CA_CERTIFICATES).unwrap_or_default();
+    let lego = std::env::split_paths(&lego).filter(|path| !path.as_os_str().is_empty());
+    let lego = lego.map(|path| (path, environment::LEGO_CA_CERTIFICATES));
+    let mut roots = Vec::new();
+    for (path, option) in own.chain(lego) {
+        let found = net::http::roots(&read(&path, option)?)
+            .with_context(|| format!("cannot use `{}`", path.display()))
+            .hint(|| format!("`{option}` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`"))?;
+        roots.extend(found);
+    }
+    Http::trusting(roots)
 }
 
 /// The job, once the repositories are open.
@@ -199,7 +206,10 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .dns_timeout
             .map_or(DNS_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         name_servers: name_servers::rules(settings, &http)?,
-        http,
+        http: match settings.acme_timeout {
+            Some(seconds) => http.with_longest_wait(Duration::from_secs(seconds.get().into())),
+            None => http,
+        },
         push: true,
     })
 }

@@ -26,6 +26,9 @@ pub(super) const TOKEN: &str = "GIT_CERTS_TOKEN";
 /// Token for the host of the DNS repository, where it is another one.
 pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
 
+/// PEM files of roots, separated by colons, as users of lego and get-certs have it.
+pub(super) const LEGO_CA_CERTIFICATES: &str = "LEGO_CA_CERTIFICATES";
+
 /// A variable that is set and not empty.
 ///
 /// CI systems set variables to the empty string where an input was left out.

@@ -54,6 +54,10 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE", help_heading = ACME)]
     pub(super) ca_bundle: Option<PathBuf>,
 
+    /// Longest wait, in seconds, for the CA to check the proofs, and again for it to issue [default: 180]
+    #[arg(long, env = "GIT_CERTS_ACME_TIMEOUT", value_name = "SECONDS", help_heading = ACME, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) acme_timeout: Option<NonZeroU32>,
+
     /// Renew when fewer than DAYS are left [default: when the CA suggests; else a third of the lifetime, half of it if that is 10 days or less]
     #[arg(long, env = "GIT_CERTS_RENEW", value_name = "DAYS", help_heading = PLAN, allow_negative_numbers = true, value_parser = whole::<u32>)]
     pub(super) renew: Option<u32>,

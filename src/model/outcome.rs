@@ -1,5 +1,6 @@
 //! What a run plans and what came of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Error;
@@ -76,6 +77,8 @@ pub(crate) struct Outcome {
     pub(crate) done: Vec<Done>,
     /// Whether the CA was asked for anything.
     pub(crate) has_ordered: bool,
+    /// How many requests the CA got, by resource (RFC 8555 section 7.1).
+    pub(crate) requests: BTreeMap<String, u32>,
     /// Certificates for which nothing was due.
     pub(crate) kept: Vec<Planned>,
     /// Where the commits went, in words; none if there are no commits.

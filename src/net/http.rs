@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail, ensure};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -33,7 +33,10 @@ const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Longest pause that a server can ask for with Retry-After; beyond it the answer is returned.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// Longest wait for what a CA does by itself, if nothing else is set.
+const LONGEST_WAIT: Duration = Duration::from_mins(3);
 
 /// Headers with the time at which a limit ends (`TransIP` writes it with one hyphen more).
 const RESETS: [&str; 2] = ["x-ratelimit-reset", "x-rate-limit-reset"];
@@ -42,6 +45,7 @@ const RESETS: [&str; 2] = ["x-ratelimit-reset", "x-rate-limit-reset"];
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
+    longest_wait: Duration,
 }
 
 /// Whether sending a request twice does no harm.
@@ -61,6 +65,11 @@ impl Http {
     /// Where the machine has no CA bundle, as in small containers, Mozilla's roots are built in.
     /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(crate) fn new(extra_roots: Option<&[u8]>) -> Result<Self> {
+        Self::trusting(extra_roots.map(roots).transpose()?.unwrap_or_default())
+    }
+
+    /// The same with roots that were read before.
+    pub(crate) fn trusting(extra_roots: Vec<Certificate>) -> Result<Self> {
         Self::built(extra_roots, |builder| builder)
     }
 
@@ -68,22 +77,13 @@ impl Http {
     ///
     /// A machine without such a service often does not answer at all: who asks sets a time-out.
     pub(crate) fn direct() -> Result<Self> {
-        Self::built(None, ClientBuilder::no_proxy)
+        Self::built(Vec::new(), ClientBuilder::no_proxy)
     }
 
     fn built(
-        extra_roots: Option<&[u8]>,
+        extra: Vec<Certificate>,
         adapt: impl Fn(ClientBuilder) -> ClientBuilder,
     ) -> Result<Self> {
-        let extra = match extra_roots {
-            Some(pem) => {
-                let roots =
-                    Certificate::from_pem_bundle(pem).context("cannot read the CA bundle")?;
-                ensure!(!roots.is_empty(), "it holds no certificate");
-                roots
-            }
-            None => Vec::new(),
-        };
         let builder = || {
             let builder = Client::builder()
                 .user_agent(USER_AGENT)
@@ -103,7 +103,21 @@ impl Http {
             });
         Ok(Self {
             client: client.context("cannot set up the HTTP client")?,
+            longest_wait: LONGEST_WAIT,
         })
+    }
+
+    /// The same connections for a run that waits this long at most for what a CA does by itself.
+    pub(crate) fn with_longest_wait(self, longest_wait: Duration) -> Self {
+        Self {
+            longest_wait,
+            ..self
+        }
+    }
+
+    /// Longest wait for what a CA does by itself: checking proofs, issuing. Default: 3 minutes.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.longest_wait
     }
 
     /// Starts a request; send it with [`Http::send`].
@@ -142,6 +156,13 @@ impl Http {
             .await
             .map_err(reqwest::Error::without_url)
     }
+}
+
+/// The certificates of a PEM bundle.
+pub(crate) fn roots(pem: &[u8]) -> Result<Vec<Certificate>> {
+    let roots = Certificate::from_pem_bundle(pem).context("cannot read the CA bundle")?;
+    ensure!(!roots.is_empty(), "it holds no certificate");
+    Ok(roots)
 }
 
 /// Reads the whole body of an answer, of at most `limit` bytes once it is decompressed.
@@ -221,16 +242,26 @@ pub(crate) fn pause_asked(
 }
 
 /// What the server asks for with Retry-After: seconds or a date (RFC 9110 section 10.2.3).
+///
+/// A date is by the server's clock, which its Date header shows; `now` is for servers without one.
 pub(crate) fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = text
-        .strip_suffix("GMT")
-        .map(|date| format!("{date}+0000"))?;
-    let then = OffsetDateTime::parse(&date, &Rfc2822).ok()?;
-    Some(Duration::try_from(then - now).unwrap_or_default())
+    let wait = moment(text)? - date(headers).unwrap_or(now);
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+/// What the server's clock shows (RFC 9110 section 6.6.1).
+pub(crate) fn date(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    moment(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// A date of HTTP in the form that is written today (RFC 9110 section 5.6.7).
+fn moment(text: &str) -> Option<OffsetDateTime> {
+    let date = text.trim().strip_suffix("GMT")?;
+    OffsetDateTime::parse(&format!("{date}+0000"), &Rfc2822).ok()
 }
 
 /// Up to a quarter more, so that many runs do not come back in the same moment.
@@ -263,6 +294,22 @@ mod tests {
         );
         assert_eq!(after("Mon, 23 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn the_clock_of_the_server_counts() {
+        let now = datetime!(2026-11-23 10:00:00 UTC);
+        for hours in [-2, 0, 2] {
+            let header = |at: OffsetDateTime| {
+                let text = at.format(&Rfc2822).unwrap().replace("+0000", "GMT");
+                text.parse().unwrap()
+            };
+            let there = now + time::Duration::hours(hours);
+            let later = there + time::Duration::seconds(7);
+            let headers =
+                HeaderMap::from_iter([(DATE, header(there)), (RETRY_AFTER, header(later))]);
+            assert_eq!(retry_after(&headers, now), Some(Duration::from_secs(7)));
+        }
     }
 
     #[test]

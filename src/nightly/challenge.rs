@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use futures_util::future::join_all;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::dns::wait::{self, Expectation, WaitSettings};
@@ -13,6 +14,7 @@ use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Shared, with_hint};
 use crate::model::name::DnsName;
 use crate::nightly::issue::count;
+use crate::nightly::sighting::Sighting;
 use crate::nightly::stop::Stop;
 use crate::nightly::zones::{ReadyZone, ZoneAccess};
 
@@ -42,14 +44,14 @@ pub(crate) struct Withdrawn {
 #[derive(Debug, Default)]
 pub(crate) struct Challenges {
     up: Mutex<Vec<Placement>>,
-    /// Challenge names that are decided: every server shows all values, or why they will not.
-    decided: watch::Sender<BTreeMap<DnsName, Result<(), Shared>>>,
+    /// Values that are decided: every server shows them, or why they will not.
+    decided: watch::Sender<Decided>,
 }
 
 impl Challenges {
     /// Writes all values, grouped by zone and provider, and waits until every server shows them.
     ///
-    /// [`Challenges::seen`] tells of each name as soon as it is decided; when this returns, all are.
+    /// [`Challenges::seen`] tells of each value as soon as it is decided; when this returns, all are.
     pub(crate) async fn publish(
         &self,
         placements: Vec<Placement>,
@@ -73,7 +75,7 @@ impl Challenges {
                 }
                 Err(error) => {
                     let error = Shared::new(error);
-                    self.decide(names.into_keys().map(|name| (name, Err(error.clone()))));
+                    self.decide(values.iter().cloned().map(|txt| (txt, Err(error.clone()))));
                 }
             }
         }
@@ -82,7 +84,10 @@ impl Challenges {
                 .newly_seen
                 .iter()
                 .filter_map(|&index| expectations.get(index));
-            self.decide(seen.map(|expectation| (expectation.name.clone(), Ok(()))));
+            self.decide(seen.flat_map(|expectation| {
+                let sighting = Sighting::of(&expectation.view, OffsetDateTime::now_utc());
+                values_of(expectation).map(move |txt| (txt, Ok(sighting.clone())))
+            }));
             progress(at);
         })
         .await;
@@ -90,28 +95,32 @@ impl Challenges {
             .values()
             .flat_map(|(zone, values)| values.iter().map(move |txt| (&txt.name, zone)))
             .collect();
-        self.decide(results.into_iter().filter_map(Result::err).map(|unseen| {
-            let name = unseen.name.clone();
-            let zone = zones.get(&name);
-            let hint = zone.map_or_else(String::new, |zone| what_to_set(zone));
-            let error = with_hint(Error::new(unseen), hint);
-            (name, Err(Shared::new(error)))
+        let unseen = expectations.iter().zip(results);
+        self.decide(unseen.flat_map(|(expectation, result)| {
+            let error = result.err().map(|unseen| {
+                let zone = zones.get(&expectation.name);
+                let hint = zone.map_or_else(String::new, |zone| what_to_set(zone));
+                Shared::new(with_hint(Error::new(unseen), hint))
+            });
+            error
+                .into_iter()
+                .flat_map(|error| values_of(expectation).map(move |txt| (txt, Err(error.clone()))))
         }));
     }
 
-    /// Decides every name that is still open: nobody is going to look at it.
+    /// Decides every value that is still open: nobody is going to look at it.
     pub(crate) fn give_up(&self, error: &Shared) {
         let up = lock(&self.up);
         self.decided.send_modify(|decided| {
             for placement in up.iter() {
-                let name = placement.txt.name.clone();
-                decided.entry(name).or_insert_with(|| Err(error.clone()));
+                let txt = placement.txt.clone();
+                decided.entry(txt).or_insert_with(|| Err(error.clone()));
             }
         });
     }
 
-    /// Waits until all values are seen, or one of them will not be.
-    pub(crate) async fn seen(&self, values: &[Placement]) -> Result<(), Shared> {
+    /// Waits until all values are seen, and tells by whom; or until one of them will not be.
+    pub(super) async fn seen(&self, values: &[Placement]) -> Result<Vec<(Txt, Sighting)>, Shared> {
         let mut decided = self.decided.subscribe();
         loop {
             if let Some(verdict) = verdict(&decided.borrow_and_update(), values) {
@@ -126,7 +135,7 @@ impl Challenges {
         }
     }
 
-    fn decide(&self, results: impl Iterator<Item = (DnsName, Result<(), Shared>)>) {
+    fn decide(&self, results: impl Iterator<Item = (Txt, Result<Sighting, Shared>)>) {
         self.decided.send_modify(|decided| decided.extend(results));
     }
 
@@ -153,22 +162,39 @@ impl Challenges {
     }
 }
 
-type Decided = BTreeMap<DnsName, Result<(), Shared>>;
+type Decided = BTreeMap<Txt, Result<Sighting, Shared>>;
 
 /// None while something is open and nothing has failed.
-fn verdict(decided: &Decided, values: &[Placement]) -> Option<Result<(), Shared>> {
+fn verdict(
+    decided: &Decided,
+    values: &[Placement],
+) -> Option<Result<Vec<(Txt, Sighting)>, Shared>> {
     let results: Vec<_> = values
         .iter()
-        .map(|value| decided.get(&value.txt.name))
+        .map(|value| decided.get_key_value(&value.txt))
         .collect();
     if let Some(error) = results
         .iter()
         .flatten()
-        .find_map(|result| result.as_ref().err())
+        .find_map(|(_, result)| result.as_ref().err())
     {
         return Some(Err(error.clone()));
     }
-    results.iter().all(Option::is_some).then_some(Ok(()))
+    let seen = |result: Option<(&Txt, &Result<Sighting, Shared>)>| {
+        let (txt, sighting) = result?;
+        Some((txt.clone(), sighting.as_ref().ok()?.clone()))
+    };
+    results.into_iter().map(seen).collect::<Option<_>>().map(Ok)
+}
+
+/// The values that an expectation is about.
+fn values_of(expectation: &Expectation) -> impl Iterator<Item = Txt> {
+    let name = expectation.name.clone();
+    let values = expectation.values.clone().into_iter();
+    values.map(move |value| Txt {
+        name: name.clone(),
+        value,
+    })
 }
 
 /// Writes the values of one zone at all its providers.

@@ -23,8 +23,10 @@ use crate::model::hint::{Shared, with_hint};
 use crate::model::outcome::Planned;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
+use crate::nightly::sighting::{self, Sighting};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
+use crate::nightly::waves::Waves;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 
@@ -33,6 +35,15 @@ use crate::report::progress::Progress;
 /// GitHub sends SIGTERM 7.5 seconds after SIGINT and kills 2.5 seconds later; the rest is for
 /// the push, and for withdrawing challenges.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How often a chain is fetched until it can be used.
+const FETCHES: u32 = 3;
+
+/// Pause before it is fetched again.
+const REFETCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// How far this machine's clock may be from the CA's without a word.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
 /// After this long, the first name server that lacks a challenge is named.
 const SLOW: Duration = Duration::from_secs(5);
@@ -63,8 +74,30 @@ struct Ordered {
 impl Issuer<'_> {
     /// Issues each certificate, or says why not; in the order given.
     ///
-    /// A certificate goes on as soon as its own challenges are seen, whatever the others wait for.
+    /// In waves: a wave's challenges are written together, zone by zone, and its authorizations are
+    /// read when no order is being made (see [`Accepted::read`]). A limit for each order by itself
+    /// could do neither.
     pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
+        let mut waves = Waves::of(self.account.orders_at_once());
+        let mut results = Vec::new();
+        let mut rest = due;
+        while let Some((wave, later)) = rest.split_at_checked(waves.size().min(rest.len()))
+            && !wave.is_empty()
+        {
+            let refused = self.account.requests().refused;
+            results.extend(self.issue_wave(wave).await);
+            waves = waves.after(self.account.requests().refused > refused);
+            rest = later;
+        }
+        if let Some(warning) = clock_warning(self.account.ahead()) {
+            self.progress.say(&format!("warning: {warning}"));
+        }
+        tracing::debug!(requests = ?self.account.requests().by_name(), "asked of the CA");
+        results
+    }
+
+    /// A certificate goes on as soon as its own challenges are seen, whatever the others wait for.
+    async fn issue_wave(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
         let placements: Vec<_> = orders
             .iter()
@@ -132,11 +165,26 @@ impl Issuer<'_> {
 
     async fn read(&self, placed: Result<(Accepted, NewKey)>) -> Result<Ordered> {
         let (accepted, key) = placed?;
-        let placed = self.stop.ends(accepted.read()).await?;
+        let mut placed = self.stop.ends(accepted.read()).await?;
         tracing::debug!(order = placed.url(), "ordered");
-        let placements = placed
-            .challenges()
-            .iter()
+        let placements = match self.placements(&placed) {
+            Ok(placements) => placements,
+            Err(error) => {
+                self.abandon(&mut placed).await;
+                return Err(error);
+            }
+        };
+        Ok(Ordered {
+            placed,
+            key: key.await.context("the key generator ended")??,
+            placements,
+        })
+    }
+
+    /// Where the values of an order belong.
+    fn placements(&self, placed: &Placed) -> Result<Vec<Placement>> {
+        let values = placed.challenges().iter();
+        values
             .map(|txt| {
                 let target = self.survey.target(&txt.name)?;
                 Ok(Placement {
@@ -147,12 +195,7 @@ impl Issuer<'_> {
                     },
                 })
             })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Ordered {
-            placed,
-            key: key.await.context("the key generator ended")??,
-            placements,
-        })
+            .collect()
     }
 
     /// Publishes all challenges, until they are decided or a signal comes.
@@ -182,50 +225,83 @@ impl Issuer<'_> {
 
     /// Sees one order through.
     async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
-        let mut ordered = ordered?;
-        let seen = async { Ok(self.challenges.seen(&ordered.placements).await?) };
-        if let Err(error) = self.stop.ends(seen).await {
-            // The certificate failed already; an authorization left pending expires by itself.
-            let _ = self.stop.ends(ordered.placed.abandon()).await;
-            return Err(error);
+        let Ordered {
+            mut placed,
+            key,
+            placements,
+        } = ordered?;
+        let seen = async { Ok(self.challenges.seen(&placements).await?) };
+        let result = match self.stop.ends(seen).await {
+            Ok(seen) => {
+                let finished = self.finish(wanted, &mut placed, key, &seen);
+                self.stop.ends_after(GRACE, finished).await
+            }
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            self.abandon(&mut placed).await;
         }
-        self.stop
-            .ends_after(GRACE, self.finish(wanted, ordered))
-            .await
+        result
     }
 
-    /// Tells the CA to look, finalizes, checks what came back, seals the key.
-    async fn finish(&self, wanted: &Wanted, mut ordered: Ordered) -> Result<Issued> {
-        ordered.placed.prove().await?;
-        let request = ordered.key.request(&wanted.identifiers)?;
-        let preferred_chain = wanted.preferred_chain.as_deref();
-        let delivered = ordered.placed.finish(&request, preferred_chain).await?;
+    /// Gives an order up whose certificate has failed already: an authorization that is left pending
+    /// counts against limits, but expires by itself.
+    async fn abandon(&self, placed: &mut Placed) {
+        if let Err(error) = self.stop.ends(placed.abandon()).await {
+            tracing::debug!(order = placed.url(), "not given up: {error:#}");
+        }
+    }
+
+    /// Tells the CA to look, seals the key, finalizes, checks what came back.
+    async fn finish(
+        &self,
+        wanted: &Wanted,
+        placed: &mut Placed,
+        key: KeyMaterial,
+        seen: &[(Txt, Sighting)],
+    ) -> Result<Issued> {
+        let proven = placed.prove().await;
+        proven.map_err(|error| sighting::beside(error, seen))?;
+        let request = key.request(&wanted.identifiers)?;
+        let public_key = key.public_key_der();
+        let recipients = self
+            .recipients
+            .get(&wanted.name)
+            .with_context(|| format!("no recipients for `{}`", wanted.name))?;
+        // Before anything is issued that could not be stored.
+        let key = key.into_pem()?;
+        let key = key.map(|key| recipients.seal(&key)).transpose()?;
+        let mut fetches = 1;
+        let (delivered, checked) = loop {
+            let preferred_chain = wanted.preferred_chain.as_deref();
+            let delivered = placed.finish(&request, preferred_chain).await?;
+            // By the CA's clock: a certificate is not worse for ours being wrong.
+            let now = OffsetDateTime::now_utc() + self.account.ahead();
+            let names = wanted.identifier_set();
+            match chain::check(&delivered.chain_pem, &names, &public_key, now) {
+                Ok(checked) => break (delivered, checked),
+                Err(error) if fetches == FETCHES => return Err(error),
+                // It is issued by now, and what arrived may be a proxy's page.
+                Err(error) => tracing::debug!("fetched again: {error:#}"),
+            }
+            fetches += 1;
+            tokio::time::sleep(REFETCH_PAUSE).await;
+        };
         for warning in &delivered.warnings {
             self.progress.say(&format!(
                 "warning: certificate `{}`: {warning}",
                 wanted.name
             ));
         }
-        let checked = chain::check(
-            &delivered.chain_pem,
-            &wanted.identifier_set(),
-            &ordered.key.public_key_der(),
-            OffsetDateTime::now_utc(),
-        )?;
-        let recipients = self
-            .recipients
-            .get(&wanted.name)
-            .with_context(|| format!("no recipients for `{}`", wanted.name))?;
         let renewal = self.account.renewal_info(&checked.leaf).await;
-        let key = ordered.key.into_pem()?;
         Ok(Issued {
             wanted: wanted.clone(),
             chain_pem: checked.pem,
             leaf: checked.leaf,
-            key: key.map(|key| recipients.seal(&key)).transpose()?,
+            key,
             url: delivered.url,
             directory: self.account.directory().url().to_owned(),
-            profile: ordered.placed.profile().map(str::to_owned),
+            profile: placed.profile().map(str::to_owned),
             renewal,
         })
     }
@@ -246,6 +322,23 @@ fn fault() -> anyhow::Error {
         anyhow!("git-certs has a fault: it panicked"),
         "please report it, with what was printed above",
     )
+}
+
+/// What to say of a clock that is wrong; the CA's is `ahead` of it.
+fn clock_warning(ahead: time::Duration) -> Option<String> {
+    let off = ahead.unsigned_abs();
+    let minutes = Duration::from_mins((off.as_secs() + 30) / 60);
+    (off > CLOCK_TOLERANCE).then(|| {
+        format!(
+            "the clock of this machine is {} {} the CA's",
+            humantime::format_duration(minutes),
+            if ahead.is_positive() {
+                "behind"
+            } else {
+                "ahead of"
+            }
+        )
+    })
 }
 
 /// What the wait is at, for a spinner.

@@ -38,6 +38,11 @@ impl Nightly {
         let results = self
             .issue(&ready, &means, &challenges, &mut accounts)
             .await?;
+        for account in &accounts {
+            for (resource, count) in &account.requests {
+                *outcome.requests.entry(resource.clone()).or_default() += count;
+            }
+        }
         outcome.has_ordered = true;
         let store = store::Store {
             workspaces: &self.workspaces,
@@ -163,6 +168,7 @@ impl Nightly {
         accounts.push(store::Account {
             host: opened.account.directory().host(),
             files: opened.new_files,
+            requests: opened.account.requests().by_name(),
         });
     }
 }

@@ -82,7 +82,7 @@ impl Store<'_> {
         }
     }
 
-    async fn commit_account(&self, Account { files, host }: Account) -> Result<()> {
+    async fn commit_account(&self, Account { files, host, .. }: Account) -> Result<()> {
         if files.is_empty() {
             return Ok(());
         }
@@ -154,10 +154,12 @@ fn short(id: CommitId) -> String {
     id.to_string().chars().take(SHORT_ID).collect()
 }
 
-/// A new account's files, if there is one, and the host that it is at.
+/// An account that was used, and its files if it is new.
 pub(crate) struct Account {
     pub(crate) files: Vec<File>,
     pub(crate) host: String,
+    /// How many requests its CA got, by resource.
+    pub(crate) requests: BTreeMap<String, u32>,
 }
 
 /// What a trial push showed, in words.

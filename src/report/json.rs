@@ -29,6 +29,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         "issued": outcome.done.len() - outcome.failed().count(),
         "failed": outcome.failed().count(),
         "certificates": done.chain(kept).collect::<Vec<_>>(),
+        "requests": outcome.requests,
         "left_over": outcome.left_over.iter().map(error).collect::<Vec<_>>(),
     }))
 }
@@ -181,6 +182,9 @@ mod tests {
                 },
             ],
             has_ordered: true,
+            requests: [("directory", 1), ("newNonce", 2), ("newOrder", 2)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
             kept: vec![mail()],
             pushed: Some("pushed".into()),
             left_over: vec![anyhow!(

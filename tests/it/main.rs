@@ -21,6 +21,7 @@ mod dnscontrol;
 mod docs;
 mod examples;
 mod failures;
+mod faults;
 mod help;
 mod in_place;
 mod lab;

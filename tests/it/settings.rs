@@ -224,6 +224,7 @@ fn variables_that_are_empty_are_not_set() {
         "GITHUB_TOKEN",
         "CI_JOB_TOKEN",
         "GIT_SSH_COMMAND",
+        "LEGO_CA_CERTIFICATES",
     ] {
         command = command.env(name, "");
     }

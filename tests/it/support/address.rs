@@ -10,10 +10,12 @@ pub const POWERDNS: &str = "192.0.2.3";
 pub const RESOLVER: &str = "192.0.2.10";
 /// Pebble, as `acme.test`.
 pub const PEBBLE: &str = "192.0.2.14";
+/// The proxy before Pebble that injects faults, as `faulty.test`.
+pub const FAULTS: &str = "192.0.2.15";
 /// The git servers, as `git.test`.
 pub const GIT: &str = "192.0.2.20";
 /// Nobody: connections are refused.
 pub const NOBODY: &str = "192.0.2.66";
 
 /// All of them. BIND only listens on addresses that an interface carries.
-pub const ALL: [&str; 7] = [ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, GIT, NOBODY];
+pub const ALL: [&str; 8] = [ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, FAULTS, GIT, NOBODY];

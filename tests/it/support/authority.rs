@@ -21,6 +21,7 @@ pub fn write(namespace: &Namespace) {
     let key = KeyPair::generate().unwrap();
     let names = [
         "acme.test",
+        "faulty.test",
         "git.test",
         "localhost",
         "one.doh.test",

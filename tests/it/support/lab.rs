@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::address::{BIND, GIT, POWERDNS, RESOLVER, ROOT};
+use crate::support::address::{BIND, FAULTS, GIT, POWERDNS, RESOLVER, ROOT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
 use crate::support::{
-    authority, bind, git_server, knot, pebble, powerdns, repos, resolver, route53,
+    authority, bind, faults, git_server, knot, pebble, powerdns, repos, resolver, route53,
 };
 
 /// A server that does not answer after this has failed.
@@ -33,6 +33,8 @@ pub enum Server {
     Route53,
     /// The ACME server.
     Pebble,
+    /// The proxy before the ACME server that injects faults.
+    Faults,
     /// lighttpd with `git http-backend`.
     GitHttp,
     /// sshd.
@@ -49,6 +51,7 @@ impl Server {
             Self::PowerDns => POWERDNS,
             Self::Route53 => route53::ADDRESS,
             Self::Pebble => crate::support::address::PEBBLE,
+            Self::Faults => FAULTS,
             Self::GitHttp | Self::GitSsh => GIT,
         }
     }
@@ -82,6 +85,11 @@ impl Builder {
     pub fn pebble_with(mut self, settings: pebble::Settings) -> Self {
         self.pebble = settings;
         self.pebble()
+    }
+
+    /// Pebble, and the proxy before it.
+    pub fn faults(self) -> Self {
+        self.pebble().with(&[Server::Faults])
     }
 
     /// git over HTTP and HTTPS.
@@ -177,6 +185,7 @@ impl Lab {
             Server::PowerDns => powerdns::configure(namespace),
             Server::Route53 => route53::configure(namespace),
             Server::Pebble => pebble::configure(namespace, &self.pebble),
+            Server::Faults => faults::configure(namespace),
             Server::GitHttp => git_server::configure_http(namespace),
             Server::GitSsh => git_server::configure_ssh(namespace),
         }
@@ -192,6 +201,7 @@ impl Lab {
             Server::PowerDns => powerdns::command(namespace),
             Server::Route53 => route53::command(namespace),
             Server::Pebble => pebble::command(namespace, &self.pebble),
+            Server::Faults => faults::command(namespace),
             Server::GitHttp => git_server::http_command(namespace),
             Server::GitSsh => git_server::ssh_command(namespace),
         };
@@ -242,6 +252,8 @@ impl Lab {
                 zones.status.success()
             }
             Server::Pebble => http_status(pebble::DIRECTORY) == "200",
+            // Whether Pebble runs or not: it is started at the same time.
+            Server::Faults => http_status(faults::DIRECTORY) != "000",
             Server::GitHttp => http_status("https://git.test/") == "401",
             Server::GitSsh => {
                 let script = format!("read -r line < /dev/tcp/{GIT}/22 && [[ $line == SSH-* ]]");

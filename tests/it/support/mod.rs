@@ -11,6 +11,7 @@
 //! | 192.0.2.3 | PowerDNS | its own `example.test`, and `pdns.test`; HTTP API on port 8081 |
 //! | 192.0.2.10 | Unbound | the resolver of the namespace, without a cache; over HTTPS as `one.doh.test` and `two.doh.test` |
 //! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
+//! | 192.0.2.15 | a proxy | `https://faulty.test/dir`: Pebble with faults that a test chooses |
 //! | 192.0.2.20 | lighttpd, sshd | `git.test`: git over HTTP, HTTPS (with a token) and ssh |
 //! | 127.0.0.1 | moto | Route 53's API on port 5001; no DNS |
 //!
@@ -22,6 +23,7 @@ pub mod bind;
 pub mod command;
 pub mod dns;
 pub mod dnscontrol;
+pub mod faults;
 pub mod folders;
 pub mod git_server;
 pub mod knot;

@@ -227,8 +227,9 @@ fn write_etc(folder: &Path) {
         (
             "hosts",
             format!(
-                "127.0.0.1 localhost lab\n{} acme.test\n{} git.test\n{} one.doh.test two.doh.test\n",
+                "127.0.0.1 localhost lab\n{} acme.test\n{} faulty.test\n{} git.test\n{} one.doh.test two.doh.test\n",
                 address::PEBBLE,
+                address::FAULTS,
                 address::GIT,
                 address::RESOLVER
             ),

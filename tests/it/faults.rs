@@ -1,0 +1,515 @@
+//! A CA, or the way to it, that fails: what becomes of the run, and that nothing is lost or left.
+
+use pretty_assertions::assert_eq;
+use regex::Regex;
+use serde_json::{Value, json};
+
+use crate::support::command::{Command, Output};
+use crate::support::faults::{DIRECTORY, authorizations};
+use crate::support::lab::Lab;
+use crate::support::nightly::{Nightly, pebble_log};
+use crate::support::pebble;
+
+/// Every resource that a run asks for.
+const RESOURCES: [&str; 9] = [
+    "GET /dir",
+    "HEAD /nonce-plz",
+    "POST /sign-me-up",
+    "POST /order-plz",
+    "POST /authZ/",
+    "POST /chalZ/",
+    "POST /finalize-order/",
+    "POST /my-order/",
+    "POST /certZ/",
+];
+
+/// Pebble behind the proxy, and certificates to issue there: each run is about one of them.
+struct Faulty {
+    nightly: Nightly,
+    zone: &'static str,
+    issued: usize,
+    ordered: usize,
+}
+
+impl Faulty {
+    /// With an account and the certificates that are named; `a` is for `a.bench.test`.
+    fn start(names: &[&str]) -> Self {
+        Self::start_in(Lab::builder().bind().faults().start(), "bench.test", names)
+    }
+
+    fn start_in(lab: Lab, zone: &'static str, names: &[&str]) -> Self {
+        let wanted: Vec<_> = names
+            .iter()
+            .map(|name| (*name, format!("{name}.{zone}")))
+            .collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(name, dns)| (*name, [dns.as_str()]))
+            .collect();
+        let wanted: Vec<(&str, &[&str])> =
+            wanted.iter().map(|(name, dns)| (*name, &dns[..])).collect();
+        Self {
+            nightly: Nightly::new(lab, &wanted),
+            zone,
+            issued: 0,
+            ordered: 0,
+        }
+    }
+
+    fn renew(&self, name: &str) -> Command {
+        self.nightly
+            .command(&["renew", "--only", name, "--key-type", "p256"])
+            .env("GIT_CERTS_ACME", DIRECTORY)
+    }
+
+    /// A run for one certificate, which is issued in spite of these faults. They all have to happen.
+    #[track_caller]
+    fn survives(&mut self, name: &str, faults: &[Value]) -> Output {
+        let command = self.renew(name);
+        self.survives_in(name, &command, faults)
+    }
+
+    #[track_caller]
+    fn survives_in(&mut self, name: &str, command: &Command, faults: &[Value]) -> Output {
+        self.nightly.lab.inject(faults);
+        let before = self.faults();
+        let output = command.run().expect_code(0);
+        self.ordered += 1;
+        self.issued += 1;
+        let summary = format!(
+            "issued   {name}  {name}.{}: until [DATE], commit [COMMIT]\n\n1 issued, 0 failed, 0 up to date\n",
+            self.zone
+        );
+        let stdout = output.normal_stdout();
+        assert!(stdout.starts_with(&summary), "{stdout}");
+        self.nightly.assert_valid(name);
+        let times = |fault: &Value| fault.get("times").map_or(Some(1), Value::as_u64);
+        match faults.iter().map(times).sum::<Option<u64>>() {
+            Some(expected) => assert_eq!((self.faults() - before) as u64, expected),
+            // Those that go on for ever happened at least.
+            None => assert!(self.faults() > before),
+        }
+        self.nothing_is_left();
+        output
+    }
+
+    /// A run for one certificate, which fails with this message, and no more than that.
+    #[track_caller]
+    fn fails(&mut self, name: &str, command: &Command, faults: &[Value], message: &str) {
+        self.nightly.lab.inject(faults);
+        let from = self.nightly.lab.seen_by_proxy().len();
+        let output = command.run().expect_code(1);
+        assert_eq!(
+            output.normal_stdout(),
+            format!(
+                "failed   {name}  {name}.{}\n\n0 issued, 1 failed, 0 up to date\n",
+                self.zone
+            )
+        );
+        let errors = &output.stderr[output.stderr.find("error: ").unwrap()..];
+        // A digest of something random.
+        let value = Regex::new(r#"TXT "[\w-]{43}""#).unwrap();
+        let clock = Regex::new(r"\d\d:\d\d:\d\d UTC").unwrap();
+        let errors = value.replace_all(errors, "TXT \"[VALUE]\"");
+        assert_eq!(clock.replace_all(&errors, "[CLOCK]"), message);
+        let seen = &self.nightly.lab.seen_by_proxy()[from..];
+        let mut requests = seen.iter().map(|seen| &seen.request);
+        // An order that was finalized has none that is pending, though nobody looked again.
+        if !requests.any(|request| request.starts_with("POST /finalize-order/")) {
+            let states = authorizations(seen);
+            let pending: Vec<_> = states
+                .iter()
+                .filter(|(_, state)| **state == "pending")
+                .collect();
+            assert!(pending.is_empty(), "{pending:?}");
+        }
+        let files = self.nightly.certs.files(&self.nightly.lab);
+        let folder = format!("certificates/{name}/");
+        assert!(!files.iter().any(|path| path.starts_with(&folder)));
+        self.nothing_is_left();
+    }
+
+    /// A run that cannot even open the account.
+    #[track_caller]
+    fn cannot_run(&self, command: &Command, faults: &[Value], message: &str) {
+        self.nightly.lab.inject(faults);
+        let output = command.run().expect_code(2);
+        assert_eq!(output.stdout, "");
+        let errors = &output.stderr[output.stderr.find("error: ").unwrap()..];
+        assert_eq!(errors, message);
+        self.nothing_is_left();
+    }
+
+    fn faults(&self) -> usize {
+        let seen = self.nightly.lab.seen_by_proxy();
+        seen.iter().filter(|seen| seen.fault != "-").count()
+    }
+
+    /// No challenge, no temporary file; Pebble made no order and no certificate but those expected.
+    #[track_caller]
+    fn nothing_is_left(&self) {
+        let lab = &self.nightly.lab;
+        assert!(lab.challenges().is_empty());
+        assert!(lab.left_over().is_empty());
+        let log = pebble_log(lab);
+        assert_eq!(
+            (
+                log.matches("Added order").count(),
+                log.matches("Issued certificate serial").count()
+            ),
+            (self.ordered, self.issued)
+        );
+    }
+}
+
+/// What a server of the CA says when it has no time.
+fn limited(request: &str, seconds: u32) -> Value {
+    json!({
+        "match": request,
+        "status": 429,
+        "headers": {
+            "Retry-After": seconds.to_string(),
+            "Content-Type": "application/problem+json",
+        },
+        "body": r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many requests"}"#,
+    })
+}
+
+/// A page of whatever stands before the CA.
+fn page(request: &str, status: u16) -> Value {
+    json!({
+        "match": request,
+        "status": status,
+        "headers": {"Content-Type": "text/html"},
+        "body": "<html><h1>Not now</h1></html>",
+    })
+}
+
+fn always(mut fault: Value) -> Value {
+    fault["times"] = Value::Null;
+    fault
+}
+
+#[test]
+fn a_limit_is_waited_for_at_every_resource() {
+    let mut faulty = Faulty::start(&["a"]);
+    let faults = RESOURCES.map(|request| limited(request, 1));
+    let output = faulty.survives("a", &faults);
+    // Each was waited for.
+    assert!(output.took.as_secs() >= 9, "{:?}", output.took);
+}
+
+#[test]
+fn a_page_instead_of_an_answer_is_asked_for_again_at_every_resource() {
+    let mut faulty = Faulty::start(&["a"]);
+    faulty.survives("a", &RESOURCES.map(|request| page(request, 503)));
+}
+
+#[test]
+fn a_limit_that_is_too_long_is_told() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    faulty.survives("a", &[]);
+    let command = faulty.renew("b");
+    let hint = "hint: run again later; to try things out, use `--acme staging`\n";
+    faulty.fails(
+        "b",
+        &command,
+        &[limited("POST /order-plz", 3660)],
+        &format!(
+            "error: cannot issue `b`\n  \
+             caused by: cannot place the order\n  \
+             caused by: too many requests (rateLimited); the CA asks to wait 1h 1m (git-certs waits 1m at most)\n\
+             {hint}"
+        ),
+    );
+    faulty.cannot_run(
+        &command,
+        &[limited("GET /dir", 3660)],
+        &format!(
+            "error: cannot open the account at `https://faulty.test/dir`\n  \
+             caused by: too many requests (rateLimited); the CA asks to wait 1h 1m (git-certs waits 1m at most)\n\
+             {hint}"
+        ),
+    );
+    // After that, the certificate is issued.
+    faulty.survives("b", &[]);
+}
+
+#[test]
+fn a_ca_that_is_down_is_told() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    faulty.survives("a", &[]);
+    let command = faulty.renew("b");
+    faulty.fails(
+        "b",
+        &command,
+        &[always(page("POST /order-plz", 503))],
+        "error: cannot issue `b`\n  \
+         caused by: cannot place the order\n  \
+         caused by: the CA answered `503 Service Unavailable`\n",
+    );
+    faulty.fails(
+        "b",
+        &command,
+        &[page("POST /order-plz", 200)],
+        "error: cannot issue `b`\n  \
+         caused by: cannot place the order\n  \
+         caused by: the answer is not what ACME says\n  \
+         caused by: expected value at line 1 column 1\n",
+    );
+}
+
+#[test]
+fn rejected_nonces_are_replaced() {
+    let mut faulty = Faulty::start(&["a"]);
+    let rejected = json!({
+        "match": "POST /order-plz",
+        "times": 10,
+        "status": 400,
+        "nonce": true,
+        "headers": {"Content-Type": "application/problem+json"},
+        "body": r#"{"type": "urn:ietf:params:acme:error:badNonce", "detail": "bad nonce"}"#,
+    });
+    faulty.survives("a", &[rejected]);
+}
+
+#[test]
+fn half_of_the_nonces_are_rejected() {
+    let settings = pebble::Settings {
+        nonce_reject: 50,
+        ..pebble::Settings::default()
+    };
+    let lab = Lab::builder().bind().pebble_with(settings).faults().start();
+    let mut faulty = Faulty::start_in(lab, "bench.test", &["a"]);
+    faulty.survives("a", &[]);
+}
+
+#[test]
+fn connections_that_break_lose_nothing() {
+    let mut faulty = Faulty::start(&["a", "b", "c"]);
+    // A newAccount whose answer is lost would leave an account that nobody has the key of.
+    faulty.survives("a", &[]);
+    let lost = |request: &str, when: &str| json!({"match": request, "drop": when});
+    let mut faults = RESOURCES.map(|request| lost(request, "before")).to_vec();
+    faults.push(lost("POST /finalize-order/", "after"));
+    faulty.survives("b", &faults);
+    // newOrder is left out: Pebble would have an order more.
+    let after = [
+        "HEAD /nonce-plz",
+        "POST /authZ/",
+        "POST /chalZ/",
+        "POST /my-order/",
+        "POST /certZ/",
+    ];
+    let mut after = after.map(|request| lost(request, "after")).to_vec();
+    after.push(lost("POST /certZ/", "half"));
+    faulty.survives("c", &after);
+}
+
+#[test]
+fn a_chain_that_cannot_be_used_is_fetched_again_and_never_stored() {
+    let mut faulty = Faulty::start(&["a", "b", "c"]);
+    let chain = |sub: [&str; 2]| json!({"match": "POST /certZ/", "sub": sub});
+    let garbage = chain([r"(?s)\A.*\Z", "oops"]);
+    let leaf_alone = chain([r"(?s)(-----END CERTIFICATE-----\n).*", r"\1"]);
+    faulty.survives("a", &[garbage.clone(), leaf_alone.clone()]);
+
+    let command = faulty.renew("b");
+    for (fault, said) in [
+        (garbage, "the CA answered without a certificate"),
+        (
+            leaf_alone,
+            "the CA answered with a certificate but without its issuer",
+        ),
+    ] {
+        faulty.ordered += 1;
+        faulty.issued += 1;
+        faulty.fails(
+            "b",
+            &command,
+            &[always(fault)],
+            &format!("error: cannot issue `b`\n  caused by: {said}\n"),
+        );
+    }
+}
+
+#[test]
+fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    let command = faulty.renew("b").args(["--acme-timeout", "2"]);
+    faulty.survives("a", &[]);
+    faulty.ordered += 1;
+    faulty.fails(
+        "b",
+        &command,
+        &[json!({
+            "match": "POST /chalZ/",
+            "status": 200,
+            "body": r#"{"type": "dns-01", "url": "https://faulty.test/chalZ/x", "status": "pending", "token": "x"}"#,
+        })],
+        "error: cannot issue `b`\n  \
+         caused by: after 2s the CA has not finished checking `b.bench.test`\n\
+         hint: run again later, or wait longer with `--acme-timeout`\n",
+    );
+    faulty.ordered += 1;
+    faulty.issued += 1;
+    faulty.fails(
+        "b",
+        &command,
+        &[always(json!({
+            "match": "POST /(my-order|finalize-order)/",
+            "sub": [r#""status": "valid""#, r#""status": "processing""#],
+        }))],
+        "error: cannot issue `b`\n  \
+         caused by: after 2s the CA has taken the certificate signing request but not issued\n\
+         hint: run again later, or wait longer with `--acme-timeout`\n",
+    );
+}
+
+#[test]
+fn a_server_that_drips_is_not_waited_for_for_ever() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    let command = faulty.renew("a").args(["--acme-timeout", "2"]);
+    let slow = |request: &str| json!({"match": request, "drip": 1});
+    faulty.survives_in("a", &command, &[slow("GET /dir"), slow("POST /my-order/")]);
+
+    let command = faulty.renew("b").args(["--acme-timeout", "1"]);
+    faulty.ordered += 1;
+    faulty.fails(
+        "b",
+        &command,
+        &[always(slow("POST /chalZ/"))],
+        "error: cannot issue `b`\n  \
+         caused by: cannot ask the CA to check `b.bench.test`\n  \
+         caused by: the answer of the CA did not come within 1 s\n",
+    );
+}
+
+#[test]
+fn a_proof_that_fails_late_is_told_with_what_we_saw() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    faulty.survives("a", &[]);
+    faulty.ordered += 1;
+    let command = faulty.renew("b");
+    faulty.fails(
+        "b",
+        &command,
+        &[
+            // Another token than Pebble's: it looks for another value than the one that is written.
+            always(json!({"match": "POST /authZ/", "sub": [r#""token": "...."#, r#""token": "AAAA"#]})),
+            json!({
+                "match": "POST /my-order/",
+                "times": 5,
+                "sub": [r#""status": "invalid""#, r#""status": "pending""#],
+            }),
+        ],
+        "error: cannot issue `b`\n  \
+         caused by: the CA did not accept the proof for `b.bench.test`: \
+         Correct value not found for DNS challenge (unauthorized)\n\
+         hint: before the CA looked, ns1.bench.test showed `_acme-challenge.b.bench.test TXT \"[VALUE]\"` at [CLOCK]; \
+         it asks through resolvers of its own, from several places, and validates DNSSEC\n",
+    );
+}
+
+#[test]
+fn content_types_and_optional_entries_do_not_matter() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    let page = json!({"match": "", "headers": {"Content-Type": "text/html"}});
+    faulty.survives("a", &[always(page)]);
+    let minimal = json!({
+        "match": "GET /dir",
+        "status": 200,
+        "body": json!({
+            "newNonce": "https://faulty.test/nonce-plz",
+            "newAccount": "https://faulty.test/sign-me-up",
+            "newOrder": "https://faulty.test/order-plz",
+        }).to_string(),
+    });
+    faulty.survives("b", &[minimal]);
+}
+
+#[test]
+fn an_unknown_authority_is_refused_and_lego_s_roots_are_taken() {
+    let mut faulty = Faulty::start(&["a"]);
+    let strangers = faulty.renew("a").env("GIT_CERTS_CA_BUNDLE", "");
+    let directory = "`https://faulty.test/dir`";
+    faulty.cannot_run(
+        &strangers,
+        &[],
+        &format!(
+            "error: cannot register an account at {directory}\n  \
+             caused by: error sending request\n  \
+             caused by: invalid peer certificate: UnknownIssuer\n\
+             hint: for a private CA, name the file with its root: `--ca-bundle FILE`\n"
+        ),
+    );
+    let root = faulty.nightly.lab.ca();
+    let other = faulty.nightly.lab.namespace().write(
+        "other.pem",
+        pebble::issuer_root(faulty.nightly.lab.namespace()),
+    );
+    let both = format!("{}:{}", other.display(), root.display());
+    let command = strangers.env("LEGO_CA_CERTIFICATES", both);
+    faulty.survives_in("a", &command, &[]);
+}
+
+#[test]
+fn a_clock_that_is_wrong_loses_no_certificate() {
+    let lab = Lab::builder().bind().powerdns().faults().start();
+    let mut faulty = Faulty::start_in(lab, "pdns.test", &["a", "b"]);
+    let lab = &faulty.nightly.lab;
+    let source = lab
+        .namespace()
+        .write("clock.c", include_str!("support/clock.c"));
+    let library = lab.folder().join("clock.so");
+    lab.command("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .arg("-ldl")
+        .succeed();
+    for (name, seconds, said) in [
+        ("a", "-7200", "is 2h behind"),
+        ("b", "7200", "is 2h ahead of"),
+    ] {
+        let command = faulty
+            .renew(name)
+            .env("LD_PRELOAD", &library)
+            .env("LAB_CLOCK", seconds);
+        let output = faulty.survives_in(name, &command, &[]);
+        let warning = format!("warning: the clock of this machine {said} the CA's\n");
+        assert!(output.stderr.contains(&warning), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn orders_come_in_waves_that_shrink_when_the_ca_has_no_time() {
+    let names: Vec<_> = (10..45).map(|number| format!("n{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let faulty = Faulty::start(&names);
+    let lab = &faulty.nightly.lab;
+    lab.inject(&[limited("POST /order-plz", 1)]);
+    faulty
+        .nightly
+        .command(&["renew", "--key-type", "p256"])
+        .env("GIT_CERTS_ACME", DIRECTORY)
+        .succeed();
+    let mut waves = vec![0];
+    for seen in lab.seen_by_proxy() {
+        match seen.request.as_str() {
+            "POST /order-plz" if seen.status == 201 => *waves.last_mut().unwrap() += 1,
+            // The last request of a wave.
+            request if request.starts_with("POST /certZ/") && waves.last() != Some(&0) => {
+                waves.push(0);
+            }
+            _ => {}
+        }
+    }
+    waves.pop();
+    assert_eq!(waves, [20, 10, 5]);
+    assert!(lab.challenges().is_empty());
+    assert_eq!(
+        pebble_log(lab).matches("Issued certificate serial").count(),
+        names.len()
+    );
+}
