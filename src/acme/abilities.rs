@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::header::{HeaderMap, LINK};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -33,6 +34,14 @@ impl Abilities {
     pub(super) fn profiles(&self) -> impl Iterator<Item = &str> {
         self.meta.profiles.keys().map(String::as_str)
     }
+}
+
+/// What the CA answered where a chain is.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) body: Bytes,
+    /// Where other chains for the same certificate are (RFC 8555 section 7.4.2).
+    pub(super) alternates: Vec<String>,
 }
 
 /// Addresses in `Link` headers with the relation `alternate` (RFC 8288), at the same host only.

@@ -14,7 +14,7 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::acme::abilities::{Abilities, alternates};
+use crate::acme::abilities::{Abilities, Chain, alternates};
 use crate::acme::pace::Pace;
 use crate::acme::patience::{Late, NoNonce, is_about_the_nonce, is_for_now};
 use crate::acme::refusal::Refusal;
@@ -144,14 +144,6 @@ struct Shared {
     pace: Pace,
     /// How far the CA's clock is ahead of ours.
     ahead: time::Duration,
-}
-
-/// What the CA answered where a chain is.
-#[derive(Clone, Debug)]
-pub(super) struct Chain {
-    pub(super) body: Bytes,
-    /// Where other chains for the same certificate are (RFC 8555 section 7.4.2).
-    pub(super) alternates: Vec<String>,
 }
 
 impl Client {

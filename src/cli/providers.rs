@@ -35,7 +35,8 @@ fn mark(field: &Field) -> &'static str {
 const INTRODUCTION: &str = "# DNS providers
 
 What git-certs speaks to, by the `TYPE` of an entry in `creds.json`. The fields are DNSControl's, and a value
-that starts with `$` is taken from the environment, as there. `git certs providers` prints this as text.
+that starts with `$` is taken from the environment, as there. `_base_url` in an entry sends its requests to another address, for a proxy or a
+test. `git certs providers` prints this as text.
 ";
 
 /// The whole of docs/providers.md.

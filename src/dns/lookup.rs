@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
@@ -17,6 +17,7 @@ use crate::dns::port53::Heard;
 use crate::dns::recursor::Recursor;
 use crate::dns::referral::{Delegation, Servers, delegation_in, targets};
 use crate::dns::rules::{Ignoring, ServerRef, ZoneRules, mismatch};
+use crate::model::hint::Hint;
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 
@@ -110,7 +111,8 @@ impl Lookup {
             servers.extend(others);
             servers.extend(self.extra(rules).await?);
             if servers.is_empty() {
-                bail!("`ignore-servers` leaves none of them");
+                return Err(anyhow!("`ignore-servers` leaves none of them"))
+                    .hint(|| "leave one of them in, or add another in `extra-servers`");
             }
             let unused = ignoring.unused().map(|entry| {
                 format!("`{entry}` in `ignore-servers` is no name server of zone `{zone}`")
@@ -130,10 +132,10 @@ impl Lookup {
                 ServerRef::Address(address) => (address.to_string().parse()?, vec![*address]),
                 ServerRef::Name(name) => (name.clone(), self.recursor.addresses(name).await?),
             };
-            ensure!(
-                !addresses.is_empty(),
-                "`{name}` in `extra-servers` has no address"
-            );
+            if addresses.is_empty() {
+                return Err(anyhow!("`{name}` in `extra-servers` has no address"))
+                    .hint(|| "write the address in its place");
+            }
             let at_port = |address| SocketAddr::new(address, self.port);
             Ok(NameServer {
                 name,

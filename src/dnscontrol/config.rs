@@ -92,9 +92,7 @@ impl DnsConfig {
     /// The zone with the longest name of those that `name` is in, `challenge-zones` included; the
     /// first declared of equals.
     pub(crate) fn zone_for(&self, name: &DnsName) -> Option<&Zone> {
-        self.zones
-            .iter()
-            .chain(&self.challenge_zones)
+        self.all_zones()
             .filter(|zone| name.is_in(&zone.name))
             // `max_by_key` would take the last of equals.
             .reduce(|best, zone| {
@@ -104,6 +102,11 @@ impl DnsConfig {
                     best
                 }
             })
+    }
+
+    /// Zones of the script, then `challenge-zones`.
+    pub(crate) fn all_zones(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter().chain(&self.challenge_zones)
     }
 
     /// Names of the DNS providers that are declared.
@@ -427,7 +430,7 @@ mod tests {
     fn a_missing_configuration() {
         assert_eq!(
             shown(Repository::new(&[]).load()),
-            "no `dnsconfig.js` in the DNS repository\n  No such file or directory (os error 2)\nhint: name the repository with `--dns-repo`, and the file in it with `--config`"
+            "no `dnsconfig.js` in the DNS repository\n  No such file or directory (os error 2)\nhint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it"
         );
     }
 

@@ -22,6 +22,9 @@ use crate::model::provider::ProviderEntry;
 use crate::model::secret::is_own_variable;
 
 /// Entries that need not be written down.
+/// The file that DNSControl takes.
+pub(super) const DEFAULT_CREDS: &str = "creds.json";
+
 const IMPLIED: [(&str, &str); 2] = [("none", "NONE"), ("bind", "BIND")];
 
 /// All bits that let somebody execute a file.
@@ -69,14 +72,19 @@ impl Creds {
         let shown = format!("`{source}`");
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Zones of BIND alone need none; one that was named is meant to be there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && source == DEFAULT_CREDS => {
                 return Ok(Self {
                     shown,
                     entries: Map::new(),
                     is_missing: true,
                 });
             }
-            Err(error) => return Err(error).with_context(|| format!("cannot open {shown}")),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot open {shown}"))
+                    .hint(|| "`--creds` names a file of the DNS repository, or a command");
+            }
         };
         ensure!(metadata.is_file(), "{shown} is not a file");
         let executable = metadata.permissions().mode() & EXECUTABLE == EXECUTABLE;

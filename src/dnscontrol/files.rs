@@ -44,7 +44,7 @@ impl Files {
                 return Err(error)
                     .with_context(|| format!("no `{shown}` in the DNS repository"))
                     .hint(|| {
-                        "name the repository with `--dns-repo`, and the file in it with `--config`"
+                        "go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it"
                     });
             }
             Err(error) => return Err(error).with_context(|| format!("cannot open `{shown}`")),

@@ -69,10 +69,12 @@ fn declared<N: Display>(what: &str, names: &[N]) -> String {
 
 /// A setting of a zone that does not exist would be of no effect, and nobody would know.
 pub(super) fn every_setting_of_a_zone(rules: &Rules, dns: &DnsConfig) -> Result<()> {
-    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    let zones: Vec<_> = dns.all_zones().map(Zone::unique_name).collect();
     match rules.zones.keys().find(|name| !zones.contains(name)) {
         Some(name) => Err(with_hint(
-            anyhow!("`[zones.\"{name}\"]` in `git-certs.toml` is no zone of the DNS repository"),
+            anyhow!(
+                "`[zones.\"{name}\"]` in `git-certs.toml` is no zone of the DNS repository, nor of `challenge-zones`"
+            ),
             declared("zone", &zones),
         )),
         None => Ok(()),

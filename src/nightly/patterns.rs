@@ -77,6 +77,11 @@ impl NeverCount {
                 .with_context(|| format!("`{word}` is no record type"))
         });
         let types = types.collect::<Result<_>>()?;
+        if name.contains([',', ';']) {
+            return Err(anyhow!(
+                "`{name}` is several names: each needs a pattern of its own"
+            ));
+        }
         let name: DnsName = name.parse()?;
         Ok(Self {
             name: glob(name.as_str())?.context("it covers every record of every zone")?,

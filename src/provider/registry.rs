@@ -199,6 +199,13 @@ fn unknown(entry: &ProviderEntry) -> anyhow::Error {
             skip,
         );
     }
+    let upper = kind.to_uppercase();
+    if let Some(spec) = PROVIDERS.iter().find(|spec| spec.kind == upper) {
+        return with_hint(
+            anyhow!("`creds.json` entry `{name}`: `{kind}` is no DNS provider"),
+            format!("DNSControl writes it `{}`", spec.kind),
+        );
+    }
     with_hint(
         anyhow!(
             "`creds.json` entry `{name}`: git-certs does not speak to DNS provider `{kind}` by itself, \

@@ -367,7 +367,7 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
             r#"[zones."b.test"]
 dns-timeout = 600
 "#,
-            r#"error: `[zones."b.test"]` in `git-certs.toml` is no zone of the DNS repository
+            r#"error: `[zones."b.test"]` in `git-certs.toml` is no zone of the DNS repository, nor of `challenge-zones`
 hint: declared: `a.test`
 "#,
         ),
