@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn late() -> Error {
-        Error::Other(Box::new(Late(Duration::from_secs(60))))
+        Error::Other(Box::new(Late(Duration::from_mins(1))))
     }
 
     /// Pauses in milliseconds, until nothing is tried any more.

@@ -412,6 +412,29 @@ fn a_proof_that_fails_late_is_told_with_what_we_saw() {
 }
 
 #[test]
+fn an_order_whose_challenges_are_never_seen_is_given_up() {
+    let lab = Lab::builder().bind().faults().start();
+    let mut faulty = Faulty::start_in(lab, "files.test", &["a", "b"]);
+    faulty.survives("a", &[]);
+    faulty.ordered += 1;
+    let command = faulty
+        .renew("b")
+        .args(["--dns-timeout", "1"])
+        // BIND is not told that the zone's file has changed.
+        .env("LAB_RELOAD_COMMAND", "true");
+    faulty.fails(
+        "b",
+        &command,
+        &[],
+        "error: cannot issue `b`\n  \
+         caused by: `_acme-challenge.b.files.test` is not on every name server: \
+         ns1.files.test (192.0.2.2) does not know the name (NXDOMAIN)\n\
+         hint: `[zones.\"files.test\"]` in `git-certs.toml` can give the zone more time (`dns-timeout`), \
+         and name servers that the CA need not ask (`ignore-servers`)\n",
+    );
+}
+
+#[test]
 fn content_types_and_optional_entries_do_not_matter() {
     let mut faulty = Faulty::start(&["a", "b"]);
     let page = json!({"match": "", "headers": {"Content-Type": "text/html"}});
