@@ -184,6 +184,7 @@ fn variables_that_are_empty_are_not_set() {
     let nightly = Nightly::new(Lab::builder().bind().pebble().start(), WANTED);
     let mut command = nightly.command(&["renew"]);
     for name in [
+        "ACME_TIMEOUT",
         "AGE_KEY",
         "BRANCH",
         "CERT_CONFIG",
