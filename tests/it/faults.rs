@@ -4,6 +4,7 @@ use pretty_assertions::assert_eq;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::support::address::NOBODY;
 use crate::support::command::{Command, Output};
 use crate::support::faults::{DIRECTORY, authorizations};
 use crate::support::lab::Lab;
@@ -473,6 +474,25 @@ fn an_unknown_authority_is_refused_and_lego_s_roots_are_taken() {
     );
     let both = format!("{}:{}", other.display(), root.display());
     let command = strangers.env("LEGO_CA_CERTIFICATES", both);
+    faulty.survives_in("a", &command, &[]);
+}
+
+#[test]
+fn the_ca_is_asked_through_the_proxy_of_the_environment() {
+    let mut faulty = Faulty::start(&["a"]);
+    let proxy = format!("http://{NOBODY}:3128");
+    let command = faulty.renew("a").env("HTTPS_PROXY", proxy);
+    faulty.cannot_run(
+        &command,
+        &[],
+        "error: cannot register an account at `https://faulty.test/dir`\n  \
+         caused by: error sending request\n  \
+         caused by: tunnel error: failed to create underlying connection\n  \
+         caused by: tcp connect error\n  \
+         caused by: Connection refused (os error 111)\n\
+         hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)\n",
+    );
+    let command = command.env("NO_PROXY", "faulty.test");
     faulty.survives_in("a", &command, &[]);
 }
 

@@ -170,8 +170,10 @@ fn the_environment_alone_can_say_everything() {
         .run()
         .expect_code(0);
     assert!(output.stdout.contains("\"result\": \"issued\""));
+    assert!(output.stdout.contains("\"newOrder\": 1,\n"));
     // The log that --verbose asks for.
-    assert!(output.stderr.contains("DEBUG "), "{}", output.stderr);
+    let asked = "DEBUG asked of the CA requests={\"authorization\": 1, \"certificate\": 1, ";
+    assert!(output.stderr.contains(asked), "{}", output.stderr);
     let described = certs.show(lab, "certificates/www/www.json");
     assert!(described.contains("\"key_type\": \"p256\""), "{described}");
     assert!(described.contains(pebble::DIRECTORY), "{described}");
