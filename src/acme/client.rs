@@ -171,7 +171,7 @@ impl Client {
     pub(super) async fn directory(&self, url: &str) -> Result<Bytes, Error> {
         let mut answer = call!(self, Endpoint::Directory, async {
             let request = http::Request::get(url).body(BodyWrapper::default())?;
-            self.exchange(request).await
+            self.request(request).await
         })?;
         let body = answer.body.into_bytes().await.map_err(Error::Other)?;
         self.shared().directory = Some((url.to_owned(), body.clone()));

@@ -21,12 +21,15 @@ const OTHERS_AT_ONCE: usize = 20;
 impl Account {
     /// How many orders the CA gets at once.
     pub(crate) fn orders_at_once(&self) -> usize {
-        let host = self.directory().host();
-        if host.ends_with(LETS_ENCRYPT) {
-            LETS_ENCRYPT_AT_ONCE
-        } else {
-            OTHERS_AT_ONCE
-        }
+        at_once(&self.directory().host())
+    }
+}
+
+fn at_once(host: &str) -> usize {
+    if host.ends_with(LETS_ENCRYPT) {
+        LETS_ENCRYPT_AT_ONCE
+    } else {
+        OTHERS_AT_ONCE
     }
 }
 
@@ -98,10 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn other_authorities_are_not_slowed_down() {
+    fn other_authorities_get_fewer_orders_at_once_and_requests_as_they_come() {
         let now = Instant::now();
         let mut pace = Pace::default();
+        assert_eq!(at_once(LIVE), 50);
         for host in ["ca.example", "letsencrypt.org.example"] {
+            assert_eq!(at_once(host), 20);
             for _ in 0..100 {
                 let wait = pace.reserve(host, Endpoint::NewAccount, now);
                 assert_eq!(wait, Duration::ZERO);

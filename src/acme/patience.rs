@@ -91,8 +91,9 @@ pub(super) fn is_lost(error: &Error) -> bool {
         // A certificate that is not trusted now will not be trusted in a second.
         return !is_untrusted(lost);
     }
-    let refusal = carried::<Refusal>(error);
-    let status = refusal.and_then(|refusal| refusal.status);
+    // What is refused for now was not done, and is asked for again in `call!` alone.
+    let failed = carried::<Refusal>(error).filter(|refusal| !is_for_now(refusal));
+    let status = failed.and_then(|refusal| refusal.status);
     carried::<Late>(error).is_some() || status.is_some_and(|status| status.is_server_error())
 }
 
@@ -142,7 +143,7 @@ mod tests {
     }
 
     fn late() -> Error {
-        Error::Other(Box::new(Late(Duration::from_secs(60))))
+        Error::Other(Box::new(Late(Duration::from_mins(1))))
     }
 
     /// Pauses in milliseconds, until nothing is tried any more.

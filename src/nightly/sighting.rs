@@ -55,3 +55,54 @@ pub(super) fn beside(error: Error, seen: &[(Txt, Sighting)]) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::acme::refusal::Refusal;
+    use crate::dns::doh::Resolver;
+    use crate::model::hint::explain;
+    use crate::net::http::Http;
+
+    #[test]
+    fn a_failed_proof_is_told_with_who_had_shown_the_value() {
+        let http = Http::new(None).unwrap();
+        let view = View {
+            servers: Vec::new(),
+            resolvers: vec![Resolver::new("https://one.example/dns-query", &http).unwrap()],
+            settle: Duration::ZERO,
+            deadline: None,
+            confirmations: NonZeroU32::MIN,
+            warnings: Vec::new(),
+        };
+        let txt = Txt {
+            name: "_acme-challenge.a.example".parse().unwrap(),
+            value: "x".to_owned(),
+        };
+        let seen = [(txt, Sighting::of(&view, datetime!(2026-11-25 10:00:07 UTC)))];
+        let refusal = Refusal {
+            status: None,
+            problem: None,
+            retry_after: None,
+        };
+        let unproven = Unproven {
+            names: vec![("a.example".parse().unwrap(), refusal)],
+        };
+        let told = explain(&beside(unproven.into(), &seen));
+        assert_eq!(
+            told.hints,
+            [
+                "before the CA looked, one.example (over HTTPS) showed `_acme-challenge.a.example TXT \"x\"` \
+                 at 10:00:07 UTC; it asks through resolvers of its own, from several places, and validates DNSSEC"
+            ]
+        );
+        // Any other trouble has nothing to do with what was seen.
+        let other = beside(anyhow::anyhow!("no answer"), &seen);
+        assert!(explain(&other).hints.is_empty());
+    }
+}

@@ -65,6 +65,13 @@ For more information, try '--help'.
 ",
         ),
         (
+            "plan --acme-timeout 0",
+            r"error: invalid value '0' for '--acme-timeout <SECONDS>': a whole number above 0 is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
             "plan --js-timeout 0",
             r"error: invalid value '0' for '--js-timeout <SECONDS>': a whole number above 0 is needed
 

@@ -201,6 +201,22 @@ For more information, try '--help'.
 ",
         ),
         (
+            "LEGO_CA_CERTIFICATES",
+            "missing.pem:",
+            r"error: cannot read `missing.pem` of `LEGO_CA_CERTIFICATES`
+  caused by: No such file or directory (os error 2)
+hint: a relative path starts at the current folder
+",
+        ),
+        (
+            "LEGO_CA_CERTIFICATES",
+            "certs.json",
+            r"error: cannot use `certs.json`
+  caused by: it holds no certificate
+hint: `LEGO_CA_CERTIFICATES` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`
+",
+        ),
+        (
             "GIT_CERTS_VAULT",
             "true",
             r"error: `--vault` is not supported yet
@@ -405,6 +421,7 @@ hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
 fn an_empty_variable_is_not_given() {
     let settings = [
         "ACME",
+        "ACME_TIMEOUT",
         "AGE_KEY",
         "AGE_KEY_FILE",
         "AGREE_TOS",

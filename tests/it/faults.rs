@@ -4,6 +4,7 @@ use pretty_assertions::assert_eq;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::support::address::NOBODY;
 use crate::support::command::{Command, Output};
 use crate::support::faults::{DIRECTORY, authorizations};
 use crate::support::lab::Lab;
@@ -412,6 +413,29 @@ fn a_proof_that_fails_late_is_told_with_what_we_saw() {
 }
 
 #[test]
+fn an_order_whose_challenges_are_never_seen_is_given_up() {
+    let lab = Lab::builder().bind().faults().start();
+    let mut faulty = Faulty::start_in(lab, "files.test", &["a", "b"]);
+    faulty.survives("a", &[]);
+    faulty.ordered += 1;
+    let command = faulty
+        .renew("b")
+        .args(["--dns-timeout", "1"])
+        // BIND is not told that the zone's file has changed.
+        .env("LAB_RELOAD_COMMAND", "true");
+    faulty.fails(
+        "b",
+        &command,
+        &[],
+        "error: cannot issue `b`\n  \
+         caused by: `_acme-challenge.b.files.test` is not on every name server: \
+         ns1.files.test (192.0.2.2) does not know the name (NXDOMAIN)\n\
+         hint: `[zones.\"files.test\"]` in `git-certs.toml` can give the zone more time (`dns-timeout`), \
+         and name servers that the CA need not ask (`ignore-servers`)\n",
+    );
+}
+
+#[test]
 fn content_types_and_optional_entries_do_not_matter() {
     let mut faulty = Faulty::start(&["a", "b"]);
     let page = json!({"match": "", "headers": {"Content-Type": "text/html"}});
@@ -450,6 +474,25 @@ fn an_unknown_authority_is_refused_and_lego_s_roots_are_taken() {
     );
     let both = format!("{}:{}", other.display(), root.display());
     let command = strangers.env("LEGO_CA_CERTIFICATES", both);
+    faulty.survives_in("a", &command, &[]);
+}
+
+#[test]
+fn the_ca_is_asked_through_the_proxy_of_the_environment() {
+    let mut faulty = Faulty::start(&["a"]);
+    let proxy = format!("http://{NOBODY}:3128");
+    let command = faulty.renew("a").env("HTTPS_PROXY", proxy);
+    faulty.cannot_run(
+        &command,
+        &[],
+        "error: cannot register an account at `https://faulty.test/dir`\n  \
+         caused by: error sending request\n  \
+         caused by: tunnel error: failed to create underlying connection\n  \
+         caused by: tcp connect error\n  \
+         caused by: Connection refused (os error 111)\n\
+         hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)\n",
+    );
+    let command = command.env("NO_PROXY", "faulty.test");
     faulty.survives_in("a", &command, &[]);
 }
 

@@ -170,8 +170,10 @@ fn the_environment_alone_can_say_everything() {
         .run()
         .expect_code(0);
     assert!(output.stdout.contains("\"result\": \"issued\""));
+    assert!(output.stdout.contains("\"newOrder\": 1,\n"));
     // The log that --verbose asks for.
-    assert!(output.stderr.contains("DEBUG "), "{}", output.stderr);
+    let asked = "DEBUG asked of the CA requests={\"authorization\": 1, \"certificate\": 1, ";
+    assert!(output.stderr.contains(asked), "{}", output.stderr);
     let described = certs.show(lab, "certificates/www/www.json");
     assert!(described.contains("\"key_type\": \"p256\""), "{described}");
     assert!(described.contains(pebble::DIRECTORY), "{described}");
@@ -184,6 +186,7 @@ fn variables_that_are_empty_are_not_set() {
     let nightly = Nightly::new(Lab::builder().bind().pebble().start(), WANTED);
     let mut command = nightly.command(&["renew"]);
     for name in [
+        "ACME_TIMEOUT",
         "AGE_KEY",
         "BRANCH",
         "CERT_CONFIG",
