@@ -26,6 +26,12 @@ pub(super) const TOKEN: &str = "GIT_CERTS_TOKEN";
 /// Token for the host of the DNS repository, where it is another one.
 pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
 
+/// Key identifier for external account binding, as lego's users have it.
+pub(super) const LEGO_EAB_KID: &str = "LEGO_EAB_KID";
+
+/// The HMAC key that belongs to it.
+pub(super) const LEGO_EAB_HMAC: &str = "LEGO_EAB_HMAC";
+
 /// A variable that is set and not empty.
 ///
 /// CI systems set variables to the empty string where an input was left out.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::acme::account::Registration;
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
@@ -45,6 +46,16 @@ pub(crate) struct Override {
     pub(crate) text: String,
 }
 
+/// What a command for the account itself needs to know.
+#[derive(Debug)]
+pub(crate) struct AccountJob {
+    pub(crate) http: Http,
+    pub(crate) directory: Directory,
+    pub(crate) registration: Registration,
+    pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) push: bool,
+}
+
 /// Everything a run needs to know besides the repositories' contents.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -52,8 +63,7 @@ pub(crate) struct Job {
     /// For providers whose credentials are not in creds.json.
     pub(crate) environment: Environment,
     pub(crate) directory: Directory,
-    pub(crate) agree_tos: bool,
-    pub(crate) email: Option<String>,
+    pub(crate) registration: Registration,
     /// Renew with fewer days left; none: by lifetime.
     pub(crate) renew_days: Option<u32>,
     pub(crate) key_type: KeyType,

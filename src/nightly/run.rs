@@ -21,9 +21,9 @@ use crate::nightly::issue::Issuer;
 use crate::nightly::job::Job;
 use crate::nightly::plan::{self, Holdings};
 use crate::nightly::stop::Stop;
-use crate::nightly::store;
+use crate::nightly::store::{self, Store};
 use crate::nightly::survey::{Survey, Surveyor};
-use crate::nightly::unlock::{self, Opened};
+use crate::nightly::unlock::{Accounts, Opened};
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
@@ -80,16 +80,19 @@ impl Nightly {
             return Ok(outcome);
         }
         self.say_what_is_due(&due);
+        let store = self.store();
         let look = async {
             let recipients = self.recipients(&due).await?;
-            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), store.prove())?;
             Ok((recipients, survey))
         };
+        // A certificate that cannot be stored would be lost, and counts against the CA's limits.
         let (recipients, survey) = self.stop.ends(look).await?;
         let (ready, blocked) = survey.sort(due);
         outcome.done = blocked;
         if !ready.is_empty() {
-            let opened = unlock::account(&self.job, &self.workspaces);
+            let accounts = self.accounts();
+            let opened = accounts.open(&self.job.registration);
             let opened = self.stop.ends(opened).await?;
             outcome.has_ordered = true;
             if !opened.new_files.is_empty() {
@@ -252,21 +255,20 @@ impl Nightly {
         }
     }
 
-    /// A certificate that cannot be stored would be lost, and counts against the CA's limits.
-    async fn prove_push(&self) -> Result<()> {
-        self.workspaces
-            .with(|workspace| workspace.prove_commit())
-            .await?;
-        if !self.job.push {
-            return Ok(());
+    /// The account that the run orders with.
+    pub(crate) fn accounts(&self) -> Accounts<'_> {
+        Accounts {
+            workspaces: &self.workspaces,
+            progress: &self.progress,
+            http: &self.job.http,
+            directory: &self.job.directory,
+            identities: &self.job.identities,
+            push: self.job.push,
         }
-        let step = self.progress.step("trying out a push");
-        let check = self
-            .workspaces
-            .with(|workspace| workspace.prove_push())
-            .await?;
-        step.done(store::describe(check));
-        Ok(())
+    }
+
+    fn store(&self) -> Store<'_> {
+        self.accounts().store()
     }
 
     async fn issue_and_store(
@@ -298,11 +300,7 @@ impl Nightly {
             files: opened.new_files,
             host: self.job.directory.host(),
         };
-        let store = store::Store {
-            workspaces: &self.workspaces,
-            push: self.job.push,
-            progress: &self.progress,
-        };
+        let store = self.store();
         let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
             store.keep(new_account, &ready, results, &recipients)

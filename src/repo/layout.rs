@@ -11,10 +11,10 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::certificate::{CertificateName, Issued, KeyType, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
-use crate::model::secret::{Sealed, Secret};
 use crate::repo::certs_json::{self, Listed};
 use crate::repo::git::{Content, File, Workspace};
 use crate::repo::recipients::{Recipients, hex};
+use crate::repo::revoked;
 
 /// The list of certificates.
 const CERTS_JSON: &str = "certs.json";
@@ -38,7 +38,7 @@ pub(crate) fn wanted(workspace: &Workspace, default_key: KeyType) -> Result<List
 
 /// What the repository has of the certificates that are wanted.
 ///
-/// A certificate that is there but cannot be read is an `Err` with the reason.
+/// A certificate that is there but cannot be read, or was revoked, is an `Err` with the reason.
 pub(crate) fn held(
     workspace: &Workspace,
     wanted: &[Wanted],
@@ -54,6 +54,10 @@ pub(crate) fn held(
         let has_key = has_key(workspace, name)?;
         let no_key = || "its key is not in the repository".to_owned();
         let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
+        let leaf = match revoked::reason(workspace, name)? {
+            Some(reason) => leaf.and(Err(reason)),
+            None => leaf,
+        };
         all.insert(name.clone(), leaf);
     }
     Ok(all)
@@ -126,69 +130,6 @@ fn no_recipients() -> anyhow::Error {
     )
 }
 
-/// An ACME account that the repository has.
-#[derive(Debug)]
-pub(crate) struct StoredAccount {
-    /// The encrypted key.
-    pub(crate) key: Sealed,
-    /// Path of the key's file.
-    pub(crate) key_path: String,
-}
-
-/// The account at `host`; none if there is none yet.
-///
-/// get-certs left `account.key` in plain text: it is not read.
-pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredAccount>> {
-    let key_path = account_file(host, "account.key.age");
-    if let Some(bytes) = workspace.read(&key_path)? {
-        let text = String::from_utf8(bytes).ok().map(Sealed::new);
-        return match text {
-            Some(Ok(key)) => Ok(Some(StoredAccount { key, key_path })),
-            _ => Err(anyhow!("`{key_path}` is not an ASCII-armoured age file"))
-                .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
-        };
-    }
-    let metadata = account_file(host, "account.json");
-    let plain = account_file(host, "account.key");
-    if workspace.has(&plain)? {
-        return Err(anyhow!("the account key `{plain}` is not encrypted")).hint(|| {
-            format!(
-                "taking over accounts of get-certs comes later; until then remove `{plain}` and `{metadata}`, \
-                 and run with `--agree-tos` to register a new account"
-            )
-        });
-    }
-    // A key that was forgotten must not lead to a new account each night.
-    if workspace.has(&metadata)? {
-        return Err(anyhow!("`{metadata}` is there, but `{key_path}` is not")).hint(|| {
-            format!(
-                "take the key from an older commit; or remove `{metadata}`, \
-                 and run with `--agree-tos` to register a new account"
-            )
-        });
-    }
-    Ok(None)
-}
-
-/// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
-pub(crate) fn account_files(
-    host: &str,
-    metadata: &str,
-    key: &Secret,
-    recipients: &Recipients,
-) -> Result<Vec<File>> {
-    Ok(vec![
-        File {
-            path: account_file(host, "account.json"),
-            content: Content::Public(metadata.as_bytes().to_vec()),
-        },
-        File {
-            path: account_file(host, "account.key.age"),
-            content: Content::Sealed(recipients.seal(key)?),
-        },
-    ])
-}
-
 /// Files of a certificate that was issued.
 ///
 /// The key comes first: in a folder without git each file is replaced on its own, and a key without
@@ -241,13 +182,8 @@ fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-fn certificate_file(name: &CertificateName, extension: &str) -> String {
+pub(super) fn certificate_file(name: &CertificateName, extension: &str) -> String {
     format!("certificates/{name}/{name}.{extension}")
-}
-
-/// `host` with its port, as get-certs named the folder.
-fn account_file(host: &str, file: &str) -> String {
-    format!(".letsencrypt/{host}/{file}")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod account_commands;
 mod attack;
 mod bad_command_line;
 mod bad_input;
@@ -32,6 +33,8 @@ mod refusals;
 mod refusals_dns;
 mod refusals_git;
 mod renew;
+mod revoke;
+mod rollover;
 mod secrecy;
 mod settings;
 mod shape;

@@ -23,6 +23,7 @@ pub mod command;
 pub mod dns;
 pub mod dnscontrol;
 pub mod folders;
+pub mod get_certs;
 pub mod git_server;
 pub mod knot;
 pub mod lab;
