@@ -94,6 +94,14 @@ fn an_account_is_registered_shown_and_closed() {
     );
     assert_eq!(shown["account"]["ca"], Value::Null);
 
+    is_refused(
+        &nightly.command(&["account", "show", "--acme", "https://acme.test/nothing"]),
+        "error: cannot look for the account at `https://acme.test/nothing`\n  \
+         caused by: the CA answered `404 Not Found`\n\
+         hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, \
+         `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory\n",
+    );
+
     let deactivate = nightly.command(&["account", "deactivate"]);
     is_refused(
         &deactivate,

@@ -1,5 +1,8 @@
 //! `revoke`: what the CA says afterwards, the mark, and the certificate that takes its place.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
@@ -128,6 +131,62 @@ fn it_is_issued_again_in_the_same_run() {
     assert_eq!(said["Status"], "Valid");
     assert_eq!(description(&nightly, "api"), other);
     assert_eq!(lab.left_over().len(), 0);
+}
+
+#[test]
+fn a_mark_that_cannot_be_pushed_is_an_error_and_made_by_the_next_try() {
+    let nightly = issued();
+    let Nightly { certs, .. } = &nightly;
+    let hook = certs.folder.join("hooks/update");
+    // What a trial push brings changes nothing.
+    let script = "#!/bin/sh\ngit diff-tree -r --quiet $2 $3 || { echo 'not now' >&2; exit 1; }\n";
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let revoke = nightly.command(&["revoke", "www", "--reason", "superseded", "--yes"]);
+    let said = revoke.run().expect_code(2).normal_stderr();
+    let at = said.find("error: ").unwrap();
+    assert!(
+        said[at..].starts_with("error: `www` is revoked, but that cannot be stored\n"),
+        "{said}"
+    );
+    let before = description(&nightly, "www");
+    assert_eq!(before.get("revoked"), None);
+    let serial = before["serial"].as_str().unwrap();
+    assert_eq!(status(&nightly, serial)["Status"], "Revoked");
+    fs::remove_file(&hook).unwrap();
+    let again = revoke.run().expect_code(0);
+    assert_eq!(
+        again.normal_stdout(),
+        "`www` was revoked already; the next `renew` issues it again\npushed 1 commit to `main`\n"
+    );
+}
+
+#[test]
+fn another_account_cannot_revoke() {
+    let nightly = issued();
+    let Nightly { lab, certs, .. } = &nightly;
+    let checkout = lab.folder().join("checkout-certs");
+    let git = |args: &[&str]| lab.git(&checkout, args);
+    git(&["pull", "--quiet", "--rebase", "origin", "main"]);
+    git(&["rm", "--quiet", "-r", ".letsencrypt/acme.test"]);
+    git(&["commit", "--quiet", "--message", "another account"]);
+    git(&["push", "--quiet", "origin", "main"]);
+    nightly.command(&["account", "register"]).succeed();
+    let before = certs.subjects(lab);
+    let revoke = nightly.command(&["revoke", "www", "--reason", "superseded", "--yes"]);
+    let said = revoke.run().expect_code(2).normal_stderr();
+    let mut lines = said.lines().skip_while(|line| !line.starts_with("error: "));
+    assert_eq!(lines.next(), Some("error: cannot revoke `www`"));
+    let cause = lines.next().unwrap();
+    assert!(cause.ends_with(" (unauthorized)"), "{cause}");
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "hint: only the account that ordered a certificate can revoke it, or one that has proven \
+             all of its names since"
+        ]
+    );
+    assert_eq!(certs.subjects(lab), before);
 }
 
 #[test]
