@@ -1,18 +1,16 @@
 //! ACME accounts: opened with a stored key, or registered.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::pkcs8::Document;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-};
 use instant_acme::{Key, NewAccount};
-use reqwest::StatusCode;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde::Deserialize;
 use serde_json::json;
 
+use crate::acme::account_key::AccountKey;
 use crate::acme::client::{Client, Endpoint, Requests, call};
-use crate::acme::pem::{self, KeyBlock};
+use crate::acme::directory::{Meta, Offers};
+use crate::acme::external::{ExternalAccount, how_to_get_one};
+use crate::acme::pem;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::hint::{Hint, find, with_hint};
@@ -35,28 +33,24 @@ pub(crate) struct NewAccountFiles {
     pub(crate) key: Secret,
 }
 
-/// The part of a directory that says what a new account needs (RFC 8555 section 7.1.1).
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Meta {
-    terms_of_service: Option<String>,
-    external_account_required: bool,
-}
-
-#[derive(Deserialize)]
-struct DirectoryBody {
-    #[serde(default)]
-    meta: Meta,
+/// What the user says when an account is registered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registration {
+    /// Optional; Let's Encrypt has ignored it since 2025.
+    pub(crate) email: Option<String>,
+    /// Agrees to the CA's terms of service; needed only where the CA has some.
+    pub(crate) agreed: bool,
+    pub(crate) external: ExternalAccount,
 }
 
 impl Account {
     /// Opens the account that `key` belongs to.
     ///
-    /// The key is P-256: PKCS#8 or SEC1, in PEM form. The CA is asked for the account, so that one
-    /// that it does not know is an error here and not in every order; its answer also names the
+    /// The key is P-256, as [`AccountKey::parse`] reads it. The CA is asked for the account, so that
+    /// one that it does not know is an error here and not in every order; its answer also names the
     /// account's URL, whatever account.json says.
     pub(crate) async fn open(directory: &Directory, http: &Http, key: &Secret) -> Result<Self> {
-        let pkcs8 = account_key(key, directory)
+        let pkcs8 = orders_key(key)
             .with_context(|| format!("cannot use the account key for `{}`", directory.host()))?;
         let client = Client::new(http.clone());
         let inner = existing(&client, directory, &pkcs8)
@@ -71,32 +65,33 @@ impl Account {
     }
 
     /// Registers an account with a new key.
-    ///
-    /// `email` is optional; Let's Encrypt has ignored it since 2025. `agreed` says that the user
-    /// agrees to the CA's terms of service; it is needed only where the CA has some.
     pub(crate) async fn register(
         directory: &Directory,
         http: &Http,
-        email: Option<&str>,
-        agreed: bool,
+        registration: &Registration,
     ) -> Result<(Self, NewAccountFiles)> {
         let context = || format!("cannot register an account at `{directory}`");
         let client = Client::new(http.clone());
-        let meta = meta(directory, &client).await.with_context(context)?;
-        may_register(&meta, directory, agreed)?;
+        let offers = Offers::of(directory, &client).await.with_context(context)?;
+        let binding = registration.external.key(directory).with_context(context)?;
+        may_register(&offers.meta, directory, registration.agreed)?;
+        if offers.meta.external_account_required && binding.is_none() {
+            return Err(binding_needed(directory)).with_context(context);
+        }
+        let email = registration.email.as_deref();
         let contacts = email.map(|email| format!("mailto:{email}"));
         let contacts = contacts.iter().map(String::as_str).collect::<Vec<_>>();
         let wanted = NewAccount {
             contact: &contacts,
-            terms_of_service_agreed: agreed,
+            terms_of_service_agreed: registration.agreed,
             only_return_existing: false,
         };
         let (inner, credentials) = call!(client, Endpoint::NewAccount, async {
             instant_acme::Account::builder_with_http(Box::new(client.clone()))
-                .create(&wanted, directory.url().to_owned(), None)
+                .create(&wanted, directory.url().to_owned(), binding.as_ref())
                 .await
         })
-        .map_err(explained)
+        .map_err(|error| unregistered(explained(error), directory, binding.is_some()))
         .with_context(context)?;
         let files = NewAccountFiles {
             metadata: metadata(email, &contacts, inner.id())?,
@@ -136,7 +131,7 @@ async fn existing(
     directory: &Directory,
     pkcs8: &Document,
 ) -> Result<instant_acme::Account> {
-    meta(directory, client).await?;
+    Offers::of(directory, client).await?;
     let found = call!(client, Endpoint::FindAccount, async {
         let key = Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_ref()))?;
         // The second half goes into credentials that are dropped: no copy of the key.
@@ -150,29 +145,11 @@ async fn existing(
 }
 
 /// PKCS#8 of a P-256 key; instant-acme signs with nothing else.
-fn account_key(key: &Secret, directory: &Directory) -> Result<Document> {
-    let KeyBlock { label, der } = pem::decode(key)?;
-    if let Ok(pair) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der) {
-        return pair
-            .to_pkcs8v1()
-            .map_err(|_| anyhow!("cannot convert the key to PKCS#8"));
-    }
-    let kind = if EcdsaKeyPair::from_private_key_der(&ECDSA_P384_SHA384_FIXED_SIGNING, &der).is_ok()
-    {
-        "a P-384 key"
-    } else if label == "RSA PRIVATE KEY" || aws_lc_rs::rsa::KeyPair::from_pkcs8(&der).is_ok() {
-        "an RSA key"
-    } else {
-        bail!("it is neither a P-256 key nor another kind that is known");
-    };
-    Err(anyhow!("it is {kind}; accounts work with P-256 keys only")).hint(|| {
-        format!(
-            "get-certs made such keys: `git-certs import` will take the account over; until then \
-             move the files in `.letsencrypt/{}/` away and run again with `--agree-tos`, which \
-             registers a new account",
-            directory.host()
-        )
-    })
+fn orders_key(key: &Secret) -> Result<Document> {
+    let key = AccountKey::parse(key)?;
+    key.p256_pkcs8()?
+        .ok_or_else(|| anyhow!("it is a key of kind {key}, and orders are signed with P-256 keys"))
+        .hint(|| "`git-certs account rollover` gives the account such a key")
 }
 
 /// Says what to do about an account that cannot be opened.
@@ -191,13 +168,28 @@ fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
     )
 }
 
-fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> {
-    if meta.external_account_required {
-        bail!(
-            "`{}` wants accounts to be bound to one of its own (EAB), which does not work yet",
-            directory.host()
-        );
+/// Says what to do about an account that the CA does not make.
+fn unregistered(error: anyhow::Error, directory: &Directory, is_bound: bool) -> anyhow::Error {
+    let kind = find::<Refusal>(&error).and_then(Refusal::kind);
+    match kind {
+        Some("externalAccountRequired") if !is_bound => with_hint(error, how_to_get_one(directory)),
+        Some("unauthorized" | "malformed" | "externalAccountRequired") if is_bound => with_hint(
+            error,
+            "check that `--eab-kid` and GIT_CERTS_EAB_HMAC belong together and to this CA; some CAs \
+             take each pair only once: get a new one",
+        ),
+        _ => error,
     }
+}
+
+fn binding_needed(directory: &Directory) -> anyhow::Error {
+    with_hint(
+        anyhow!("the CA wants new accounts to be bound to one of its own (EAB)"),
+        how_to_get_one(directory),
+    )
+}
+
+fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> {
     match &meta.terms_of_service {
         Some(terms) if !agreed => Err(anyhow!(
             "there is no account at `{}` yet, and a new one needs your agreement to its terms: `{terms}`",
@@ -207,26 +199,6 @@ fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> 
         _ => Ok(()),
     }
 }
-
-/// instant-acme keeps the directory's `meta` to itself.
-async fn meta(directory: &Directory, client: &Client) -> Result<Meta> {
-    let body = client.directory(directory.url()).await.map_err(|error| {
-        let error = explained(error);
-        let status = find::<Refusal>(&error).and_then(|refusal| refusal.status);
-        match status {
-            Some(StatusCode::NOT_FOUND) => with_hint(error, WHAT_A_DIRECTORY_IS),
-            _ => error,
-        }
-    })?;
-    let body: DirectoryBody = serde_json::from_slice(&body)
-        .context("this is no ACME directory")
-        .hint(|| WHAT_A_DIRECTORY_IS)?;
-    Ok(body.meta)
-}
-
-/// What to do about a URL that leads elsewhere.
-const WHAT_A_DIRECTORY_IS: &str =
-    "`--acme` takes `live`, `staging` or the URL of a CA's ACME directory";
 
 fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String> {
     let value = json!({
@@ -241,12 +213,13 @@ fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String>
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::prelude::BASE64_STANDARD;
-    use pretty_assertions::assert_eq;
-    use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+    use std::sync::Arc;
 
-    use crate::acme::pebble::Pebble;
+    use pretty_assertions::assert_eq;
+
+    use crate::acme::account_key::tests::{of_get_certs, of_old_clients};
+    use crate::acme::pebble::{EAB_HMAC, EAB_KID, Pebble};
+    use crate::acme::presets::WHAT_ACME_TAKES;
     use crate::acme::refusal::UNREACHABLE;
     use crate::model::hint::explain;
 
@@ -268,26 +241,25 @@ mod tests {
     }
 
     async fn not_registered(directory: &Directory, http: &Http, email: Option<&str>) -> String {
-        let answer = Account::register(directory, http, email, true).await;
+        let registration = Registration {
+            email: email.map(str::to_owned),
+            agreed: true,
+            ..Registration::default()
+        };
+        let answer = Account::register(directory, http, &registration).await;
         told(&answer.err().unwrap())
     }
 
-    /// The SEC1 form inside a PKCS#8 key of an elliptic curve.
-    fn sec1(pkcs8: &KeyPair) -> Secret {
-        let der = pkcs8.serialized_der();
-        let (_, outer) = x509_parser::der_parser::der::parse_der(der).unwrap();
-        let inner = outer.as_sequence().unwrap()[2].as_slice().unwrap();
-        let base64 = BASE64_STANDARD.encode(inner);
-        Secret::from(format!(
-            "-----BEGIN EC PRIVATE KEY-----\n{base64}\n-----END EC PRIVATE KEY-----\n"
-        ))
-    }
-
     #[tokio::test]
-    async fn a_registered_account_is_opened_again_in_both_forms() {
+    async fn a_registered_account_is_opened_again() {
         let pebble = Pebble::start(&[]);
         let (directory, http) = (&pebble.directory, &pebble.http);
-        let (account, files) = Account::register(directory, http, Some("me@example.test"), true)
+        let registration = Registration {
+            email: Some("me@example.test".to_owned()),
+            agreed: true,
+            ..Registration::default()
+        };
+        let (account, files) = Account::register(directory, http, &registration)
             .await
             .unwrap();
         let url = account.url();
@@ -312,15 +284,13 @@ mod tests {
         assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
         let again = Account::open(directory, http, &files.key).await.unwrap();
         assert_eq!(again.url(), url);
-        let pair = KeyPair::from_pem(text).unwrap();
-        let again = Account::open(directory, http, &sec1(&pair)).await.unwrap();
-        assert_eq!(again.url(), url);
     }
 
     #[tokio::test]
     async fn terms_must_be_agreed_to() {
         let pebble = Pebble::start(&[]);
-        let error = Account::register(&pebble.directory, &pebble.http, None, false)
+        let silent = Registration::default();
+        let error = Account::register(&pebble.directory, &pebble.http, &silent)
             .await
             .err()
             .unwrap();
@@ -335,11 +305,62 @@ mod tests {
         );
     }
 
+    fn bound(kid: &str, hmac: &str) -> Registration {
+        Registration {
+            agreed: true,
+            external: ExternalAccount {
+                kid: Some(kid.to_owned()),
+                hmac: Some(Arc::new(Secret::from(hmac.to_owned()))),
+            },
+            ..Registration::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_is_bound_to_another_where_the_ca_wants_it() {
+        let pebble = Pebble::binding();
+        let (directory, http) = (&pebble.directory, &pebble.http);
+        let bound_to_it = bound(EAB_KID, EAB_HMAC);
+        let (account, files) = Account::register(directory, http, &bound_to_it)
+            .await
+            .unwrap();
+        // Opening it again needs no binding.
+        let again = Account::open(directory, http, &files.key).await.unwrap();
+        assert_eq!(again.url(), account.url());
+
+        let host = directory.host();
+        let context = format!("cannot register an account at `https://{host}/dir`\n  ");
+        assert_eq!(
+            not_registered(directory, http, None).await,
+            format!(
+                "{context}the CA wants new accounts to be bound to one of its own (EAB)\n\
+                 hint: `--eab-kid` takes the key identifier, GIT_CERTS_EAB_HMAC the HMAC key; \
+                 the CA's customer pages have them"
+            )
+        );
+        let refused = async |registration: &Registration| {
+            let answer = Account::register(directory, http, registration).await;
+            told(&answer.err().unwrap())
+        };
+        let check = "hint: check that `--eab-kid` and GIT_CERTS_EAB_HMAC belong together and to this \
+                     CA; some CAs take each pair only once: get a new one";
+        let wrong_kid = refused(&bound("kid-2", EAB_HMAC)).await;
+        assert_eq!(
+            wrong_kid,
+            format!(
+                "{context}the field 'kid' references a key that is not known to the ACME server (unauthorized)\n{check}"
+            )
+        );
+        let wrong_key = refused(&bound(EAB_KID, "d3Jvbmc")).await;
+        let reason = format!("{context}external account binding JWS verification error: ");
+        assert!(wrong_key.starts_with(&reason), "{wrong_key}");
+        assert!(wrong_key.ends_with(check), "{wrong_key}");
+    }
+
     #[tokio::test]
     async fn an_account_that_the_ca_does_not_know_is_an_error() {
         let pebble = Pebble::start(&[]);
-        let key = KeyPair::generate().unwrap();
-        let key = Secret::from(key.serialize_pem());
+        let key = AccountKey::generate().unwrap();
         let host = pebble.directory.host();
         assert_eq!(
             not_opened(&pebble.directory, &pebble.http, &key).await,
@@ -357,22 +378,16 @@ mod tests {
     async fn other_kinds_of_account_keys_say_what_to_do() {
         let http = Http::new(None).unwrap();
         let directory = "staging".parse().unwrap();
-        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
         let takeover = |kind| {
             format!(
                 "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
-                 it is {kind} key; accounts work with P-256 keys only\n\
-                 hint: get-certs made such keys: `git-certs import` will take the account over; \
-                 until then move the files in `.letsencrypt/acme-staging-v02.api.letsencrypt.org/` \
-                 away and run again with `--agree-tos`, which registers a new account"
+                 it is a key of kind {kind}, and orders are signed with P-256 keys\n\
+                 hint: `git-certs account rollover` gives the account such a key"
             )
         };
-        let told = not_opened(&directory, &http, &sec1(&p384)).await;
-        assert_eq!(told, takeover("a P-384"));
-        let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
-        let rsa = Secret::from(rsa.serialize_pem());
-        let told = not_opened(&directory, &http, &rsa).await;
-        assert_eq!(told, takeover("an RSA"));
+        for (key, kind) in [(of_get_certs(), "P-384"), (of_old_clients(), "RSA-2048")] {
+            assert_eq!(not_opened(&directory, &http, &key).await, takeover(kind));
+        }
         let garbage = Secret::from("garbage".to_owned());
         assert_eq!(
             not_opened(&directory, &http, &garbage).await,
@@ -384,7 +399,7 @@ mod tests {
     #[tokio::test]
     async fn a_ca_that_cannot_be_used_is_told() {
         let pebble = Pebble::start(&[]);
-        let key = Secret::from(KeyPair::generate().unwrap().serialize_pem());
+        let key = AccountKey::generate().unwrap();
         let host = pebble.directory.host();
         let strangers = Http::new(None).unwrap();
         assert_eq!(
@@ -401,14 +416,14 @@ mod tests {
             not_opened(&elsewhere, &pebble.http, &key).await,
             format!(
                 "cannot open the account at `https://{host}/nothing`\n  \
-                 the CA answered `404 Not Found`\nhint: {WHAT_A_DIRECTORY_IS}"
+                 the CA answered `404 Not Found`\nhint: {WHAT_ACME_TAKES}"
             )
         );
         assert_eq!(
             not_registered(&elsewhere, &pebble.http, None).await,
             format!(
                 "cannot register an account at `https://{host}/nothing`\n  \
-                 the CA answered `404 Not Found`\nhint: {WHAT_A_DIRECTORY_IS}"
+                 the CA answered `404 Not Found`\nhint: {WHAT_ACME_TAKES}"
             )
         );
         assert_eq!(

@@ -42,21 +42,29 @@ pub(crate) enum Endpoint {
     /// newAccount that finds an account by its key (RFC 8555 section 7.3.1).
     FindAccount,
     NewAccount,
+    /// An account's own URL: read or deactivated.
+    Account,
+    KeyChange,
     NewOrder,
     Order,
     Authorization,
     Challenge,
     Finalize,
     Certificate,
+    Revoke,
 }
 
 impl Endpoint {
     /// Whether a call whose answer was lost can be made again blindly.
     ///
     /// A second newOrder leaves at worst an order that expires. A second newAccount would make
-    /// another account; challenges and finalize are read again first.
+    /// another account, a second keyChange would be signed with a key that is void; challenges and
+    /// finalize are read again first.
     pub(super) fn is_repeatable(self) -> bool {
-        !matches!(self, Self::NewAccount | Self::Challenge | Self::Finalize)
+        !matches!(
+            self,
+            Self::NewAccount | Self::KeyChange | Self::Challenge | Self::Finalize
+        )
     }
 }
 
@@ -66,12 +74,15 @@ impl fmt::Display for Endpoint {
             Self::Directory => "directory",
             Self::NewNonce => "newNonce",
             Self::FindAccount | Self::NewAccount => "newAccount",
+            Self::Account => "account",
+            Self::KeyChange => "keyChange",
             Self::NewOrder => "newOrder",
             Self::Order => "order",
             Self::Authorization => "authorization",
             Self::Challenge => "challenge",
             Self::Finalize => "finalize",
             Self::Certificate => "certificate",
+            Self::Revoke => "revokeCert",
         })
     }
 }

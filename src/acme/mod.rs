@@ -2,10 +2,14 @@
 
 mod abilities;
 pub(crate) mod account;
+pub(crate) mod account_key;
 pub(crate) mod ari;
 mod authorization;
 mod chain;
 pub(crate) mod client;
+mod directory;
+pub(crate) mod external;
+pub(crate) mod holder;
 pub(crate) mod key;
 pub(crate) mod order;
 mod pace;
@@ -14,6 +18,7 @@ mod pem;
 mod place;
 pub(crate) mod presets;
 pub(crate) mod refusal;
+pub(crate) mod revocation;
 pub(crate) mod unproven;
 
 #[cfg(test)]

@@ -361,6 +361,7 @@ mod tests {
 
     use time::OffsetDateTime;
 
+    use crate::acme::account::Registration;
     use crate::acme::key::CertificateKey;
     use crate::acme::pebble::{Dns, Pebble};
     use crate::model::certificate::{KeySource, KeyType, Wanted};
@@ -637,7 +638,11 @@ mod tests {
     async fn lost_answers_do_not_fail_an_order() {
         let pebble = Pebble::start(&[NO_DNS]);
         let cutter = pebble.behind_cutter().await;
-        let (account, _) = Account::register(&cutter.directory, &pebble.http, None, true)
+        let agreed = Registration {
+            agreed: true,
+            ..Registration::default()
+        };
+        let (account, _) = Account::register(&cutter.directory, &pebble.http, &agreed)
             .await
             .unwrap();
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);

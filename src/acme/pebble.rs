@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::acme::account::{Account, NewAccountFiles};
+use crate::acme::account::{Account, NewAccountFiles, Registration};
 use crate::acme::presets::Directory;
 use crate::model::change::Txt;
 use crate::net::http::{Http, Repeat};
@@ -80,9 +80,15 @@ pub(super) struct Pebble {
     _server: Server,
     _folder: TempDir,
     address: SocketAddr,
+    management: SocketAddr,
     pub(super) directory: Directory,
     pub(super) http: Http,
 }
+
+/// What [`Pebble::binding`] takes.
+pub(super) const EAB_KID: &str = "kid-1";
+pub(super) const EAB_HMAC: &str =
+    "bGFiIGtleSBmb3IgZXh0ZXJuYWwgYWNjb3VudCBiaW5kaW5nLCBnb29kIGZvciBub3RoaW5n";
 
 impl Pebble {
     /// Starts Pebble without sleeps, rejected nonces and reuse, but for what `settings` say.
@@ -92,19 +98,29 @@ impl Pebble {
 
     /// The same, with a DNS server that is asked for the proofs.
     pub(super) fn asking(dns: SocketAddr, settings: &[(&str, &str)]) -> Self {
+        Self::with(dns, settings, false)
+    }
+
+    /// Accounts need external account binding: [`EAB_KID`] and [`EAB_HMAC`].
+    pub(super) fn binding() -> Self {
+        Self::with(free_address(), &[], true)
+    }
+
+    fn with(dns: SocketAddr, settings: &[(&str, &str)], wants_binding: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
+        let (address, management) = (free_address(), free_address());
         let roots = write_tls(folder.path());
         let config = folder.path().join("pebble.json");
         let text = serde_json::json!({"pebble": {
             "listenAddress": address.to_string(),
-            "managementListenAddress": free_address().to_string(),
+            "managementListenAddress": management.to_string(),
             "certificate": folder.path().join("tls.crt"),
             "privateKey": folder.path().join("tls.key"),
             "httpPort": 5002,
             "tlsPort": 5001,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": false,
+            "externalAccountBindingRequired": wants_binding,
+            "externalAccountMACKeys": {EAB_KID: EAB_HMAC},
         }});
         write(&config, &text.to_string());
         let server = Server::start(
@@ -123,6 +139,7 @@ impl Pebble {
             _server: server,
             _folder: folder,
             address,
+            management,
             directory: format!("https://{address}/dir").parse().unwrap(),
             http: Http::new(Some(roots.as_bytes())).unwrap(),
         }
@@ -135,9 +152,21 @@ impl Pebble {
 
     /// A new account.
     pub(super) async fn account(&self) -> (Account, NewAccountFiles) {
-        Account::register(&self.directory, &self.http, None, true)
+        let agreed = Registration {
+            agreed: true,
+            ..Registration::default()
+        };
+        Account::register(&self.directory, &self.http, &agreed)
             .await
             .unwrap()
+    }
+
+    /// What the CA says of a certificate: `Valid` or `Revoked`, and why.
+    pub(super) async fn status(&self, serial: &str) -> serde_json::Value {
+        let url = format!("https://{}/cert-status-by-serial/{serial}", self.management);
+        let request = self.http.client().get(url).build().unwrap();
+        let answer = self.http.send(request, Repeat::Safe).await.unwrap();
+        answer.json().await.unwrap()
     }
 }
 

@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::settings::{Settings, at_least_one};
+use crate::cli::account::AccountCommand;
+use crate::cli::revoke::Revoke;
+use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::model::secret::Secret;
 
 /// Long options that get-certs' users wrote with one dash.
 ///
@@ -50,6 +54,7 @@ Secrets come from the environment only:
   GIT_CERTS_AGE_KEY    age identity that opens the account key (or SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
   GIT_CERTS_TOKEN      token for https:// repositories (GITHUB_TOKEN, CI_JOB_TOKEN on their hosts)
   GIT_CERTS_DNS_TOKEN  the same for --dns-repo, where it is on another host
+  GIT_CERTS_EAB_HMAC   key for external account binding, with --eab-kid (or LEGO_EAB_HMAC)
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]
@@ -64,6 +69,8 @@ impl Arguments {
         match &self.command {
             Command::Renew(renew) => renew.run.verbose,
             Command::Plan(plan) => plan.run.verbose,
+            Command::Revoke(revoke) => revoke.run.verbose,
+            Command::Account { command } => command.place().verbose,
             Command::Providers(_) | Command::PrintIr(_) => None,
         }
         .unwrap_or_default()
@@ -85,6 +92,17 @@ pub(super) enum Command {
   git-certs plan --repo https://github.com/example/certs --format json
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
+    /// Look at the ACME account, register one, change its key, close it
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Revoke a certificate, so that it is issued again
+    #[command(after_help = "Examples:
+  git certs revoke www --reason superseded                      the next `renew` issues it again
+  git certs revoke www --reason keyCompromise --renew-now       and this run does so at once
+  git-certs revoke www --reason keyCompromise --repo https://github.com/example/certs --yes")]
+    Revoke(Box<Revoke>),
     /// List the DNS providers, the fields of their entries in creds.json, and their limits
     Providers(Providers),
     /// Print what dnsconfig.js declares, as `dnscontrol print-ir` (v4) does
@@ -216,6 +234,15 @@ pub(super) struct Run {
 
     #[command(flatten)]
     pub(super) settings: Settings,
+
+    /// HMAC key for external account binding; better in the environment, as other users of the machine see command lines
+    #[arg(long, env = "GIT_CERTS_EAB_HMAC", value_name = "KEY", help_heading = ACME, allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]
+    pub(super) eab_hmac: Option<Arc<Secret>>,
+}
+
+/// Wiped after use, and never printed.
+pub(super) fn secret(text: String) -> Arc<Secret> {
+    Arc::new(Secret::from(text))
 }
 
 /// Form of the data on stdout.
@@ -453,12 +480,14 @@ Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wai
     }
 
     fn secrets() -> String {
-        let [age, sops, sops_file, token, dns_token] = [
+        let [age, sops, sops_file, token, dns_token, kid, hmac] = [
             environment::AGE_KEY,
             environment::SOPS_AGE_KEY,
             environment::SOPS_AGE_KEY_FILE,
             environment::TOKEN,
             environment::DNS_TOKEN,
+            environment::LEGO_EAB_KID,
+            environment::LEGO_EAB_HMAC,
         ];
         format!(
             "\n## Secrets, from the environment only
@@ -469,6 +498,7 @@ Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wai
 | `{sops}`, `{sops_file}` | The same and the path of a file with it, as SOPS has them |
 | `{token}` | Token for the `https://` URL of the cert repository, and of the DNSControl repository on the same host |
 | `{dns_token}` | Token for the DNSControl repository |
+| `{kid}`, `{hmac}` | What `--eab-kid` and `--eab-hmac` take, where those are not given |
 | `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
 
 Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` and `.ssh/id_rsa` below `HOME` are tried. What

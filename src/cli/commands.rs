@@ -7,10 +7,11 @@ use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
-use crate::cli::{COULD_NOT_RUN, config, dnsconfig, environment, providers};
+use crate::cli::{COULD_NOT_RUN, account, config, dnsconfig, environment, providers, revoke};
 use crate::dnscontrol;
-use crate::model::outcome::Planned;
-use crate::nightly::job::Job;
+use crate::model::outcome::{Outcome, Planned};
+use crate::net::http::Http;
+use crate::nightly::job::{AccountJob, Job};
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
@@ -28,6 +29,8 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
     match arguments.command {
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
+        Command::Account { command } => Box::pin(account::run(command, temporary)).await,
+        Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
             terminal::print(&match arguments.format {
@@ -71,15 +74,19 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
         print_plan(&nightly.plan().await?, format)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let outcome = nightly.renew().await?;
+    report(&nightly.renew().await?, format)
+}
+
+/// Prints what came of a run.
+pub(super) fn report(outcome: &Outcome, format: Format) -> Result<ExitCode> {
     let errors = outcome.errors();
     errors
         .iter()
         .chain(&outcome.left_over)
         .for_each(terminal::print_error);
     terminal::print(&match format {
-        Format::Text => terminal::outcome(&outcome),
-        Format::Json => json::outcome(&outcome),
+        Format::Text => terminal::outcome(outcome),
+        Format::Json => json::outcome(outcome),
     })?;
     Ok(match outcome.is_clean() {
         true => ExitCode::SUCCESS,
@@ -120,7 +127,11 @@ fn print_plan(plan: &[Planned], format: Format) -> Result<()> {
 }
 
 /// Opens the repositories and learns the settings of `git-certs.toml` on the way.
-async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Workspaces, Job)> {
+pub(super) async fn open(
+    run: Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, Job)> {
     config::refuse_unsupported(&run.settings)?;
     let http = config::http(&run.settings)?;
     let known = run.settings.dns_repo.is_some();
@@ -130,24 +141,45 @@ async fn open(run: Run, temporary: &Path, progress: &Progress) -> Result<(Worksp
     let certs = config::cert_repo(&run, &http)?;
     let people = environment::people()?;
     let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;
-    let settings = match workspaces.read_cert_repo(FILE).await? {
-        Some(bytes) => run.settings.over(&Settings::from_file(&bytes)?)?,
-        None => run.settings.clone(),
-    };
+    let (settings, own_http) = with_file(&run, &workspaces, &http).await?;
     config::refuse_unsupported(&settings)?;
     if !known {
         let location = config::dns_repo(&settings, &run, &http)?;
         workspaces.open_dns(location, progress).await?;
     }
-    let http = if settings.ca_bundle == run.settings.ca_bundle {
-        http
-    } else {
-        config::http(&settings)?
-    };
-    let mut job = config::job(&run, &settings, http, workspaces.dns()?)?;
+    let mut job = config::job(&run, &settings, own_http, workspaces.dns()?)?;
     if let Some(path) = config::list_in_clone(&run, &settings) {
         let bytes = workspaces.read_cert_repo(path).await?;
         job.certs_json = Some(config::list(path, bytes)?);
     }
     Ok((workspaces, job))
+}
+
+/// The same for a command that is about the account alone: without the DNS repository.
+pub(super) async fn open_certs(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, AccountJob)> {
+    let http = config::http(&run.settings)?;
+    let certs = config::cert_repo(run, &http)?;
+    let people = environment::people()?;
+    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
+    let (settings, http) = with_file(run, &workspaces, &http).await?;
+    let job = config::account_job(run, &settings, http)?;
+    Ok((workspaces, job))
+}
+
+/// The settings with those of `git-certs.toml`, and the HTTP client that they ask for.
+async fn with_file(run: &Run, workspaces: &Workspaces, http: &Http) -> Result<(Settings, Http)> {
+    let settings = match workspaces.read_cert_repo(FILE).await? {
+        Some(bytes) => run.settings.over(&Settings::from_file(&bytes)?)?,
+        None => run.settings.clone(),
+    };
+    let http = if settings.ca_bundle == run.settings.ca_bundle {
+        http.clone()
+    } else {
+        config::http(&settings)?
+    };
+    Ok((settings, http))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::acme::presets::Directory;
+use crate::acme::account::Registration;
+use crate::acme::external::ExternalAccount;
+use crate::acme::presets::{Directory, WHAT_ACME_TAKES};
 use crate::cli::arguments::Run;
 use crate::cli::dnsconfig;
 use crate::cli::environment;
@@ -18,7 +20,7 @@ use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{IdentitySource, Job, Location, Override};
+use crate::nightly::job::{AccountJob, IdentitySource, Job, Location, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
@@ -181,8 +183,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         directory: directory(settings)?,
         fallback: fallback(settings)?,
         environment: Environment::of_process(),
-        agree_tos: settings.agree_tos.unwrap_or_default(),
-        email: settings.email.clone(),
+        registration: registration(run, settings),
         renew_days: settings.renew,
         defaults: defaults(settings)?,
         only: only
@@ -206,10 +207,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .dns_timeout
             .map_or(DNS_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         name_servers: name_servers::rules(settings, &http)?,
-        http: match settings.acme_timeout {
-            Some(seconds) => http.with_longest_wait(Duration::from_secs(seconds.get().into())),
-            None => http,
-        },
+        http: patient(http, settings),
         push: true,
     })
 }
@@ -230,6 +228,37 @@ fn defaults(settings: &Settings) -> Result<Defaults> {
         profile,
         preferred_chain: settings.preferred_chain.clone(),
     })
+}
+
+fn patient(http: Http, settings: &Settings) -> Http {
+    match settings.acme_timeout {
+        Some(seconds) => http.with_longest_wait(Duration::from_secs(seconds.get().into())),
+        None => http,
+    }
+}
+
+/// The job of a command that is about the account alone.
+pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<AccountJob> {
+    Ok(AccountJob {
+        http: patient(http, settings),
+        directory: directory(settings)?,
+        registration: registration(run, settings),
+        identities: identities(settings),
+        push: true,
+    })
+}
+
+fn registration(run: &Run, settings: &Settings) -> Registration {
+    let kid = settings.eab_kid.clone();
+    let hmac = run.eab_hmac.clone();
+    Registration {
+        email: settings.email.clone(),
+        agreed: settings.agree_tos.unwrap_or_default(),
+        external: ExternalAccount {
+            kid: kid.or_else(|| environment::variable(environment::LEGO_EAB_KID)),
+            hmac: hmac.or_else(|| environment::secret(environment::LEGO_EAB_HMAC).map(Arc::new)),
+        },
+    }
 }
 
 /// `--cert-config` beside the current folder.
@@ -330,7 +359,7 @@ fn directory(settings: &Settings) -> Result<Directory> {
         .as_deref()
         .unwrap_or("live")
         .parse::<Directory>()
-        .hint(|| "`--acme` takes `live`, `staging` or the URL of an ACME directory")
+        .hint(|| WHAT_ACME_TAKES)
 }
 
 fn fallback(settings: &Settings) -> Result<Vec<Directory>> {

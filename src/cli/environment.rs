@@ -28,6 +28,11 @@ pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
 
 /// PEM files of roots, separated by colons, as users of lego and get-certs have it.
 pub(super) const LEGO_CA_CERTIFICATES: &str = "LEGO_CA_CERTIFICATES";
+/// Key identifier for external account binding, as lego's users have it.
+pub(super) const LEGO_EAB_KID: &str = "LEGO_EAB_KID";
+
+/// The HMAC key that belongs to it.
+pub(super) const LEGO_EAB_HMAC: &str = "LEGO_EAB_HMAC";
 
 /// A variable that is set and not empty.
 ///

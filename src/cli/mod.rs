@@ -1,12 +1,15 @@
 //! The command line: what was typed becomes a job, the job's end becomes an exit code.
 
+mod account;
 mod arguments;
 mod commands;
 mod config;
+mod confirm;
 mod dnsconfig;
 mod environment;
 mod name_servers;
 mod providers;
+mod revoke;
 mod settings;
 mod temporary;
 

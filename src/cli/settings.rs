@@ -21,7 +21,7 @@ pub(super) const FILE: &str = "git-certs.toml";
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Settings {
-    /// ACME server: `live`, `staging`, or a directory URL [default: live]
+    /// The CA: `live` and `staging` (Let's Encrypt), `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or a directory URL [default: live]
     #[arg(long, env = "GIT_CERTS_ACME", value_name = "SERVER", help_heading = ACME)]
     pub(super) acme: Option<String>,
 
@@ -37,6 +37,10 @@ pub(super) struct Settings {
     /// Contact address of a new account (optional)
     #[arg(long, env = "GIT_CERTS_EMAIL", value_name = "ADDRESS", help_heading = ACME)]
     pub(super) email: Option<String>,
+
+    /// Key identifier for external account binding, where the CA wants it for a new account
+    #[arg(long, env = "GIT_CERTS_EAB_KID", value_name = "KID", help_heading = ACME, allow_hyphen_values = true)]
+    pub(super) eab_kid: Option<String>,
 
     /// Profile of the CA that certificates are issued by, where the CA has it, such as `tlsserver`
     #[arg(long, env = "GIT_CERTS_PREFERRED_PROFILE", value_name = "NAME", help_heading = ACME)]
@@ -196,7 +200,7 @@ pub(super) enum Entries {
     Several(Vec<String>),
 }
 
-const ACME: &str = "The certificate authority";
+pub(super) const ACME: &str = "The certificate authority";
 const PLAN: &str = "What is due";
 const DNS: &str = "DNS";
 const KEYS: &str = "Keys and stores";

@@ -65,6 +65,14 @@ impl Leaf {
     }
 }
 
+/// The first certificate of a PEM chain, DER.
+pub(crate) fn leaf_der(chain: &[u8]) -> Result<Vec<u8>> {
+    let first = blocks(chain)?.into_iter().next();
+    first
+        .map(|pem| pem.contents)
+        .ok_or_else(|| anyhow!("no certificate in PEM form"))
+}
+
 /// More certificates are no chain that a server would send.
 const LONGEST: usize = 10;
 

@@ -1,5 +1,6 @@
 //! What everything else is said in: names, certificates, zones, secrets, hints. No I/O.
 
+pub(crate) mod account;
 pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod change;

@@ -80,7 +80,8 @@ pub(crate) fn looks_secret(text: &str) -> bool {
 /// neither a provider nor a child process gets to see.
 pub(crate) fn is_own_variable(name: &str) -> bool {
     const CI_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "CI_JOB_TOKEN"];
-    name.starts_with("GIT_CERTS_") || name.starts_with("SOPS_AGE_KEY") || CI_TOKENS.contains(&name)
+    const PREFIXES: [&str; 3] = ["GIT_CERTS_", "SOPS_AGE_KEY", "LEGO_EAB_"];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CI_TOKENS.contains(&name)
 }
 
 #[cfg(test)]

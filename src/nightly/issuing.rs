@@ -15,7 +15,7 @@ use crate::nightly::issue::Issuer;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
 use crate::nightly::store;
-use crate::nightly::unlock::{self, Opened};
+use crate::nightly::unlock::Opened;
 use crate::report::terminal;
 
 /// A certificate on its way.
@@ -44,11 +44,7 @@ impl Nightly {
             }
         }
         outcome.has_ordered = true;
-        let store = store::Store {
-            workspaces: &self.workspaces,
-            push: self.job.push,
-            progress: &self.progress,
-        };
+        let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
             store.keep(accounts, &ready, results, &means.recipients)
@@ -93,7 +89,8 @@ impl Nightly {
             .collect();
         let mut is_first = true;
         while let Some((directory, turn)) = next_turn(&mut attempts) {
-            let opened = unlock::account(&self.job, &self.workspaces, &directory);
+            let accounts_there = self.accounts_at(&directory);
+            let opened = accounts_there.open(&self.job.registration);
             let opened = match self.stop.ends(opened).await {
                 Ok(opened) => opened,
                 Err(error)

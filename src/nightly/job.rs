@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::acme::account::Registration;
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
@@ -46,6 +47,16 @@ pub(crate) struct Override {
     pub(crate) text: String,
 }
 
+/// What a command for the account itself needs to know.
+#[derive(Debug)]
+pub(crate) struct AccountJob {
+    pub(crate) http: Http,
+    pub(crate) directory: Directory,
+    pub(crate) registration: Registration,
+    pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) push: bool,
+}
+
 /// Everything a run needs to know besides the repositories' contents.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -56,8 +67,7 @@ pub(crate) struct Job {
     pub(crate) directory: Directory,
     /// CAs that stand in when the CA of a certificate fails, the best first.
     pub(crate) fallback: Vec<Directory>,
-    pub(crate) agree_tos: bool,
-    pub(crate) email: Option<String>,
+    pub(crate) registration: Registration,
     /// Renew with fewer days left; none: by lifetime.
     pub(crate) renew_days: Option<u32>,
     /// For certificates that say nothing of it.

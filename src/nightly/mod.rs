@@ -1,5 +1,6 @@
 //! The nightly build: six steps, each decided apart from being done.
 
+pub(crate) mod accounts;
 pub(crate) mod challenge;
 mod delegation;
 mod findings;
@@ -13,6 +14,8 @@ pub(crate) mod pending;
 pub(crate) mod plan;
 mod prepare;
 mod renewal;
+pub(crate) mod revoke;
+mod rollover;
 pub(crate) mod run;
 mod sighting;
 pub(crate) mod stop;

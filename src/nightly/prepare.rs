@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::acme::presets::Directory;
 use crate::dns::lookup::Lookup;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
@@ -13,9 +14,8 @@ use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
 use crate::model::secret::Secret;
 use crate::nightly::run::Nightly;
-use crate::nightly::store;
 use crate::nightly::survey::{Survey, Surveyor};
-use crate::nightly::unlock;
+use crate::nightly::unlock::Accounts;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
 use crate::repo::layout;
@@ -73,7 +73,7 @@ impl Nightly {
                 ready.push(planned);
                 continue;
             }
-            match unlock::certificate_key(&self.job, &self.workspaces, name).await {
+            match self.accounts().certificate_key(name).await {
                 Ok(key) => {
                     kept.extend(key.map(|key| (name.clone(), Arc::new(key))));
                     ready.push(planned);
@@ -127,20 +127,20 @@ impl Nightly {
         }
     }
 
-    /// A certificate that cannot be stored would be lost, and counts against the CA's limits.
-    pub(super) async fn prove_push(&self) -> Result<()> {
-        self.workspaces
-            .with(|workspace| workspace.prove_commit())
-            .await?;
-        if !self.job.push {
-            return Ok(());
+    /// The accounts of the cert repository at the CA of the run.
+    pub(crate) fn accounts(&self) -> Accounts<'_> {
+        self.accounts_at(&self.job.directory)
+    }
+
+    /// The same at another CA.
+    pub(super) fn accounts_at<'a>(&'a self, directory: &'a Directory) -> Accounts<'a> {
+        Accounts {
+            workspaces: &self.workspaces,
+            progress: &self.progress,
+            http: &self.job.http,
+            directory,
+            identities: &self.job.identities,
+            push: self.job.push,
         }
-        let step = self.progress.step("trying out a push");
-        let check = self
-            .workspaces
-            .with(|workspace| workspace.prove_push())
-            .await?;
-        step.done(store::describe(check));
-        Ok(())
     }
 }

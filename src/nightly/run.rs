@@ -60,11 +60,13 @@ impl Nightly {
             return Ok(outcome);
         }
         self.say_what_is_due(&due);
+        let store = self.accounts().store();
         let look = async {
             let recipients = self.recipients(&due).await?;
-            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), self.prove_push())?;
+            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), store.prove())?;
             Ok((recipients, survey))
         };
+        // A certificate that cannot be stored would be lost, and counts against the CA's limits.
         let (recipients, survey) = self.stop.ends(look).await?;
         let (ready, blocked) = survey.sort(due);
         outcome.done = blocked;

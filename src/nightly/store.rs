@@ -70,6 +70,35 @@ impl Store<'_> {
         }
     }
 
+    /// Commits files and pushes at once: what must be safe before the next step is done.
+    ///
+    /// Returns where the commit went, in words; none if it stays here.
+    pub(crate) async fn save(&self, message: String, files: Vec<File>) -> Result<Option<String>> {
+        self.workspaces
+            .with(move |workspace| workspace.commit(&message, &files))
+            .await?;
+        let pushed = self.push().await?;
+        self.warn_if_behind().await;
+        Ok(pushed.as_ref().map(in_words))
+    }
+
+    /// Proves that what is committed can be pushed, as far as that can be known beforehand.
+    pub(crate) async fn prove(&self) -> Result<()> {
+        self.workspaces
+            .with(|workspace| workspace.prove_commit())
+            .await?;
+        if !self.push {
+            return Ok(());
+        }
+        let step = self.progress.step("trying out a push");
+        let check = self
+            .workspaces
+            .with(|workspace| workspace.prove_push())
+            .await?;
+        step.done(describe(check));
+        Ok(())
+    }
+
     async fn warn_if_behind(&self) {
         let behind = self
             .workspaces
@@ -113,7 +142,7 @@ impl Store<'_> {
         })
     }
 
-    async fn push(&self) -> Result<Option<git::Done>> {
+    pub(super) async fn push(&self) -> Result<Option<git::Done>> {
         if !self.push {
             return Ok(None);
         }
@@ -163,7 +192,7 @@ pub(crate) struct Account {
 }
 
 /// What a trial push showed, in words.
-pub(crate) fn describe(check: PushCheck) -> &'static str {
+fn describe(check: PushCheck) -> &'static str {
     match check {
         PushCheck::WouldBeAccepted => "a push would be accepted",
         PushCheck::NoRemote => "there is no remote to push to",

@@ -2,16 +2,33 @@
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::acme::account::Account;
+use crate::acme::account::{Account, Registration};
+use crate::acme::account_key::AccountKey;
+use crate::acme::holder::Holder;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
-use crate::model::hint::Hint;
-use crate::model::secret::{Secret, looks_secret};
-use crate::nightly::job::{IdentitySource, Job};
+use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::{Sealed, Secret, looks_secret};
+use crate::net::http::Http;
+use crate::nightly::job::IdentitySource;
+use crate::nightly::store::Store;
 use crate::nightly::workspaces::Workspaces;
+use crate::repo::accounts::{self, StoredAccount};
 use crate::repo::git::File;
-use crate::repo::layout::{self, StoredKey};
+use crate::repo::layout;
 use crate::repo::seal::Identities;
+use crate::report::progress::Progress;
+
+/// The accounts of a cert repository at one CA, and what opens them.
+#[derive(Clone, Copy)]
+pub(crate) struct Accounts<'a> {
+    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) progress: &'a Progress,
+    pub(crate) http: &'a Http,
+    pub(crate) directory: &'a Directory,
+    pub(crate) identities: &'a [IdentitySource],
+    pub(crate) push: bool,
+}
 
 /// An account that orders can be placed with.
 pub(crate) struct Opened {
@@ -20,87 +37,156 @@ pub(crate) struct Opened {
     pub(crate) new_files: Vec<File>,
 }
 
-/// The account at a CA, from the cert repository; registered if there is none.
-pub(crate) async fn account(
-    job: &Job,
-    workspaces: &Workspaces,
-    directory: &Directory,
-) -> Result<Opened> {
-    let host = directory.host();
-    let at = host.clone();
-    let stored = workspaces
-        .with(move |workspace| layout::account(workspace, &at))
-        .await?;
-    let opened = match stored {
-        Some(stored) => {
-            let key = open(&job.identities, &stored)?;
-            Opened {
-                account: Account::open(directory, &job.http, &key).await?,
-                new_files: Vec::new(),
+impl<'a> Accounts<'a> {
+    /// The account, from the cert repository; registered if there is none.
+    ///
+    /// An account whose key cannot sign orders, as get-certs made them, gets another key, and a
+    /// rollover that an earlier run began is brought to its end.
+    pub(crate) async fn open(&self, registration: &Registration) -> Result<Opened> {
+        let opened = match self.stored().await? {
+            Some(stored) => {
+                let key = Box::pin(self.key_for_orders(&stored)).await?;
+                Opened {
+                    account: Account::open(self.directory, self.http, &key).await?,
+                    new_files: Vec::new(),
+                }
             }
+            None => Box::pin(self.register(registration)).await?,
+        };
+        tracing::debug!(account = opened.account.url(), "account");
+        Ok(opened)
+    }
+
+    async fn key_for_orders(&self, stored: &StoredAccount) -> Result<Secret> {
+        let key = self.decrypt(stored.sealed_key()?, &stored.key_path)?;
+        let kind = self.parse(&key)?;
+        if stored.next.is_none() && kind.signs_orders() {
+            return Ok(key);
         }
-        None => register(job, workspaces, directory).await?,
-    };
-    tracing::debug!(account = opened.account.url(), "account");
-    Ok(opened)
-}
-
-async fn register(job: &Job, workspaces: &Workspaces, directory: &Directory) -> Result<Opened> {
-    // Whoever cannot store the key must not make an account.
-    let recipients = workspaces
-        .with(|workspace| layout::account_recipients(workspace))
-        .await?;
-    let (account, files) =
-        Account::register(directory, &job.http, job.email.as_deref(), job.agree_tos).await?;
-    Ok(Opened {
-        new_files: layout::account_files(
-            &directory.host(),
-            &files.metadata,
-            &files.key,
-            &recipients,
-        )?,
-        account,
-    })
-}
-
-/// The private key of a certificate that keeps it; none where there is none yet.
-pub(crate) async fn certificate_key(
-    job: &Job,
-    workspaces: &Workspaces,
-    name: &CertificateName,
-) -> Result<Option<Secret>> {
-    let name = name.clone();
-    let stored = workspaces
-        .with(move |workspace| layout::certificate_key(workspace, &name))
-        .await?;
-    stored
-        .map(|stored| open(&job.identities, &stored))
-        .transpose()
-        .hint(|| {
-            "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
-        })
-}
-
-/// Opens a key with the first identity that can.
-fn open(sources: &[IdentitySource], stored: &StoredKey) -> Result<Secret> {
-    let StoredKey {
-        key,
-        path: key_path,
-    } = stored;
-    let mut failed = None;
-    for source in sources {
-        let opened = identities(source)?.open(key);
-        match opened {
-            Ok(secret) => return Ok(secret),
-            Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
+        match self.change_key(stored, &key).await {
+            Ok(changed) => {
+                self.progress.say(&changed.to_string());
+                Ok(changed.key)
+            }
+            // No certificate waits for a rollover that can wait: is the old key still good?
+            Err(error) if kind.signs_orders() && self.find(&key).await?.is_some() => {
+                self.progress.say(&format!(
+                    "warning: the rollover of the account key that was begun cannot be ended, and the \
+                     old key stays in use: {error:#}"
+                ));
+                Ok(key)
+            }
+            Err(error) => Err(error),
         }
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Err(anyhow!(
-            "there is no age identity to open `{key_path}` with"
-        ))
-        .hint(|| "set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`"),
+
+    /// Registers an account. Its files have yet to be stored.
+    pub(super) async fn register(&self, registration: &Registration) -> Result<Opened> {
+        // Whoever cannot store the key must not make an account.
+        let recipients = self
+            .workspaces
+            .with(|workspace| layout::account_recipients(workspace))
+            .await?;
+        let (account, files) = Account::register(self.directory, self.http, registration).await?;
+        let host = self.directory.host();
+        Ok(Opened {
+            new_files: accounts::account_files(&host, &files.metadata, &files.key, &recipients)?,
+            account,
+        })
+    }
+
+    /// The private key of a certificate that keeps it; none where there is none yet.
+    pub(super) async fn certificate_key(&self, name: &CertificateName) -> Result<Option<Secret>> {
+        let name = name.clone();
+        let stored = self
+            .workspaces
+            .with(move |workspace| layout::certificate_key(workspace, &name))
+            .await?;
+        let Some((key, path)) = stored else {
+            return Ok(None);
+        };
+        self.decrypt(&key, &path).map(Some).hint(|| {
+            "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
+        })
+    }
+
+    /// What the repository has.
+    pub(super) async fn stored(&self) -> Result<Option<StoredAccount>> {
+        let host = self.directory.host();
+        self.workspaces
+            .with(move |workspace| accounts::account(workspace, &host))
+            .await
+    }
+
+    /// The account with the key that the CA knows it by, of whatever kind.
+    pub(super) async fn holder(&self, stored: &StoredAccount) -> Result<Holder> {
+        let key = self.decrypt(stored.sealed_key()?, &stored.key_path)?;
+        if let Some(holder) = self.find(&key).await? {
+            return Ok(holder);
+        }
+        if let Some(next) = &stored.next {
+            let next = self.decrypt(next, &accounts::next_key_path(&self.directory.host()))?;
+            if let Some(holder) = self.find(&next).await? {
+                return Ok(holder);
+            }
+        }
+        Err(self.unknown(stored))
+    }
+
+    /// The account of a key; none if the CA has none.
+    pub(super) async fn find(&self, key: &Secret) -> Result<Option<Holder>> {
+        Holder::find(self.directory, self.http, self.parse(key)?).await
+    }
+
+    pub(super) fn parse(&self, key: &Secret) -> Result<AccountKey> {
+        AccountKey::parse(key)
+            .with_context(|| format!("cannot use the account key for `{}`", self.directory.host()))
+    }
+
+    /// No account belongs to any key that is stored.
+    pub(super) fn unknown(&self, stored: &StoredAccount) -> anyhow::Error {
+        with_hint(
+            anyhow!(
+                "`{}` has no account for the key in `{}`",
+                self.directory,
+                stored.key_path
+            ),
+            format!(
+                "check that `--acme` is the CA of this key; for a new account, move the files in \
+                 `.letsencrypt/{}/` away and run again with `--agree-tos`",
+                self.directory.host()
+            ),
+        )
+    }
+
+    /// Commits and pushes what must be safe before the next step.
+    pub(super) fn store(&self) -> Store<'a> {
+        Store {
+            workspaces: self.workspaces,
+            push: self.push,
+            progress: self.progress,
+        }
+    }
+
+    /// Opens a key with the first identity that can.
+    pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
+        let mut failed = None;
+        for source in self.identities {
+            let opened = identities(source)?.open(key);
+            match opened {
+                Ok(secret) => return Ok(secret),
+                Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Err(anyhow!(
+                "there is no age identity to open `{key_path}` with"
+            ))
+            .hint(
+                || "set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`",
+            ),
+        }
     }
 }
 

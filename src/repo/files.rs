@@ -1,7 +1,7 @@
 //! Replaces files whole: temporary file, fsync, rename.
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -19,6 +19,16 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// Missing folders are made.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     write(path, bytes, mode).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Removes `path`; it is no error if there is none.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
@@ -55,11 +65,17 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+        let error = remove(folder.path()).unwrap_err();
+        let shown = folder.path().display();
+        assert_eq!(error.to_string(), format!("cannot remove `{shown}`"));
         let error = replace(&path.join("c"), b"", READABLE).unwrap_err();
         let shown = folder.path().join("a/b.key/c");
         assert_eq!(
             error.to_string(),
             format!("cannot write `{}`", shown.display())
         );
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(!path.exists());
     }
 }

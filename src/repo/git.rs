@@ -52,26 +52,41 @@ pub(crate) struct File {
     pub(crate) content: Content,
 }
 
-/// Content of a file: public, or ciphertext.
+/// Content of a file: public, ciphertext, or none any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Refused if it contains `PRIVATE KEY`.
     Public(Vec<u8>),
     Sealed(Sealed),
+    /// The file goes; it is no error if there is none.
+    Removed,
 }
 
 impl Content {
-    fn bytes(&self) -> &[u8] {
+    /// None for a file that goes.
+    fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Public(bytes) => bytes,
-            Self::Sealed(sealed) => sealed.as_str().as_bytes(),
+            Self::Public(bytes) => Some(bytes),
+            Self::Sealed(sealed) => Some(sealed.as_str().as_bytes()),
+            Self::Removed => None,
         }
     }
 
     fn mode(&self) -> u32 {
         match self {
             Self::Public(_) => files::READABLE,
-            Self::Sealed(_) => files::PRIVATE,
+            Self::Sealed(_) | Self::Removed => files::PRIVATE,
+        }
+    }
+}
+
+impl File {
+    /// Brings a folder's file to this state.
+    fn write_in(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(&self.path);
+        match self.content.bytes() {
+            Some(bytes) => files::replace(&path, bytes, self.content.mode()),
+            None => files::remove(&path),
         }
     }
 }
@@ -233,10 +248,7 @@ impl Workspace {
             Shape::Bare(history) => history.commit(message, "", files, &self.people),
             Shape::Checkout(checkout) => checkout.commit(message, files, &self.people),
             Shape::Folder(folder) => {
-                for file in files {
-                    let path = folder.join(&file.path);
-                    files::replace(&path, file.content.bytes(), file.content.mode())?;
-                }
+                files.iter().try_for_each(|file| file.write_in(folder))?;
                 Ok(None)
             }
         }
@@ -266,7 +278,7 @@ fn is_plain_key(content: &Content) -> bool {
             .windows(PRIVATE_KEY.len())
             .any(|window| window == PRIVATE_KEY),
         // `Sealed` has looked already.
-        Content::Sealed(_) => false,
+        Content::Sealed(_) | Content::Removed => false,
     }
 }
 

@@ -13,10 +13,12 @@ use crate::model::certificate::{CertificateName, Held, Issued, KeySource, Wanted
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::renewal::RenewalInfo;
-use crate::model::secret::{Sealed, Secret};
+use crate::model::secret::Sealed;
+use crate::repo::accounts;
 use crate::repo::certs_json::{self, Defaults, Listed};
 use crate::repo::git::{Content, File, Reader, Workspace};
 use crate::repo::recipients::{Recipients, hex};
+use crate::repo::revoked;
 
 /// The list of certificates.
 const CERTS_JSON: &str = "certs.json";
@@ -40,7 +42,7 @@ pub(crate) fn wanted(workspace: &Workspace, defaults: &Defaults) -> Result<Liste
 
 /// What the repository has of the certificates that are wanted.
 ///
-/// A certificate that is there but cannot be read is an `Err` with the reason.
+/// A certificate that is there but cannot be read, or was revoked, is an `Err` with the reason.
 pub(crate) fn held(
     workspace: &Workspace,
     wanted: &[Wanted],
@@ -61,9 +63,14 @@ pub(crate) fn held(
         let has_key = is_elsewhere || has_key(&mut reader, name)?;
         let no_key = || "its key is not in the repository".to_owned();
         let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
-        let known = match reader.read(&certificate_file(name, "json"))? {
-            Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        let description = reader.read(&certificate_file(name, "json"))?;
+        let known: Known = match &description {
+            Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
             None => Known::default(),
+        };
+        let leaf = match description.and_then(|bytes| revoked::reason(&bytes)) {
+            Some(reason) => leaf.and(Err(reason)),
+            None => leaf,
         };
         let held = leaf.map(|leaf| Held {
             leaf,
@@ -89,8 +96,9 @@ struct Known {
 pub(crate) fn certificate_key(
     workspace: &Workspace,
     name: &CertificateName,
-) -> Result<Option<StoredKey>> {
-    sealed(workspace, certificate_file(name, "key.age"))
+) -> Result<Option<(Sealed, String)>> {
+    let path = certificate_file(name, "key.age");
+    Ok(accounts::sealed(workspace, &path)?.map(|key| (key, path)))
 }
 
 /// A key in plain text counts: it is there, and is replaced when the certificate is due.
@@ -162,74 +170,6 @@ fn no_recipients() -> anyhow::Error {
     )
 }
 
-/// A private key that the repository has.
-#[derive(Debug)]
-pub(crate) struct StoredKey {
-    pub(crate) key: Sealed,
-    /// Path of its file.
-    pub(crate) path: String,
-}
-
-fn sealed(workspace: &Workspace, path: String) -> Result<Option<StoredKey>> {
-    let Some(bytes) = workspace.read(&path)? else {
-        return Ok(None);
-    };
-    match String::from_utf8(bytes).ok().map(Sealed::new) {
-        Some(Ok(key)) => Ok(Some(StoredKey { key, path })),
-        _ => Err(anyhow!("`{path}` is not an ASCII-armoured age file"))
-            .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
-    }
-}
-
-/// The account at `host`; none if there is none yet.
-///
-/// get-certs left `account.key` in plain text: it is not read.
-pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredKey>> {
-    let key_path = account_file(host, "account.key.age");
-    if let Some(stored) = sealed(workspace, key_path.clone())? {
-        return Ok(Some(stored));
-    }
-    let metadata = account_file(host, "account.json");
-    let plain = account_file(host, "account.key");
-    if workspace.has(&plain)? {
-        return Err(anyhow!("the account key `{plain}` is not encrypted")).hint(|| {
-            format!(
-                "taking over accounts of get-certs comes later; until then remove `{plain}` and `{metadata}`, \
-                 and run with `--agree-tos` to register a new account"
-            )
-        });
-    }
-    // A key that was forgotten must not lead to a new account each night.
-    if workspace.has(&metadata)? {
-        return Err(anyhow!("`{metadata}` is there, but `{key_path}` is not")).hint(|| {
-            format!(
-                "take the key from an older commit; or remove `{metadata}`, \
-                 and run with `--agree-tos` to register a new account"
-            )
-        });
-    }
-    Ok(None)
-}
-
-/// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
-pub(crate) fn account_files(
-    host: &str,
-    metadata: &str,
-    key: &Secret,
-    recipients: &Recipients,
-) -> Result<Vec<File>> {
-    Ok(vec![
-        File {
-            path: account_file(host, "account.json"),
-            content: Content::Public(metadata.as_bytes().to_vec()),
-        },
-        File {
-            path: account_file(host, "account.key.age"),
-            content: Content::Sealed(recipients.seal(key)?),
-        },
-    ])
-}
-
 /// Files of a certificate that was issued.
 ///
 /// The key comes first: in a folder without git each file is replaced on its own, and a key without
@@ -291,13 +231,8 @@ fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-fn certificate_file(name: &CertificateName, extension: &str) -> String {
+pub(super) fn certificate_file(name: &CertificateName, extension: &str) -> String {
     format!("certificates/{name}/{name}.{extension}")
-}
-
-/// `host` with its port, as get-certs named the folder.
-fn account_file(host: &str, file: &str) -> String {
-    format!(".letsencrypt/{host}/{file}")
 }
 
 #[cfg(test)]

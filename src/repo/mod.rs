@@ -4,6 +4,7 @@
 //! [`seal`] encrypts. Below them: [`transport`] reaches a server (http, ssh, a local `git`),
 //! [`upload_pack`] fetches and [`receive_pack`] pushes.
 
+pub(crate) mod accounts;
 pub(crate) mod address;
 pub(crate) mod certs_json;
 pub(crate) mod files;
@@ -14,6 +15,7 @@ pub(crate) mod pkt;
 pub(crate) mod prove;
 pub(crate) mod receive_pack;
 pub(crate) mod recipients;
+pub(crate) mod revoked;
 pub(crate) mod seal;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;

@@ -8,7 +8,7 @@ use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned};
 
 /// Grows when a reader of the data would have to change.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// The plan.
 pub(crate) fn plan(plan: &[Planned]) -> String {
@@ -81,7 +81,7 @@ fn moment(moment: OffsetDateTime) -> String {
     moment.format(&Rfc3339).unwrap_or_default()
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     format!("{value:#}\n")
 }
 

@@ -143,8 +143,8 @@ hint: leave it out: certificates are kept in the git repository
         ),
         (
             "--acme nonsense",
-            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
-hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+            r"error: `nonsense` is neither the name of a CA nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
         ),
         (

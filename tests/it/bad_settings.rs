@@ -127,13 +127,13 @@ hint: leave it out, and let the CI system tell when a run fails
         (
             "--acme http://ca.test/directory",
             r"error: `http://ca.test/directory` is not an https:// URL
-hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
         ),
         (
             "--acme nonsense",
-            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
-hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+            r"error: `nonsense` is neither the name of a CA nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
         ),
         (
@@ -226,8 +226,8 @@ hint: leave it out: certificates are kept in the git repository
         (
             "GIT_CERTS_ACME",
             "nonsense",
-            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
-hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+            r"error: `nonsense` is neither the name of a CA nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
         ),
     ] {
@@ -243,7 +243,11 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r"error: cannot read `git-certs.toml`
+<<<<<<< HEAD
   caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
+=======
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `agree-tos`, `email`, `eab-kid`, `ca-bundle`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
+>>>>>>> accounts
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -407,8 +411,8 @@ hint: a name server looks like `ns1.example.com`, `192.0.2.1` or `2001:db8::1`
         (
             r#"acme = "nonsense"
 "#,
-            r"error: `nonsense` is neither `live` nor `staging` nor the URL of an ACME directory
-hint: `--acme` takes `live`, `staging` or the URL of an ACME directory
+            r"error: `nonsense` is neither the name of a CA nor the URL of an ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
         ),
     ] {

@@ -154,8 +154,17 @@ fn command_lines_are_accepted() {
             .map(|line| line.trim_start_matches(['\t', ' ', '-']));
         lines.extend(recipe.map(|line| (path.to_owned(), line.to_owned())));
     }
-    for command in ["renew", "plan"] {
-        let help = text(git_certs(&[command, "--help"]).stdout);
+    for command in [
+        "renew",
+        "plan",
+        "revoke",
+        "account show",
+        "account register",
+        "account rollover",
+        "account deactivate",
+    ] {
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let help = text(git_certs(&words).stdout);
         let examples = help.split("Examples:\n").nth(1).unwrap();
         let lines_of_help = examples.lines().map(|line| {
             let line = line.trim_start();
@@ -210,7 +219,7 @@ fn options_in_the_text_exist() {
     for (path, page) in pages() {
         for span in spans.captures_iter(&page) {
             let option = &span[1];
-            let known = ["renew", "plan", "providers", "print-ir"]
+            let known = ["renew", "plan", "revoke", "providers", "print-ir"]
                 .iter()
                 .any(|command| knows(command, option));
             assert!(known, "{path}: there is no option `{option}`");

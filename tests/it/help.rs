@@ -14,6 +14,12 @@ fn help_is_what_is_kept() {
         ("--help", "git-certs.txt"),
         ("renew --help", "renew.txt"),
         ("plan --help", "plan.txt"),
+        ("account --help", "account.txt"),
+        ("account show --help", "account-show.txt"),
+        ("account register --help", "account-register.txt"),
+        ("account rollover --help", "account-rollover.txt"),
+        ("account deactivate --help", "account-deactivate.txt"),
+        ("revoke --help", "revoke.txt"),
         ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),
     ] {

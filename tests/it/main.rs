@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod account_commands;
 mod attack;
 mod authorities;
 mod bad_command_line;
@@ -36,6 +37,8 @@ mod refusals_dns;
 mod refusals_git;
 mod renew;
 mod renewal;
+mod revoke;
+mod rollover;
 mod secrecy;
 mod settings;
 mod shape;

@@ -211,7 +211,7 @@ fn the_account_key_of_get_certs_is_not_encrypted() {
         "\
 to issue: `www`, not in the repository
 error: the account key `.letsencrypt/acme.test/account.key` is not encrypted
-hint: taking over accounts of get-certs comes later; until then remove `.letsencrypt/acme.test/account.key` and `.letsencrypt/acme.test/account.json`, and run with `--agree-tos` to register a new account
+hint: `git-certs account rollover` takes the account over: it keeps its URL and gets a new key, which is stored encrypted
 ",
     );
 }
@@ -304,7 +304,7 @@ to issue: `www`, not in the repository
 error: cannot register an account at `https://acme.test/nonce-plz`
   caused by: this is no ACME directory
   caused by: EOF while parsing a value at line 1 column 0
-hint: `--acme` takes `live`, `staging` or the URL of a CA's ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
     );
 }
@@ -321,7 +321,7 @@ fn a_url_that_the_authority_does_not_have() {
 to issue: `www`, not in the repository
 error: cannot register an account at `https://acme.test/directory`
   caused by: the CA answered `404 Not Found`
-hint: `--acme` takes `live`, `staging` or the URL of a CA's ACME directory
+hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory
 ",
     );
 }

@@ -9,11 +9,10 @@ use git2::{ErrorClass, ErrorCode, Repository};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::repo::address::Address;
-use crate::repo::files;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
 use crate::repo::git::read::Trees;
-use crate::repo::git::{CommitId, File, Pushed, push};
+use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 
 /// Folders that runs write to.
@@ -187,16 +186,20 @@ impl Checkout {
 
     /// Writes files to the work tree and enters them in the index.
     fn write(&self, files: &[File]) -> Result<()> {
-        for file in files {
-            let path = self.folder.join(&file.path);
-            files::replace(&path, file.content.bytes(), file.content.mode())?;
-        }
+        files
+            .iter()
+            .try_for_each(|file| file.write_in(&self.folder))?;
         let repository = &self.history.repository;
         let mut index = repository.index()?;
         for file in files {
-            index
-                .add_path(Path::new(&format!("{}{}", self.prefix, file.path)))
-                .with_context(|| format!("cannot add `{}` to the index", file.path))?;
+            let path = format!("{}{}", self.prefix, file.path);
+            let path = Path::new(&path);
+            let entered = match file.content {
+                Content::Removed if index.get_path(path, 0).is_none() => Ok(()),
+                Content::Removed => index.remove_path(path),
+                Content::Public(_) | Content::Sealed(_) => index.add_path(path),
+            };
+            entered.with_context(|| format!("cannot enter `{}` in the index", file.path))?;
         }
         index.write().context("cannot write the index")
     }

@@ -68,8 +68,12 @@ impl History {
         let before = parent.tree()?;
         let mut update = TreeUpdateBuilder::new();
         for file in files {
-            let blob = repository.blob(file.content.bytes())?;
-            update.upsert(format!("{prefix}{}", file.path), blob, FileMode::Blob);
+            let path = format!("{prefix}{}", file.path);
+            if let Some(bytes) = file.content.bytes() {
+                update.upsert(path, repository.blob(bytes)?, FileMode::Blob);
+            } else if before.get_path(Path::new(&path)).is_ok() {
+                update.remove(path);
+            }
         }
         let after = update
             .create_updated(repository, &before)

@@ -618,6 +618,40 @@ fn a_checkout_keeps_what_the_user_has_under_way() {
 }
 
 #[test]
+fn a_file_that_is_removed_goes_everywhere() {
+    let lab = Lab::new();
+    let gone = |path: &str| File {
+        path: path.to_owned(),
+        content: Content::Removed,
+    };
+    // Brackets would be a pattern where paths are patterns.
+    let (old, new) = ("a/[x]/old", "a/[x]/new");
+    let swap = [file(new, "2"), gone(old), gone("never/was")];
+    let mut bare = clone(&lab, &lab.local(), "bare");
+    lab.git("", &["clone", "--quiet", "certs.git", "mine"]);
+    let mut checkout = here(&lab, "mine");
+    fs::create_dir(lab.path("folder")).unwrap();
+    let mut folder = here(&lab, "folder");
+    for workspace in [&mut bare, &mut checkout, &mut folder] {
+        workspace.commit("one", &[file(old, "1")]).unwrap();
+        workspace.commit("two", &swap).unwrap();
+        assert_eq!(workspace.read(old).unwrap(), None);
+        assert_eq!(workspace.read(new).unwrap().unwrap(), b"2");
+        assert!(workspace.take_behind().is_none());
+    }
+    assert_eq!(lab.git("mine", &["status", "--porcelain"]), "");
+    for place in ["bare", "mine"] {
+        let listed = lab.git(place, &["ls-tree", "-r", "--name-only", "HEAD", "a"]);
+        assert_eq!(listed, new);
+    }
+    done(checkout.push().unwrap());
+    assert_eq!(
+        lab.git("certs.git", &["ls-tree", "-r", "--name-only", "main", "a"]),
+        new
+    );
+}
+
+#[test]
 fn a_work_tree_that_cannot_follow_stays() {
     let lab = Lab::new();
     lab.git(".", &["clone", "-q", "certs.git", "mine"]);

@@ -9,6 +9,7 @@ use time::macros::datetime;
 use super::*;
 use crate::model::certificate::KeyType;
 use crate::model::hint::explain;
+use crate::model::secret::Secret;
 use crate::repo::files;
 use crate::repo::git::People;
 use crate::repo::seal::Identities;
@@ -191,44 +192,6 @@ fn the_nearest_recipients_count() {
     let instead_of = recipients(&workspace, &b, instead).unwrap().hash();
     assert!(instead_of != all);
     assert_eq!(recipients(&workspace, &a, instead).unwrap().hash(), own);
-}
-
-#[test]
-fn accounts_are_stored_and_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let mut workspace = open(folder);
-    let recipients = Recipients::parse(&keys().1, "r").unwrap();
-    assert!(account(&workspace, "localhost:14000").unwrap().is_none());
-    let key = Secret::from("-----BEGIN PRIVATE KEY-----".to_owned());
-    let files = account_files("localhost:14000", "{}\n", &key, &recipients).unwrap();
-    workspace.commit("x", &files).unwrap();
-    let found = account(&workspace, "localhost:14000").unwrap().unwrap();
-    assert_eq!(found.path, ".letsencrypt/localhost:14000/account.key.age");
-    assert_eq!(Content::Sealed(found.key), files[1].content);
-
-    assert!(account(&workspace, "ca.test").unwrap().is_none());
-    put(folder, ".letsencrypt/ca.test/account.json", "{}");
-    assert_eq!(
-        error(account(&workspace, "ca.test")),
-        "`.letsencrypt/ca.test/account.json` is there, but `.letsencrypt/ca.test/account.key.age` is not\n\
-         hint: take the key from an older commit; or remove `.letsencrypt/ca.test/account.json`, \
-         and run with `--agree-tos` to register a new account"
-    );
-    put(folder, ".letsencrypt/ca.test/account.key", "plain");
-    assert_eq!(
-        error(account(&workspace, "ca.test")),
-        "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
-         hint: taking over accounts of get-certs comes later; until then remove \
-         `.letsencrypt/ca.test/account.key` and `.letsencrypt/ca.test/account.json`, \
-         and run with `--agree-tos` to register a new account"
-    );
-    put(folder, ".letsencrypt/ca.test/account.key.age", "plain");
-    assert_eq!(
-        error(account(&workspace, "ca.test")),
-        "`.letsencrypt/ca.test/account.key.age` is not an ASCII-armoured age file\n\
-         hint: encrypt it again: `age --armor -R .age-recipients`"
-    );
 }
 
 #[test]

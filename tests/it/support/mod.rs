@@ -25,6 +25,7 @@ pub mod dns;
 pub mod dnscontrol;
 pub mod faults;
 pub mod folders;
+pub mod get_certs;
 pub mod git_server;
 pub mod knot;
 pub mod lab;

@@ -1,0 +1,156 @@
+//! Another key for an account: key rollover (RFC 8555 section 7.3.5), so that no moment leaves the
+//! account with a key that nobody has.
+//!
+//! The account's URL stays, and with it what hangs on it: CAA records with `accounturi`, ARI's
+//! `replaces`, the CA's limits. The steps, each of which survives a kill after it:
+//!
+//! 1. The new key is made and stored encrypted, beside the old one (`account.key.next.age`): committed
+//!    and pushed. A push that is refused ends it here, and the CA has not heard of the new key.
+//! 2. The CA is told (keyChange, signed by both keys).
+//! 3. The new key takes the old one's place in one commit, which is pushed.
+//!
+//! A run that finds both keys does not know whether step 2 was done. It asks the CA for the account
+//! of the new key first: if there is one, step 3 is left; if not, the old key is still good, and step
+//! 2 is done with the new key that is stored already.
+//!
+//! Of two runs at the same time the second meets a conflict when it pushes the file of step 1; or, if
+//! the first has ended by then, a CA that does not know the old key any more. Either ends it, and what
+//! it stored is the new key of the next rollover.
+
+use std::fmt;
+
+use anyhow::{Context, Result};
+
+use crate::acme::account_key::AccountKey;
+use crate::model::hint::Hint;
+use crate::model::secret::{Sealed, Secret};
+use crate::nightly::unlock::Accounts;
+use crate::repo::accounts::{self, StoredAccount, StoredKey};
+use crate::repo::layout;
+
+/// An account that has another key now. Prints as what is said about it.
+pub(crate) struct Changed {
+    /// The new key.
+    pub(super) key: Secret,
+    url: String,
+    /// What kind of key is void now.
+    old_kind: String,
+    /// Where the new key is.
+    key_path: String,
+    was_plain: bool,
+    /// Where the last commit went, in words.
+    pub(crate) pushed: Option<String>,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the ACME account `{}` has a new key, in `{}`; the old one, of kind {}, is void",
+            self.url, self.key_path, self.old_kind
+        )?;
+        if self.was_plain {
+            f.write_str(
+                ": the history of the repository still has it in plain text, where it does no harm \
+                 any more",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A key that is stored, and what is in it.
+struct NextKey {
+    sealed: Sealed,
+    key: Secret,
+}
+
+impl Accounts<'_> {
+    /// Gives the account of the key `old` another one, or brings to its end what a run before began.
+    pub(super) async fn change_key(&self, stored: &StoredAccount, old: &Secret) -> Result<Changed> {
+        let next = stored.next.as_ref().map(|next| self.begun(next));
+        let next = next.transpose()?;
+        if let Some(next) = &next
+            && let Some(holder) = self.find(&next.key).await?
+        {
+            return self.settle(stored, old, (next, holder.url())).await;
+        }
+        let holder = self.find(old).await?;
+        let holder = holder.ok_or_else(|| self.unknown(stored))?;
+        holder.can_change_key()?;
+        let next = match next {
+            Some(next) => {
+                // The run before may have been stopped before its push.
+                self.store().push().await?;
+                next
+            }
+            None => self.prepare(stored, holder.url()).await?,
+        };
+        let place = (self.directory, self.http);
+        let holder = holder.change_key(place, &next.key).await?;
+        self.settle(stored, old, (&next, holder.url())).await
+    }
+
+    fn begun(&self, next: &Sealed) -> Result<NextKey> {
+        let path = accounts::next_key_path(&self.directory.host());
+        Ok(NextKey {
+            key: self.decrypt(next, &path)?,
+            sealed: next.clone(),
+        })
+    }
+
+    /// Step 1.
+    ///
+    /// Whoever opened the old key must be able to open the new one, or the next run could not.
+    async fn prepare(&self, stored: &StoredAccount, url: &str) -> Result<NextKey> {
+        let key = AccountKey::generate()?;
+        let recipients = self
+            .workspaces
+            .with(|workspace| layout::account_recipients(workspace))
+            .await?;
+        let sealed = recipients.seal(&key)?;
+        if let StoredKey::Sealed(_) = stored.key {
+            let path = accounts::next_key_path(&self.directory.host());
+            self.decrypt(&sealed, &path)
+                .context("the account keeps its key: this run could not open the new one")
+                .hint(|| {
+                    "add the recipient of its identity to `.letsencrypt/.age-recipients`, or to \
+                     `.age-recipients` where that is not there: `age-keygen -y FILE` prints it"
+                })?;
+        }
+        let file = accounts::next_key_file(&self.directory.host(), sealed.clone());
+        let message = format!("Add a new key for the ACME account {url}\n");
+        self.store()
+            .save(message, vec![file])
+            .await
+            .context("cannot store the new key of the account: its old key stays in use")?;
+        Ok(NextKey { sealed, key })
+    }
+
+    /// Step 3.
+    async fn settle(
+        &self,
+        stored: &StoredAccount,
+        old: &Secret,
+        (next, url): (&NextKey, &str),
+    ) -> Result<Changed> {
+        let host = self.directory.host();
+        let next_path = accounts::next_key_path(&host);
+        let files = accounts::changed_key_files(&host, next.sealed.clone());
+        let message = format!("Change the key of the ACME account {url}\n");
+        let pushed = self.store().save(message, files).await.with_context(|| {
+            format!(
+                "the account `{url}` has a new key, which is in `{next_path}`: the next run puts it \
+                 in its place, which did not succeed now"
+            )
+        })?;
+        Ok(Changed {
+            key: Secret::new(next.key.expose().to_vec()),
+            url: url.to_owned(),
+            old_kind: self.parse(old)?.to_string(),
+            key_path: accounts::key_path(&host),
+            was_plain: matches!(stored.key, StoredKey::Plain(_)),
+            pushed,
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! Which files of the cert repository hold an ACME account, and what is in them.
+//!
+//! ```text
+//! .letsencrypt/HOST/account.json          as get-certs wrote it
+//! .letsencrypt/HOST/account.key.age       the key, encrypted
+//! .letsencrypt/HOST/account.key.next.age  the new key of a rollover that has not ended
+//! .letsencrypt/HOST/account.key           the key in plain text, as get-certs left it
+//! ```
+
+use anyhow::{Result, anyhow};
+use serde_json::Value;
+
+use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::{Sealed, Secret};
+use crate::repo::git::{Content, File, Workspace};
+use crate::repo::recipients::Recipients;
+
+/// An ACME account that the repository has.
+#[derive(Debug)]
+pub(crate) struct StoredAccount {
+    pub(crate) key: StoredKey,
+    /// Path of the key's file.
+    pub(crate) key_path: String,
+    /// A new key, of a rollover that was begun: whether the CA knows it already is not known.
+    pub(crate) next: Option<Sealed>,
+    /// The account's URL, as account.json has it.
+    pub(crate) url: Option<String>,
+}
+
+/// The key in the form that the repository has it.
+#[derive(Debug)]
+pub(crate) enum StoredKey {
+    Sealed(Sealed),
+    /// As get-certs left it. Only a rollover reads it, which makes it void.
+    Plain(Secret),
+}
+
+/// The account at `host`; none if there is none yet.
+///
+/// A key in plain text is read too.
+pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<StoredAccount>> {
+    let Names {
+        metadata,
+        key,
+        next,
+        plain,
+    } = Names::of(host);
+    let url = |bytes: Option<Vec<u8>>| {
+        let json: Value = serde_json::from_slice(&bytes?).ok()?;
+        Some(json.get("registration")?.get("uri")?.as_str()?.to_owned())
+    };
+    let stored = |key, key_path| -> Result<Option<StoredAccount>> {
+        Ok(Some(StoredAccount {
+            key,
+            key_path,
+            next: sealed(workspace, &next)?,
+            url: url(workspace.read(&metadata)?),
+        }))
+    };
+    if let Some(sealed) = sealed(workspace, &key)? {
+        return stored(StoredKey::Sealed(sealed), key);
+    }
+    if let Some(bytes) = workspace.read(&plain)? {
+        return stored(StoredKey::Plain(Secret::new(bytes)), plain);
+    }
+    // A key that was forgotten must not lead to a new account each night.
+    if workspace.has(&metadata)? {
+        return Err(anyhow!("`{metadata}` is there, but `{key}` is not")).hint(|| {
+            format!(
+                "take the key from an older commit; or remove `{metadata}`, \
+                 and run with `--agree-tos` to register a new account"
+            )
+        });
+    }
+    Ok(None)
+}
+
+impl StoredAccount {
+    /// The encrypted key. Where it is in plain text: what to do about it.
+    pub(crate) fn sealed_key(&self) -> Result<&Sealed> {
+        match &self.key {
+            StoredKey::Sealed(sealed) => Ok(sealed),
+            StoredKey::Plain(_) => Err(with_hint(
+                anyhow!("the account key `{}` is not encrypted", self.key_path),
+                "`git-certs account rollover` takes the account over: it keeps its URL and gets a new \
+                 key, which is stored encrypted",
+            )),
+        }
+    }
+}
+
+/// A file that is encrypted; none if there is none.
+pub(super) fn sealed(workspace: &Workspace, path: &str) -> Result<Option<Sealed>> {
+    let Some(bytes) = workspace.read(path)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).ok().map(Sealed::new);
+    match text {
+        Some(Ok(key)) => Ok(Some(key)),
+        _ => Err(anyhow!("`{path}` is not an ASCII-armoured age file"))
+            .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
+    }
+}
+
+/// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
+pub(crate) fn account_files(
+    host: &str,
+    metadata: &str,
+    key: &Secret,
+    recipients: &Recipients,
+) -> Result<Vec<File>> {
+    let names = Names::of(host);
+    Ok(vec![
+        File {
+            path: names.metadata,
+            content: Content::Public(metadata.as_bytes().to_vec()),
+        },
+        File {
+            path: names.key,
+            content: Content::Sealed(recipients.seal(key)?),
+        },
+    ])
+}
+
+/// What a rollover stores before it begins: the new key beside the old one.
+pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
+    File {
+        path: Names::of(host).next,
+        content: Content::Sealed(next),
+    }
+}
+
+/// What a rollover stores when it has ended: the new key in the place of the old one, which may have
+/// been in plain text.
+///
+/// In this order, as a folder without git takes one file after another.
+pub(crate) fn changed_key_files(host: &str, new: Sealed) -> Vec<File> {
+    let names = Names::of(host);
+    let removed = |path| File {
+        path,
+        content: Content::Removed,
+    };
+    vec![
+        File {
+            path: names.key,
+            content: Content::Sealed(new),
+        },
+        removed(names.next),
+        removed(names.plain),
+    ]
+}
+
+/// Where the encrypted key of the account at `host` is.
+pub(crate) fn key_path(host: &str) -> String {
+    Names::of(host).key
+}
+
+/// Where the new key is while a rollover is under way.
+pub(crate) fn next_key_path(host: &str) -> String {
+    Names::of(host).next
+}
+
+struct Names {
+    metadata: String,
+    key: String,
+    next: String,
+    plain: String,
+}
+
+impl Names {
+    /// `host` with its port, as get-certs named the folder.
+    fn of(host: &str) -> Self {
+        let file = |name| format!(".letsencrypt/{host}/{name}");
+        Self {
+            metadata: file("account.json"),
+            key: file("account.key.age"),
+            next: file("account.key.next.age"),
+            plain: file("account.key"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+    use crate::repo::files;
+    use crate::repo::git::People;
+    use crate::repo::servers::access;
+
+    fn put(folder: &Path, path: &str, text: &str) {
+        files::replace(&folder.join(path), text.as_bytes(), 0o644).unwrap();
+    }
+
+    fn error<T>(result: Result<T>) -> String {
+        let explained = explain(&result.err().unwrap());
+        format!("{}\nhint: {}", explained.what, explained.hints.join(", "))
+    }
+
+    fn open(folder: &Path) -> Workspace {
+        let people = People::find(|_| None, None).unwrap();
+        Workspace::here(folder, None, &access(None, None), people).unwrap()
+    }
+
+    fn recipients() -> Recipients {
+        let recipient = age::x25519::Identity::generate().to_public().to_string();
+        Recipients::parse(&recipient, "r").unwrap()
+    }
+
+    #[test]
+    fn accounts_are_stored_and_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut workspace = open(folder);
+        let host = "localhost:14000";
+        assert!(account(&workspace, host).unwrap().is_none());
+        let key = Secret::from("-----BEGIN PRIVATE KEY-----".to_owned());
+        let metadata = r#"{"registration": {"uri": "https://ca.test/1"}}"#;
+        let files = account_files(host, metadata, &key, &recipients()).unwrap();
+        workspace.commit("x", &files).unwrap();
+        let found = account(&workspace, host).unwrap().unwrap();
+        assert_eq!(
+            found.key_path,
+            ".letsencrypt/localhost:14000/account.key.age"
+        );
+        assert_eq!(found.key_path, key_path(host));
+        assert_eq!(found.url.as_deref(), Some("https://ca.test/1"));
+        assert!(found.next.is_none());
+        let sealed = found.sealed_key().unwrap().clone();
+        assert_eq!(Content::Sealed(sealed), files[1].content);
+
+        assert!(account(&workspace, "ca.test").unwrap().is_none());
+        put(folder, ".letsencrypt/ca.test/account.json", "{}");
+        assert_eq!(
+            error(account(&workspace, "ca.test")),
+            "`.letsencrypt/ca.test/account.json` is there, but `.letsencrypt/ca.test/account.key.age` is not\n\
+             hint: take the key from an older commit; or remove `.letsencrypt/ca.test/account.json`, \
+             and run with `--agree-tos` to register a new account"
+        );
+        put(folder, ".letsencrypt/ca.test/account.key", "plain");
+        let found = account(&workspace, "ca.test").unwrap().unwrap();
+        assert_eq!(
+            error(found.sealed_key()),
+            "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
+             hint: `git-certs account rollover` takes the account over: it keeps its URL and gets a \
+             new key, which is stored encrypted"
+        );
+        put(folder, ".letsencrypt/ca.test/account.key.age", "plain");
+        assert_eq!(
+            error(account(&workspace, "ca.test")),
+            "`.letsencrypt/ca.test/account.key.age` is not an ASCII-armoured age file\n\
+             hint: encrypt it again: `age --armor -R .age-recipients`"
+        );
+    }
+
+    #[test]
+    fn a_rollover_puts_the_new_key_beside_the_old_one_then_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut workspace = open(folder);
+        put(folder, ".letsencrypt/ca.test/account.key", "plain");
+        let new = recipients().seal(&Secret::from("new".to_owned())).unwrap();
+        let next = next_key_file("ca.test", new.clone());
+        workspace.commit("x", &[next]).unwrap();
+        let found = account(&workspace, "ca.test").unwrap().unwrap();
+        assert!(matches!(&found.key, StoredKey::Plain(key) if key.expose() == b"plain"));
+        assert_eq!(found.next.as_ref(), Some(&new));
+        let files = changed_key_files("ca.test", new.clone());
+        workspace.commit("x", &files).unwrap();
+        let found = account(&workspace, "ca.test").unwrap().unwrap();
+        assert_eq!(found.sealed_key().unwrap(), &new);
+        assert!(found.next.is_none());
+        let left = std::fs::read_dir(folder.join(".letsencrypt/ca.test")).unwrap();
+        assert_eq!(left.count(), 1);
+    }
+}

@@ -1,0 +1,123 @@
+//! The mark of a revoked certificate in NAME.json: `"revoked": {"at": ..., "reason": ...}`.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::model::certificate::CertificateName;
+use crate::repo::git::{Content, File, Workspace};
+use crate::repo::layout::certificate_file;
+
+/// Name of the field, in quotes: what is searched for before anything is parsed.
+const FIELD: &[u8] = b"\"revoked\"";
+
+#[derive(Deserialize)]
+struct Description {
+    #[serde(default)]
+    revoked: Option<Mark>,
+    #[serde(default)]
+    directory: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Mark {
+    at: String,
+    reason: String,
+}
+
+/// Path and bytes of a certificate, and the directory URL of the CA that issued it, as far as the
+/// repository has them.
+pub(crate) fn certificate(
+    workspace: &Workspace,
+    name: &CertificateName,
+) -> Result<(String, Option<Vec<u8>>, Option<String>)> {
+    let path = certificate_file(name, "crt");
+    let bytes = workspace.read(&path)?;
+    let description = workspace.read(&certificate_file(name, "json"))?;
+    let directory = description
+        .and_then(|bytes| serde_json::from_slice::<Description>(&bytes).ok())
+        .and_then(|description| description.directory);
+    Ok((path, bytes, directory))
+}
+
+/// Why a certificate is to be issued again although it looks good, if its NAME.json says that it was revoked.
+pub(super) fn reason(description: &[u8]) -> Option<String> {
+    // Thousands of certificates are looked at in each run, and hardly one is revoked.
+    if !description
+        .windows(FIELD.len())
+        .any(|window| window == FIELD)
+    {
+        return None;
+    }
+    let description = serde_json::from_slice::<Description>(description).ok()?;
+    description.revoked.map(|Mark { at, reason }| {
+        let day = at.split('T').next().unwrap_or_default();
+        format!("revoked on {day}: {reason}")
+    })
+}
+
+/// NAME.json with the mark.
+pub(crate) fn mark(
+    workspace: &Workspace,
+    name: &CertificateName,
+    reason: &str,
+    now: OffsetDateTime,
+) -> Result<File> {
+    let path = certificate_file(name, "json");
+    let mut fields: Map<String, Value> = match workspace.read(&path)? {
+        Some(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("`{path}` cannot be read"))?
+        }
+        None => Map::new(),
+    };
+    let now = now.replace_nanosecond(0)?.format(&Rfc3339)?;
+    fields.insert("revoked".to_owned(), json!({ "at": now, "reason": reason }));
+    Ok(File {
+        path,
+        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::repo::files;
+    use crate::repo::git::People;
+    use crate::repo::servers::access;
+
+    #[test]
+    fn a_mark_is_added_to_what_is_there_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let people = People::find(|_| None, None).unwrap();
+        let open = Workspace::here(folder.path(), None, &access(None, None), people);
+        let mut workspace = open.unwrap();
+        let name: CertificateName = "www".parse().unwrap();
+        let path = folder.path().join("certificates/www/www.json");
+        let before =
+            "{\n  \"domain\": \"revoked.test\",\n  \"directory\": \"https://ca.test/d\"\n}\n";
+        files::replace(&path, before.as_bytes(), 0o644).unwrap();
+        assert_eq!(reason(before.as_bytes()), None);
+        let now = datetime!(2026-11-25 20:30:40.5 UTC);
+        let file = mark(&workspace, &name, "superseded", now).unwrap();
+        workspace.commit("x", &[file]).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\n  \"domain\": \"revoked.test\",\n  \"directory\": \"https://ca.test/d\",\n  \
+             \"revoked\": {\n    \"at\": \"2026-11-25T20:30:40Z\",\n    \"reason\": \"superseded\"\n  }\n}\n"
+        );
+        assert_eq!(
+            reason(&std::fs::read(&path).unwrap()).as_deref(),
+            Some("revoked on 2026-11-25: superseded")
+        );
+        let (_, certificate, directory) = certificate(&workspace, &name).unwrap();
+        assert_eq!(
+            (certificate, directory.as_deref()),
+            (None, Some("https://ca.test/d"))
+        );
+    }
+}
