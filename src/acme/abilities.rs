@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::header::{HeaderMap, LINK};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use url::Url;
 
 /// What a directory says of the CA beyond RFC 8555.
@@ -21,7 +21,7 @@ pub(super) struct Abilities {
 #[serde(default)]
 struct Meta {
     /// Names and descriptions (draft-ietf-acme-profiles section 3).
-    profiles: BTreeMap<String, IgnoredAny>,
+    profiles: BTreeMap<String, Value>,
 }
 
 impl Abilities {

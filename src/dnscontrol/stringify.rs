@@ -16,7 +16,7 @@ const LONGEST: usize = 1 << 20;
 /// `value` as JSON, of at most about `largest` bytes. Functions and what else has no JSON become `null`.
 ///
 /// Differs from `JSON.stringify` in one thing: a `toJSON` that looks at its argument, the key, finds none.
-pub(super) fn stringify<'js>(value: &Value<'js>, largest: usize) -> rquickjs::Result<String> {
+pub(super) fn stringify(value: &Value<'_>, largest: usize) -> rquickjs::Result<String> {
     let ctx = value.ctx().clone();
     let printer = Printer {
         text: String::new(),
@@ -180,7 +180,7 @@ mod tests {
 
     fn by_the_engine(value: &Value<'_>) -> rquickjs::Result<String> {
         let text = value.ctx().json_stringify(value.clone())?;
-        text.map_or(Ok("null".to_owned()), |text| text.to_string())
+        text.map_or_else(|| Ok("null".to_owned()), |text| text.to_string())
     }
 
     #[test]

@@ -144,10 +144,8 @@ pub(crate) fn leads_to(chain: &str, common_name: &str) -> bool {
         let mut names = name.iter_common_name();
         names.any(|name| name.as_str() == Ok(common_name))
     };
-    let certificates = blocks.iter().filter_map(|block| parse(block).ok());
-    certificates
-        .map(|certificate| is_it(certificate.issuer()))
-        .any(|found| found)
+    let mut certificates = blocks.iter().filter_map(|block| parse(block).ok());
+    certificates.any(|certificate| is_it(certificate.issuer()))
 }
 
 /// What is to be stored of a chain: its certificates and nothing else that came with them.

@@ -74,7 +74,7 @@ impl RenewalInfo {
             .take(4)
             .fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
         let seconds = (self.end - self.start).whole_seconds().max(0);
-        let within = i128::from(seconds) * i128::from(share) >> 32;
+        let within = (i128::from(seconds) * i128::from(share)) >> 32;
         self.start + Duration::seconds(i64::try_from(within).unwrap_or(seconds))
     }
 }

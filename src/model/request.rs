@@ -52,9 +52,9 @@ impl SigningRequest {
         );
         let public_key = request.certification_request_info.subject_pki.raw.to_vec();
         Ok(Self {
+            der,
             identifiers,
             public_key,
-            der,
         })
     }
 }

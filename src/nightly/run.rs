@@ -77,7 +77,7 @@ impl Nightly {
                 recipients,
                 kept,
             };
-            self.issue_and_store(ready, means, &mut outcome).await?;
+            Box::pin(self.issue_and_store(ready, means, &mut outcome)).await?;
         }
         Ok(outcome)
     }

@@ -201,6 +201,7 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
     } = issued;
     let names: BTreeSet<_> = leaf.identifiers.iter().map(ToString::to_string).collect();
     let moment = |moment: OffsetDateTime| moment.format(&Rfc3339);
+    let key = issued.key.as_ref();
     let mut value = json!({
         "domain": wanted.identifiers.first().map(ToString::to_string),
         "certUrl": url,
@@ -214,15 +215,26 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
         "public_key_sha256": sha256(&leaf.public_key),
         "directory": issued.directory,
     });
-    if let Some(key) = &issued.key {
-        value["key_age_sha256"] = json!(sha256(key.as_str().as_bytes()));
-        value["recipients_sha256"] = json!(recipients.hash());
-    }
-    if let Some(profile) = &issued.profile {
-        value["profile"] = json!(profile);
-    }
-    if let Some(renewal) = &issued.renewal {
-        value["renewal_info"] = json!(renewal);
+    let sometimes = [
+        (
+            "key_age_sha256",
+            key.map(|key| json!(sha256(key.as_str().as_bytes()))),
+        ),
+        ("recipients_sha256", key.map(|_| json!(recipients.hash()))),
+        (
+            "profile",
+            issued.profile.as_ref().map(|profile| json!(profile)),
+        ),
+        (
+            "renewal_info",
+            issued.renewal.as_ref().map(|renewal| json!(renewal)),
+        ),
+    ];
+    let sometimes = sometimes
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    if let Some(fields) = value.as_object_mut() {
+        fields.extend(sometimes);
     }
     Ok(format!("{value:#}\n"))
 }

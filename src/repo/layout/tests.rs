@@ -59,6 +59,7 @@ fn wanted(name: &str, names: &[&str]) -> Wanted {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 fn what_is_stored_is_held_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut workspace = open(folder.path());
