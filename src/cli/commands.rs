@@ -74,7 +74,7 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
         print_plan(&nightly.plan().await?, format)?;
         return Ok(ExitCode::SUCCESS);
     }
-    report(&nightly.renew().await?, format)
+    report(&Box::pin(nightly.renew()).await?, format)
 }
 
 /// Prints what came of a run.

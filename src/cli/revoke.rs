@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
     nightly.plan().await?;
     let (said, _) = revoke(nightly.accounts(), &wish, &stop).await?;
     progress.say(&said);
-    report(&nightly.renew().await?, format)
+    report(&Box::pin(nightly.renew()).await?, format)
 }
 
 /// Revokes at the CA that issued the certificate. Returns what to say, and where the commit went.
