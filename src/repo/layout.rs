@@ -92,11 +92,15 @@ struct Known {
     renewal_info: Option<RenewalInfo>,
 }
 
-/// The encrypted key of a certificate, and its path; none where there is none.
+/// The encrypted key of a certificate, and its path; none where there is none, or where the
+/// certificate was revoked because its key was compromised.
 pub(crate) fn certificate_key(
     workspace: &Workspace,
     name: &CertificateName,
 ) -> Result<Option<(Sealed, String)>> {
+    if revoked::is_compromised(workspace, name)? {
+        return Ok(None);
+    }
     let path = certificate_file(name, "key.age");
     Ok(accounts::sealed(workspace, &path)?.map(|key| (key, path)))
 }

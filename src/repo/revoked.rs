@@ -13,6 +13,9 @@ use crate::repo::layout::certificate_file;
 /// Name of the field, in quotes: what is searched for before anything is parsed.
 const FIELD: &[u8] = b"\"revoked\"";
 
+/// The reason of RFC 5280 section 5.3.1 that is the key's.
+const KEY_COMPROMISE: &str = "keyCompromise";
+
 #[derive(Deserialize)]
 struct Description {
     #[serde(default)]
@@ -56,6 +59,14 @@ pub(super) fn reason(description: &[u8]) -> Option<String> {
         let day = at.split('T').next().unwrap_or_default();
         format!("revoked on {day}: {reason}")
     })
+}
+
+/// Whether a certificate was revoked because of its key, which is never used again then.
+pub(super) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
+    let bytes = workspace.read(&certificate_file(name, "json"))?;
+    let description = bytes.and_then(|bytes| serde_json::from_slice::<Description>(&bytes).ok());
+    let mark = description.and_then(|description| description.revoked);
+    Ok(mark.is_some_and(|mark| mark.reason == KEY_COMPROMISE))
 }
 
 /// NAME.json with the mark.

@@ -134,6 +134,27 @@ fn it_is_issued_again_in_the_same_run() {
 }
 
 #[test]
+fn a_compromised_key_is_not_kept() {
+    let lab = Lab::builder().bind().pebble().start();
+    let nightly = Nightly::with(lab, WANTED, |files, _| {
+        let kept = r#"[{"cert_name": "www", "names": ["www.bench.test"], "reuse_key": true, "key_type": "p256"}]"#;
+        files.with("certs.json", kept)
+    });
+    nightly.renew().expect_code(0);
+    let key = || description(&nightly, "www")["public_key_sha256"].clone();
+    let first = key();
+    let revoke = |reason: &str| {
+        let words = ["revoke", "www", "--reason", reason, "--renew-now", "--yes"];
+        nightly.command(&words).run().expect_code(0);
+    };
+    revoke("superseded");
+    assert_eq!(key(), first);
+    revoke("keyCompromise");
+    assert_ne!(key(), first);
+    nightly.assert_valid("www");
+}
+
+#[test]
 fn a_mark_that_cannot_be_pushed_is_an_error_and_made_by_the_next_try() {
     let nightly = issued();
     let Nightly { certs, .. } = &nightly;
