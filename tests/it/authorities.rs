@@ -68,7 +68,7 @@ fn a_ca_that_is_none_is_refused() {
     assert!(
         output.stderr.ends_with(
             "error: cannot use `acme` of certificate `own`\n  \
-             caused by: `nobody` is neither `live` nor `staging` nor the URL of an ACME directory\n\
+             caused by: `nobody` is neither the name of a CA nor the URL of an ACME directory\n\
              hint: it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory\n"
         ),
         "{}",

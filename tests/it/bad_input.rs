@@ -276,14 +276,14 @@ fn a_dnsconfig_js_that_is_missing() {
         "",
         r"error: no `dnsconfig.js` in the DNS repository
   caused by: No such file or directory (os error 2)
-hint: name the repository with `--dns-repo`, and the file in it with `--config`
+hint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it
 ",
     );
     Folders::new().plan_is_refused(
         "--config other.js",
         r"error: no `other.js` in the DNS repository
   caused by: No such file or directory (os error 2)
-hint: name the repository with `--dns-repo`, and the file in it with `--config`
+hint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it
 ",
     );
 }

@@ -97,7 +97,8 @@ fn a_name_that_the_ca_rejects_stops_its_own_certificate_only() {
         "error: cannot issue `blocked`\n  \
          caused by: cannot place the order\n  \
          caused by: Order included an identifier for which issuance is forbidden by policy: \
-         \"www.blocked.test\" (rejectedIdentifier)\n"
+         \"www.blocked.test\" (rejectedIdentifier); `www.blocked.test`: www.blocked.test is a forbidden domain \
+         (rejectedIdentifier)\n"
     );
     assert!(lab.challenges().is_empty());
     nightly.assert_valid("fine");

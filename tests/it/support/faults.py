@@ -73,7 +73,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if "status" in rule:
             status, headers, answer = rule["status"], {}, rule.get("body", "").encode()
             if rule.get("nonce"):
-                headers["Replay-Nonce"] = self.ask("HEAD", "/nonce-plz")[1]["Replay-Nonce"]
+                headers["Replay-Nonce"] = self.ask("HEAD", "/nonce-plz", None, {"User-Agent": "faults"})[1]["Replay-Nonce"]
         else:
             passed_on = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
             status, headers, answer = self.ask(self.command, self.path, body or None, passed_on)
