@@ -7,6 +7,7 @@ mod authorization;
 mod chain;
 pub(crate) mod client;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod order;
 mod pace;
 mod patience;

@@ -57,6 +57,11 @@ impl Account {
         }
     }
 
+    /// Domains that stand for the CA in CAA records, as its directory names them.
+    pub(crate) fn caa_identities(&self) -> Vec<String> {
+        self.client.abilities().caa_identities().to_vec()
+    }
+
     /// The profile to ask for; none where the CA does not have the preferred one.
     fn profile(&self, wanted: Option<&Profile>) -> Result<Option<String>> {
         let Some(profile) = wanted else {

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::certificate::{CertificateName, Held, Issued, KeySource, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::outcome::Action;
 use crate::model::renewal::RenewalInfo;
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::certs_json::{self, Defaults, Listed};
@@ -234,7 +235,11 @@ pub(crate) fn account_files(
 ///
 /// The key comes first: in a folder without git each file is replaced on its own, and a key without
 /// its certificate does less harm than a certificate without its key.
-pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Result<Vec<File>> {
+pub(crate) fn certificate_files(
+    issued: &Issued,
+    recipients: &Recipients,
+    action: Action,
+) -> Result<Vec<File>> {
     let name = &issued.wanted.name;
     let chain = format!("{}\n", issued.chain_pem.trim_end());
     let key = issued.key.clone().map(|key| File {
@@ -248,14 +253,14 @@ pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Res
         },
         File {
             path: certificate_file(name, "json"),
-            content: Content::Public(description(issued, recipients)?.into_bytes()),
+            content: Content::Public(description(issued, recipients, action)?.into_bytes()),
         },
     ];
     Ok(key.into_iter().chain(public).collect())
 }
 
 /// NAME.json: get-certs' fields first, then what a reader wants to know.
-fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
+fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Result<String> {
     let Issued {
         wanted, leaf, url, ..
     } = issued;
@@ -273,6 +278,7 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
         "key_type": leaf.key_type.unwrap_or(wanted.key_type),
         "public_key_sha256": sha256(&leaf.public_key),
         "directory": issued.directory,
+        "action": action.to_string(),
     });
     if let Some(key) = &issued.key {
         value["key_age_sha256"] = json!(sha256(key.as_str().as_bytes()));
@@ -291,7 +297,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-fn certificate_file(name: &CertificateName, extension: &str) -> String {
+pub(super) fn certificate_file(name: &CertificateName, extension: &str) -> String {
     format!("certificates/{name}/{name}.{extension}")
 }
 
