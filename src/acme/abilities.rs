@@ -22,12 +22,20 @@ pub(super) struct Abilities {
 struct Meta {
     /// Names and descriptions (draft-ietf-acme-profiles section 3).
     profiles: BTreeMap<String, Value>,
+    /// Domains that stand for the CA in CAA records (RFC 8555 section 7.1.1).
+    #[serde(rename = "caaIdentities")]
+    caa_identities: Vec<String>,
 }
 
 impl Abilities {
     /// A directory that cannot be read says nothing.
     pub(super) fn read(directory: &[u8]) -> Self {
         serde_json::from_slice(directory).unwrap_or_default()
+    }
+
+    /// Domains that stand for the CA in CAA records.
+    pub(super) fn caa_identities(&self) -> &[String] {
+        &self.meta.caa_identities
     }
 
     /// Names of the profiles, sorted.
@@ -76,10 +84,11 @@ mod tests {
             assert!(abilities.renewal_info.is_none());
             assert_eq!(abilities.profiles().count(), 0);
         }
-        let text =
-            r#"{"renewalInfo": "https://ca.test/ari", "meta": {"profiles": {"b": "B", "a": "A"}}}"#;
+        let text = r#"{"renewalInfo": "https://ca.test/ari", "meta": {
+                "profiles": {"b": "B", "a": "A"}, "caaIdentities": ["ca.test"]}}"#;
         let abilities = Abilities::read(text.as_bytes());
         assert_eq!(abilities.profiles().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(abilities.caa_identities(), ["ca.test"]);
     }
 
     #[test]

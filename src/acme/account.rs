@@ -7,8 +7,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
 use crate::acme::account_key::AccountKey;
-use crate::acme::client::{Client, Endpoint, Requests, call};
+use crate::acme::client::{Client, call};
 use crate::acme::directory::{Meta, Offers};
+use crate::acme::endpoint::{Endpoint, Requests};
 use crate::acme::external::{ExternalAccount, how_to_get_one};
 use crate::acme::pem;
 use crate::acme::presets::Directory;

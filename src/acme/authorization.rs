@@ -7,7 +7,8 @@ use instant_acme::{
     AuthorizationState, AuthorizationStatus, ChallengeHandle, ChallengeStatus, ChallengeType,
 };
 
-use crate::acme::client::{Client, Endpoint, call};
+use crate::acme::client::{Client, call};
+use crate::acme::endpoint::Endpoint;
 use crate::acme::patience::is_lost;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::name::Identifier;

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::acme::client::{Endpoint, call};
+use crate::acme::client::call;
+use crate::acme::endpoint::Endpoint;
 use crate::acme::order::{Delivered, Placed};
 use crate::acme::refusal::explained;
 use crate::model::chain;

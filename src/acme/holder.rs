@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::acme::account_key::{AccountKey, encoded};
-use crate::acme::client::{Client, Endpoint, call};
+use crate::acme::client::{Client, call};
 use crate::acme::directory::Offers;
+use crate::acme::endpoint::Endpoint;
 use crate::acme::patience::is_lost;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};

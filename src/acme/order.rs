@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::acme::account::Account;
 use crate::acme::authorization::{answer, awaits_answer, identifier, refusal};
-use crate::acme::client::{Client, Endpoint, call};
+use crate::acme::client::{Client, call};
+use crate::acme::endpoint::Endpoint;
 use crate::acme::patience::is_lost;
 use crate::acme::refusal::{Refusal, explained};
 use crate::acme::unproven::Unproven;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::acme::account::Account;
-use crate::acme::client::Endpoint;
+use crate::acme::endpoint::Endpoint;
 
 /// Common end of the hosts of Let's Encrypt's API, staging included.
 const LETS_ENCRYPT: &str = ".api.letsencrypt.org";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use instant_acme::{Error, Problem};
 use reqwest::StatusCode;
 
-use crate::acme::client::Endpoint;
+use crate::acme::endpoint::Endpoint;
 use crate::acme::refusal::Refusal;
 use crate::net::http::{LONGEST_PAUSE, is_untrusted, jittered};
 

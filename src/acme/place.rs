@@ -4,7 +4,8 @@ use anyhow::{Result, anyhow};
 use instant_acme::{CertificateIdentifier, NewOrder, Order};
 
 use crate::acme::account::Account;
-use crate::acme::client::{Endpoint, call};
+use crate::acme::client::call;
+use crate::acme::endpoint::Endpoint;
 use crate::acme::order::Accepted;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::certificate::{Profile, Wanted};
@@ -55,6 +56,11 @@ impl Account {
             }
             tracing::debug!(certificate = %wanted.name, "ordering again without: {error:#}");
         }
+    }
+
+    /// Domains that stand for the CA in CAA records, as its directory names them.
+    pub(crate) fn caa_identities(&self) -> Vec<String> {
+        self.client.abilities().caa_identities().to_vec()
     }
 
     /// The profile to ask for; none where the CA does not have the preferred one.

@@ -90,6 +90,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   git certs plan
   git-certs plan --repo https://github.com/example/certs --format json
+  git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
     /// Look at the ACME account, register one, change its key, close it
@@ -185,6 +186,10 @@ pub(super) struct Renew {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) run: Run,
+
+    /// Say what replacing every certificate on one day would cost, as after a mass revocation
+    #[arg(long, conflicts_with = "detailed_exitcode")]
+    pub(super) drill: bool,
 
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
@@ -408,7 +413,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--detailed-exitcode`. Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
 ";
@@ -471,6 +476,7 @@ Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wai
             ("[\"x\"]", "list of strings"),
             ("\"p256\"", "string"),
             ("\"warn\"", "string"),
+            ("\"off\"", "string"),
             ("\"x.json\"", "string"),
         ];
         kinds.into_iter().find_map(|(value, kind)| {

@@ -16,7 +16,7 @@ use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::report::progress::Progress;
-use crate::report::{json, terminal};
+use crate::report::{drill, json, terminal};
 
 /// Some certificates failed, the rest is pushed.
 const SOME_FAILED: u8 = 1;
@@ -97,6 +97,15 @@ pub(super) fn report(outcome: &Outcome, format: Format) -> Result<ExitCode> {
 }
 
 async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
+    if arguments.drill {
+        let format = arguments.run.format;
+        let drill = ready(arguments.run, temporary).await?.drill().await?;
+        terminal::print(&match format {
+            Format::Text => drill::text(&drill),
+            Format::Json => drill::json(&drill),
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match print_what_is_due(arguments.run, temporary).await {
         Ok(due) if due && arguments.detailed_exitcode => Ok(ExitCode::from(SOMETHING_DUE)),
         Ok(_) => Ok(ExitCode::SUCCESS),
@@ -110,13 +119,18 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
 
 /// Returns whether something is due.
 async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
-    let stop = Stop::on_signals()?;
-    let progress = Progress::new();
     let format = run.format;
-    let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
-    let plan = Nightly::new(workspaces, job, stop, progress).plan().await?;
+    let plan = ready(run, temporary).await?.plan().await?;
     print_plan(&plan, format)?;
     Ok(plan.iter().any(Planned::is_due))
+}
+
+/// A run that will only look.
+async fn ready(run: Run, temporary: &Path) -> Result<Nightly> {
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new();
+    let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
+    Ok(Nightly::new(workspaces, job, stop, progress))
 }
 
 fn print_plan(plan: &[Planned], format: Format) -> Result<()> {

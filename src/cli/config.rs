@@ -8,19 +8,20 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::Registration;
 use crate::acme::external::ExternalAccount;
+use crate::acme::limits::{LETS_ENCRYPT, STAGING};
 use crate::acme::presets::{Directory, WHAT_ACME_TAKES};
 use crate::cli::arguments::Run;
 use crate::cli::dnsconfig;
 use crate::cli::environment;
 use crate::cli::name_servers;
-use crate::cli::settings::{FILE, Settings};
+use crate::cli::settings::{FILE, Settings, WhoseLimits};
 use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, IdentitySource, Job, Location, Override};
+use crate::nightly::job::{AccountJob, IdentitySource, Job, LimitsOf, Location, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
@@ -180,6 +181,8 @@ pub(super) fn http(settings: &Settings) -> Result<Http> {
 pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -> Result<Job> {
     let only = run.only.as_deref().map(str::parse).transpose();
     Ok(Job {
+        limits: settings.limits.map_or(LimitsOf::TheCa, limits),
+        caa_identities: words(settings.caa_identity.as_deref()).collect(),
         directory: directory(settings)?,
         fallback: fallback(settings)?,
         environment: Environment::of_process(),
@@ -194,13 +197,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         identities: identities(settings),
         dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
-        skip: settings
-            .skip
-            .iter()
-            .flatten()
-            .map(|entry| entry.trim().to_owned())
-            .filter(|entry| !entry.is_empty())
-            .collect(),
+        skip: words(settings.skip.as_deref()).collect(),
         pending: pending(settings)?,
         resolvers: name_servers::recursive(settings)?,
         dns_timeout: settings
@@ -210,6 +207,20 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         http: patient(http, settings),
         push: true,
     })
+}
+
+/// What a list has besides blanks.
+fn words(list: Option<&[String]>) -> impl Iterator<Item = String> {
+    let words = list.unwrap_or_default().iter().map(|word| word.trim());
+    words.filter(|word| !word.is_empty()).map(str::to_owned)
+}
+
+fn limits(whose: WhoseLimits) -> LimitsOf {
+    match whose {
+        WhoseLimits::Letsencrypt => LimitsOf::Given(LETS_ENCRYPT),
+        WhoseLimits::LetsencryptStaging => LimitsOf::Given(STAGING),
+        WhoseLimits::Off => LimitsOf::Nobody,
+    }
 }
 
 /// What certificates are like that do not say it in certs.json.

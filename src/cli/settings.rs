@@ -58,6 +58,14 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE", help_heading = ACME)]
     pub(super) ca_bundle: Option<PathBuf>,
 
+    /// Domain that stands for the CA in CAA records; may be repeated [default: what its directory says]
+    #[arg(long, env = "GIT_CERTS_CAA_IDENTITY", value_name = "DOMAIN", value_delimiter = ',', help_heading = ACME)]
+    pub(super) caa_identity: Option<Vec<String>>,
+
+    /// Rate limits that orders are kept within: letsencrypt, letsencrypt-staging, off [default: those of the CA, if they are known]
+    #[arg(long, env = "GIT_CERTS_LIMITS", value_name = "WHOSE", help_heading = ACME, value_parser = limits)]
+    pub(super) limits: Option<WhoseLimits>,
+
     /// Longest wait, in seconds, for the CA to check the proofs, and again for it to issue [default: 180]
     #[arg(long, env = "GIT_CERTS_ACME_TIMEOUT", value_name = "SECONDS", help_heading = ACME, allow_negative_numbers = true, value_parser = at_least_one)]
     pub(super) acme_timeout: Option<NonZeroU32>,
@@ -189,6 +197,15 @@ pub(super) struct ZoneSettings {
     pub(super) dns_confirmations: Option<NonZeroU32>,
 }
 
+/// Whose rate limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WhoseLimits {
+    Letsencrypt,
+    LetsencryptStaging,
+    Off,
+}
+
 /// Entries of creds.json: one, or several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -281,6 +298,11 @@ pub(super) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
 fn key_type(text: &str) -> Result<KeyType, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "one of rsa2048, rsa3072, rsa4096, p256, p384 is needed".to_owned())
+}
+
+fn limits(text: &str) -> Result<WhoseLimits, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "one of letsencrypt, letsencrypt-staging, off is needed".to_owned())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

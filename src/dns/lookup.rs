@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::FuturesUnordered;
-use hickory_proto::op::Message;
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Record, RecordType};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::dns::exchange::{Unanswered, ask, wire_name};
@@ -36,7 +36,7 @@ const BESIDES_GLUE: Duration = Duration::from_secs(2);
 
 /// Finds name servers, starting from a recursive resolver.
 ///
-/// The resolver is asked for SOA, NS, A and AAAA records only, never for a challenge name.
+/// The resolver is asked for SOA, NS, A, AAAA and CAA records only, never for a challenge name.
 pub(crate) struct Lookup {
     recursor: Recursor,
     port: u16,
@@ -144,6 +144,48 @@ impl Lookup {
             })
         });
         try_join_all(each).await
+    }
+
+    /// The CAA records of a name, with the CNAMEs that lead there.
+    ///
+    /// Where the resolver fails, which may be its own fault (small ones know no CAA), the servers of
+    /// the zone are asked.
+    pub(super) async fn caa(&self, name: &DnsName) -> Result<Vec<Record>> {
+        let failed = match self.recursor.caa(name).await {
+            Ok(records) => return Ok(records),
+            Err(error) => error,
+        };
+        match self.caa_at_servers(name).await {
+            Ok(Some(records)) => Ok(records),
+            Ok(None) => Err(failed),
+            Err(error) => {
+                tracing::debug!(%name, error = format!("{error:#}"), "no CAA from name servers");
+                Err(failed)
+            }
+        }
+    }
+
+    /// What a server of the zone says with authority; none if no server does, or if a CNAME leads
+    /// elsewhere.
+    async fn caa_at_servers(&self, name: &DnsName) -> Result<Option<Vec<Record>>> {
+        let zone = self.recursor.apex(name).await?;
+        let heard = Heard::default();
+        let rules = ZoneRules::default();
+        let found = self.name_servers(&zone, &rules, &heard).await?;
+        for server in found.servers.iter().flat_map(|server| &server.addresses) {
+            let mut answers = ask(*server, RecordType::CAA, &[wire_name(name)]).await;
+            let Some(Ok(message)) = answers.pop() else {
+                continue;
+            };
+            let code = message.metadata.response_code;
+            let is_good = matches!(code, ResponseCode::NoError | ResponseCode::NXDomain);
+            if message.metadata.authoritative && is_good {
+                let mut records = message.answers.iter();
+                let leads_away = records.any(|record| record.record_type() == RecordType::CNAME);
+                return Ok((!leads_away).then_some(message.answers));
+            }
+        }
+        Ok(None)
     }
 
     /// The servers that the parent names, and what the user should know about that.

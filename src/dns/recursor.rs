@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join;
 use hickory_net::NetError;
 use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Record, RecordType};
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
@@ -22,7 +22,7 @@ use crate::model::name::DnsName;
 /// others is set in `/etc/resolv.conf`.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Recursive resolvers, asked for SOA, NS, A and AAAA records only.
+/// Recursive resolvers, asked for SOA, NS, A, AAAA and CAA records only.
 pub(super) struct Recursor {
     resolver: TokioResolver,
 }
@@ -126,6 +126,15 @@ impl Recursor {
             other => addresses.extend(other?),
         }
         Ok(addresses)
+    }
+
+    /// The CAA records of a name, or of the end of the CNAMEs that begin there. None is no error.
+    pub(super) async fn caa(&self, name: &DnsName) -> Result<Vec<Record>> {
+        match self.resolver.lookup(wire_name(name), RecordType::CAA).await {
+            Ok(found) => Ok(found.answers().to_vec()),
+            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(resolver_failed(error, name, RecordType::CAA)),
+        }
     }
 }
 

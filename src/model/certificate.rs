@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use time::OffsetDateTime;
+
 use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
 use crate::model::renewal::RenewalInfo;
@@ -124,6 +126,18 @@ impl Wanted {
     pub(crate) fn identifier_set(&self) -> BTreeSet<&Identifier> {
         self.identifiers.iter().collect()
     }
+}
+
+/// A certificate that a CA issued some time ago, as far as its limits are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issuance {
+    pub(crate) identifiers: BTreeSet<Identifier>,
+    pub(crate) not_before: OffsetDateTime,
+    pub(crate) serial: String,
+    /// Directory URL of the CA.
+    pub(crate) directory: String,
+    /// Whether there was one with the same names before; none: not known.
+    pub(crate) is_renewal: Option<bool>,
 }
 
 /// A certificate that the repository has.

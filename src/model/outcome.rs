@@ -70,13 +70,25 @@ pub(crate) struct Stored {
     pub(crate) commit: Option<String>,
 }
 
+/// A due certificate that would not fit into the CA's limits: for a later run.
+#[derive(Clone, Debug)]
+pub(crate) struct PutOff {
+    pub(crate) planned: Planned,
+    /// Which limit: lower case, no final stop.
+    pub(crate) reason: String,
+    /// From when on it would fit.
+    pub(crate) until: OffsetDateTime,
+}
+
 /// What came of the whole run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// One for each due certificate, in the order of the plan.
+    /// One for each due certificate that was not put off.
     pub(crate) done: Vec<Done>,
     /// Whether the CA was asked for anything.
     pub(crate) has_ordered: bool,
+    /// Due certificates that wait for a later run.
+    pub(crate) put_off: Vec<PutOff>,
     /// How many requests the CA got, by resource (RFC 8555 section 7.1).
     pub(crate) requests: BTreeMap<String, u32>,
     /// Certificates for which nothing was due.

@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 
 use anyhow::{Result, anyhow};
 
+use crate::acme::account::Account;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::is_fault_of_the_ca;
+use crate::dns::caa::Authority;
 use crate::dns::wait::WaitSettings;
 use crate::model::certificate::Issued;
 use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
 use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
+use crate::nightly::permission::is_forbidden;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
 use crate::nightly::store;
@@ -148,7 +151,17 @@ impl Nightly {
             progress: &self.progress,
         };
         let planned: Vec<_> = turn.iter().map(|attempt| attempt.planned).collect();
-        let results = issuer.issue(&planned).await;
+        let judged = self.permitted(&planned, &opened.account, means).await;
+        let allowed = planned.into_iter().zip(&judged);
+        let allowed = allowed.filter_map(|(planned, judged)| judged.is_ok().then_some(planned));
+        let allowed: Vec<_> = allowed.collect();
+        let mut issued = issuer.issue(&allowed).await.into_iter();
+        let results = judged.into_iter().map(|judged| match judged {
+            Ok(()) => issued
+                .next()
+                .unwrap_or_else(|| Err(anyhow!("there is no result"))),
+            Err(error) => Err(error),
+        });
         for (attempt, result) in turn.into_iter().zip(results) {
             if let Err(error) = &result
                 && let Some(next) = attempt.left.front()
@@ -168,6 +181,28 @@ impl Nightly {
             requests: opened.account.requests().by_name(),
         });
     }
+
+    /// Whether CAA lets the CA of the account issue each of them.
+    async fn permitted(
+        &self,
+        planned: &[&Planned],
+        account: &Account,
+        means: &Means,
+    ) -> Vec<Result<()>> {
+        let named = account.caa_identities();
+        let identities = match self.job.caa_identities.as_slice() {
+            [] => &named,
+            given => given,
+        };
+        let authority = Authority {
+            identities,
+            account: Some(account.url()),
+        };
+        means
+            .permission
+            .judge(planned, &authority, &self.stop)
+            .await
+    }
 }
 
 /// Those that go to the same CA next: not issued yet, or failed for reasons of the CA.
@@ -179,7 +214,7 @@ fn next_turn<'t, 'a>(
         .filter(|attempt| match &attempt.result {
             None => true,
             Some(Ok(_)) => false,
-            Some(Err(error)) => is_fault_of_the_ca(error),
+            Some(Err(error)) => is_fault_of_the_ca(error) || is_forbidden(error),
         })
         .filter(|attempt| !attempt.left.is_empty())
         .collect();

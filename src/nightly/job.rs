@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::acme::account::Registration;
+use crate::acme::limits::Limits;
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
@@ -57,6 +58,15 @@ pub(crate) struct AccountJob {
     pub(crate) push: bool,
 }
 
+/// Limits that orders are kept within.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LimitsOf {
+    /// Where they are known.
+    TheCa,
+    Given(Limits),
+    Nobody,
+}
+
 /// Everything a run needs to know besides the repositories' contents.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -67,6 +77,9 @@ pub(crate) struct Job {
     pub(crate) directory: Directory,
     /// CAs that stand in when the CA of a certificate fails, the best first.
     pub(crate) fallback: Vec<Directory>,
+    pub(crate) limits: LimitsOf,
+    /// Domains that stand for the CA in CAA records; empty: those that its directory names.
+    pub(crate) caa_identities: Vec<String>,
     pub(crate) registration: Registration,
     /// Renew with fewer days left; none: by lifetime.
     pub(crate) renew_days: Option<u32>,
@@ -92,6 +105,15 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Limits that orders at a CA are kept within.
+    pub(crate) fn limits_of(&self, directory: &Directory) -> Option<Limits> {
+        match self.limits {
+            LimitsOf::TheCa => Limits::of(directory),
+            LimitsOf::Given(limits) => Some(limits),
+            LimitsOf::Nobody => None,
+        }
+    }
+
     /// CAs that may issue a certificate, the best first: its own or the run's, then those that stand in.
     pub(crate) fn authorities(&self, wanted: &Wanted) -> Vec<Directory> {
         // A bad one has been refused by `fits`.

@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::acme::limits::{Budget, Limits, MEMORY};
 use crate::acme::presets::Directory;
 use crate::dns::lookup::Lookup;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::{CertificateName, KeySource};
+use crate::model::certificate::{CertificateName, Held, Issuance, KeySource};
 use crate::model::hint::Shared;
-use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
-use crate::nightly::run::Nightly;
+use crate::nightly::budget::{self, in_order};
+use crate::nightly::permission::Permission;
+use crate::nightly::run::{Decided, Nightly};
 use crate::nightly::survey::{Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
-use crate::repo::layout;
 use crate::repo::seal::Recipients;
+use crate::repo::{issuances, layout};
 
 /// Recipients of the keys that a run makes.
 pub(super) type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
@@ -32,7 +35,11 @@ pub(super) struct Means {
     pub(super) survey: Survey,
     pub(super) recipients: RecipientsByName,
     pub(super) kept: KeysByName,
+    pub(super) permission: Permission,
 }
+
+/// Due certificates of one CA with limits, and their places in the plan.
+type Group = (Directory, Limits, Vec<(usize, Planned)>);
 
 impl Nightly {
     /// Who the new keys will be encrypted for, before anything is asked of the CA.
@@ -89,12 +96,8 @@ impl Nightly {
 
     pub(super) async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Survey> {
         let step = self.progress.step("looking at the zones");
-        let lookup = match self.job.resolvers.as_slice() {
-            [] => Lookup::system()?,
-            resolvers => Lookup::at(resolvers)?,
-        };
         let surveyor = Surveyor {
-            lookout: &Lookout::new(lookup, &self.job.name_servers),
+            lookout: &Lookout::new(self.lookup()?, &self.job.name_servers),
             context: &registry::Context {
                 http: self.job.http.clone(),
                 environment: self.job.environment.clone(),
@@ -111,6 +114,81 @@ impl Nightly {
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
         Ok(survey)
+    }
+
+    /// Parts what fits into the limits of the CAs from what waits for a later run; both in order.
+    ///
+    /// What another CA can stand in for does not wait.
+    pub(super) async fn within_limits(
+        &self,
+        due: Vec<Planned>,
+        decided: &Decided,
+    ) -> Result<(Vec<Planned>, Vec<PutOff>)> {
+        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        let (mut fit, mut wait) = (Vec::new(), Vec::new());
+        for (place, planned) in due.into_iter().enumerate() {
+            let authorities = self.job.authorities(&planned.wanted);
+            let limits = match authorities.as_slice() {
+                [only] => self.job.limits_of(only),
+                _ => None,
+            };
+            match (limits, authorities.into_iter().next()) {
+                (Some(limits), Some(directory)) => {
+                    let group = groups.entry(directory.url().to_owned());
+                    let new = || (directory, limits, Vec::new());
+                    group.or_insert_with(new).2.push((place, planned));
+                }
+                _ => fit.push((place, planned)),
+            }
+        }
+        let past = if groups.is_empty() {
+            Vec::new()
+        } else {
+            self.past(decided).await?
+        };
+        for (directory, limits, due) in groups.into_values() {
+            let past = past
+                .iter()
+                .filter(|past| directory.is_of_same_ca(&past.directory));
+            let past: Vec<_> = past.cloned().collect();
+            let budget = Budget::new(limits, &past, decided.now);
+            let (fits, waits) = budget::sort(due, budget, &directory, decided.now);
+            fit.extend(fits);
+            wait.extend(waits);
+        }
+        Ok((in_order(fit), in_order(wait)))
+    }
+
+    /// What was issued within the memory of limits, as far as the repository tells.
+    pub(super) async fn past(&self, decided: &Decided) -> Result<Vec<Issuance>> {
+        let since = decided.now - MEMORY;
+        let is_recent = |held: &Result<Held, String>| {
+            held.as_ref()
+                .is_ok_and(|held| held.leaf.not_before >= since)
+        };
+        let held = decided.held.iter().filter(|(_, held)| is_recent(held));
+        let names: Vec<_> = held.map(|(name, _)| name.clone()).collect();
+        self.workspaces
+            .with(move |workspace| issuances::since(workspace, &names, since))
+            .await
+    }
+
+    /// Starts to look up the CAA records of all due certificates.
+    pub(super) fn permission(&self, due: &[Planned], dns: &DnsConfig) -> Result<Permission> {
+        let zones = dns.zones.iter().map(|zone| zone.name.clone());
+        Ok(Permission::look_up(
+            self.lookup()?,
+            self.job.name_servers.doh.clone(),
+            due,
+            zones.collect(),
+        ))
+    }
+
+    fn lookup(&self) -> Result<Lookup> {
+        match self.job.resolvers.as_slice() {
+            [] => Lookup::system(),
+            resolvers => Lookup::at(resolvers),
+        }
     }
 
     /// How `dnscontrol` is run for providers that are not spoken to from here.

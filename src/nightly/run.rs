@@ -1,6 +1,7 @@
 //! The nightly build in six steps: open, unlock, plan, prove and issue, seal and commit, sweep.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -8,12 +9,15 @@ use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::drill::Drill;
 use crate::model::hint::with_hint;
-use crate::model::outcome::{Outcome, Planned};
+use crate::model::outcome::{Outcome, Planned, PutOff};
 use crate::model::renewal::RenewalInfo;
+use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::issue::count;
 use crate::nightly::job::Job;
+use crate::nightly::names;
 use crate::nightly::plan::{self, Holdings, Timing};
 use crate::nightly::prepare::Means;
 use crate::nightly::renewal;
@@ -21,6 +25,7 @@ use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::{certs_json, layout};
 use crate::report::progress::Progress;
+use crate::report::terminal;
 
 /// A run with its repositories open: the first step is done.
 pub(crate) struct Nightly {
@@ -28,6 +33,14 @@ pub(crate) struct Nightly {
     pub(super) job: Arc<Job>,
     pub(super) stop: Stop,
     pub(super) progress: Progress,
+}
+
+/// What is due, and what that was decided by.
+pub(super) struct Decided {
+    pub(super) plan: Vec<Planned>,
+    pub(super) held: Holdings,
+    pub(super) dns: DnsConfig,
+    pub(super) now: OffsetDateTime,
 }
 
 impl Nightly {
@@ -42,7 +55,36 @@ impl Nightly {
 
     /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
     pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
-        Ok(self.stop.ends(self.decide()).await?.0)
+        let decided = self.stop.ends(self.decide(true)).await?;
+        let due = decided.plan.iter().filter(|planned| planned.is_due());
+        let (_, put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
+        self.say_what_waits(&put_off);
+        Ok(decided.plan)
+    }
+
+    /// What replacing every certificate on one day would cost. Touches neither the CA nor DNS, and
+    /// needs no secret.
+    pub(crate) async fn drill(&self) -> Result<Drill> {
+        let decided = self.stop.ends(self.decide(false)).await?;
+        let past = self.past(&decided).await?;
+        let mut shares: BTreeMap<String, Share> = BTreeMap::new();
+        for planned in decided.plan {
+            if !matches!(decided.held.get(&planned.wanted.name), Some(Ok(_))) {
+                continue;
+            }
+            let authorities = self.job.authorities(&planned.wanted);
+            if let Some(directory) = authorities.into_iter().next() {
+                let new = || Share {
+                    limits: self.job.limits_of(&directory),
+                    held: Vec::new(),
+                    directory: directory.clone(),
+                };
+                let share = shares.entry(directory.url().to_owned());
+                share.or_insert_with(new).held.push(planned);
+            }
+        }
+        let shares = shares.into_values().collect();
+        Ok(drill::drill(shares, &decided.dns, &past, decided.now))
     }
 
     /// The whole build.
@@ -50,9 +92,15 @@ impl Nightly {
     /// An error means that nothing could be issued, or that what was issued could not be pushed;
     /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
-        let (plan, dns) = self.stop.ends(self.decide()).await?;
+        let mut decided = self.stop.ends(self.decide(true)).await?;
+        let plan = mem::take(&mut decided.plan);
         let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let (due, put_off) = self.within_limits(due, &decided).await?;
+        self.say_what_waits(&put_off);
+        let (due, done) = names::sort(due);
         let mut outcome = Outcome {
+            done,
+            put_off,
             kept,
             ..Outcome::default()
         };
@@ -61,35 +109,42 @@ impl Nightly {
         }
         self.say_what_is_due(&due);
         let store = self.accounts().store();
+        let permission = self.permission(&due, &decided.dns)?;
         let look = async {
             let recipients = self.recipients(&due).await?;
-            let (survey, ()) = tokio::try_join!(self.survey(&due, dns), store.prove())?;
+            let (survey, ()) = tokio::try_join!(self.survey(&due, decided.dns), store.prove())?;
             Ok((recipients, survey))
         };
         // A certificate that cannot be stored would be lost, and counts against the CA's limits.
         let (recipients, survey) = self.stop.ends(look).await?;
         let (ready, blocked) = survey.sort(due);
-        outcome.done = blocked;
+        outcome.done.extend(blocked);
         let (ready, kept) = self.stop.ends(self.kept_keys(ready, &mut outcome)).await?;
         if !ready.is_empty() {
             let means = Means {
                 survey,
                 recipients,
                 kept,
+                permission,
             };
             Box::pin(self.issue_and_store(ready, means, &mut outcome)).await?;
         }
         Ok(outcome)
     }
 
-    async fn decide(&self) -> Result<(Vec<Planned>, DnsConfig)> {
+    /// `asks`: whether CAs are asked when to renew.
+    async fn decide(&self, asks: bool) -> Result<Decided> {
         let job = Arc::clone(&self.job);
         let dns = blocking(move || DnsConfig::load(&job.dns));
         let now = OffsetDateTime::now_utc();
         let held = async {
             let (wanted, held) = self.read().await?;
             fits::every_ca_is_one(&wanted)?;
-            let windows = self.windows(&wanted, &held, now).await;
+            let windows = if asks {
+                self.windows(&wanted, &held, now).await
+            } else {
+                BTreeMap::new()
+            };
             Ok((wanted, held, windows))
         };
         let (dns, (wanted, held, windows)) = tokio::try_join!(dns, held)?;
@@ -97,12 +152,20 @@ impl Nightly {
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         let wanted = self.selected(wanted)?;
+        for warning in wanted.iter().flat_map(names::warnings) {
+            self.progress.say(&format!("warning: {warning}"));
+        }
         let timing = Timing {
             renew_days: self.job.renew_days,
             windows: &windows,
             now,
         };
-        Ok((plan::plan(&wanted, &held, &timing), dns))
+        Ok(Decided {
+            plan: plan::plan(&wanted, &held, &timing),
+            held,
+            dns,
+            now,
+        })
     }
 
     /// When the CA suggests to renew. The lifetime decides where it does not say.
@@ -190,6 +253,20 @@ impl Nightly {
             } = planned;
             self.progress
                 .say(&format!("to {action}: `{}`, {reason}", wanted.name));
+        }
+    }
+
+    fn say_what_waits(&self, put_off: &[PutOff]) {
+        for PutOff {
+            planned,
+            reason,
+            until,
+        } in put_off
+        {
+            let name = &planned.wanted.name;
+            let until = terminal::minute(*until);
+            self.progress
+                .say(&format!("put off until {until}: `{name}`, {reason}"));
         }
     }
 

@@ -129,7 +129,7 @@ impl Store<'_> {
         issued: Issued,
         recipients: &Recipients,
     ) -> Result<Stored> {
-        let files = layout::certificate_files(&issued, recipients)?;
+        let files = layout::certificate_files(&issued, recipients, planned.action)?;
         let message = message(planned, &issued);
         let id = self
             .workspaces

@@ -188,6 +188,20 @@ impl Workspace {
         }
     }
 
+    /// What commits since a moment (Unix time) made of the files that `path_of` names by their
+    /// subjects. Nothing where there is no git; a clone has one commit only.
+    pub(crate) fn past(
+        &self,
+        since: i64,
+        path_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Vec<u8>>> {
+        match &self.shape {
+            Shape::Bare(history) => history.past(since, "", path_of),
+            Shape::Checkout(checkout) => checkout.past(since, path_of),
+            Shape::Folder(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Proves that a push would be accepted, hooks and branch protection included.
     ///
     /// Changes nothing; see [`prove`]. A checkout must also know of all certificates that the server

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::certificate::{CertificateName, Held, Issued, KeySource, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::outcome::Action;
 use crate::model::renewal::RenewalInfo;
 use crate::model::secret::Sealed;
 use crate::repo::accounts;
@@ -178,7 +179,11 @@ fn no_recipients() -> anyhow::Error {
 ///
 /// The key comes first: in a folder without git each file is replaced on its own, and a key without
 /// its certificate does less harm than a certificate without its key.
-pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Result<Vec<File>> {
+pub(crate) fn certificate_files(
+    issued: &Issued,
+    recipients: &Recipients,
+    action: Action,
+) -> Result<Vec<File>> {
     let name = &issued.wanted.name;
     let chain = format!("{}\n", issued.chain_pem.trim_end());
     let key = issued.key.clone().map(|key| File {
@@ -192,14 +197,14 @@ pub(crate) fn certificate_files(issued: &Issued, recipients: &Recipients) -> Res
         },
         File {
             path: certificate_file(name, "json"),
-            content: Content::Public(description(issued, recipients)?.into_bytes()),
+            content: Content::Public(description(issued, recipients, action)?.into_bytes()),
         },
     ];
     Ok(key.into_iter().chain(public).collect())
 }
 
 /// NAME.json: get-certs' fields first, then what a reader wants to know.
-fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
+fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Result<String> {
     let Issued {
         wanted, leaf, url, ..
     } = issued;
@@ -218,6 +223,7 @@ fn description(issued: &Issued, recipients: &Recipients) -> Result<String> {
         "key_type": leaf.key_type.unwrap_or(wanted.key_type),
         "public_key_sha256": sha256(&leaf.public_key),
         "directory": issued.directory,
+        "action": action.to_string(),
     });
     let sometimes = [
         (

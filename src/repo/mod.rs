@@ -9,6 +9,7 @@ pub(crate) mod address;
 pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod issuances;
 pub(crate) mod layout;
 pub(crate) mod lock;
 pub(crate) mod pkt;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 
 /// Grows when a reader of the data would have to change.
 pub(super) const VERSION: u32 = 1;
@@ -23,12 +23,14 @@ pub(crate) fn plan(plan: &[Planned]) -> String {
 /// The outcome.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     let done = outcome.done.iter().map(done);
+    let put_off = outcome.put_off.iter().map(put_off);
     let kept = outcome.kept.iter().map(planned);
     text(&json!({
         "version": VERSION,
         "issued": outcome.done.len() - outcome.failed().count(),
         "failed": outcome.failed().count(),
-        "certificates": done.chain(kept).collect::<Vec<_>>(),
+        "put_off": outcome.put_off.len(),
+        "certificates": done.chain(put_off).chain(kept).collect::<Vec<_>>(),
         "requests": outcome.requests,
         "left_over": outcome.left_over.iter().map(error).collect::<Vec<_>>(),
     }))
@@ -68,6 +70,15 @@ fn done(done: &Done) -> Value {
     value.into()
 }
 
+fn put_off(put_off: &PutOff) -> Value {
+    let mut value = fields(&put_off.planned);
+    let mut set = |key: &str, field: Value| value.insert(key.to_owned(), field);
+    set("result", "put off".into());
+    set("limit", put_off.reason.clone().into());
+    set("until", moment(put_off.until).into());
+    value.into()
+}
+
 fn error(error: &anyhow::Error) -> Value {
     let explained = explain(error);
     json!({
@@ -77,7 +88,7 @@ fn error(error: &anyhow::Error) -> Value {
     })
 }
 
-fn moment(moment: OffsetDateTime) -> String {
+pub(super) fn moment(moment: OffsetDateTime) -> String {
     moment.format(&Rfc3339).unwrap_or_default()
 }
 
@@ -182,6 +193,16 @@ mod tests {
                 },
             ],
             has_ordered: true,
+            put_off: vec![PutOff {
+                planned: certificate(
+                    "shop",
+                    &["shop.example.com"],
+                    Action::Issue,
+                    "not in the repository",
+                ),
+                reason: "the 50 new certificates in 7 days for `example.com` are used up".into(),
+                until: datetime!(2026-11-23 13:21:36 UTC),
+            }],
             requests: [("directory", 1), ("newNonce", 2), ("newOrder", 2)]
                 .map(|(name, count)| (name.to_owned(), count))
                 .into(),

@@ -1,6 +1,7 @@
 //! What a person or a program reads of a run. stdout is data, everything else goes to stderr.
 
 pub(crate) mod account;
+pub(crate) mod drill;
 pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod tame;

@@ -3,11 +3,11 @@
 use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Error, Result};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::model::chain::list;
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::report::tame::tame;
 
 /// Prints an error to stderr: what failed, the causes, what to do.
@@ -64,16 +64,25 @@ pub(crate) fn plan(plan: &[Planned]) -> String {
 
 /// What came of the run.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
-    if outcome.done.is_empty() {
+    if outcome.done.is_empty() && outcome.put_off.is_empty() {
         return nothing_due(&outcome.kept);
     }
-    let width = name_width(outcome.done.iter().map(|done| &done.planned));
+    let done = outcome.done.iter().map(|done| &done.planned);
+    let put_off = outcome.put_off.iter().map(|put_off| &put_off.planned);
+    let width = name_width(done.chain(put_off));
     let mut text = String::new();
     for done in &outcome.done {
         text += &done_line(done, width);
     }
+    for put_off in &outcome.put_off {
+        text += &put_off_line(put_off, width);
+    }
+    let waiting = match outcome.put_off.len() {
+        0 => String::new(),
+        number => format!("{number} put off, "),
+    };
     text += &format!(
-        "\n{} issued, {} failed, {} up to date\n",
+        "\n{} issued, {} failed, {waiting}{} up to date\n",
         outcome.done.len() - outcome.failed().count(),
         outcome.failed().count(),
         outcome.kept.len()
@@ -120,10 +129,32 @@ fn done_line(done: &Done, width: usize) -> String {
     }
 }
 
+fn put_off_line(put_off: &PutOff, width: usize) -> String {
+    let PutOff {
+        planned,
+        reason,
+        until,
+    } = put_off;
+    format!(
+        "put off  {:<width$}  {}: until {}, {}\n",
+        planned.wanted.name.as_str(),
+        list(&planned.wanted.identifiers),
+        minute(*until),
+        tame(reason)
+    )
+}
+
 fn name_width<'a>(plan: impl Iterator<Item = &'a Planned>) -> usize {
     plan.map(|planned| planned.wanted.name.as_str().len())
         .max()
         .unwrap_or_default()
+}
+
+/// A moment for people, rounded up to the minute: `2026-11-25 14:03 UTC`.
+pub(crate) fn minute(moment: OffsetDateTime) -> String {
+    let moment = moment.to_offset(UtcOffset::UTC) + Duration::seconds(59);
+    let (hour, minute) = (moment.hour(), moment.minute());
+    format!("{} {hour:02}:{minute:02} UTC", moment.date())
 }
 
 fn day(moment: OffsetDateTime) -> String {

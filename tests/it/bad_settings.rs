@@ -54,6 +54,13 @@ For more information, try '--help'.
 ",
         ),
         (
+            "--limits none",
+            r"error: invalid value 'none' for '--limits <WHOSE>': one of letsencrypt, letsencrypt-staging, off is needed
+
+For more information, try '--help'.
+",
+        ),
+        (
             "--doh http://a.test,https://b.test",
             r"error: `--doh` names a resolver that cannot be used
   caused by: `http://a.test` is not an https:// URL
@@ -243,7 +250,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r"error: cannot read `git-certs.toml`
-  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `caa-identity`, `limits`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `zones`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -303,6 +310,14 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
 "#,
             r"error: cannot read `git-certs.toml`
   caused by: line 1, column 12: unknown variant `p521`, expected one of `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`
+hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
+",
+        ),
+        (
+            r#"limits = "none"
+"#,
+            r"error: cannot read `git-certs.toml`
+  caused by: line 1, column 10: unknown variant `none`, expected one of `letsencrypt`, `letsencrypt-staging`, `off`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),

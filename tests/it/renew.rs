@@ -163,6 +163,7 @@ fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
             "key_type",
             "public_key_sha256",
             "directory",
+            "action",
             "key_age_sha256",
             "recipients_sha256",
             "renewal_info",
@@ -175,6 +176,7 @@ fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
     listed.sort_by_key(|name| name.as_str());
     assert_eq!(listed, expected);
     assert_eq!(described["directory"], "https://acme.test/dir");
+    assert_eq!(described["action"], "issue");
     assert_eq!(described["key_type"], "rsa2048");
     let serial = lab
         .command("openssl")

@@ -115,6 +115,14 @@ impl Checkout {
         &self.folder
     }
 
+    pub(super) fn past(
+        &self,
+        since: i64,
+        path_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Vec<u8>>> {
+        self.history.past(since, &self.prefix, path_of)
+    }
+
     /// Whether the server's `tip` has certificates or accounts that this checkout does not know.
     pub(super) fn is_outdated(&self, tip: git2::Oid) -> Result<bool> {
         let History {

@@ -107,6 +107,33 @@ impl History {
             .collect()
     }
 
+    /// What commits since a moment made of the files below `prefix` that `path_of` names by their
+    /// subjects.
+    pub(super) fn past(
+        &self,
+        since: i64,
+        prefix: &str,
+        path_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut walk = self.repository.revwalk()?;
+        walk.set_sorting(Sort::TIME)?;
+        walk.push(self.tip)?;
+        let mut all = Vec::new();
+        for id in walk {
+            let commit = self.repository.find_commit(id?)?;
+            if commit.time().seconds() < since {
+                break;
+            }
+            let subject = commit.summary().ok().flatten();
+            if let Some(path) = subject.and_then(path_of) {
+                let path = format!("{prefix}{path}");
+                let mut trees = Trees::new(&self.repository, commit.tree()?);
+                all.extend(trees.blob(&path)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// The branch to push to.
     pub(super) fn target(&self) -> Result<&str> {
         self.branch.as_deref().ok_or_else(|| {

@@ -93,7 +93,7 @@ fn what_is_stored_is_held_again() {
             .unwrap()
             .is_empty()
     );
-    let files = certificate_files(&issued, &recipients).unwrap();
+    let files = certificate_files(&issued, &recipients, Action::Renew).unwrap();
     let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -134,7 +134,7 @@ fn what_is_stored_is_held_again() {
     assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());
     assert_eq!(json["profile"], "tlsserver");
     assert_eq!(json["renewal_info"]["start"], "2027-01-20T10:00:00Z");
-    assert_eq!(json.as_object().unwrap().len(), 15);
+    assert_eq!(json.as_object().unwrap().len(), 16);
 
     let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
     let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
