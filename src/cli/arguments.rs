@@ -415,7 +415,8 @@ A flag wins over the environment, the environment over `git-certs.toml` at the r
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
 `--no-push`, and has `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
-Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
+Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
+one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
 ";
 
     /// Whether the program ends with an error where this is set.

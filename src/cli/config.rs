@@ -200,9 +200,9 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         skip: words(settings.skip.as_deref()).collect(),
         pending: pending(settings)?,
         resolvers: name_servers::recursive(settings)?,
-        dns_timeout: settings
-            .dns_timeout
-            .map_or(DNS_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
+        dns_timeout: settings.dns_timeout.map_or(DNS_TIMEOUT, |seconds| {
+            Duration::from_secs(seconds.get().into())
+        }),
         name_servers: name_servers::rules(settings, &http)?,
         http: patient(http, settings),
         push: true,

@@ -99,7 +99,7 @@ fn zone_rules(settings: &ZoneSettings) -> Result<ZoneRules> {
     Ok(ZoneRules {
         ignore: servers("ignore-servers", &settings.ignore_servers)?,
         extra: servers("extra-servers", &settings.extra_servers)?,
-        deadline: settings.dns_timeout.map(seconds),
+        deadline: settings.dns_timeout.map(|limit| seconds(limit.get())),
         confirmations: settings.dns_confirmations,
     })
 }

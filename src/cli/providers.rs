@@ -22,10 +22,16 @@ fn text_of(spec: &Spec) -> String {
         let Field { key, help, .. } = field;
         text += &format!("  {key:<width$}  {}{help}\n", mark(field));
     }
+    text += &format!("  - {}\n", rights(spec));
     for note in spec.notes {
         text += &format!("  - {note}\n");
     }
     text
+}
+
+/// What the credentials must be allowed to do, and no more.
+fn rights(spec: &Spec) -> String {
+    format!("least rights: {}", spec.scope)
 }
 
 fn mark(field: &Field) -> &'static str {
@@ -69,9 +75,7 @@ fn markdown_of(spec: &Spec) -> String {
         let help = help.replace('|', "\\|");
         text += &format!("| `{key}` | {needed} | {help} |\n");
     }
-    if !spec.notes.is_empty() {
-        text += "\n";
-    }
+    text += &format!("\n- {}\n", rights(spec));
     for note in spec.notes {
         text += &format!("- {note}\n");
     }

@@ -145,8 +145,8 @@ pub(super) struct Settings {
     pub(super) resolver: Option<Vec<String>>,
 
     /// Longest wait, in seconds, for the name servers to show the challenges [default: 300]
-    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = whole::<u32>)]
-    pub(super) dns_timeout: Option<u32>,
+    #[arg(long, env = "GIT_CERTS_DNS_TIMEOUT", value_name = "SECONDS", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) dns_timeout: Option<NonZeroU32>,
 
     /// How often in a row each name server has to show a challenge; 2 or 3 for servers behind load balancers [default: 1]
     #[arg(long, env = "GIT_CERTS_DNS_CONFIRMATIONS", value_name = "TIMES", help_heading = DNS, allow_negative_numbers = true, value_parser = at_least_one)]
@@ -193,7 +193,7 @@ pub(super) struct Settings {
 pub(super) struct ZoneSettings {
     pub(super) ignore_servers: Vec<String>,
     pub(super) extra_servers: Vec<String>,
-    pub(super) dns_timeout: Option<u32>,
+    pub(super) dns_timeout: Option<NonZeroU32>,
     pub(super) dns_confirmations: Option<NonZeroU32>,
 }
 

@@ -245,7 +245,7 @@ async fn erase(
                     access.entry,
                     list(&values)
                 )),
-                "remove these records by hand; they do no harm to certificates",
+                "remove what is there of them by hand; they do no harm to certificates",
             )
         })?;
     Ok((!swept.is_empty()).then(|| {

@@ -77,7 +77,8 @@ impl NeverCount {
                 .with_context(|| format!("`{word}` is no record type"))
         });
         let types = types.collect::<Result<_>>()?;
-        if name.contains([',', ';']) {
+        let is_several = name.contains(';') || (name.contains(',') && !name.contains('{'));
+        if is_several {
             return Err(anyhow!(
                 "`{name}` is several names: each needs a pattern of its own"
             ));
@@ -190,6 +191,10 @@ mod tests {
             (
                 "a.test TXT A",
                 "`A` is too much: types are separated by commas",
+            ),
+            (
+                "a.test,b.test",
+                "`a.test,b.test` is several names: each needs a pattern of its own",
             ),
             ("a.test T-T", "`T-T` is no record type"),
             ("a.test A,,B", "`` is no record type"),
