@@ -13,6 +13,7 @@ use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Runtime, Valu
 
 use crate::dnscontrol::failure::Failure;
 use crate::dnscontrol::files::{Files, Loaded};
+use crate::dnscontrol::memory::Memory;
 use crate::dnscontrol::natives::{Surroundings, natives};
 use crate::dnscontrol::stringify::stringify;
 
@@ -28,9 +29,6 @@ const STACK_MARGIN: usize = 2 << 20;
 ///
 /// `QuickJS` asks in loops, calls and regular expressions, but not inside every built-in function.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Memory that every script leaves unused, bytes; a sixteenth of its memory where that is less.
-const LARGEST_SPARE: usize = 4 << 20;
 
 /// What a script may use: by default 1 GiB, one minute and 8 MiB of stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,13 +161,14 @@ fn run(
     let limits = script.limits;
     let (files, main) = Files::open(&script.root, &script.config, limits.memory)?;
     let about = || format!("cannot evaluate `{}`", script.config.display());
-    let runtime = Runtime::new().with_context(about)?;
-    runtime.set_memory_limit(limits.memory);
-    runtime.set_max_stack_size(limits.stack);
+    let memory = Memory::new(limits.memory);
     let watch = Rc::new(Watch {
         end: Instant::now() + limits.time,
-        over: Cell::new(false),
+        late: Cell::new(false),
+        used_up: memory.used_up(),
     });
+    let runtime = Runtime::new_with_alloc(memory).with_context(about)?;
+    runtime.set_max_stack_size(limits.stack);
     let interrupting = Rc::clone(&watch);
     runtime.set_interrupt_handler(Some(Box::new(move || interrupting.is_over())));
     let rejections = watch_promises(&runtime, limits);
@@ -179,12 +178,10 @@ fn run(
         context.with(|ctx| {
             let failure = Failure::describe(&ctx, &error, limits);
             // To describe it may have run the script's code.
-            let failure = if watch.over.get() {
-                failure.late(limits)
-            } else {
-                failure
-            };
-            failure.or_in(files.failed()).into_error()
+            watch
+                .over_all(failure, limits)
+                .or_in(files.failed())
+                .into_error()
         })
     };
     let outcome = context
@@ -194,7 +191,11 @@ fn run(
         })
         .and_then(|kit| {
             finish_jobs(&runtime, &context, &kit, &watch)?;
-            context.with(|ctx| result(&kit.restore(&ctx)?, teller))
+            context.with(|ctx| result(&kit.restore(&ctx)?, teller))?;
+            if watch.is_over() {
+                return Err(rquickjs::Error::Exception);
+            }
+            Ok(())
         })
         .map_err(failed);
     let outcome = outcome.and_then(|()| match rejections.take().into_iter().next() {
@@ -243,7 +244,6 @@ fn evaluate_in<'js>(
         positions: script.positions,
         fetch_until: script.allow_fetch.then_some(watch.end),
         largest_answer: script.limits.memory,
-        spare: (script.limits.memory / 16).min(LARGEST_SPARE),
     };
     let kit: Object<'_> =
         prelude("<helpers>", HELPERS)?.call((globals.clone(), natives(ctx, &surroundings)?))?;
@@ -305,16 +305,28 @@ pub(super) fn run_file<'js, V: FromJs<'js>>(
     result
 }
 
-/// The time limit.
+/// The limits on time and memory. Once one is reached, the script has failed, whatever it makes of it.
 struct Watch {
     end: Instant,
-    over: Cell<bool>,
+    late: Cell<bool>,
+    used_up: Rc<Cell<bool>>,
 }
 
 impl Watch {
     fn is_over(&self) -> bool {
-        let over = self.over.get() || Instant::now() > self.end;
-        self.over.set(over);
-        over
+        let late = self.late.get() || Instant::now() > self.end;
+        self.late.set(late);
+        late || self.used_up.get()
+    }
+
+    /// The place of a failure, with the limit that was reached as its reason where one was.
+    fn over_all(&self, failure: Failure, limits: Limits) -> Failure {
+        if self.used_up.get() {
+            failure.because(Failure::memory(limits))
+        } else if self.late.get() {
+            failure.because(Failure::timeout(limits))
+        } else {
+            failure
+        }
     }
 }

@@ -31,11 +31,11 @@ impl Failure {
         Self::of(ctx, &ctx.catch(), limits)
     }
 
-    /// The same place, but the time limit is what ended the script there.
-    pub(super) fn late(self, limits: Limits) -> Self {
+    /// The same place, but another reason.
+    pub(super) fn because(self, reason: Self) -> Self {
         Self {
             position: self.position,
-            ..Self::timeout(limits)
+            ..reason
         }
     }
 
@@ -46,11 +46,8 @@ impl Failure {
         // When nothing is left to make an error of, QuickJS throws null.
         if what.contains("out of memory") || thrown.is_null() {
             return Self {
-                what: format!("needs more than {} of memory", bytes(limits.memory)),
                 position,
-                hint: Some(
-                    "look for a loop without an end; a configuration that is this large needs a higher `--js-memory`",
-                ),
+                ..Self::memory(limits)
             };
         }
         if what.contains("Maximum call stack size exceeded") {
@@ -69,6 +66,17 @@ impl Failure {
             what,
             position,
             hint: None,
+        }
+    }
+
+    /// The memory is used up.
+    pub(super) fn memory(limits: Limits) -> Self {
+        Self {
+            what: format!("needs more than {} of memory", bytes(limits.memory)),
+            position: None,
+            hint: Some(
+                "look for a loop without an end; a configuration that is this large needs a higher `--js-memory`",
+            ),
         }
     }
 

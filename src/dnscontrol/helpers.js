@@ -465,8 +465,6 @@
     // What is declared: first all but the domains, then some domains at a time, so that they can be worked
     // on while the next are printed.
     result: function (take) {
-      // Promises can swallow that the memory was used up. Then it is used up now.
-      new ArrayBuffer(native.spare);
       take({ registrars: global.conf.registrars, dns_providers: global.conf.dns_providers });
       var domains = list(global.conf.domains, 0);
       for (var i = 0; i < domains.length; i += 50) take(domains.slice(i, i + 50));

@@ -12,6 +12,7 @@ pub(crate) mod fuzz;
 mod golden_tests;
 mod ir;
 mod language_tests;
+mod memory;
 mod natives;
 mod normalize;
 mod presentation;

@@ -24,8 +24,6 @@ pub(super) struct Surroundings {
     pub(super) fetch_until: Option<Instant>,
     /// Bytes.
     pub(super) largest_answer: usize,
-    /// Bytes of memory that a script leaves unused.
-    pub(super) spare: usize,
 }
 
 /// The functions that helpers.js is written with.
@@ -37,7 +35,6 @@ pub(super) fn natives<'js>(
     set_files(&natives, ctx, &surroundings.files)?;
     set_reverse(&natives, ctx)?;
     natives.set("positions", surroundings.positions)?;
-    natives.set("spare", surroundings.spare)?;
     natives.set("position", Function::new(ctx.clone(), position)?)?;
     natives.set("hash", Function::new(ctx.clone(), hash)?)?;
     natives.set("log", Function::new(ctx.clone(), log)?)?;

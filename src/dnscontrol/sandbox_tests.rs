@@ -65,7 +65,7 @@ fn memory_has_a_limit() {
         "[].concat.apply([], new Array(6e4).fill(new Array(1e4).fill(1)))",
         "JSON.stringify(new Array(1e7).fill('xxxxxxxxxx'))",
         "'x'.repeat(1e6).replace(/x/g, new Array(1000).join('y'))",
-        "function keep() { return Promise.resolve().then(function () { all.push(new Array(1e5).fill(1)); return keep(); }); } var all = []; keep();",
+        "function keep() { return Promise.resolve().then(function () { all.push(new Array(1e5)); return keep(); }); } var all = []; keep();",
     ] {
         assert_eq!(
             stopped(script, PATIENT),
@@ -73,6 +73,44 @@ fn memory_has_a_limit() {
             "{script}"
         );
     }
+}
+
+/// `QuickJS` forgets a promise whose next job finds no memory, and at some sizes that is what ends the script.
+#[test]
+fn memory_has_a_limit_at_every_size() {
+    let script = "function keep() { return Promise.resolve().then(function () { all.push(new Array(100)); return keep(); }); } var all = []; keep();";
+    for extra in 0..40 {
+        let limits = Limits {
+            memory: (4 << 20) + 2000 * extra,
+            ..PATIENT
+        };
+        let what = stopped(script, limits);
+        assert!(
+            what.starts_with("needs more than ") && what.ends_with(" of memory"),
+            "{extra}: {what}"
+        );
+    }
+}
+
+#[test]
+fn memory_that_was_used_up_is_not_hidden() {
+    for script in [
+        "var all = []; try { for (;;) all.push({}); } catch (e) { all = null; }",
+        "var all = []; new Promise(function () { for (;;) all.push({}); }).catch(function () { all = null; });",
+    ] {
+        assert_eq!(
+            stopped(script, PATIENT),
+            "needs more than 64 MiB of memory",
+            "{script}"
+        );
+    }
+}
+
+/// A script may try whether something large fits.
+#[test]
+fn a_large_request_that_is_refused_can_be_handled() {
+    let script = "var large; try { large = new Uint8Array(1e9); } catch (e) { large = null; } if (large) throw new Error('it fits');";
+    load(script, PATIENT).unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 #[test]
