@@ -18,6 +18,7 @@ use crate::acme::endpoint::{Endpoint, Requests};
 use crate::acme::pace::Pace;
 use crate::acme::patience::{Late, NoNonce, is_about_the_nonce, is_for_now};
 use crate::acme::refusal::Refusal;
+use crate::model::kill;
 use crate::net::http::{Http, Repeat, date, retry_after};
 
 /// Header with the value that the next signed request carries (RFC 8555 section 6.5).
@@ -96,7 +97,10 @@ impl Client {
         endpoint: Endpoint,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        ENDPOINT.scope(endpoint, call).await
+        kill::point(&format!("before {endpoint}"));
+        let answer = ENDPOINT.scope(endpoint, call).await;
+        kill::point(&format!("after {endpoint}"));
+        answer
     }
 
     /// Fetches the directory.

@@ -30,6 +30,11 @@ const ATTEMPTS: u32 = 3;
 pub(crate) struct Accepted(Placed);
 
 impl Accepted {
+    /// Whether the CA has given the order up.
+    pub(crate) fn is_given_up(&mut self) -> bool {
+        self.0.order.state().status == OrderStatus::Invalid
+    }
+
     /// Reads what must be proven.
     ///
     /// To be called when all orders of a run exist: Pebble locks itself up where authorizations are
@@ -72,17 +77,13 @@ pub(crate) struct Delivered {
 
 impl Account {
     /// Goes on with an order of an earlier run.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for orders of interrupted runs")
-    )]
-    pub(crate) async fn resume(&self, url: &str) -> Result<Placed> {
+    pub(crate) async fn resume(&self, url: &str, profile: Option<String>) -> Result<Accepted> {
         let order = call!(self.client, Endpoint::Order, async {
             self.inner.order(url.to_owned()).await
         })
         .map_err(explained)
         .with_context(|| format!("cannot read the order `{url}`"))?;
-        self.accepted(order, None).read().await
+        Ok(self.accepted(order, profile))
     }
 
     pub(super) fn accepted(&self, order: Order, profile: Option<String>) -> Accepted {
@@ -112,6 +113,14 @@ impl Placed {
     /// The order's URL, with which a later run can go on.
     pub(crate) fn url(&self) -> &str {
         self.order.url()
+    }
+
+    /// Whether a certificate may come of it: everything is proven.
+    pub(crate) fn may_be_issued(&mut self) -> bool {
+        matches!(
+            self.order.state().status,
+            OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid
+        )
     }
 
     /// Tells the CA that the values are published, and waits until it has checked them all.
@@ -387,6 +396,11 @@ mod tests {
         }
     }
 
+    async fn resumed(account: &Account, url: &str) -> Placed {
+        let accepted = account.resume(url, None).await.unwrap();
+        accepted.read().await.unwrap()
+    }
+
     /// 50 hosts and their wildcards.
     fn hundred() -> Wanted {
         let names = (0..50).flat_map(|n| [format!("h{n}.test"), format!("*.h{n}.test")]);
@@ -541,14 +555,14 @@ mod tests {
         let account = Account::open(&pebble.directory, &pebble.http, &files.key)
             .await
             .unwrap();
-        let mut resumed = account.resume(&url).await.unwrap();
+        let mut pending = resumed(&account, &url).await;
         let sorted = |placed: &Placed| placed.challenges().iter().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(sorted(&resumed), sorted(&placed));
-        resumed.prove().await.unwrap();
-        let mut ready = account.resume(&url).await.unwrap();
+        assert_eq!(sorted(&pending), sorted(&placed));
+        pending.prove().await.unwrap();
+        let mut ready = resumed(&account, &url).await;
         ready.prove().await.unwrap();
         let delivered = ready.finish(&request, None).await.unwrap();
-        let mut valid = account.resume(&url).await.unwrap();
+        let mut valid = resumed(&account, &url).await;
         valid.prove().await.unwrap();
         let again = valid.finish(&request, None).await.unwrap();
         assert_eq!(again.chain_pem, delivered.chain_pem);
@@ -606,7 +620,7 @@ mod tests {
              Correct value not found for DNS challenge (unauthorized)"
         );
         // A later run that finds the order is told the same.
-        let mut again = account.resume(placed.url()).await.unwrap();
+        let mut again = resumed(&account, placed.url()).await;
         let later = again.prove().await.unwrap_err();
         assert_eq!(later.to_string(), error.to_string());
         let unproven = error.downcast_ref::<Unproven>().unwrap();
@@ -631,7 +645,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(given_up.len(), 2);
-        let again = account.resume(placed.url()).await.unwrap();
+        let again = resumed(&account, placed.url()).await;
         assert!(again.challenges().is_empty());
     }
 

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::account::AccountCommand;
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::cli::unlock::Unlock;
 use crate::model::secret::Secret;
 
 /// Long options that get-certs' users wrote with one dash.
@@ -70,6 +71,7 @@ impl Arguments {
             Command::Renew(renew) => renew.run.verbose,
             Command::Plan(plan) => plan.run.verbose,
             Command::Revoke(revoke) => revoke.run.verbose,
+            Command::Unlock(unlock) => unlock.run.verbose,
             Command::Account { command } => command.place().verbose,
             Command::Providers(_) | Command::PrintIr(_) => None,
         }
@@ -104,6 +106,11 @@ pub(super) enum Command {
   git certs revoke www --reason keyCompromise --renew-now       and this run does so at once
   git-certs revoke www --reason keyCompromise --repo https://github.com/example/certs --yes")]
     Revoke(Box<Revoke>),
+    /// Let the next run take over what a dead run has left, without waiting for `--lock-timeout`
+    #[command(after_help = "Examples:
+  git certs unlock                                              in a checkout of the cert repository
+  git-certs unlock --repo https://github.com/example/certs --yes")]
+    Unlock(Box<Unlock>),
     /// List the DNS providers, the fields of their entries in creds.json, and their limits
     Providers(Providers),
     /// Print what dnsconfig.js declares, as `dnscontrol print-ir` (v4) does

@@ -7,11 +7,14 @@ use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
-use crate::cli::{COULD_NOT_RUN, account, config, dnsconfig, environment, providers, revoke};
+use crate::cli::{
+    COULD_NOT_RUN, account, config, dnsconfig, environment, providers, revoke, unlock,
+};
 use crate::dnscontrol;
 use crate::model::outcome::{Outcome, Planned};
 use crate::net::http::Http;
 use crate::nightly::job::{AccountJob, Job};
+use crate::nightly::logbook::JournalSettings;
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
@@ -30,6 +33,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
+        Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
@@ -182,6 +186,20 @@ pub(super) async fn open_certs(
     let (settings, http) = with_file(run, &workspaces, &http).await?;
     let job = config::account_job(run, &settings, http)?;
     Ok((workspaces, job))
+}
+
+/// The same for a command that is about the journal alone.
+pub(super) async fn open_certs_with_journal(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, JournalSettings)> {
+    let http = config::http(&run.settings)?;
+    let certs = config::cert_repo(run, &http)?;
+    let people = environment::people()?;
+    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
+    let (settings, _) = with_file(run, &workspaces, &http).await?;
+    Ok((workspaces, config::journal(&settings)))
 }
 
 /// The settings with those of `git-certs.toml`, and the HTTP client that they ask for.

@@ -5,10 +5,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use time::OffsetDateTime;
 
 use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::repo::git::People;
+use crate::repo::journal::{Process, Run as JournalRun};
 use crate::repo::transport::{Ssh, Token};
 
 /// Text of an age identity.
@@ -48,6 +50,39 @@ impl Environment {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
             .collect()
+    }
+}
+
+/// This run, for the journal: the address of the CI job where one is known.
+pub(super) fn this_run() -> JournalRun {
+    let mut id = [0; 8];
+    // Without randomness the time tells runs apart.
+    let _ = aws_lc_rs::rand::fill(&mut id);
+    let now = OffsetDateTime::now_utc();
+    let github = || {
+        let [server, repository, run] =
+            ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
+        Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
+    };
+    let here = || {
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        match variable("USER") {
+            Some(user) => format!("{user} on {host}"),
+            None => host,
+        }
+    };
+    JournalRun {
+        id: data_encoding::HEXLOWER.encode(&id),
+        by: github()
+            .or_else(|| variable("CI_JOB_URL"))
+            .unwrap_or_else(here),
+        began: now,
+        seen: now,
+        ended: false,
+        process: Process::this(),
     }
 }
 

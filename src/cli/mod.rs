@@ -12,6 +12,7 @@ mod providers;
 mod revoke;
 mod settings;
 mod temporary;
+mod unlock;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::certificate::KeyType;
 use crate::model::hint::Hint;
+use crate::nightly::logbook::Keeping;
 use crate::nightly::pending::Mode;
 
 /// Name of the settings file at the root of the cert repository.
@@ -182,6 +183,14 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
     pub(super) vault_path: Option<String>,
 
+    /// Where a run keeps its journal, which is its lock too: auto, ref (`refs/git-certs/journal`), branch (`git-certs-journal`), off [default: auto]
+    #[arg(long, env = "GIT_CERTS_JOURNAL", value_name = "WHERE", help_heading = KEYS, value_parser = keeping)]
+    pub(super) journal: Option<Keeping>,
+
+    /// How many seconds a run may give no sign of life before the next one takes over [default: 7200]
+    #[arg(long, env = "GIT_CERTS_LOCK_TIMEOUT", value_name = "SECONDS", help_heading = KEYS, allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(super) lock_timeout: Option<NonZeroU32>,
+
     /// By zone, in the file alone.
     #[arg(skip)]
     pub(super) zones: Option<BTreeMap<String, ZoneSettings>>,
@@ -303,6 +312,11 @@ fn key_type(text: &str) -> Result<KeyType, String> {
 fn limits(text: &str) -> Result<WhoseLimits, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "one of letsencrypt, letsencrypt-staging, off is needed".to_owned())
+}
+
+fn keeping(text: &str) -> Result<Keeping, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "one of auto, ref, branch, off is needed".to_owned())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

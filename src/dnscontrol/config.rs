@@ -114,6 +114,12 @@ impl DnsConfig {
         self.declared.iter().map(|declared| declared.name.as_str())
     }
 
+    /// A zone by its name with the tag, one of `challenge-zones` too.
+    pub(crate) fn zone(&self, unique_name: &str) -> Option<&Zone> {
+        let mut all = self.zones.iter().chain(&self.challenge_zones);
+        all.find(|zone| zone.unique_name() == unique_name)
+    }
+
     /// A provider with its credentials, from creds.json and the environment. Blocks the first time.
     ///
     /// Entries that nobody asks for may be missing or wrong. One that only `challenge-zones` names

@@ -7,6 +7,7 @@ pub(crate) mod change;
 pub(crate) mod drill;
 pub(crate) mod environment;
 pub(crate) mod hint;
+pub(crate) mod kill;
 pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod outcome;

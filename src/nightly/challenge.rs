@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::hint::{Shared, with_hint};
+use crate::model::kill;
 use crate::model::name::DnsName;
 use crate::nightly::issue::count;
 use crate::nightly::sighting::Sighting;
@@ -36,6 +37,8 @@ pub(crate) struct Placement {
 pub(crate) struct Withdrawn {
     /// What could not be withdrawn, and why.
     pub(crate) failed: Vec<Error>,
+    /// Zones, with the entry in creds.json, that have no value of ours any more.
+    pub(crate) clean: Vec<(String, String)>,
     /// Values of earlier runs that went too, with their zone and provider: an account for each.
     pub(crate) swept: Vec<String>,
 }
@@ -145,16 +148,19 @@ impl Challenges {
         let up = std::mem::take(&mut *lock(&self.up));
         let groups = by_zone(up);
         let zones = groups.values().map(|(zone, values)| async move {
-            let at_each = zone
-                .providers
-                .iter()
-                .map(|access| erase(zone, access, values, stop));
+            let at_each = zone.providers.iter().map(|access| async {
+                let erased = erase(zone, access, values, stop).await;
+                (zone.unique_name.clone(), access.entry.clone(), erased)
+            });
             join_all(at_each).await
         });
         let mut withdrawn = Withdrawn::default();
-        for result in join_all(zones).await.into_iter().flatten() {
+        for (zone, entry, result) in join_all(zones).await.into_iter().flatten() {
             match result {
-                Ok(swept) => withdrawn.swept.extend(swept),
+                Ok(swept) => {
+                    withdrawn.clean.push((zone, entry));
+                    withdrawn.swept.extend(swept);
+                }
                 Err(error) => withdrawn.failed.push(error),
             }
         }
@@ -203,7 +209,9 @@ async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
     let at_each = zone.providers.iter().map(|access| {
         let batch = &batch;
         async move {
+            kill::point(&format!("before add {}", access.entry));
             let change = access.provider.change(zone.reference(), batch).await;
+            kill::point(&format!("after add {}", access.entry));
             change.with_context(|| {
                 format!(
                     "cannot add challenges to zone `{}` at `{}`",
@@ -226,6 +234,7 @@ async fn erase(
     let swept: Vec<Txt> = access.leftovers.iter().filter(is_swept).cloned().collect();
     let values = [ours, &swept].concat();
     let batch = TxtBatch::removing(values.clone());
+    kill::point(&format!("before remove {}", access.entry));
     let change = access.provider.change(zone.reference(), &batch);
     let change = async {
         let deadline = access.provider.patience();
@@ -248,6 +257,7 @@ async fn erase(
                 "remove what is there of them by hand; they do no harm to certificates",
             )
         })?;
+    kill::point(&format!("after remove {}", access.entry));
     Ok((!swept.is_empty()).then(|| {
         format!(
             "swept {} from zone `{}` at `{}`:{}",

@@ -15,14 +15,18 @@ use tokio::task::JoinHandle;
 use crate::acme::account::Account;
 use crate::acme::key::KeyMaterial;
 use crate::acme::order::{Accepted, Placed};
+use crate::acme::refusal::Refusal;
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain;
 use crate::model::change::Txt;
-use crate::model::hint::{Shared, with_hint};
+use crate::model::hint::{Shared, find, with_hint};
+use crate::model::kill;
 use crate::model::outcome::Planned;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
+use crate::nightly::logbook::Logbook;
+use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
@@ -53,6 +57,7 @@ pub(crate) struct Issuer<'a> {
     pub(crate) account: &'a Account,
     pub(crate) survey: &'a Survey,
     pub(crate) challenges: &'a Challenges,
+    pub(crate) logbook: &'a Logbook,
     pub(crate) wait: &'a WaitSettings,
     pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
     /// Keys of certificates that keep them.
@@ -61,14 +66,14 @@ pub(crate) struct Issuer<'a> {
     pub(crate) progress: &'a Progress,
 }
 
-/// A key that is being made.
-type NewKey = JoinHandle<Result<KeyMaterial>>;
+/// A key and a request that are being made.
+type Preparing = JoinHandle<Result<Prepared>>;
 
 /// An order that waits for its challenges.
-struct Ordered {
-    placed: Placed,
-    key: KeyMaterial,
-    placements: Vec<Placement>,
+pub(super) struct Ordered {
+    pub(super) placed: Placed,
+    pub(super) prepared: Prepared,
+    pub(super) placements: Vec<Placement>,
 }
 
 impl Issuer<'_> {
@@ -99,6 +104,7 @@ impl Issuer<'_> {
     /// A certificate goes on as soon as its own challenges are seen, whatever the others wait for.
     async fn issue_wave(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
+        let orders = self.record(due, orders).await;
         let placements: Vec<_> = orders
             .iter()
             .flatten()
@@ -147,24 +153,34 @@ impl Issuer<'_> {
         orders
     }
 
-    async fn place(&self, planned: &Planned) -> Result<(Accepted, NewKey)> {
+    /// Places an order, or goes on with one of an earlier run.
+    async fn place(&self, planned: &Planned) -> Result<(Accepted, Preparing)> {
         let wanted = &planned.wanted;
+        let recipients = self.recipients_of(wanted)?;
+        if let Some((accepted, prepared)) = self.resume(wanted, &recipients).await {
+            return Ok((accepted, tokio::spawn(async { Ok(prepared) })));
+        }
         // Only the CA that issued it knows what is replaced.
         let directory = self.account.directory();
         let replaces = planned.replaces.as_ref();
         let replaces = replaces.filter(|replaced| directory.is_of_same_ca(&replaced.ca));
         let replaces = replaces.map(|replaced| &replaced.id);
-        let key = {
+        let preparing = {
             let wanted = wanted.clone();
             let kept = self.kept.get(&wanted.name).cloned();
-            tokio::task::spawn_blocking(move || KeyMaterial::of(&wanted, kept.as_deref()))
+            tokio::task::spawn_blocking(move || prepare(&wanted, kept.as_deref(), &recipients))
         };
         let accepted = self.stop.ends(self.account.place(wanted, replaces)).await?;
-        Ok((accepted, key))
+        Ok((accepted, preparing))
     }
 
-    async fn read(&self, placed: Result<(Accepted, NewKey)>) -> Result<Ordered> {
-        let (accepted, key) = placed?;
+    fn recipients_of(&self, wanted: &Wanted) -> Result<Arc<Recipients>> {
+        let recipients = self.recipients.get(&wanted.name).cloned();
+        recipients.with_context(|| format!("no recipients for `{}`", wanted.name))
+    }
+
+    async fn read(&self, placed: Result<(Accepted, Preparing)>) -> Result<Ordered> {
+        let (accepted, preparing) = placed?;
         let mut placed = self.stop.ends(accepted.read()).await?;
         tracing::debug!(order = placed.url(), "ordered");
         let placements = match self.placements(&placed) {
@@ -176,7 +192,7 @@ impl Issuer<'_> {
         };
         Ok(Ordered {
             placed,
-            key: key.await.context("the key generator ended")??,
+            prepared: preparing.await.context("the key generator ended")??,
             placements,
         })
     }
@@ -227,50 +243,51 @@ impl Issuer<'_> {
     async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
         let Ordered {
             mut placed,
-            key,
+            prepared,
             placements,
         } = ordered?;
         let seen = async { Ok(self.challenges.seen(&placements).await?) };
         let result = match self.stop.ends(seen).await {
             Ok(seen) => {
-                let finished = self.finish(wanted, &mut placed, key, &seen);
+                kill::point("seen");
+                let finished = self.finish(wanted, &mut placed, prepared, &seen);
                 self.stop.ends_after(GRACE, finished).await
             }
             Err(error) => Err(error),
         };
-        if result.is_err() {
+        if let Err(error) = &result {
             self.abandon(&mut placed).await;
+            // What the CA may issue all the same, the next run fetches.
+            if !placed.may_be_issued() || find::<Refusal>(error).is_some() {
+                self.logbook.forget(placed.url());
+            }
         }
         result
     }
 
     /// Gives an order up whose certificate has failed already: an authorization that is left pending
     /// counts against limits, but expires by itself.
-    async fn abandon(&self, placed: &mut Placed) {
+    pub(super) async fn abandon(&self, placed: &mut Placed) {
         if let Err(error) = self.stop.ends(placed.abandon()).await {
             tracing::debug!(order = placed.url(), "not given up: {error:#}");
         }
     }
 
-    /// Tells the CA to look, seals the key, finalizes, checks what came back.
+    /// Tells the CA to look, finalizes, checks what came back.
     async fn finish(
         &self,
         wanted: &Wanted,
         placed: &mut Placed,
-        key: KeyMaterial,
+        prepared: Prepared,
         seen: &[(Txt, Sighting)],
     ) -> Result<Issued> {
         let proven = placed.prove().await;
         proven.map_err(|error| sighting::beside(error, seen))?;
-        let request = key.request(&wanted.identifiers)?;
-        let public_key = key.public_key_der();
-        let recipients = self
-            .recipients
-            .get(&wanted.name)
-            .with_context(|| format!("no recipients for `{}`", wanted.name))?;
-        // Before anything is issued that could not be stored.
-        let key = key.into_pem()?;
-        let key = key.map(|key| recipients.seal(&key)).transpose()?;
+        let Prepared {
+            request,
+            public_key,
+            key,
+        } = prepared;
         let mut fetches = 1;
         let (delivered, checked) = loop {
             let preferred_chain = wanted.preferred_chain.as_deref();
@@ -305,6 +322,19 @@ impl Issuer<'_> {
             renewal,
         })
     }
+}
+
+/// Makes the key of a certificate, seals it, and signs the request with it. Blocks.
+fn prepare(wanted: &Wanted, kept: Option<&Secret>, recipients: &Recipients) -> Result<Prepared> {
+    let key = KeyMaterial::of(wanted, kept)?;
+    let request = key.request(&wanted.identifiers)?;
+    let public_key = key.public_key_der();
+    let key = key.into_pem()?;
+    Ok(Prepared {
+        request,
+        public_key,
+        key: key.map(|key| recipients.seal(&key)).transpose()?,
+    })
 }
 
 /// Who was asked, when everything is decided.

@@ -14,11 +14,13 @@ use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
 use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
+use crate::nightly::logbook::Logbook;
 use crate::nightly::permission::is_forbidden;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
 use crate::nightly::store;
 use crate::nightly::unlock::Opened;
+use crate::repo::journal::AccountNote;
 use crate::report::terminal;
 
 /// A certificate on its way.
@@ -34,12 +36,12 @@ impl Nightly {
         &self,
         ready: Vec<Planned>,
         means: Means,
-        outcome: &mut Outcome,
+        (logbook, outcome): (&Logbook, &mut Outcome),
     ) -> Result<()> {
         let challenges = Challenges::default();
         let mut accounts = Vec::new();
         let results = self
-            .issue(&ready, &means, &challenges, &mut accounts)
+            .issue(&ready, (&means, logbook), &challenges, &mut accounts)
             .await?;
         for account in &accounts {
             for (resource, count) in &account.requests {
@@ -56,13 +58,23 @@ impl Nightly {
             .swept
             .iter()
             .for_each(|swept| self.say_in_full(swept));
+        for (zone, entry) in &withdrawn.clean {
+            logbook.withdrawn(zone, entry);
+        }
         let mut left_over = withdrawn.failed;
+        let kept_account = kept.account.is_ok();
         left_over.extend(kept.account.err());
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.
             left_over.iter().for_each(terminal::print_error);
         }
         outcome.pushed = kept.pushed?;
+        let stored = ready.iter().zip(&kept.certificates);
+        let stored = stored.filter(|(_, result)| result.is_ok());
+        if kept_account {
+            logbook.settle_accounts();
+        }
+        logbook.settle(stored.map(|(planned, _)| &planned.wanted.name));
         outcome.left_over = left_over;
         let done = ready.into_iter().zip(kept.certificates);
         outcome.done.extend(done.map(|(planned, result)| Done {
@@ -78,7 +90,7 @@ impl Nightly {
     async fn issue(
         &self,
         ready: &[Planned],
-        means: &Means,
+        (means, logbook): (&Means, &Logbook),
         challenges: &Challenges,
         accounts: &mut Vec<store::Account>,
     ) -> Result<Vec<Result<Issued>>> {
@@ -112,7 +124,11 @@ impl Nightly {
                 }
             };
             is_first = false;
-            self.take_turn(opened, turn, (means, challenges), accounts)
+            if !opened.new_files.is_empty() {
+                let note = AccountNote::new(directory.host(), &opened.new_files);
+                logbook.record_account(note).await?;
+            }
+            self.take_turn(opened, turn, (means, challenges, logbook), accounts)
                 .await;
         }
         Ok(attempts
@@ -129,7 +145,7 @@ impl Nightly {
         &self,
         opened: Opened,
         turn: Vec<&mut Attempt<'_>>,
-        (means, challenges): (&Means, &Challenges),
+        (means, challenges, logbook): (&Means, &Challenges, &Logbook),
         accounts: &mut Vec<store::Account>,
     ) {
         if !opened.new_files.is_empty() {
@@ -141,6 +157,7 @@ impl Nightly {
             account: &opened.account,
             survey: &means.survey,
             challenges,
+            logbook,
             wait: &WaitSettings {
                 deadline: self.job.dns_timeout,
                 ..WaitSettings::default()

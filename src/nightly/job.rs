@@ -14,6 +14,7 @@ use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
+use crate::nightly::logbook::JournalSettings;
 use crate::nightly::pending::Policy;
 use crate::repo::certs_json::Defaults;
 use crate::repo::transport::{Access, Remote};
@@ -102,6 +103,7 @@ pub(crate) struct Job {
     pub(crate) dns_timeout: Duration,
     pub(crate) name_servers: Rules,
     pub(crate) push: bool,
+    pub(crate) journal: JournalSettings,
 }
 
 impl Job {

@@ -98,13 +98,7 @@ impl Nightly {
         let step = self.progress.step("looking at the zones");
         let surveyor = Surveyor {
             lookout: &Lookout::new(self.lookup()?, &self.job.name_servers),
-            context: &registry::Context {
-                http: self.job.http.clone(),
-                environment: self.job.environment.clone(),
-                dns_root: self.job.dns.root.clone(),
-                dns_root_is_temporary: self.job.dns_is_temporary,
-                dnscontrol: self.invocation(),
-            },
+            context: &self.provider_context(),
             skip: &self.job.skip,
             policy: &self.job.pending,
         };
@@ -114,6 +108,17 @@ impl Nightly {
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
         Ok(survey)
+    }
+
+    /// What providers are opened with.
+    pub(super) fn provider_context(&self) -> registry::Context {
+        registry::Context {
+            http: self.job.http.clone(),
+            environment: self.job.environment.clone(),
+            dns_root: self.job.dns.root.clone(),
+            dns_root_is_temporary: self.job.dns_is_temporary,
+            dnscontrol: self.invocation(),
+        }
     }
 
     /// Parts what fits into the limits of the CAs from what waits for a later run; both in order.

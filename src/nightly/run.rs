@@ -11,17 +11,22 @@ use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::drill::Drill;
 use crate::model::hint::with_hint;
+use crate::model::kill;
 use crate::model::outcome::{Outcome, Planned, PutOff};
 use crate::model::renewal::RenewalInfo;
 use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::issue::count;
 use crate::nightly::job::Job;
+use crate::nightly::logbook::Logbook;
 use crate::nightly::names;
+use crate::nightly::permission::Permission;
 use crate::nightly::plan::{self, Holdings, Timing};
-use crate::nightly::prepare::Means;
+use crate::nightly::prepare::{Means, RecipientsByName};
+use crate::nightly::recover;
 use crate::nightly::renewal;
 use crate::nightly::stop::Stop;
+use crate::nightly::survey::Survey;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::{certs_json, layout};
 use crate::report::progress::Progress;
@@ -95,8 +100,19 @@ impl Nightly {
         let mut decided = self.stop.ends(self.decide(true)).await?;
         let plan = mem::take(&mut decided.plan);
         let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let earlier = self.stop.ends(self.earlier(&due)).await?;
+        // What is ordered already costs nothing more.
+        let (ordered, due): (Vec<_>, Vec<_>) = due
+            .into_iter()
+            .partition(|planned| recover::has_order(earlier.as_ref(), &planned.wanted.name));
         let (due, put_off) = self.within_limits(due, &decided).await?;
+        let due = [ordered, due].concat();
+        kill::point("planned");
         self.say_what_waits(&put_off);
+        let logbook = match earlier {
+            Some(found) => Some(self.take_over(found, &decided.dns, (&due, &kept)).await?),
+            None => None,
+        };
         let (due, done) = names::sort(due);
         let mut outcome = Outcome {
             done,
@@ -105,6 +121,7 @@ impl Nightly {
             ..Outcome::default()
         };
         if due.is_empty() {
+            self.close(logbook, &mut outcome).await;
             return Ok(outcome);
         }
         self.say_what_is_due(&due);
@@ -116,20 +133,54 @@ impl Nightly {
             Ok((recipients, survey))
         };
         // A certificate that cannot be stored would be lost, and counts against the CA's limits.
-        let (recipients, survey) = self.stop.ends(look).await?;
+        let begin = async {
+            match logbook {
+                Some(logbook) => Ok(logbook),
+                // Not ended by a signal: what is begun must be known, to be closed.
+                None => self.begin(None).await,
+            }
+        };
+        let (looked, begun) = tokio::join!(self.stop.ends(look), begin);
+        let logbook = begun?;
+        kill::point("looked");
+        let issued = self
+            .issue_what_is_ready(due, looked, permission, (&logbook, &mut outcome))
+            .await;
+        self.close(Some(logbook), &mut outcome).await;
+        issued?;
+        Ok(outcome)
+    }
+
+    async fn issue_what_is_ready(
+        &self,
+        due: Vec<Planned>,
+        looked: Result<(RecipientsByName, Survey)>,
+        permission: Permission,
+        (logbook, outcome): (&Logbook, &mut Outcome),
+    ) -> Result<()> {
+        let (recipients, survey) = looked?;
         let (ready, blocked) = survey.sort(due);
         outcome.done.extend(blocked);
-        let (ready, kept) = self.stop.ends(self.kept_keys(ready, &mut outcome)).await?;
-        if !ready.is_empty() {
-            let means = Means {
-                survey,
-                recipients,
-                kept,
-                permission,
-            };
-            Box::pin(self.issue_and_store(ready, means, &mut outcome)).await?;
+        let (ready, kept) = self.stop.ends(self.kept_keys(ready, outcome)).await?;
+        if ready.is_empty() {
+            return Ok(());
         }
-        Ok(outcome)
+        let means = Means {
+            survey,
+            recipients,
+            kept,
+            permission,
+        };
+        Box::pin(self.issue_and_store(ready, means, (logbook, outcome))).await
+    }
+
+    /// Ends the journal. That it cannot is no reason to call anything failed.
+    async fn close(&self, logbook: Option<Logbook>, outcome: &mut Outcome) {
+        if let Some(logbook) = logbook
+            && let Err(error) = logbook.close().await
+        {
+            outcome.left_over.push(error);
+        }
     }
 
     /// `asks`: whether CAs are asked when to renew.

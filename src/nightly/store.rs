@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::model::certificate::{CertificateName, Issued};
 use crate::model::chain::list;
+use crate::model::kill;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
 use crate::nightly::workspaces::Workspaces;
@@ -115,7 +116,7 @@ impl Store<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let message = format!("Register an ACME account at {host}\n");
+        let message = account_message(&host);
         self.workspaces
             .with(move |workspace| workspace.commit(&message, &files))
             .await
@@ -129,6 +130,7 @@ impl Store<'_> {
         issued: Issued,
         recipients: &Recipients,
     ) -> Result<Stored> {
+        kill::point("before commit");
         let files = layout::certificate_files(&issued, recipients, planned.action)?;
         let message = message(planned, &issued);
         let id = self
@@ -147,7 +149,9 @@ impl Store<'_> {
             return Ok(None);
         }
         let step = self.progress.step("pushing");
+        kill::point("before push");
         let pushed = self.workspaces.with(Workspace::push).await?;
+        kill::point("after push");
         let Pushed::Done(done) = pushed else {
             return Ok(None);
         };
@@ -160,6 +164,11 @@ impl Store<'_> {
         }
         Ok(Some(done))
     }
+}
+
+/// Message of the commit that stores a new account.
+pub(super) fn account_message(host: &str) -> String {
+    format!("Register an ACME account at {host}\n")
 }
 
 fn in_words(done: &git::Done) -> String {

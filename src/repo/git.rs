@@ -19,6 +19,7 @@ use crate::model::secret::Sealed;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
+use crate::repo::journal::Place;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
 
@@ -229,6 +230,31 @@ impl Workspace {
         }
         prove::prove(&history.repository, remote, (branch, tip), &self.people)?;
         Ok(PushCheck::WouldBeAccepted)
+    }
+
+    /// Whether it is worth while to look for the journal of another run.
+    pub(crate) fn may_have_journal(&self) -> bool {
+        self.history()
+            .is_some_and(|history| history.may_have_journal)
+    }
+
+    /// Where runs keep their journal; none where there is no git. Objects are made in `scratch`, unless the
+    /// journal stays in the checkout because nothing is pushed.
+    pub(crate) fn journal_place(
+        &self,
+        scratch: &Path,
+        reference: &'static str,
+        push: bool,
+    ) -> Result<Option<Place>> {
+        let Some(history) = self.history() else {
+            return Ok(None);
+        };
+        let remote = history.remote.clone().filter(|_| push);
+        let place = match remote {
+            Some(remote) => Place::on_server(remote, scratch, reference),
+            None => Place::here(history.repository.path(), reference),
+        };
+        place.map(Some)
     }
 
     /// Proves, as far as it can be known beforehand, that files can be stored.

@@ -10,6 +10,7 @@ pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod issuances;
+pub(crate) mod journal;
 pub(crate) mod layout;
 pub(crate) mod lock;
 pub(crate) mod pkt;

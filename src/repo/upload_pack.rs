@@ -9,6 +9,7 @@ use git2::{Oid, Repository};
 
 use crate::model::hint::with_hint;
 use crate::repo::files;
+use crate::repo::journal::PLACES;
 use crate::repo::pkt::{self, SideBand};
 use crate::repo::transport::{AGENT, Advertisement, Connection, Remote, Service};
 
@@ -36,6 +37,8 @@ pub(crate) struct Fetched {
     /// Without `refs/heads/`.
     pub(crate) branch: String,
     pub(crate) tip: Oid,
+    /// Whether a run has a journal on the server.
+    pub(crate) has_journal: bool,
 }
 
 /// Brings the tip of a branch into the object database of `into`; no reference is changed.
@@ -70,6 +73,21 @@ pub(crate) fn fetch(
     Ok(fetched)
 }
 
+/// Brings one commit that a reference of the server is at into the object database of `into`.
+pub(crate) fn fetch_commit(remote: &Remote, into: &Repository, id: Oid) -> Result<()> {
+    let mut open = Connection::open(remote, Service::UploadPack)?;
+    let mut shallow = Shallow::load(into)?;
+    let request = request(&open.advertisement, id, (&[], &shallow), false);
+    open.send(request)?;
+    match receive(&mut open, into, &mut shallow, false) {
+        Ok(()) => open.finish(),
+        Err(Trouble::Wire(error)) => Err(open.broken(error)),
+        Err(Trouble::Here(error)) => {
+            Err(error.context(format!("cannot store what `{remote}` sent")))
+        }
+    }
+}
+
 /// The branch asked for, or the one that HEAD stands for.
 fn choose(remote: &Remote, has: &Advertisement) -> Result<Fetched> {
     let find = |branch: &str| {
@@ -77,6 +95,9 @@ fn choose(remote: &Remote, has: &Advertisement) -> Result<Fetched> {
         Some(Fetched {
             branch: branch.to_owned(),
             tip: *tip,
+            has_journal: PLACES
+                .iter()
+                .any(|place| has.references.contains_key(*place)),
         })
     };
     if has.references.is_empty() {

@@ -26,6 +26,7 @@ mod failures;
 mod faults;
 mod help;
 mod in_place;
+mod journal;
 mod lab;
 mod limits;
 mod opening;

@@ -100,6 +100,7 @@ impl Checkout {
             base,
             tip: base,
             cloned: false,
+            may_have_journal: true,
             repository,
         };
         Ok(Some(Self {

@@ -28,6 +28,8 @@ pub(super) struct History {
     pub(super) tip: Oid,
     /// Whether `base` came from the server: nobody else's unpushed commits are in the way.
     pub(super) cloned: bool,
+    /// Whether a run may have a journal on the server.
+    pub(super) may_have_journal: bool,
 }
 
 impl History {
@@ -41,6 +43,7 @@ impl History {
             base: fetched.tip,
             tip: fetched.tip,
             cloned: true,
+            may_have_journal: fetched.has_journal,
         })
     }
 

@@ -1,0 +1,460 @@
+//! The journal of this run: begun before anything is ordered, written before anything cannot be undone.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use git2::Oid;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::task::AbortHandle;
+
+use crate::model::certificate::CertificateName;
+use crate::model::hint::with_hint;
+use crate::model::kill;
+use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::repo::journal::{
+    AccountNote, Change, Journal, OrderNote, PLACES, Place, Run, ValueNote,
+};
+use crate::report::progress::Progress;
+use crate::report::terminal;
+
+/// How often a run gives a sign of life.
+const BEAT: Duration = Duration::from_mins(10);
+
+/// Orders that are older are gone at the CA: Let's Encrypt keeps them for 7 days.
+const ORDERS_LAST: time::Duration = time::Duration::days(7);
+
+/// How often another run may come first while this one takes the journal.
+const ATTEMPTS: u32 = 5;
+
+/// Whether and where a journal is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Keeping {
+    /// Outside of branches, or in a branch where the server takes nothing else.
+    #[default]
+    Auto,
+    /// At `refs/git-certs/journal`.
+    Ref,
+    /// In the branch `git-certs-journal`.
+    Branch,
+    /// Not at all.
+    Off,
+}
+
+/// What a run needs to know of journals.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalSettings {
+    pub(crate) keeping: Keeping,
+    /// A run without a sign of life for so long is over.
+    pub(crate) lock_timeout: Duration,
+    /// This run.
+    pub(crate) run: Run,
+}
+
+impl Keeping {
+    fn places(self) -> &'static [&'static str] {
+        let [outside, branch] = &PLACES;
+        match self {
+            Self::Auto => &PLACES,
+            Self::Ref => std::slice::from_ref(outside),
+            Self::Branch => std::slice::from_ref(branch),
+            Self::Off => &[],
+        }
+    }
+}
+
+/// The journal of another run.
+pub(crate) struct Found {
+    place: Place,
+    at: Oid,
+    pub(crate) journal: Journal,
+}
+
+impl Found {
+    /// Looks for the journal of another run.
+    pub(crate) async fn look(
+        workspaces: &Workspaces,
+        settings: &JournalSettings,
+        push: bool,
+    ) -> Result<Option<Self>> {
+        if settings.keeping == Keeping::Off {
+            return Ok(None);
+        }
+        let scratch = workspaces.temporary().to_owned();
+        workspaces
+            .with(move |workspace| {
+                if !workspace.may_have_journal() {
+                    return Ok(None);
+                }
+                for (index, reference) in PLACES.into_iter().enumerate() {
+                    let Some(place) =
+                        workspace.journal_place(&scratch_of(&scratch, index), reference, push)?
+                    else {
+                        return Ok(None);
+                    };
+                    if let Some(at) = place.current()? {
+                        let journal = place.read(at)?;
+                        return Ok(Some(Self { place, at, journal }));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Whether its run is still at work.
+    pub(crate) fn is_running(&self, settings: &JournalSettings) -> bool {
+        let now = OffsetDateTime::now_utc();
+        !self.journal.run.is_over(now, settings.lock_timeout)
+    }
+
+    /// Says that its run has ended, so that the next one takes over.
+    pub(crate) async fn unlock(mut self) -> Result<()> {
+        self.journal.run.ended = true;
+        let change = blocking(move || self.place.change(Some(self.at), Some(&self.journal)));
+        match change.await? {
+            Change::Done(_) => Ok(()),
+            Change::Lost => Err(with_hint(
+                anyhow!("the journal has changed meanwhile: a run is at work"),
+                "if that run is dead, run `git-certs unlock` again",
+            )),
+            Change::Refused(reason) => Err(anyhow!(
+                "the server refuses to change the journal: {reason}"
+            )),
+        }
+    }
+
+    /// Who runs, since when.
+    pub(crate) fn describe(&self) -> String {
+        let Run {
+            by, began, seen, ..
+        } = &self.journal.run;
+        format!(
+            "{by}, begun {}, last sign of life {}",
+            terminal::minute(*began),
+            terminal::minute(*seen)
+        )
+    }
+}
+
+/// The journal of this run. Without a place it only remembers.
+pub(crate) struct Logbook {
+    kept: Arc<Mutex<Kept>>,
+    beat: Option<AbortHandle>,
+}
+
+struct Kept {
+    place: Option<Place>,
+    at: Option<Oid>,
+    journal: Journal,
+}
+
+/// What a logbook is begun with.
+pub(crate) struct Beginning<'a> {
+    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) settings: &'a JournalSettings,
+    pub(crate) push: bool,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Logbook {
+    /// Begins the journal, or takes over what an earlier run has left. From here on no other run begins.
+    pub(crate) async fn begin(with: Beginning<'_>, earlier: Option<Found>) -> Result<Self> {
+        let mut journal = Journal::new(with.settings.run.clone());
+        let mut earlier = earlier;
+        for _ in 0..ATTEMPTS {
+            if let Some(found) = &earlier {
+                if found.is_running(with.settings) {
+                    return Err(at_work(found));
+                }
+                journal.orders.clone_from(&found.journal.orders);
+                journal.values.clone_from(&found.journal.values);
+                journal.accounts.clone_from(&found.journal.accounts);
+            }
+            kill::point("before journal begins");
+            let begun = match earlier.take() {
+                Some(found) => take(found.place, Some(found.at), &journal).await?,
+                None => with.create(&journal).await?,
+            };
+            match begun {
+                Begun::Kept(kept) => {
+                    kill::point("after journal begins");
+                    return Ok(Self::of(kept));
+                }
+                Begun::Lost => {
+                    earlier = Found::look(with.workspaces, with.settings, with.push).await?;
+                }
+            }
+        }
+        Err(anyhow!(
+            "other runs come first all the time: the journal cannot be begun"
+        ))
+    }
+
+    fn of(kept: Kept) -> Self {
+        let has_place = kept.place.is_some();
+        let kept = Arc::new(Mutex::new(kept));
+        let beat = has_place.then(|| {
+            let kept = Arc::clone(&kept);
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(BEAT).await;
+                    let kept = Arc::clone(&kept);
+                    // One that is missed is followed by the next.
+                    if let Err(error) = blocking(move || lock(&kept).write()).await {
+                        tracing::debug!("no sign of life: {error:#}");
+                    }
+                }
+            })
+            .abort_handle()
+        });
+        Self { kept, beat }
+    }
+
+    /// An order of an earlier run that may lead to this certificate at this CA.
+    pub(crate) fn order(
+        &self,
+        name: &CertificateName,
+        directory: &str,
+        account: &str,
+    ) -> Option<OrderNote> {
+        let kept = lock(&self.kept);
+        let mut orders = kept.journal.orders.iter();
+        orders
+            .find(|order| {
+                order.certificate == name.as_str()
+                    && order.directory == directory
+                    && order.account == account
+            })
+            .cloned()
+    }
+
+    /// Values that earlier runs have left.
+    pub(crate) fn values(&self) -> BTreeSet<ValueNote> {
+        lock(&self.kept).journal.values.clone()
+    }
+
+    /// Writes down what is about to be done; an error if it is not certain that it is written.
+    pub(crate) async fn record(
+        &self,
+        orders: Vec<OrderNote>,
+        values: BTreeSet<ValueNote>,
+    ) -> Result<()> {
+        let kept = Arc::clone(&self.kept);
+        kill::point("before record");
+        let written = blocking(move || {
+            let mut kept = lock(&kept);
+            let journal = &mut kept.journal;
+            journal
+                .orders
+                .retain(|old| orders.iter().all(|new| new.url != old.url));
+            journal.orders.extend(orders);
+            journal.values.extend(values);
+            kept.write()
+        })
+        .await;
+        kill::point("after record");
+        written.context("cannot write the journal, without which nothing is proven")
+    }
+
+    /// Accounts that an earlier run registered and did not store.
+    pub(crate) fn accounts(&self) -> Vec<AccountNote> {
+        lock(&self.kept).journal.accounts.clone()
+    }
+
+    /// Writes down a new account, before anything is ordered with it.
+    pub(crate) async fn record_account(&self, account: AccountNote) -> Result<()> {
+        let kept = Arc::clone(&self.kept);
+        let written = blocking(move || {
+            let mut kept = lock(&kept);
+            kept.journal.accounts.push(account);
+            kept.write()
+        });
+        let written = written.await;
+        kill::point("after record account");
+        written.context("cannot write the new account into the journal")
+    }
+
+    /// All accounts are in the branch.
+    pub(crate) fn settle_accounts(&self) {
+        lock(&self.kept).journal.accounts.clear();
+    }
+
+    /// The orders of these certificates need no other run.
+    pub(crate) fn settle<'n>(&self, names: impl IntoIterator<Item = &'n CertificateName>) {
+        let names: BTreeSet<_> = names.into_iter().map(CertificateName::as_str).collect();
+        let mut kept = lock(&self.kept);
+        let orders = &mut kept.journal.orders;
+        orders.retain(|order| !names.contains(order.certificate.as_str()));
+    }
+
+    /// Drops orders that are too old, and those of certificates that certs.json does not have.
+    pub(crate) fn settle_lost(&self, wanted: impl Fn(&str) -> bool, now: OffsetDateTime) {
+        let mut kept = lock(&self.kept);
+        let orders = &mut kept.journal.orders;
+        orders.retain(|order| wanted(&order.certificate) && now - order.placed < ORDERS_LAST);
+    }
+
+    /// The order leads to nothing any more.
+    pub(crate) fn forget(&self, url: &str) {
+        let mut kept = lock(&self.kept);
+        kept.journal.orders.retain(|order| order.url != url);
+    }
+
+    /// No value is left in the zone at the entry.
+    pub(crate) fn withdrawn(&self, zone: &str, entry: &str) {
+        let mut kept = lock(&self.kept);
+        let values = &mut kept.journal.values;
+        values.retain(|value| value.zone != zone || value.entry != entry);
+    }
+
+    /// Ends the journal: it goes, unless something is left for the next run.
+    pub(crate) async fn close(self) -> Result<()> {
+        if let Some(beat) = &self.beat {
+            beat.abort();
+        }
+        let kept = Arc::clone(&self.kept);
+        kill::point("before journal ends");
+        let ended = blocking(move || lock(&kept).end()).await;
+        kill::point("after journal ends");
+        ended.context("cannot end the journal").map_err(|error| {
+            with_hint(
+                error,
+                "the next run takes it over; `git-certs unlock` lets it do so at once",
+            )
+        })
+    }
+}
+
+impl Kept {
+    /// Writes the journal as it is now: a sign of life.
+    fn write(&mut self) -> Result<()> {
+        self.journal.run.seen = OffsetDateTime::now_utc();
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        let change = place.change(self.at, Some(&self.journal))?;
+        self.became(change)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        self.journal.run.ended = true;
+        let left = (!self.journal.is_empty()).then_some(&self.journal);
+        let change = place.change(self.at, left)?;
+        self.became(change)
+    }
+
+    fn became(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Done(at) => {
+                self.at = at;
+                Ok(())
+            }
+            Change::Lost => Err(with_hint(
+                anyhow!("another run has taken the journal over, as if this one were dead"),
+                "let runs follow each other (`concurrency` of GitHub, `resource_group` of GitLab), or wait longer with `--lock-timeout`",
+            )),
+            Change::Refused(reason) => Err(anyhow!("the server refuses the journal: {reason}")),
+        }
+    }
+}
+
+enum Begun {
+    Kept(Kept),
+    /// Another run came first.
+    Lost,
+}
+
+impl Beginning<'_> {
+    /// Creates the journal in the first place that takes it.
+    async fn create(&self, journal: &Journal) -> Result<Begun> {
+        let places = self.settings.keeping.places();
+        let mut refused = None;
+        for (index, reference) in places.iter().enumerate() {
+            let scratch = scratch_of(self.workspaces.temporary(), index);
+            let push = self.push;
+            let place = self
+                .workspaces
+                .with(move |workspace| workspace.journal_place(&scratch, reference, push));
+            let Some(place) = place.await? else {
+                break;
+            };
+            match take(place, None, journal).await {
+                Ok(begun) => {
+                    if let Some(reason) = refused {
+                        self.progress.say(&format!(
+                            "the journal is the branch `git-certs-journal`: the server refuses references outside of branches: {reason}"
+                        ));
+                    }
+                    return Ok(begun);
+                }
+                Err(error) => match error.downcast::<Refused>() {
+                    Ok(Refused(reason)) => refused = Some(reason),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        match refused {
+            Some(reason) if self.settings.keeping != Keeping::Auto => Err(with_hint(
+                anyhow!("the server refuses the journal: {reason}"),
+                "let this login push to it, or choose another place with `--journal`",
+            )),
+            refused => {
+                if let Some(reason) = refused {
+                    self.progress.say(&format!(
+                        "warning: there is no journal, so what a killed run has ordered is lost: the server refuses it: {reason}"
+                    ));
+                }
+                Ok(Begun::Kept(Kept {
+                    place: None,
+                    at: None,
+                    journal: journal.clone(),
+                }))
+            }
+        }
+    }
+}
+
+/// The server takes no journal there; its words.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refuses the journal: {0}")]
+struct Refused(String);
+
+/// Brings the journal to a place that has `at`.
+async fn take(place: Place, at: Option<Oid>, journal: &Journal) -> Result<Begun> {
+    let journal = journal.clone();
+    blocking(move || match place.change(at, Some(&journal))? {
+        Change::Done(at) => Ok(Begun::Kept(Kept {
+            place: Some(place),
+            at,
+            journal,
+        })),
+        Change::Lost => Ok(Begun::Lost),
+        Change::Refused(reason) => Err(Refused(reason).into()),
+    })
+    .await
+}
+
+/// The error when another run is at work.
+pub(crate) fn at_work(found: &Found) -> anyhow::Error {
+    with_hint(
+        anyhow!("another run is at work: {}", found.describe()),
+        "wait until it has ended; if it is dead, `git-certs unlock` lets the next run take over what it has left",
+    )
+}
+
+/// Where objects of a journal are made.
+fn scratch_of(temporary: &std::path::Path, index: usize) -> PathBuf {
+    temporary.join(format!("journal-{index}"))
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}

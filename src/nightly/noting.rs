@@ -1,0 +1,114 @@
+//! Orders in the journal: written down before they are proven, gone on with by the next run.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use time::OffsetDateTime;
+
+use crate::acme::order::Accepted;
+use crate::model::certificate::Wanted;
+use crate::model::hint::Shared;
+use crate::model::outcome::Planned;
+use crate::nightly::challenge::Placement;
+use crate::nightly::issue::{Issuer, Ordered};
+use crate::nightly::recover::Prepared;
+use crate::repo::journal::{OrderNote, ValueNote};
+use crate::repo::seal::Recipients;
+
+impl Issuer<'_> {
+    /// An order of an earlier run, if the CA has it and it fits.
+    pub(super) async fn resume(
+        &self,
+        wanted: &Wanted,
+        recipients: &Recipients,
+    ) -> Option<(Accepted, Prepared)> {
+        let directory = self.account.directory().url();
+        let note = self
+            .logbook
+            .order(&wanted.name, directory, self.account.url())?;
+        let resumed = async {
+            let prepared = Prepared::of(&note, wanted, recipients)?;
+            let resumed = self.account.resume(&note.url, note.profile.clone());
+            let mut accepted = self.stop.ends(resumed).await?;
+            anyhow::ensure!(!accepted.is_given_up(), "the CA has given it up");
+            Ok((accepted, prepared))
+        };
+        match resumed.await {
+            Ok(resumed) => {
+                self.progress.say(&format!(
+                    "going on with the order of an earlier run for `{}`",
+                    wanted.name
+                ));
+                Some(resumed)
+            }
+            Err(error) => {
+                self.progress.say(&format!(
+                    "an earlier run ordered `{}`, but that order is of no use: {error:#}",
+                    wanted.name
+                ));
+                self.logbook.forget(&note.url);
+                None
+            }
+        }
+    }
+
+    /// Writes the orders into the journal, before a value is written or a certificate issued. Orders that
+    /// are not written down are given up.
+    pub(super) async fn record(
+        &self,
+        due: &[&Planned],
+        mut orders: Vec<Result<Ordered>>,
+    ) -> Vec<Result<Ordered>> {
+        let (mut notes, mut values) = (Vec::new(), BTreeSet::new());
+        for (planned, ordered) in due.iter().zip(&orders) {
+            if let Ok(ordered) = ordered {
+                notes.extend(self.note(&planned.wanted, ordered));
+                values.extend(ordered.placements.iter().flat_map(value_notes));
+            }
+        }
+        if notes.is_empty() {
+            return orders;
+        }
+        let Err(error) = self.logbook.record(notes, values).await else {
+            return orders;
+        };
+        let error = Shared::new(error);
+        for ordered in &mut orders {
+            if let Ok(Ordered { placed, .. }) = ordered {
+                self.abandon(placed).await;
+                self.logbook.forget(placed.url());
+                *ordered = Err(error.clone().into());
+            }
+        }
+        orders
+    }
+
+    fn note(&self, wanted: &Wanted, ordered: &Ordered) -> Option<OrderNote> {
+        let recipients = self.recipients.get(&wanted.name)?;
+        let Ordered {
+            placed, prepared, ..
+        } = ordered;
+        Some(prepared.note(OrderNote {
+            certificate: wanted.name.to_string(),
+            directory: self.account.directory().url().to_owned(),
+            account: self.account.url().to_owned(),
+            url: placed.url().to_owned(),
+            placed: OffsetDateTime::now_utc(),
+            profile: placed.profile().map(str::to_owned),
+            request: String::new(),
+            key: None,
+            recipients: recipients.hash(),
+        }))
+    }
+}
+
+/// Where a value is written, for the journal.
+fn value_notes(placement: &Placement) -> impl Iterator<Item = ValueNote> {
+    let Placement { zone, txt } = placement;
+    zone.providers.iter().map(|access| ValueNote {
+        zone: zone.unique_name.clone(),
+        entry: access.entry.clone(),
+        name: txt.name.to_string(),
+        value: txt.value.clone(),
+    })
+}

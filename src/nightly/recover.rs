@@ -1,0 +1,214 @@
+//! What an earlier run has left: its orders are gone on with, its challenge values withdrawn.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::join_all;
+use time::OffsetDateTime;
+
+use crate::dnscontrol::DnsConfig;
+use crate::model::certificate::{CertificateName, KeySource, Wanted};
+use crate::model::chain;
+use crate::model::change::{Txt, TxtBatch};
+use crate::model::kill;
+use crate::model::outcome::Planned;
+use crate::model::request::SigningRequest;
+use crate::model::secret::Sealed;
+use crate::nightly::issue::count;
+use crate::nightly::logbook::{Beginning, Found, Logbook, at_work};
+use crate::nightly::run::Nightly;
+use crate::nightly::store::account_message;
+use crate::nightly::workspaces::blocking;
+use crate::provider::registry;
+use crate::repo::journal::{OrderNote, ValueNote};
+use crate::repo::seal::Recipients;
+
+/// What a certificate is issued for: a request, and its key in the only form that is kept.
+pub(super) struct Prepared {
+    /// PKCS#10, DER.
+    pub(super) request: Vec<u8>,
+    /// `SubjectPublicKeyInfo`, DER.
+    pub(super) public_key: Vec<u8>,
+    /// None where it is somebody else's.
+    pub(super) key: Option<Sealed>,
+}
+
+impl Prepared {
+    /// What an earlier run prepared; an error if it does not fit any more.
+    pub(super) fn of(note: &OrderNote, wanted: &Wanted, recipients: &Recipients) -> Result<Self> {
+        let der = BASE64_STANDARD
+            .decode(&note.request)
+            .context("the request is not base64")?;
+        let request = SigningRequest::parse(&der)?;
+        if request.identifiers.iter().collect::<BTreeSet<_>>() != wanted.identifier_set() {
+            bail!("it is for other names");
+        }
+        if note.recipients != recipients.hash() {
+            bail!("the recipients have changed");
+        }
+        let fits = match &wanted.key_source {
+            KeySource::Request(own) => own.der == der,
+            KeySource::New | KeySource::Kept => {
+                note.key.is_some()
+                    && chain::key_type_of(&request.public_key) == Some(wanted.key_type)
+            }
+        };
+        if !fits {
+            bail!("it is for another kind of key");
+        }
+        Ok(Self {
+            request: der,
+            public_key: request.public_key,
+            key: note.key.clone().map(Sealed::new).transpose()?,
+        })
+    }
+
+    /// The note of an order that this was prepared for.
+    pub(super) fn note(&self, order: OrderNote) -> OrderNote {
+        OrderNote {
+            request: BASE64_STANDARD.encode(&self.request),
+            key: self.key.as_ref().map(|key| key.as_str().to_owned()),
+            ..order
+        }
+    }
+}
+
+impl Nightly {
+    /// The journal of another run. An error if that run is at work and something is `due`.
+    pub(super) async fn earlier(&self, due: &[Planned]) -> Result<Option<Found>> {
+        let settings = &self.job.journal;
+        let Some(found) = Found::look(&self.workspaces, settings, self.job.push).await? else {
+            return Ok(None);
+        };
+        if !found.is_running(settings) {
+            return Ok(Some(found));
+        }
+        if due.is_empty() {
+            self.progress
+                .say(&format!("another run is at work: {}", found.describe()));
+            return Ok(None);
+        }
+        Err(at_work(&found))
+    }
+
+    /// Begins the journal of this run.
+    pub(super) async fn begin(&self, earlier: Option<Found>) -> Result<Logbook> {
+        let beginning = Beginning {
+            workspaces: &self.workspaces,
+            settings: &self.job.journal,
+            push: self.job.push,
+            progress: &self.progress,
+        };
+        Logbook::begin(beginning, earlier).await
+    }
+
+    /// Takes over what an earlier run has left: withdraws its values, and keeps the orders that something is
+    /// still wanted of.
+    pub(super) async fn take_over(
+        &self,
+        found: Found,
+        dns: &DnsConfig,
+        plan: (&[Planned], &[Planned]),
+    ) -> Result<Logbook> {
+        let (due, kept) = plan;
+        self.progress.say(&left_by(&found));
+        let logbook = self.begin(Some(found)).await?;
+        let mut is_stored = true;
+        for account in logbook.accounts() {
+            let message = account_message(&account.host);
+            let files = account.files()?;
+            let commit = self
+                .workspaces
+                .with(move |workspace| workspace.commit(&message, &files));
+            if commit.await?.is_none() {
+                continue;
+            }
+            is_stored = false;
+            self.progress.say(&format!(
+                "kept the ACME account that an earlier run registered at `{}`",
+                account.host
+            ));
+        }
+        if is_stored {
+            logbook.settle_accounts();
+        }
+        logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
+        // With `--only` the others are not in the plan.
+        let names: BTreeSet<_> = due
+            .iter()
+            .map(|planned| planned.wanted.name.as_str())
+            .collect();
+        let all = self.job.only.is_none();
+        logbook.settle_lost(
+            |name| !all || names.contains(name),
+            OffsetDateTime::now_utc(),
+        );
+        let mut zones: BTreeMap<(String, String), Vec<ValueNote>> = BTreeMap::new();
+        for value in logbook.values() {
+            let place = (value.zone.clone(), value.entry.clone());
+            zones.entry(place).or_default().push(value);
+        }
+        let book = &logbook;
+        let withdrawals = zones.iter().map(|((zone, entry), values)| async move {
+            match self.withdraw_left(dns, (zone, entry), values).await {
+                Ok(()) => {
+                    book.withdrawn(zone, entry);
+                    self.progress.say(&format!(
+                        "withdrew {} of an earlier run from zone `{zone}` at `{entry}`",
+                        count(values.len(), "challenge")
+                    ));
+                }
+                Err(error) => self.progress.say(&format!(
+                    "warning: {} of an earlier run cannot be withdrawn from zone `{zone}` at `{entry}`; the next run tries again: {error:#}",
+                    count(values.len(), "challenge")
+                )),
+            }
+        });
+        join_all(withdrawals).await;
+        Ok(logbook)
+    }
+
+    async fn withdraw_left(
+        &self,
+        dns: &DnsConfig,
+        (zone, entry): (&str, &str),
+        values: &[ValueNote],
+    ) -> Result<()> {
+        let zone = dns
+            .zone(zone)
+            .ok_or_else(|| anyhow!("dnsconfig.js does not have zone `{zone}` any more"))?;
+        let described = dns.provider(entry)?;
+        let (zones, context) = (dns.zones.clone(), self.provider_context());
+        let provider = blocking(move || registry::open(&described, &zones, &context)).await?;
+        kill::point("before withdraw left");
+        let values = values.iter().map(|value| {
+            Ok(Txt {
+                name: value.name.parse()?,
+                value: value.value.clone(),
+            })
+        });
+        let batch = TxtBatch::removing(values.collect::<Result<_>>()?);
+        self.stop
+            .ends(provider.change(zone.reference(), &batch))
+            .await
+    }
+}
+
+/// What an earlier run has left, in words.
+pub(super) fn left_by(found: &Found) -> String {
+    let journal = &found.journal;
+    format!(
+        "an earlier run has left {} and {}: {}",
+        count(journal.orders.len(), "order"),
+        count(journal.values.len(), "challenge"),
+        found.describe()
+    )
+}
+
+/// Whether an earlier run has an order for the certificate: one that counts already.
+pub(super) fn has_order(found: Option<&Found>, name: &CertificateName) -> bool {
+    let mut orders = found.iter().flat_map(|found| &found.journal.orders);
+    orders.any(|order| order.certificate == name.as_str())
+}

@@ -1,0 +1,398 @@
+//! What a run under way must not forget: who runs, its orders, its keys as ciphertext, its challenge values.
+//!
+//! One file, `journal.json`, in an orphan commit outside of branches. The reference is also the lock:
+//! every change of it is a compare-and-swap, so of two runs one creates it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::model::hint::with_hint;
+use crate::model::secret::Sealed;
+use crate::repo::git::{Content, File};
+use crate::repo::prove;
+use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
+use crate::repo::transport::Remote;
+use crate::repo::upload_pack;
+
+/// Where the journal is kept, the first choice first: outside of branches no pipeline starts.
+pub(crate) const PLACES: [&str; 2] = ["refs/git-certs/journal", "refs/heads/git-certs-journal"];
+
+/// The one file of the commit.
+const FILE: &str = "journal.json";
+
+const VERSION: u32 = 1;
+
+/// Who is named as author: nobody pulls these commits.
+const AUTHOR: (&str, &str) = ("git-certs", "git-certs@localhost");
+
+/// How often a change whose answer was lost is tried.
+const ATTEMPTS: u32 = 3;
+
+/// The journal of one run, and what it took over of runs before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    version: u32,
+    pub(crate) run: Run,
+    #[serde(default)]
+    pub(crate) orders: Vec<OrderNote>,
+    #[serde(default)]
+    pub(crate) values: BTreeSet<ValueNote>,
+    /// Accounts that are registered, and not in the branch yet.
+    #[serde(default)]
+    pub(crate) accounts: Vec<AccountNote>,
+}
+
+/// A run of this program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// Random.
+    pub(crate) id: String,
+    /// For people: the address of a CI job, or user and host.
+    pub(crate) by: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) began: OffsetDateTime,
+    /// Last sign of life.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) seen: OffsetDateTime,
+    /// It has ended, and left what the next run has to do.
+    #[serde(default)]
+    pub(crate) ended: bool,
+    /// The process, where the system has names for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<Process>,
+}
+
+/// A process, such that another one on the same machine can tell whether it still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    /// What the kernel was started as, and the namespace that `pid` belongs to.
+    pub(crate) machine: String,
+    pub(crate) pid: i32,
+}
+
+/// An order that may lead to a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OrderNote {
+    /// The certificate's name in certs.json.
+    pub(crate) certificate: String,
+    /// The CA's directory.
+    pub(crate) directory: String,
+    pub(crate) account: String,
+    /// The order's own URL.
+    pub(crate) url: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) placed: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+    /// Certificate signing request, DER in base64.
+    pub(crate) request: String,
+    /// Private key, as age ciphertext; none where it is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// Hash of the recipients that can open the key.
+    pub(crate) recipients: String,
+}
+
+/// A new account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccountNote {
+    /// The CA's.
+    pub(crate) host: String,
+    /// Path and text of what is public, and of what is age ciphertext.
+    pub(crate) public: Vec<(String, String)>,
+    pub(crate) sealed: Vec<(String, String)>,
+}
+
+impl AccountNote {
+    pub(crate) fn new(host: String, files: &[File]) -> Self {
+        let mut note = Self {
+            host,
+            public: Vec::new(),
+            sealed: Vec::new(),
+        };
+        for File { path, content } in files {
+            match content {
+                Content::Public(bytes) => {
+                    let text = String::from_utf8_lossy(bytes).into_owned();
+                    note.public.push((path.clone(), text));
+                }
+                Content::Sealed(sealed) => {
+                    note.sealed.push((path.clone(), sealed.as_str().to_owned()));
+                }
+                Content::Removed => {}
+            }
+        }
+        note
+    }
+
+    /// The files as they are stored.
+    pub(crate) fn files(&self) -> Result<Vec<File>> {
+        let public = self.public.iter().map(|(path, text)| {
+            let content = Content::Public(text.clone().into_bytes());
+            anyhow::Ok((path, content))
+        });
+        let sealed = self.sealed.iter().map(|(path, text)| {
+            let sealed = Sealed::new(text.clone()).with_context(|| format!("bad `{path}`"))?;
+            Ok((path, Content::Sealed(sealed)))
+        });
+        public
+            .chain(sealed)
+            .map(|file| {
+                let (path, content) = file?;
+                // Whoever can write the journal can write the branch; but nothing else is meant here.
+                ensure!(path.starts_with(".letsencrypt/"), "bad path `{path}`");
+                Ok(File {
+                    path: path.clone(),
+                    content,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A TXT value that is written, or may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ValueNote {
+    /// Zone with its tag.
+    pub(crate) zone: String,
+    /// Entry in creds.json.
+    pub(crate) entry: String,
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl Journal {
+    pub(crate) fn new(run: Run) -> Self {
+        Self {
+            version: VERSION,
+            run,
+            orders: Vec::new(),
+            values: BTreeSet::new(),
+            accounts: Vec::new(),
+        }
+    }
+
+    /// Nothing is left for another run.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.orders.is_empty() && self.values.is_empty() && self.accounts.is_empty()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let journal: Self = serde_json::from_slice(bytes).context("it is no journal")?;
+        if journal.version != VERSION {
+            return Err(with_hint(
+                anyhow!("it is a journal of version {}", journal.version),
+                "a newer git-certs wrote it: run that one",
+            ));
+        }
+        Ok(journal)
+    }
+}
+
+impl Run {
+    /// Whether the run has come to its end, one way or the other: it says so, its process is gone, or it has
+    /// given no sign of life for `timeout`.
+    pub(crate) fn is_over(&self, now: OffsetDateTime, timeout: Duration) -> bool {
+        let is_gone = |process: &Process| {
+            let here = Process::this();
+            here.is_some_and(|here| here.machine == process.machine) && !process.is_alive()
+        };
+        self.ended || now - self.seen > timeout || self.process.as_ref().is_some_and(is_gone)
+    }
+}
+
+impl Process {
+    /// This process; none where the system does not say what tells it from others.
+    pub(crate) fn this() -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(Self {
+            machine: format!("{} {}", boot.trim(), namespace.display()),
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        let Some(pid) = rustix::process::Pid::from_raw(self.pid) else {
+            return false;
+        };
+        // Without permission to signal it, it is alive.
+        rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+    }
+}
+
+/// Where the journal is: a reference of a server, or of the checkout itself where nothing is pushed.
+pub(crate) struct Place {
+    repository: Repository,
+    remote: Option<Remote>,
+    /// Full name.
+    reference: &'static str,
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The reference is there now; none if it is gone.
+    Done(Option<Oid>),
+    /// It had another value: another run is at work.
+    Lost,
+    /// The server takes no such reference; its own words.
+    Refused(String),
+}
+
+impl Place {
+    /// On a server; objects are made in a new repository in `scratch`.
+    pub(crate) fn on_server(
+        remote: Remote,
+        scratch: &Path,
+        reference: &'static str,
+    ) -> Result<Self> {
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).external_template(false);
+        let repository = Repository::init_opts(scratch, &options)
+            .with_context(|| format!("cannot make a repository in `{}`", scratch.display()))?;
+        Ok(Self {
+            repository,
+            remote: Some(remote),
+            reference,
+        })
+    }
+
+    /// In a checkout that nothing is pushed from.
+    pub(crate) fn here(repository: &Path, reference: &'static str) -> Result<Self> {
+        Ok(Self {
+            repository: Repository::open(repository)?,
+            remote: None,
+            reference,
+        })
+    }
+
+    /// The value of the reference.
+    pub(crate) fn current(&self) -> Result<Option<Oid>> {
+        let Some(remote) = &self.remote else {
+            return match self.repository.refname_to_id(self.reference) {
+                Ok(id) => Ok(Some(id)),
+                Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        };
+        let open = Push::open(remote)?;
+        let id = open.current(self.reference);
+        open.leave()?;
+        Ok(id)
+    }
+
+    /// The journal that the reference has at `id`.
+    pub(crate) fn read(&self, id: Oid) -> Result<Journal> {
+        let read = || {
+            if let Some(remote) = &self.remote
+                && !self.repository.odb()?.exists(id)
+            {
+                upload_pack::fetch_commit(remote, &self.repository, id)?;
+            }
+            let tree = self.repository.find_commit(id)?.tree()?;
+            let entry = tree.get_path(Path::new(FILE))?;
+            Journal::parse(self.repository.find_blob(entry.id())?.content())
+        };
+        read().with_context(|| format!("cannot read the journal at `{}`", self.reference))
+    }
+
+    /// Changes the reference from `old` (none: it is not there) to `new` (none: it goes).
+    pub(crate) fn change(&self, old: Option<Oid>, new: Option<&Journal>) -> Result<Change> {
+        let new = new.map(|journal| self.commit(journal)).transpose()?;
+        let Some(remote) = &self.remote else {
+            return self.change_here(old, new);
+        };
+        let command = RefUpdate {
+            name: self.reference.to_owned(),
+            old: old.unwrap_or(Oid::ZERO_SHA1),
+            new: new.unwrap_or(Oid::ZERO_SHA1),
+        };
+        let pack = match new {
+            Some(new) => receive_pack::pack(&self.repository, new, &[])?,
+            None => Vec::new(),
+        };
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            let open = Push::open(remote)?;
+            let current = open.current(self.reference);
+            if current == new {
+                // The answer to the try before was lost, or what is to go is gone.
+                open.leave()?;
+                return Ok(Change::Done(new));
+            }
+            if current != old {
+                open.leave()?;
+                return Ok(Change::Lost);
+            }
+            match open.send(&[command.clone()], &pack) {
+                Ok(report) => return Ok(told(&report, self.reference, new)),
+                Err(error) => lost = Some(error),
+            }
+        }
+        match lost {
+            Some(error) => Err(error).context("cannot push the journal"),
+            None => bail!("the journal was not pushed"),
+        }
+    }
+
+    fn change_here(&self, old: Option<Oid>, new: Option<Oid>) -> Result<Change> {
+        let (repository, name) = (&self.repository, self.reference);
+        let changed = match (old, new) {
+            (None, Some(new)) => repository
+                .reference(name, new, false, "git-certs")
+                .map(drop),
+            (Some(old), Some(new)) => repository
+                .reference_matching(name, new, true, old, "git-certs")
+                .map(drop),
+            (Some(old), None) => match repository.find_reference(name) {
+                Ok(found) if found.target() != Some(old) => return Ok(Change::Lost),
+                Ok(mut found) => found.delete(),
+                Err(error) => Err(error),
+            },
+            (None, None) => Ok(()),
+        };
+        match changed {
+            Ok(()) => Ok(Change::Done(new)),
+            Err(error) if new.is_none() && error.code() == ErrorCode::NotFound => {
+                Ok(Change::Done(None))
+            }
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::Exists | ErrorCode::Modified | ErrorCode::NotFound
+                ) =>
+            {
+                Ok(Change::Lost)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot write `{name}`")),
+        }
+    }
+
+    fn commit(&self, journal: &Journal) -> Result<Oid> {
+        let repository = &self.repository;
+        let blob = repository.blob(&serde_json::to_vec_pretty(journal)?)?;
+        let mut tree = repository.treebuilder(None)?;
+        tree.insert(FILE, blob, git2::FileMode::Blob.into())?;
+        let tree = repository.find_tree(tree.write()?)?;
+        let author = Signature::now(AUTHOR.0, AUTHOR.1)?;
+        let message = format!("Journal of a run by {}\n", journal.run.by);
+        Ok(repository.commit(None, &author, &author, &message, &tree, &[])?)
+    }
+}
+
+/// What the server's answer to a change means.
+fn told(report: &Report, reference: &str, new: Option<Oid>) -> Change {
+    match report.refused(reference) {
+        None => Change::Done(new),
+        Some(reason) if prove::is_stale(reason, &report.said) => Change::Lost,
+        Some(reason) if report.said.is_empty() => Change::Refused(reason.to_owned()),
+        Some(reason) => Change::Refused(format!("{reason}: {}", report.said)),
+    }
+}
