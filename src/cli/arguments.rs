@@ -520,7 +520,8 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 
 ## From other programs
 
-`GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
+`GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called. `GITHUB_REPOSITORY`, `GITHUB_RUN_ID`, `CI_JOB_URL` and `USER` say in
+[the journal](journal.md) who runs. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
 `GIT_COMMITTER_` twins say who commits, before `user.name` and `user.email` of git's configuration.
 
 `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated

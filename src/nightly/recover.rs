@@ -199,12 +199,19 @@ impl Nightly {
 /// What an earlier run has left, in words.
 pub(super) fn left_by(found: &Found) -> String {
     let journal = &found.journal;
-    format!(
-        "an earlier run has left {} and {}: {}",
-        count(journal.orders.len(), "order"),
-        count(journal.values.len(), "challenge"),
-        found.describe()
-    )
+    let left = [
+        (journal.accounts.len(), "new account"),
+        (journal.orders.len(), "order"),
+        (journal.values.len(), "challenge"),
+    ];
+    let left = left.into_iter().filter(|(number, _)| *number > 0);
+    let left: Vec<_> = left.map(|(number, noun)| count(number, noun)).collect();
+    let left = match left.as_slice() {
+        [] => "nothing".to_owned(),
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        [rest @ ..] => rest.join(", "),
+    };
+    format!("an earlier run has left {left}: {}", found.describe())
 }
 
 /// Whether an earlier run has an order for the certificate: one that counts already.

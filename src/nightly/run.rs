@@ -18,7 +18,7 @@ use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::issue::count;
 use crate::nightly::job::Job;
-use crate::nightly::logbook::Logbook;
+use crate::nightly::logbook::{Found, Logbook};
 use crate::nightly::names;
 use crate::nightly::permission::Permission;
 use crate::nightly::plan::{self, Holdings, Timing};
@@ -64,6 +64,14 @@ impl Nightly {
         let due = decided.plan.iter().filter(|planned| planned.is_due());
         let (_, put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
         self.say_what_waits(&put_off);
+        let found = Found::look(&self.workspaces, &self.job.journal, self.job.push).await?;
+        if let Some(found) = found {
+            self.progress
+                .say(&match found.is_running(&self.job.journal) {
+                    true => format!("another run is at work: {}", found.describe()),
+                    false => format!("{}; `renew` takes it over", recover::left_by(&found)),
+                });
+        }
         Ok(decided.plan)
     }
 

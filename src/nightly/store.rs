@@ -61,6 +61,7 @@ impl Store<'_> {
         }
         let pushed = self.push().await;
         if let Ok(Some(done)) = &pushed {
+            self.leave_superseded(planned, &mut all, &done.superseded);
             take_ids(&mut all, &done.commits);
         }
         self.warn_if_behind().await;
@@ -68,6 +69,27 @@ impl Store<'_> {
             account,
             certificates: all,
             pushed: pushed.map(|done| done.as_ref().map(in_words)),
+        }
+    }
+
+    /// Another run has stored as good a certificate meanwhile: ours has no commit.
+    fn leave_superseded(
+        &self,
+        planned: &[Planned],
+        all: &mut [Result<Stored>],
+        superseded: &[String],
+    ) {
+        for (planned, stored) in planned.iter().zip(all) {
+            let name = &planned.wanted.name;
+            let chain = layout::certificate_file(name, "crt");
+            if let Ok(stored) = stored
+                && superseded.iter().any(|path| path.ends_with(&chain))
+            {
+                stored.commit = None;
+                self.progress.say(&format!(
+                    "`{name}` was stored by another run meanwhile, and that certificate expires no earlier: it stays"
+                ));
+            }
         }
     }
 

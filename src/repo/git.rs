@@ -4,6 +4,7 @@
 //! a checkout only follow.
 
 mod checkout;
+mod contest;
 mod history;
 mod people;
 mod push;
@@ -129,6 +130,8 @@ pub(crate) struct Done {
     /// The commits were re-applied, but the work tree could not follow them: the user's own changes
     /// are in the way. `git pull --rebase` puts it right.
     pub(crate) work_tree_behind: bool,
+    /// Chains of certificates that another push had stored already, and that expire no earlier: ours are left out.
+    pub(crate) superseded: Vec<String>,
     /// What the server printed.
     pub(crate) said: String,
 }

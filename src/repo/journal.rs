@@ -392,7 +392,144 @@ fn told(report: &Report, reference: &str, new: Option<Oid>) -> Change {
     match report.refused(reference) {
         None => Change::Done(new),
         Some(reason) if prove::is_stale(reason, &report.said) => Change::Lost,
-        Some(reason) if report.said.is_empty() => Change::Refused(reason.to_owned()),
-        Some(reason) => Change::Refused(format!("{reason}: {}", report.said)),
+        Some(reason) => {
+            let said = report.said.lines();
+            Change::Refused(
+                std::iter::once(reason)
+                    .chain(said)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_hours(2);
+
+    fn run() -> Run {
+        let now = OffsetDateTime::now_utc();
+        Run {
+            id: "a".to_owned(),
+            by: "test".to_owned(),
+            began: now,
+            seen: now,
+            ended: false,
+            process: None,
+        }
+    }
+
+    fn full() -> Journal {
+        let mut journal = Journal::new(run());
+        journal.values.insert(ValueNote {
+            zone: "a.test".to_owned(),
+            entry: "bind".to_owned(),
+            name: "_acme-challenge.a.test".to_owned(),
+            value: "v".to_owned(),
+        });
+        journal
+    }
+
+    #[test]
+    fn a_run_is_over_when_it_says_so_or_is_silent_or_gone() {
+        let now = OffsetDateTime::now_utc();
+        let is_over = |run: &Run| run.is_over(now, TIMEOUT);
+        assert!(!is_over(&run()));
+        assert!(is_over(&Run {
+            ended: true,
+            ..run()
+        }));
+        let seen = |ago| Run {
+            seen: now - ago,
+            ..run()
+        };
+        assert!(!is_over(&seen(time::Duration::minutes(119))));
+        assert!(is_over(&seen(time::Duration::minutes(121))));
+        let here = Process::this().unwrap();
+        let process = |process| Run {
+            process: Some(process),
+            ..run()
+        };
+        assert!(!is_over(&process(here.clone())));
+        let gone = Process {
+            // Above every limit of Linux (`pid_max` is at most 2^22).
+            pid: 1 << 30,
+            ..here
+        };
+        assert!(is_over(&process(gone.clone())));
+        let elsewhere = Process {
+            machine: "another".to_owned(),
+            ..gone
+        };
+        assert!(!is_over(&process(elsewhere)));
+    }
+
+    #[test]
+    fn every_change_is_a_compare_and_swap() {
+        let folder = tempfile::tempdir().unwrap();
+        Repository::init_bare(folder.path()).unwrap();
+        let [name, _] = PLACES;
+        let place = Place::here(folder.path(), name).unwrap();
+        assert_eq!(place.current().unwrap(), None);
+        let done = |change| match change {
+            Change::Done(id) => id,
+            other => panic!("{other:?}"),
+        };
+        let first = done(place.change(None, Some(&full())).unwrap());
+        assert_eq!(place.current().unwrap(), first);
+        assert_eq!(place.read(first.unwrap()).unwrap(), full_as(&place, first));
+        assert_eq!(
+            place.change(None, Some(&Journal::new(run()))).unwrap(),
+            Change::Lost
+        );
+        let second = done(place.change(first, Some(&Journal::new(run()))).unwrap());
+        assert_eq!(place.change(first, Some(&full())).unwrap(), Change::Lost);
+        assert_eq!(place.change(first, None).unwrap(), Change::Lost);
+        assert_eq!(place.change(second, None).unwrap(), Change::Done(None));
+        assert_eq!(place.change(second, None).unwrap(), Change::Done(None));
+        assert_eq!(place.current().unwrap(), None);
+    }
+
+    fn full_as(place: &Place, at: Option<Oid>) -> Journal {
+        let read = place.read(at.unwrap()).unwrap();
+        Journal {
+            run: read.run,
+            ..full()
+        }
+    }
+
+    #[test]
+    fn what_is_no_journal_is_said() {
+        let read = |text: &str| format!("{:#}", Journal::parse(text.as_bytes()).unwrap_err());
+        assert_eq!(
+            read("{}"),
+            "it is no journal: missing field `version` at line 1 column 2"
+        );
+        let newer = serde_json::to_string(&full()).unwrap();
+        let newer = newer.replace("\"version\":1", "\"version\":2");
+        assert_eq!(read(&newer), "it is a journal of version 2");
+    }
+
+    #[test]
+    fn only_accounts_files_come_from_a_note() {
+        let note = |path: &str| AccountNote {
+            host: "ca.test".to_owned(),
+            public: vec![(path.to_owned(), "{}".to_owned())],
+            sealed: Vec::new(),
+        };
+        assert_eq!(
+            note(".letsencrypt/ca.test/account.json")
+                .files()
+                .unwrap()
+                .len(),
+            1
+        );
+        let refused = note("certs.json").files().unwrap_err();
+        assert_eq!(refused.to_string(), "bad path `certs.json`");
     }
 }

@@ -253,7 +253,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-pub(super) fn certificate_file(name: &CertificateName, extension: &str) -> String {
+pub(crate) fn certificate_file(name: &CertificateName, extension: &str) -> String {
     format!("certificates/{name}/{name}.{extension}")
 }
 

@@ -20,6 +20,7 @@ fn help_is_what_is_kept() {
         ("account rollover --help", "account-rollover.txt"),
         ("account deactivate --help", "account-deactivate.txt"),
         ("revoke --help", "revoke.txt"),
+        ("unlock --help", "unlock.txt"),
         ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),
     ] {

@@ -27,6 +27,7 @@ mod faults;
 mod help;
 mod in_place;
 mod journal;
+mod journal_lock;
 mod lab;
 mod limits;
 mod opening;

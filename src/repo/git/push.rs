@@ -8,6 +8,7 @@ use git2::build::TreeUpdateBuilder;
 use git2::{Commit, Delta, FileMode, Oid, Signature, Tree};
 
 use crate::model::hint::with_hint;
+use crate::repo::git::contest::{self, Winner};
 use crate::repo::git::history::{History, signature};
 use crate::repo::git::people::People;
 use crate::repo::git::{CommitId, Done, Pushed};
@@ -46,6 +47,7 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
     let mut retried = 0;
     let mut lost = None;
     let mut races = 0;
+    let mut superseded = Vec::new();
     while races < ATTEMPTS {
         let open = Push::open(&remote)?;
         let Some(current) = open.current(&name) else {
@@ -57,15 +59,19 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
         if current == history.tip {
             // The answer to the push before was lost, or somebody else pushed our commits.
             open.leave()?;
-            return done(history, branch, (retried, String::new()), history.base);
+            let (base, said) = (history.base, String::new());
+            return done(history, branch, (retried, said), (base, superseded));
         }
         if let Some(error) = lost.take() {
             return Err(error);
         }
         if current != history.base && !history.contains(current)? {
             open.leave()?;
-            if let Some(conflict) = reapply(history, &branch, people)? {
-                return Err(keep(history, &remote).context(conflict));
+            match reapply(history, &branch, people)? {
+                Reapplied::Done(lost) => superseded.extend(lost),
+                Reapplied::Conflict(conflict) => {
+                    return Err(keep(history, &remote).context(conflict));
+                }
             }
             retried += 1;
             continue;
@@ -79,7 +85,10 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
         match open.send(&[command], &pack) {
             Err(error) => lost = Some(error.context("cannot push")),
             Ok(report) => match report.refused(&name) {
-                None => return done(history, branch, (retried, report.said), current),
+                None => {
+                    let said = (retried, report.said);
+                    return done(history, branch, said, (current, superseded));
+                }
                 Some(reason) if prove::is_stale(reason, &report.said) => {
                     pause(races);
                     races += 1;
@@ -95,7 +104,7 @@ fn done(
     history: &mut History,
     branch: String,
     (retried, said): (u32, String),
-    from: Oid,
+    (from, superseded): (Oid, Vec<String>),
 ) -> Result<Pushed> {
     let commits = history
         .between(from)?
@@ -108,6 +117,7 @@ fn done(
         branch,
         retried,
         work_tree_behind: false,
+        superseded,
         said,
     }))
 }
@@ -121,10 +131,18 @@ impl History {
     }
 }
 
+/// What came of putting our commits on another tip.
+enum Reapplied {
+    /// Chains of certificates for which the other side's expires later, so that ours are left out.
+    Done(Vec<String>),
+    Conflict(Conflict),
+}
+
 /// Puts our commits on the server's new tip, in memory.
 ///
-/// A file that the other side changed too, in another way, is a [`Conflict`].
-fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Option<Conflict>> {
+/// Of a certificate that the other side has stored too, the one that expires later stays. Any other file
+/// that both sides changed, in different ways, is a [`Conflict`].
+fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapplied> {
     let fetched = history.fetch(branch)?;
     // Opened again for its `shallow` file.
     history.repository = git2::Repository::open(history.repository.path())?;
@@ -139,9 +157,20 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
         ));
     }
     let mut tip = repository.find_commit(onto)?;
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut superseded) = (Vec::new(), Vec::new());
     for commit in history.own()? {
-        let tree = changed(history, &commit, &tip.tree()?, &mut conflicts)?;
+        let onto = tip.tree()?;
+        let (mut tree, both) = changed(history, &commit, &onto)?;
+        if !both.is_empty() {
+            match contest::decide(repository, (&commit.tree()?, &onto), &both)? {
+                Winner::Ours => {}
+                Winner::Theirs(chain) => {
+                    superseded.push(chain);
+                    tree = onto.id();
+                }
+                Winner::Nobody => conflicts.extend(both),
+            }
+        }
         if tree == tip.tree_id() {
             continue;
         }
@@ -154,7 +183,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
     }
     if !conflicts.is_empty() {
         conflicts.dedup();
-        return Ok(Some(Conflict {
+        return Ok(Reapplied::Conflict(Conflict {
             branch: branch.to_owned(),
             paths: conflicts,
         }));
@@ -165,22 +194,17 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
     if history.cloned {
         history.move_branch()?;
     }
-    Ok(None)
+    Ok(Reapplied::Done(superseded))
 }
 
-/// The tree `onto` with the files that `commit` changed. What the other side changed goes to
-/// `conflicts`.
-fn changed(
-    history: &History,
-    commit: &Commit<'_>,
-    onto: &Tree<'_>,
-    conflicts: &mut Vec<String>,
-) -> Result<Oid> {
+/// The tree `onto` with the files that `commit` changed, and which of them the other side changed too.
+fn changed(history: &History, commit: &Commit<'_>, onto: &Tree<'_>) -> Result<(Oid, Vec<String>)> {
     let repository = &history.repository;
     let before = commit.parent(0)?.tree()?;
     let after = commit.tree()?;
     let difference = repository.diff_tree_to_tree(Some(&before), Some(&after), None)?;
     let mut update = TreeUpdateBuilder::new();
+    let mut both = Vec::new();
     for delta in difference.deltas() {
         let file = delta.new_file();
         let path = file.path().context("a changed file has no name")?;
@@ -188,16 +212,15 @@ fn changed(
             .get_path(path)
             .map_or_else(|_| Oid::ZERO_SHA1, |entry| entry.id());
         if theirs != delta.old_file().id() && theirs != file.id() {
-            conflicts.push(path.display().to_string());
-        } else if delta.status() == Delta::Deleted {
-            if !theirs.is_zero() {
-                update.remove(path);
-            }
-        } else {
+            both.push(path.display().to_string());
+        }
+        if delta.status() != Delta::Deleted {
             update.upsert(path, file.id(), FileMode::Blob);
+        } else if !theirs.is_zero() {
+            update.remove(path);
         }
     }
-    Ok(update.create_updated(repository, onto)?)
+    Ok((update.create_updated(repository, onto)?, both))
 }
 
 /// Saves commits that cannot be re-applied to a reference of their own on the server, and says where

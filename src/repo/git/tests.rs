@@ -420,6 +420,50 @@ fn writers_at_the_same_time_lose_nothing() {
     assert_eq!(names, "old\nw0\nw1\nw2\nw3");
 }
 
+/// A certificate that expires after so many days, PEM.
+fn certificate(days: i64) -> String {
+    let mut params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days);
+    let key = rcgen::KeyPair::generate().unwrap();
+    params.self_signed(&key).unwrap().pem()
+}
+
+#[test]
+fn of_a_certificate_on_both_sides_the_one_that_expires_later_stays() {
+    let lab = Lab::new();
+    let [shorter, longer] = [certificate(10), certificate(20)];
+    for (ours, theirs, is_ours) in [(&longer, &shorter, true), (&shorter, &longer, false)] {
+        let mut one = clone(&lab, &lab.local(), &format!("one-{is_ours}"));
+        let mut two = clone(&lab, &lab.local(), &format!("two-{is_ours}"));
+        let files = |chain: &str, rest: &str| {
+            [
+                file("certificates/old/old.crt", chain),
+                file("certificates/old/old.json", rest),
+            ]
+        };
+        one.commit("one", &files(theirs, "theirs")).unwrap();
+        two.commit("two", &files(ours, "ours")).unwrap();
+        let other = file("certificates/other/other.json", &format!("{is_ours}"));
+        two.commit("other", &[other]).unwrap();
+        one.push().unwrap();
+        let pushed = done(two.push().unwrap());
+        let chain = "certificates/old/old.crt".to_owned();
+        let (kept, superseded) = if is_ours {
+            (ours, vec![])
+        } else {
+            (theirs, vec![chain])
+        };
+        assert_eq!(pushed.superseded, superseded);
+        assert_eq!(pushed.commits.len(), if is_ours { 2 } else { 1 });
+        let check = clone(&lab, &lab.local(), &format!("check-{is_ours}"));
+        let read = |path: &str| String::from_utf8(check.read(path).unwrap().unwrap()).unwrap();
+        assert_eq!(&read("certificates/old/old.crt"), kept);
+        let rest = if is_ours { "ours" } else { "theirs" };
+        assert_eq!(read("certificates/old/old.json"), rest);
+        assert_eq!(read("certificates/other/other.json"), format!("{is_ours}"));
+    }
+}
+
 #[test]
 fn the_same_file_on_both_sides_is_a_conflict_and_is_kept() {
     let lab = Lab::new();

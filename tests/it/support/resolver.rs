@@ -50,6 +50,7 @@ server:
     cache-max-negative-ttl: 0
     infra-host-ttl: 1
     unknown-server-time-limit: 50
+    incoming-num-tcp: 200
 remote-control:
     control-enable: no
 "#

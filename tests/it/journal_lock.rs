@@ -1,0 +1,188 @@
+//! One run at a time, and what a run leaves that cannot push.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use pretty_assertions::assert_eq;
+use regex::Regex;
+
+use crate::support::lab::{Lab, Server};
+use crate::support::nightly::{Gate, Nightly, pebble_log};
+use crate::support::repos::Remote;
+
+const WANTED: &[(&str, &[&str])] = &[("files", &["files.test"])];
+
+fn nightly() -> Nightly {
+    Nightly::new(Lab::builder().all().start(), WANTED)
+}
+
+/// Moments, as messages have them.
+fn without_moments(text: &str) -> String {
+    let moment = Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC").unwrap();
+    moment.replace_all(text, "[MOMENT]").into_owned()
+}
+
+fn refuse(certs: &Remote, pattern: &str) {
+    let hook = certs.folder.join("hooks/update");
+    let script =
+        format!("#!/bin/sh\ncase $1 in {pattern}) echo 'branches only' >&2; exit 1 ;; esac\n");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let unlock = || {
+        let output = nightly.command(&["unlock", "--yes"]).run().expect_code(0);
+        without_moments(&output.stdout)
+    };
+    assert_eq!(unlock(), "no run holds the cert repository\n");
+    let gate = Gate::new(lab);
+    let (variable, command) = gate.variable();
+    let first = nightly.command(&["renew"]).env(variable, command).spawn();
+    gate.wait();
+    let second = nightly.renew().expect_code(2);
+    assert_eq!(
+        without_moments(&second.stderr.split_once("error: ").unwrap().1),
+        "another run is at work: lab, begun [MOMENT], last sign of life [MOMENT]\n\
+         hint: wait until it has ended; if it is dead, `git-certs unlock` lets the next run take over what it has left\n"
+    );
+    assert_eq!(second.stdout, "");
+    let plan = nightly.command(&["plan"]).run().expect_code(0);
+    assert_eq!(
+        without_moments(plan.stderr.lines().last().unwrap()),
+        "another run is at work: lab, begun [MOMENT], last sign of life [MOMENT]"
+    );
+
+    assert_eq!(
+        unlock(),
+        "unlocked: the next run takes over what was left by lab, begun [MOMENT], last sign of life [MOMENT]\n"
+    );
+    assert_eq!(
+        unlock(),
+        "no run holds the cert repository; the next one takes over what was left: lab, begun [MOMENT], last sign of life [MOMENT]\n"
+    );
+    let plan = nightly.command(&["plan"]).run().expect_code(0);
+    assert_eq!(
+        without_moments(plan.stderr.lines().last().unwrap()),
+        "an earlier run has left 1 new account, 1 order and 1 challenge: lab, begun [MOMENT], last sign of life [MOMENT]; `renew` takes it over"
+    );
+    let third = nightly.renew().expect_code(0);
+    assert!(
+        third
+            .stderr
+            .contains("going on with the order of an earlier run for `files`"),
+        "{third:?}"
+    );
+    nightly.assert_valid("files");
+    let before = nightly.chain("files");
+    gate.open();
+    // The first finds that it was taken for dead; nothing that the third has stored is lost.
+    first.signal("TERM");
+    first.wait().expect_code(1);
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    assert_eq!(nightly.chain("files"), before);
+    assert_eq!(lab.challenges().into_iter().count(), 0);
+}
+
+#[test]
+fn a_run_without_a_sign_of_life_is_taken_over() {
+    let nightly = nightly();
+    let gate = Gate::new(&nightly.lab);
+    let (variable, command) = gate.variable();
+    let first = nightly.command(&["renew"]).env(variable, command).spawn();
+    gate.wait();
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    let second = nightly.command(&["renew", "--lock-timeout", "1"]).run();
+    let second = second.expect_code(0);
+    assert!(second.stdout.starts_with("issued   files"), "{second:?}");
+    gate.open();
+    first.signal("KILL");
+    first.wait();
+    nightly.assert_valid("files");
+}
+
+#[test]
+fn a_server_without_other_references_gets_a_branch() {
+    let nightly = nightly();
+    refuse(&nightly.certs, "refs/git-certs/*");
+    let output = nightly.renew().expect_code(0);
+    assert!(
+        output.stderr.contains(
+            "the journal is the branch `git-certs-journal`: the server refuses references outside of branches: hook declined; branches only; error: hook declined to update refs/git-certs/journal\n"
+        ),
+        "{output:?}"
+    );
+    assert_eq!(nightly.certs.refs(&nightly.lab), ["refs/heads/main"]);
+    nightly.assert_valid("files");
+}
+
+#[test]
+fn a_server_that_takes_no_journal_is_worked_with_all_the_same() {
+    let nightly = nightly();
+    refuse(&nightly.certs, "refs/git-certs/*|*journal");
+    let refused = nightly
+        .command(&["renew", "--journal", "ref"])
+        .run()
+        .expect_code(2);
+    assert_eq!(
+        refused.stderr.split_once("error: ").unwrap().1,
+        "the server refuses the journal: hook declined; branches only; error: hook declined to update refs/git-certs/journal\n\
+         hint: let this login push to it, or choose another place with `--journal`\n"
+    );
+    let output = nightly.renew().expect_code(0);
+    assert!(
+        output.stderr.contains(
+            "warning: there is no journal, so what a killed run has ordered is lost: the server refuses it: hook declined; branches only; error: hook declined to update refs/heads/git-certs-journal\n"
+        ),
+        "{output:?}"
+    );
+    nightly.assert_valid("files");
+}
+
+#[test]
+fn without_a_journal_nothing_is_written_there() {
+    let nightly = nightly();
+    refuse(&nightly.certs, "refs/git-certs/*|*journal");
+    let output = nightly
+        .command(&["renew", "--journal", "off"])
+        .run()
+        .expect_code(0);
+    assert!(!output.stderr.contains("journal"), "{output:?}");
+}
+
+#[test]
+fn what_cannot_be_pushed_is_fetched_by_the_next_run() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let gate = Gate::new(lab);
+    let (variable, command) = gate.variable();
+    let run = nightly.command(&["renew"]).env(variable, command).spawn();
+    gate.wait();
+    nightly.certs.refuse_pushes();
+    gate.open();
+    let output = run.wait().expect_code(2);
+    assert!(
+        output.stderr.contains("error: `"),
+        "the refusal is told: {output:?}"
+    );
+    assert_eq!(
+        nightly.certs.refs(lab),
+        ["refs/git-certs/journal", "refs/heads/main"]
+    );
+    fs::remove_file(nightly.certs.folder.join("hooks/update")).unwrap();
+    let orders = |lab: &Lab| pebble_log(lab).matches("Added order").count();
+    assert_eq!(orders(lab), 1);
+    nightly.renew().expect_code(0);
+    assert_eq!(
+        orders(lab),
+        1,
+        "the certificate is fetched, not ordered again"
+    );
+    nightly.assert_valid("files");
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    assert_eq!(lab.txt(Server::Bind, "_acme-challenge.files.test"), [""; 0]);
+}
