@@ -10,6 +10,7 @@ pub(crate) mod hint;
 pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod outcome;
+pub(crate) mod path;
 pub(crate) mod provider;
 pub(crate) mod rdata;
 pub(crate) mod renewal;

@@ -1,5 +1,6 @@
 //! The user's checkout as a workspace, and a checkout of our own for the DNS repository.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,7 @@ impl Checkout {
             base,
             tip: base,
             cloned: false,
+            yielding: BTreeSet::new(),
             repository,
         };
         Ok(Some(Self {

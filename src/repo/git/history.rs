@@ -1,5 +1,6 @@
 //! A repository and the line of our own commits on top of what was there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -28,6 +29,8 @@ pub(super) struct History {
     pub(super) tip: Oid,
     /// Whether `base` came from the server: nobody else's unpushed commits are in the way.
     pub(super) cloned: bool,
+    /// Commits of ours that give way to what another push did to the same files.
+    pub(super) yielding: BTreeSet<Oid>,
 }
 
 impl History {
@@ -41,6 +44,7 @@ impl History {
             base: fetched.tip,
             tip: fetched.tip,
             cloned: true,
+            yielding: BTreeSet::new(),
         })
     }
 

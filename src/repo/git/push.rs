@@ -1,5 +1,6 @@
 //! Pushes own commits; where another push came first, re-applies them on the new tip.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -140,8 +141,14 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
     }
     let mut tip = repository.find_commit(onto)?;
     let mut conflicts = Vec::new();
+    let mut yielding = BTreeSet::new();
     for commit in history.own()? {
-        let tree = changed(history, &commit, &tip.tree()?, &mut conflicts)?;
+        let gives_way = history.yielding.contains(&commit.id());
+        let mut theirs = Vec::new();
+        let tree = changed(history, &commit, &tip.tree()?, &mut theirs)?;
+        if !gives_way {
+            conflicts.append(&mut theirs);
+        }
         if tree == tip.tree_id() {
             continue;
         }
@@ -151,6 +158,9 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
         let message = commit.message()?;
         let id = repository.commit(None, &author, &committer, message, &tree, &[&tip])?;
         tip = repository.find_commit(id)?;
+        if gives_way {
+            yielding.insert(id);
+        }
     }
     if !conflicts.is_empty() {
         conflicts.dedup();
@@ -162,6 +172,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Optio
     let tip = tip.id();
     history.base = onto;
     history.tip = tip;
+    history.yielding = yielding;
     if history.cloned {
         history.move_branch()?;
     }
