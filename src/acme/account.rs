@@ -4,7 +4,8 @@ use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::pkcs8::Document;
 use instant_acme::Key;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::acme::account_key::AccountKey;
 use crate::acme::client::{Client, call};
@@ -42,6 +43,17 @@ pub(crate) struct Registration {
     /// Agrees to the CA's terms of service; needed only where the CA has some.
     pub(crate) agreed: bool,
     pub(crate) external: ExternalAccount,
+}
+
+/// What newAccount takes (RFC 8555 section 7.3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewAccount<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    contact: &'a [String],
+    terms_of_service_agreed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_account_binding: Option<Value>,
 }
 
 impl Account {
@@ -90,13 +102,13 @@ impl Account {
         // Made before the CA is asked: an account whose answer is lost is found again by it.
         let key = AccountKey::generate()?;
         let signer = AccountKey::parse(&key)?;
-        let mut wanted = json!({ "termsOfServiceAgreed": registration.agreed });
-        if !contacts.is_empty() {
-            wanted["contact"] = json!(contacts);
-        }
-        if let Some(binder) = &binder {
-            wanted["externalAccountBinding"] = binder.bind(&signer, &offers.new_account)?;
-        }
+        let bound = binder.as_ref();
+        let bound = bound.map(|binder| binder.bind(&signer, &offers.new_account));
+        let wanted = serde_json::to_value(NewAccount {
+            contact: contacts,
+            terms_of_service_agreed: registration.agreed,
+            external_account_binding: bound.transpose()?,
+        })?;
         let holder = Holder::register(client.clone(), offers, signer, &wanted)
             .await
             .map_err(|error| unregistered(error, directory, binder.is_some()))

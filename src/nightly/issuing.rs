@@ -165,33 +165,32 @@ impl Nightly {
         });
         let host = opened.account.directory().host();
         for (attempt, result) in turn.into_iter().zip(results) {
-            if let Err(error) = &result
-                && is_forbidden(error)
-                && attempt.result.is_some()
-            {
-                // Why its own CA failed says more.
-                self.progress.say(&format!(
-                    "`{}` cannot be ordered at `{host}`, which would stand in: {error:#}",
-                    attempt.planned.wanted.name
-                ));
-                continue;
-            }
-            if let Err(error) = &result
-                && let Some(next) = attempt.left.front()
-            {
-                self.progress.say(&format!(
-                    "`{}` failed at `{}`, ordering at `{}`: {error:#}",
-                    attempt.planned.wanted.name,
-                    host,
-                    next.host()
-                ));
-            }
-            attempt.result = Some(result);
+            self.settle(attempt, &host, result);
         }
         accounts.push(store::Account {
             host,
             files: opened.new_files,
         });
+    }
+
+    /// Notes what came of an attempt at the CA at `host`, and says what comes next.
+    fn settle(&self, attempt: &mut Attempt<'_>, host: &str, result: Result<Issued>) {
+        let name = &attempt.planned.wanted.name;
+        if let Err(error) = &result {
+            if is_forbidden(error) && attempt.result.is_some() {
+                // Why the CA before it failed says more.
+                return self.progress.say(&format!(
+                    "`{name}` cannot be ordered at `{host}`, which would stand in: {error:#}"
+                ));
+            }
+            if let Some(next) = attempt.left.front() {
+                self.progress.say(&format!(
+                    "`{name}` failed at `{host}`, ordering at `{}`: {error:#}",
+                    next.host()
+                ));
+            }
+        }
+        attempt.result = Some(result);
     }
 
     /// Whether CAA lets the CA of the account issue each of them.
