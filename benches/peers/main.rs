@@ -1,6 +1,7 @@
 //! `make bench`: git-certs and its peers, side by side on one lab, into docs/benchmarks.md.
 //!
-//! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated]` measures only those named.
+//! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated] [20x5...] [latency]` measures
+//! only what is named: tools, numbers of certificates and names, and git-certs with slow answers.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -12,6 +13,7 @@
     reason = "a benchmark may panic, and prints"
 )]
 
+mod latency;
 #[allow(dead_code, reason = "the lab offers more than the benchmark uses")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
@@ -26,6 +28,9 @@ use tools::{Scenario, Tool};
 /// Measured for git-certs alone.
 const MANY: &str = "200 certificates, 5 names each";
 
+/// What stands for the measurement with slow answers.
+const LATENCY: &str = "latency";
+
 /// Runs of the quick tools; the slow ones (minutes a run) are measured once.
 const RUNS: usize = 3;
 
@@ -38,32 +43,39 @@ fn main() {
         packaged: true,
         ..pebble::Settings::default()
     };
+    let sizes: Vec<_> = chosen.iter().filter(|word| is_size(word)).collect();
+    let names: Vec<_> = chosen.iter().filter(|word| !is_size(word)).collect();
     let lab = Lab::builder().all().pebble_with(packaged).start();
     tools::trust_lab(&lab);
     let mut rows = Vec::new();
     for scenario in [
         Scenario::new("1 certificate, 1 name", 1, 1),
+        Scenario::new("1 certificate, 5 names", 1, 5),
         Scenario::new("1 certificate, 100 names", 1, 100),
         Scenario::new("20 certificates, 5 names each", 20, 5),
         Scenario::new(MANY, 200, 5),
     ] {
+        if !sizes.is_empty() && !sizes.contains(&&scenario.size()) {
+            continue;
+        }
         for tool in Tool::ALL {
             // The others would take hours.
             if scenario.title == MANY && tool != Tool::GitCerts {
                 continue;
             }
-            if !chosen.is_empty() && !chosen.iter().any(|name| name == tool.name()) {
+            if !names.is_empty() && !names.iter().any(|name| *name == tool.name()) {
                 continue;
             }
             let runs = if tool.is_slow() { 1 } else { RUNS };
             for run in 0..runs {
                 let measured = tool.measure(&lab, &scenario, run);
                 println!(
-                    "{:<30} {:<11} {:7.2} s {:5} MB",
+                    "{:<30} {:<11} {:7.2} s {:5} MB {:7.1} requests a certificate",
                     scenario.title,
                     tool.name(),
                     measured.seconds,
-                    measured.megabytes
+                    measured.megabytes,
+                    measured.requests
                 );
                 rows.push(Row {
                     scenario: scenario.title,
@@ -73,9 +85,18 @@ fn main() {
             }
         }
     }
-    let text = table::render(&rows, &tools::versions(&lab));
+    let mut text = table::render(&rows);
+    if chosen.is_empty() || names.iter().any(|name| *name == LATENCY) {
+        text += &latency::measure(&lab);
+    }
+    text += &tools::versions(&lab);
     println!("\n{text}");
     if chosen.is_empty() {
         table::write(&text);
     }
+}
+
+/// Whether a word is the size of a scenario, such as `20x5`.
+fn is_size(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_digit())
 }

@@ -18,7 +18,7 @@ pub struct Row {
 }
 
 /// A table a scenario: medians, and how many times as long as git-certs each takes.
-pub fn render(rows: &[Row], versions: &str) -> String {
+pub fn render(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut scenarios: Vec<&str> = Vec::new();
     for row in rows {
@@ -33,22 +33,23 @@ pub fn render(rows: &[Row], versions: &str) -> String {
         }
         let ours = by_tool.get(&Tool::GitCerts).and_then(|runs| median(runs));
         text += &format!(
-            "### {scenario}\n\n| tool | runs (failed) | wall, s | times git-certs | memory, MB |\n| --- | ---: | ---: | ---: | ---: |\n"
+            "### {scenario}\n\n| tool | runs (failed) | wall, s | times git-certs | memory, MB | requests a certificate |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
         );
         for (tool, runs) in &by_tool {
             let failed = runs.iter().filter(|run| run.failed).count();
             let seconds = median(runs).unwrap_or(f64::NAN);
             let ratio = ours.map_or_else(String::new, |ours| format!("{:.1}", seconds / ours));
+            let requests = runs.iter().map(|run| run.requests).fold(0.0, f64::max);
             let memory = runs.iter().map(|run| run.megabytes).max().unwrap();
             text += &format!(
-                "| {} | {} ({failed}) | {seconds:.2} | {ratio} | {memory} |\n",
+                "| {} | {} ({failed}) | {seconds:.2} | {ratio} | {memory} | {requests:.1} |\n",
                 tool.name(),
                 runs.len()
             );
         }
         text.push('\n');
     }
-    text + versions
+    text
 }
 
 /// Of the runs that did not fail; none if all did.

@@ -9,6 +9,7 @@ use crate::support::address::{BIND, RESOLVER};
 use crate::support::bind;
 use crate::support::command::{Command, Output};
 use crate::support::lab::{Lab, Server};
+use crate::support::nightly::pebble_log;
 use crate::support::pebble::DIRECTORY;
 use crate::support::repos::{Files, Transport};
 
@@ -34,6 +35,18 @@ impl Scenario {
         }
     }
 
+    /// What stands for it on the command line: `20x5`.
+    pub fn size(&self) -> String {
+        format!("{}x{}", self.certificates, self.names)
+    }
+
+    /// A prefix for everything of a run, and its certificates.
+    pub fn fresh(&self, tool: &str, run: usize) -> (String, Vec<(String, Vec<String>)>) {
+        let prefix = format!("{tool}-{}-{run}", self.size());
+        let certificates = self.certificates(&prefix);
+        (prefix, certificates)
+    }
+
     /// Fresh names: from 100 on, half of them are wildcards of the other half.
     fn certificates(&self, prefix: &str) -> Vec<(String, Vec<String>)> {
         (0..self.certificates)
@@ -57,6 +70,8 @@ impl Scenario {
 pub struct Measured {
     pub seconds: f64,
     pub megabytes: u64,
+    /// Requests that the CA got for each certificate.
+    pub requests: f64,
     /// A process ended with another code than 0.
     pub failed: bool,
 }
@@ -97,13 +112,7 @@ impl Tool {
 
     /// Sets the tool up (not measured) and issues the scenario's certificates (measured).
     pub fn measure(self, lab: &Lab, scenario: &Scenario, run: usize) -> Measured {
-        let prefix = format!(
-            "{}-{}x{}-{run}",
-            self.name(),
-            scenario.certificates,
-            scenario.names
-        );
-        let certificates = scenario.certificates(&prefix);
+        let (prefix, certificates) = scenario.fresh(self.name(), run);
         let folder = lab.folder().join("bench").join(&prefix);
         fs::create_dir_all(&folder).unwrap();
         // Pebble 2.4 can lock itself up once it holds hundreds of orders: each run has a new one.
@@ -116,6 +125,7 @@ impl Tool {
             Self::Dehydrated => dehydrated(lab, &folder, &certificates),
             Self::Lego => lego(lab, &folder, &certificates),
         };
+        let before = requests(lab);
         let started = Instant::now();
         let outputs: Vec<Output> = commands.iter().map(Command::run).collect();
         let seconds = started.elapsed().as_secs_f64();
@@ -125,10 +135,16 @@ impl Tool {
         }
         Measured {
             seconds,
+            requests: (requests(lab) - before) as f64 / scenario.certificates as f64,
             failed: failed.is_some(),
             megabytes: outputs.iter().map(peak_memory).max().unwrap(),
         }
     }
+}
+
+/// How many requests Pebble got so far, by its log.
+fn requests(lab: &Lab) -> usize {
+    pebble_log(lab).matches(" -> calling handler()").count()
 }
 
 /// Lets every program of the lab trust the CA's HTTPS certificate, as a system's bundle would.
@@ -177,7 +193,7 @@ fn peak_memory(output: &Output) -> u64 {
     kilobytes.div_ceil(1024)
 }
 
-fn git_certs(lab: &Lab, prefix: &str, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+pub fn git_certs(lab: &Lab, prefix: &str, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
     let identity = lab.age_identity(prefix);
     let wanted: Vec<(&str, Vec<&str>)> = certificates
         .iter()

@@ -2,21 +2,22 @@
 
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::pkcs8::Document;
-use instant_acme::{Key, NewAccount};
+use instant_acme::Key;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::acme::account_key::AccountKey;
 use crate::acme::client::{Client, call};
+use crate::acme::connections::Connections;
 use crate::acme::directory::{Meta, Offers};
 use crate::acme::endpoint::{Endpoint, Requests};
 use crate::acme::external::{ExternalAccount, how_to_get_one};
-use crate::acme::pem;
+use crate::acme::holder::Holder;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::hint::{Hint, find, with_hint};
 use crate::model::secret::Secret;
-use crate::net::http::Http;
 
 /// An account that the CA knows, ready to order. Cloning shares the connections.
 #[derive(Clone)]
@@ -44,16 +45,31 @@ pub(crate) struct Registration {
     pub(crate) external: ExternalAccount,
 }
 
+/// What newAccount takes (RFC 8555 section 7.3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewAccount<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    contact: &'a [String],
+    terms_of_service_agreed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_account_binding: Option<Value>,
+}
+
 impl Account {
     /// Opens the account that `key` belongs to.
     ///
     /// The key is P-256, as [`AccountKey::parse`] reads it. The CA is asked for the account, so that
     /// one that it does not know is an error here and not in every order; its answer also names the
     /// account's URL, whatever account.json says.
-    pub(crate) async fn open(directory: &Directory, http: &Http, key: &Secret) -> Result<Self> {
+    pub(crate) async fn open(
+        directory: &Directory,
+        connections: &Connections,
+        key: &Secret,
+    ) -> Result<Self> {
         let pkcs8 = orders_key(key)
             .with_context(|| format!("cannot use the account key for `{}`", directory.host()))?;
-        let client = Client::new(http.clone());
+        let client = connections.to(directory);
         let inner = existing(&client, directory, &pkcs8)
             .await
             .map_err(|error| unopened(error, directory))
@@ -68,35 +84,48 @@ impl Account {
     /// Registers an account with a new key.
     pub(crate) async fn register(
         directory: &Directory,
-        http: &Http,
+        connections: &Connections,
         registration: &Registration,
     ) -> Result<(Self, NewAccountFiles)> {
         let context = || format!("cannot register an account at `{directory}`");
-        let client = Client::new(http.clone());
+        let client = connections.to(directory);
         let offers = Offers::of(directory, &client).await.with_context(context)?;
-        let binding = registration.external.key(directory).with_context(context)?;
+        let binder = registration.external.binder(directory);
+        let binder = binder.with_context(context)?;
         may_register(&offers.meta, directory, registration.agreed)?;
-        if offers.meta.external_account_required && binding.is_none() {
+        if offers.meta.external_account_required && binder.is_none() {
             return Err(binding_needed(directory)).with_context(context);
         }
         let email = registration.email.as_deref();
         let contacts = email.map(|email| format!("mailto:{email}"));
-        let contacts = contacts.iter().map(String::as_str).collect::<Vec<_>>();
-        let wanted = NewAccount {
-            contact: &contacts,
+        let contacts = contacts.as_slice();
+        // Made before the CA is asked: an account whose answer is lost is found again by it.
+        let key = AccountKey::generate()?;
+        let signer = AccountKey::parse(&key)?;
+        let bound = binder.as_ref();
+        let bound = bound.map(|binder| binder.bind(&signer, &offers.new_account));
+        let wanted = serde_json::to_value(NewAccount {
+            contact: contacts,
             terms_of_service_agreed: registration.agreed,
-            only_return_existing: false,
-        };
-        let (inner, credentials) = call!(client, Endpoint::NewAccount, async {
-            instant_acme::Account::builder_with_http(Box::new(client.clone()))
-                .create(&wanted, directory.url().to_owned(), binding.as_ref())
-                .await
-        })
-        .map_err(|error| unregistered(explained(error), directory, binding.is_some()))
-        .with_context(context)?;
+            external_account_binding: bound.transpose()?,
+        })?;
+        let holder = Holder::register(client.clone(), offers, signer, &wanted)
+            .await
+            .map_err(|error| unregistered(error, directory, binder.is_some()))
+            .with_context(context)?;
+        let pkcs8 = orders_key(&key)?;
+        let inner = instant_acme::Account::builder_with_http(Box::new(client.clone()))
+            .from_parts(
+                holder.url().to_owned(),
+                PrivatePkcs8KeyDer::from(pkcs8.as_ref()),
+                directory.url().to_owned(),
+            )
+            .await
+            .map_err(explained)
+            .with_context(context)?;
         let files = NewAccountFiles {
-            metadata: metadata(email, &contacts, inner.id())?,
-            key: pem::encode(credentials.private_key().secret_pkcs8_der())?,
+            metadata: metadata(email, contacts, holder.url())?,
+            key,
         };
         let account = Self {
             inner,
@@ -201,7 +230,7 @@ fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> 
     }
 }
 
-fn metadata(email: Option<&str>, contacts: &[&str], url: &str) -> Result<String> {
+fn metadata(email: Option<&str>, contacts: &[String], url: &str) -> Result<String> {
     let value = json!({
         "email": email.unwrap_or_default(),
         "registration": {
@@ -223,6 +252,7 @@ mod tests {
     use crate::acme::presets::WHAT_ACME_TAKES;
     use crate::acme::refusal::UNREACHABLE;
     use crate::model::hint::explain;
+    use crate::net::http::Http;
 
     use super::*;
 
@@ -237,30 +267,39 @@ mod tests {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    async fn not_opened(directory: &Directory, http: &Http, key: &Secret) -> String {
-        told(&Account::open(directory, http, key).await.err().unwrap())
+    async fn not_opened(directory: &Directory, connections: &Connections, key: &Secret) -> String {
+        told(
+            &Account::open(directory, connections, key)
+                .await
+                .err()
+                .unwrap(),
+        )
     }
 
-    async fn not_registered(directory: &Directory, http: &Http, email: Option<&str>) -> String {
+    async fn not_registered(
+        directory: &Directory,
+        connections: &Connections,
+        email: Option<&str>,
+    ) -> String {
         let registration = Registration {
             email: email.map(str::to_owned),
             agreed: true,
             ..Registration::default()
         };
-        let answer = Account::register(directory, http, &registration).await;
+        let answer = Account::register(directory, connections, &registration).await;
         told(&answer.err().unwrap())
     }
 
     #[tokio::test]
     async fn a_registered_account_is_opened_again() {
         let pebble = Pebble::start(&[]);
-        let (directory, http) = (&pebble.directory, &pebble.http);
+        let (directory, connections) = (&pebble.directory, &pebble.connections);
         let registration = Registration {
             email: Some("me@example.test".to_owned()),
             agreed: true,
             ..Registration::default()
         };
-        let (account, files) = Account::register(directory, http, &registration)
+        let (account, files) = Account::register(directory, connections, &registration)
             .await
             .unwrap();
         let url = account.url();
@@ -283,7 +322,9 @@ mod tests {
         );
         let text = files.key.expose_str().unwrap();
         assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
-        let again = Account::open(directory, http, &files.key).await.unwrap();
+        let again = Account::open(directory, connections, &files.key)
+            .await
+            .unwrap();
         assert_eq!(again.url(), url);
     }
 
@@ -291,7 +332,7 @@ mod tests {
     async fn terms_must_be_agreed_to() {
         let pebble = Pebble::start(&[]);
         let silent = Registration::default();
-        let error = Account::register(&pebble.directory, &pebble.http, &silent)
+        let error = Account::register(&pebble.directory, &pebble.connections, &silent)
             .await
             .err()
             .unwrap();
@@ -320,19 +361,21 @@ mod tests {
     #[tokio::test]
     async fn an_account_is_bound_to_another_where_the_ca_wants_it() {
         let pebble = Pebble::binding();
-        let (directory, http) = (&pebble.directory, &pebble.http);
+        let (directory, connections) = (&pebble.directory, &pebble.connections);
         let bound_to_it = bound(EAB_KID, EAB_HMAC);
-        let (account, files) = Account::register(directory, http, &bound_to_it)
+        let (account, files) = Account::register(directory, connections, &bound_to_it)
             .await
             .unwrap();
         // Opening it again needs no binding.
-        let again = Account::open(directory, http, &files.key).await.unwrap();
+        let again = Account::open(directory, connections, &files.key)
+            .await
+            .unwrap();
         assert_eq!(again.url(), account.url());
 
         let host = directory.host();
         let context = format!("cannot register an account at `https://{host}/dir`\n  ");
         assert_eq!(
-            not_registered(directory, http, None).await,
+            not_registered(directory, connections, None).await,
             format!(
                 "{context}the CA wants new accounts to be bound to one of its own (EAB)\n\
                  hint: `--eab-kid` takes the key identifier, GIT_CERTS_EAB_HMAC the HMAC key; \
@@ -340,7 +383,7 @@ mod tests {
             )
         );
         let refused = async |registration: &Registration| {
-            let answer = Account::register(directory, http, registration).await;
+            let answer = Account::register(directory, connections, registration).await;
             told(&answer.err().unwrap())
         };
         let check = "hint: check that `--eab-kid` and GIT_CERTS_EAB_HMAC belong together and to this \
@@ -364,7 +407,7 @@ mod tests {
         let key = AccountKey::generate().unwrap();
         let host = pebble.directory.host();
         assert_eq!(
-            not_opened(&pebble.directory, &pebble.http, &key).await,
+            not_opened(&pebble.directory, &pebble.connections, &key).await,
             format!(
                 "cannot open the account at `https://{host}/dir`\n  \
                  unable to find existing account for only-return-existing request \
@@ -377,7 +420,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_kinds_of_account_keys_say_what_to_do() {
-        let http = Http::new(None).unwrap();
+        let connections = Connections::new(Http::new(None).unwrap());
         let directory = "staging".parse().unwrap();
         let takeover = |kind| {
             format!(
@@ -387,11 +430,14 @@ mod tests {
             )
         };
         for (key, kind) in [(of_get_certs(), "P-384"), (of_old_clients(), "RSA-2048")] {
-            assert_eq!(not_opened(&directory, &http, &key).await, takeover(kind));
+            assert_eq!(
+                not_opened(&directory, &connections, &key).await,
+                takeover(kind)
+            );
         }
         let garbage = Secret::from("garbage".to_owned());
         assert_eq!(
-            not_opened(&directory, &http, &garbage).await,
+            not_opened(&directory, &connections, &garbage).await,
             "cannot use the account key for `acme-staging-v02.api.letsencrypt.org`\n  \
              not a private key in PEM form"
         );
@@ -402,7 +448,7 @@ mod tests {
         let pebble = Pebble::start(&[]);
         let key = AccountKey::generate().unwrap();
         let host = pebble.directory.host();
-        let strangers = Http::new(None).unwrap();
+        let strangers = Connections::new(Http::new(None).unwrap());
         assert_eq!(
             not_opened(&pebble.directory, &strangers, &key).await,
             format!(
@@ -414,21 +460,21 @@ mod tests {
         );
         let elsewhere = format!("https://{host}/nothing").parse().unwrap();
         assert_eq!(
-            not_opened(&elsewhere, &pebble.http, &key).await,
+            not_opened(&elsewhere, &pebble.connections, &key).await,
             format!(
                 "cannot open the account at `https://{host}/nothing`\n  \
                  the CA answered `404 Not Found`\nhint: {WHAT_ACME_TAKES}"
             )
         );
         assert_eq!(
-            not_registered(&elsewhere, &pebble.http, None).await,
+            not_registered(&elsewhere, &pebble.connections, None).await,
             format!(
                 "cannot register an account at `https://{host}/nothing`\n  \
                  the CA answered `404 Not Found`\nhint: {WHAT_ACME_TAKES}"
             )
         );
         assert_eq!(
-            not_registered(&pebble.directory, &pebble.http, Some("nonsense")).await,
+            not_registered(&pebble.directory, &pebble.connections, Some("nonsense")).await,
             format!(
                 "cannot register an account at `https://{host}/dir`\n  \
                  contact email \"nonsense\" is invalid (invalidContact)"

@@ -71,7 +71,7 @@ impl AccountKey {
     }
 
     /// The public key as JSON Web Key (RFC 7517).
-    fn jwk(&self) -> Result<Value> {
+    pub(super) fn jwk(&self) -> Result<Value> {
         match self {
             Self::P256(pair) => point("P-256", pair),
             Self::P384(pair) => point("P-384", pair),

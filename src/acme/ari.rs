@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::acme::account::Account;
+use crate::acme::client::Client;
+use crate::acme::connections::Connections;
+use crate::acme::directory::Offers;
+use crate::acme::endpoint::Endpoint;
 use crate::acme::presets::Directory;
+use crate::acme::refusal::explained;
 use crate::model::chain::Leaf;
 use crate::model::renewal::{CertificateId, RenewalInfo};
-use crate::net::http::{Http, Repeat, retry_after};
 
 /// When to ask again where the CA does not say: Let's Encrypt's own figure.
 const ASK_AGAIN: Duration = Duration::from_hours(6);
@@ -24,20 +26,11 @@ const ASK_AGAIN_AT_MOST: Duration = Duration::from_hours(24);
 /// Longest wait for an answer that the next run can ask for as well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Largest answer that is read.
-const LARGEST_ANSWER: usize = 64 << 10;
-
 /// The renewalInfo resource of a CA. Cloning shares the connections.
 #[derive(Clone)]
 pub(crate) struct Renewals {
-    http: Http,
+    client: Client,
     url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Resources {
-    renewal_info: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,18 +51,22 @@ struct Window {
 
 impl Renewals {
     /// The resource that the directory names; none where the CA has none.
-    pub(crate) async fn of(directory: &Directory, http: &Http) -> Result<Option<Self>> {
-        let (_, body) = get(http, directory.url()).await?;
-        let resources: Resources =
-            serde_json::from_slice(&body).context("this is no ACME directory")?;
-        Ok(resources.renewal_info.map(|url| Self::at(&url, http)))
+    pub(crate) async fn of(
+        directory: &Directory,
+        connections: &Connections,
+    ) -> Result<Option<Self>> {
+        let client = connections.to(directory);
+        Offers::of(directory, &client).await?;
+        Ok(Self::at(&client))
     }
 
-    fn at(url: &str, http: &Http) -> Self {
-        Self {
-            http: http.clone(),
+    /// The same where the directory has been fetched.
+    fn at(client: &Client) -> Option<Self> {
+        let url = client.abilities().renewal_info?;
+        Some(Self {
+            client: client.clone(),
             url: url.trim_end_matches('/').to_owned(),
-        }
+        })
     }
 
     /// What the CA says about one certificate.
@@ -78,13 +75,16 @@ impl Renewals {
         id: &CertificateId,
         now: OffsetDateTime,
     ) -> Result<RenewalInfo> {
-        let (headers, body) = get(&self.http, &format!("{}/{id}", self.url)).await?;
+        let url = format!("{}/{id}", self.url);
+        let body = self.client.fetch(Endpoint::RenewalInfo, &url).await;
+        let body = body.map_err(explained)?;
         let answer: Answer =
             serde_json::from_slice(&body).context("the answer is not what RFC 9773 says")?;
         let Window { start, end } = answer.suggested_window;
         // Such a window means nothing (RFC 9773 section 4.2).
         ensure!(start < end, "the window ends before it starts");
-        let wait = retry_after(&headers, now)
+        let asked = self.client.take_wait(&url);
+        let wait = asked
             .unwrap_or(ASK_AGAIN)
             .clamp(ASK_AGAIN_AT_LEAST, ASK_AGAIN_AT_MOST);
         Ok(RenewalInfo {
@@ -99,7 +99,7 @@ impl Renewals {
 impl Account {
     /// What the CA says about a certificate that it has just issued; none where it says nothing yet.
     pub(crate) async fn renewal_info(&self, leaf: &Leaf) -> Option<RenewalInfo> {
-        let renewals = Renewals::at(&self.client.abilities().renewal_info?, self.client.http());
+        let renewals = Renewals::at(&self.client)?;
         let id = leaf.id.as_ref()?;
         let asking = renewals.info(id, OffsetDateTime::now_utc());
         let answer = tokio::time::timeout(PATIENCE, asking).await.ok()?;
@@ -114,20 +114,4 @@ impl Account {
 fn is_web_page(url: &str) -> bool {
     let printable = url.bytes().all(|byte| byte.is_ascii_graphic());
     printable && (url.starts_with("https://") || url.starts_with("http://"))
-}
-
-async fn get(http: &Http, url: &str) -> Result<(HeaderMap, Vec<u8>)> {
-    let request = http.client().get(url).build()?;
-    let mut answer = http.send(request, Repeat::Safe).await?;
-    let status = answer.status();
-    ensure!(status == StatusCode::OK, "the CA answered `{status}`");
-    let headers = answer.headers().clone();
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await? {
-        body.extend_from_slice(&part);
-        if body.len() > LARGEST_ANSWER {
-            return Err(anyhow!("the answer is longer than {LARGEST_ANSWER} bytes"));
-        }
-    }
-    Ok((headers, body))
 }

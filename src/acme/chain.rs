@@ -11,7 +11,12 @@ use crate::model::chain;
 impl Placed {
     /// Fetches the chain that leads to `preferred_chain`, a common name; without one, or where the CA has no
     /// such chain, its first.
-    pub(super) async fn fetch(&mut self, preferred_chain: Option<&str>) -> Result<Delivered> {
+    pub(crate) async fn fetch(&mut self, preferred_chain: Option<&str>) -> Result<Delivered> {
+        let delivered = self.delivered(preferred_chain).await;
+        delivered.context("cannot fetch the certificate")
+    }
+
+    async fn delivered(&mut self, preferred_chain: Option<&str>) -> Result<Delivered> {
         let Self { client, order, .. } = self;
         let url = order.state().certificate.clone();
         let url = url.ok_or_else(|| anyhow!("the order is valid but names no certificate"))?;

@@ -57,13 +57,13 @@ pub(super) use call;
 ///
 /// Every nonce that the CA sends goes into a pool, and newNonce is asked only when the pool is
 /// empty: orders side by side need a few newNonce requests between them instead of one each.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Client {
     http: Http,
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     /// The newest is used first: those that the CA has forgotten stay below.
     nonces: Vec<HeaderValue>,
@@ -87,10 +87,6 @@ impl Client {
         }
     }
 
-    pub(super) fn http(&self) -> &Http {
-        &self.http
-    }
-
     /// One attempt of [`call!`]: its requests are counted for `endpoint`.
     pub(super) async fn attempt<T>(
         &self,
@@ -103,15 +99,20 @@ impl Client {
         answer
     }
 
-    /// Fetches the directory.
+    /// The directory; fetched once.
     pub(super) async fn directory(&self, url: &str) -> Result<Bytes, Error> {
-        let mut answer = call!(self, Endpoint::Directory, async {
+        let body = self.fetch(Endpoint::Directory, url).await?;
+        self.shared().directory = Some((url.to_owned(), body.clone()));
+        Ok(body)
+    }
+
+    /// Fetches what the CA shows everybody.
+    pub(super) async fn fetch(&self, endpoint: Endpoint, url: &str) -> Result<Bytes, Error> {
+        let mut answer = call!(self, endpoint, async {
             let request = http::Request::get(url).body(BodyWrapper::default())?;
             self.request(request).await
         })?;
-        let body = answer.body.into_bytes().await.map_err(Error::Other)?;
-        self.shared().directory = Some((url.to_owned(), body.clone()));
-        Ok(body)
+        answer.body.into_bytes().await.map_err(Error::Other)
     }
 
     /// What the latest answer of `url` asked for with Retry-After; told once.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The resources of RFC 8555 section 7.1.
+/// The resources of RFC 8555 section 7.1, and that of RFC 9773.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
     Directory,
@@ -21,6 +21,7 @@ pub(crate) enum Endpoint {
     Finalize,
     Certificate,
     Revoke,
+    RenewalInfo,
 }
 
 impl Endpoint {
@@ -52,6 +53,7 @@ impl fmt::Display for Endpoint {
             Self::Finalize => "finalize",
             Self::Certificate => "certificate",
             Self::Revoke => "revokeCert",
+            Self::RenewalInfo => "renewalInfo",
         })
     }
 }
@@ -70,14 +72,5 @@ impl Requests {
     /// All requests.
     pub(crate) fn total(&self) -> u32 {
         self.by_endpoint.values().sum()
-    }
-
-    /// By the name of the resource.
-    pub(crate) fn by_name(&self) -> BTreeMap<String, u32> {
-        let mut names = BTreeMap::new();
-        for (endpoint, count) in &self.by_endpoint {
-            *names.entry(endpoint.to_string()).or_default() += count;
-        }
-        names
     }
 }

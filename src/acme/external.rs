@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use instant_acme::ExternalAccountKey;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::acme::account_key::{AccountKey, encoded};
 use crate::acme::presets::Directory;
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
@@ -24,9 +26,30 @@ pub(crate) struct ExternalAccount {
     pub(crate) hmac: Option<Arc<Secret>>,
 }
 
+/// The account at the CA's shop, and what signs for it.
+pub(super) struct Binder {
+    kid: String,
+    key: hmac::Key,
+}
+
+impl Binder {
+    /// What binds the account of `key`, which newAccount at `url` is asked for (RFC 8555 section 7.3.4).
+    pub(super) fn bind(&self, key: &AccountKey, url: &str) -> Result<Value> {
+        let protected = json!({ "alg": "HS256", "kid": self.kid, "url": url });
+        let protected = encoded(protected.to_string().as_bytes());
+        let payload = encoded(key.jwk()?.to_string().as_bytes());
+        let signature = hmac::sign(&self.key, format!("{protected}.{payload}").as_bytes());
+        Ok(json!({
+            "protected": protected,
+            "payload": payload,
+            "signature": encoded(signature.as_ref()),
+        }))
+    }
+}
+
 impl ExternalAccount {
-    /// The key that binds; none where nothing was given.
-    pub(super) fn key(&self, directory: &Directory) -> Result<Option<ExternalAccountKey>> {
+    /// What binds; none where nothing was given.
+    pub(super) fn binder(&self, directory: &Directory) -> Result<Option<Binder>> {
         let (kid, hmac) = match (&self.kid, &self.hmac) {
             (None, None) => return Ok(None),
             (Some(kid), Some(hmac)) => (kid, hmac),
@@ -44,7 +67,10 @@ impl ExternalAccount {
         let key = decoded(hmac)
             .ok_or_else(|| anyhow!("the HMAC key for external account binding is not base64"))
             .hint(|| how_to_get_one(directory))?;
-        Ok(Some(ExternalAccountKey::new(kid.clone(), &key)))
+        Ok(Some(Binder {
+            kid: kid.clone(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+        }))
     }
 }
 
@@ -104,7 +130,7 @@ mod tests {
                 hmac: hmac.map(|text| Arc::new(Secret::from(text.to_owned()))),
             };
             let directory = "zerossl".parse().unwrap();
-            let explained = explain(&account.key(&directory).err().unwrap());
+            let explained = explain(&account.binder(&directory).err().unwrap());
             format!("{}\nhint: {}", explained.what, explained.hints.join(", "))
         };
         assert_eq!(
@@ -124,6 +150,6 @@ mod tests {
              from the CA: https://zerossl.com/documentation/acme/generate-eab-credentials/"
         );
         let nothing = ExternalAccount::default();
-        assert!(nothing.key(&"live".parse().unwrap()).unwrap().is_none());
+        assert!(nothing.binder(&"live".parse().unwrap()).unwrap().is_none());
     }
 }

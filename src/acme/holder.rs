@@ -1,5 +1,5 @@
-//! What the holder of an account can do with it besides ordering: look at it, give it another key,
-//! revoke a certificate, close it.
+//! What the holder of an account can do with it besides ordering: register it, look at it, give it
+//! another key, revoke a certificate, close it.
 //!
 //! Signed here and not by instant-acme, which knows P-256 keys only, makes the new key of a rollover
 //! itself (so that nobody could store it beforehand), and cannot read an account.
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::acme::account_key::{AccountKey, encoded};
 use crate::acme::client::{Client, call};
+use crate::acme::connections::Connections;
 use crate::acme::directory::Offers;
 use crate::acme::endpoint::Endpoint;
 use crate::acme::patience::is_lost;
@@ -21,12 +22,11 @@ use crate::acme::refusal::{Refusal, explained};
 use crate::acme::revocation::{Reason, Revoked};
 use crate::model::hint::{Hint, find, with_hint};
 use crate::model::secret::Secret;
-use crate::net::http::Http;
 
 /// Media type of signed requests (RFC 8555 section 6.2).
 const JOSE: &str = "application/jose+json";
 
-/// How often keyChange is sent when its answer is lost.
+/// How often newAccount or keyChange is sent when its answer is lost.
 const ATTEMPTS: u32 = 3;
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
@@ -70,11 +70,11 @@ impl Holder {
     /// Finds the account of a key; none if the CA has none (RFC 8555 section 7.3.1).
     pub(crate) async fn find(
         directory: &Directory,
-        http: &Http,
+        connections: &Connections,
         key: AccountKey,
     ) -> Result<Option<Self>> {
         let context = || format!("cannot look for the account at `{directory}`");
-        let client = Client::new(http.clone());
+        let client = connections.to(directory);
         let offers = Offers::of(directory, &client).await.with_context(context)?;
         let mut holder = Self {
             client,
@@ -82,29 +82,68 @@ impl Holder {
             key,
             url: String::new(),
         };
-        match holder.ask().await {
-            Ok(url) => {
-                holder.url = url;
-                Ok(Some(holder))
+        let Some(url) = holder.known().await.with_context(context)? else {
+            return Ok(None);
+        };
+        holder.url = url;
+        Ok(Some(holder))
+    }
+
+    /// Makes an account for a key that has none yet (RFC 8555 section 7.3); `account` is what the CA is
+    /// told of it.
+    pub(super) async fn register(
+        client: Client,
+        offers: Offers,
+        key: AccountKey,
+        account: &Value,
+    ) -> Result<Self> {
+        let mut holder = Self {
+            client,
+            offers,
+            key,
+            url: String::new(),
+        };
+        holder.url = holder.registered(account).await?;
+        Ok(holder)
+    }
+
+    /// An answer that was lost is no failure: the CA is asked whether it knows the key, and told again
+    /// if not.
+    async fn registered(&self, account: &Value) -> Result<String> {
+        for _ in 1..ATTEMPTS {
+            match self.ask(Endpoint::NewAccount, account).await {
+                Err(error) if is_lost(&error) => {
+                    if let Some(url) = self.known().await? {
+                        return Ok(url);
+                    }
+                }
+                answer => return answer.map_err(explained),
             }
+        }
+        let last = self.ask(Endpoint::NewAccount, account).await;
+        last.map_err(explained)
+    }
+
+    /// URL of the account of the key; none if the CA has none.
+    async fn known(&self) -> Result<Option<String>> {
+        let payload = json!({ "onlyReturnExisting": true });
+        let answer = self.ask(Endpoint::FindAccount, &payload).await;
+        match answer.map_err(explained) {
+            Ok(url) => Ok(Some(url)),
             Err(error) if kind(&error) == Some("accountDoesNotExist") => Ok(None),
-            Err(error) => Err(error).with_context(context),
+            Err(error) => Err(error),
         }
     }
 
-    async fn ask(&self) -> Result<String> {
-        let payload = json!({ "onlyReturnExisting": true });
+    /// Asks newAccount, and returns the account's URL.
+    async fn ask(&self, endpoint: Endpoint, payload: &Value) -> Result<String, Error> {
         let url = &self.offers.new_account;
-        let (headers, _) = call!(
-            self.client,
-            Endpoint::FindAccount,
-            self.send(None, url, Some(&payload))
-        )
-        .map_err(explained)?;
+        let sent = call!(self.client, endpoint, self.send(None, url, Some(payload)));
+        let (headers, _) = sent?;
         let location = headers.get(LOCATION).and_then(|url| url.to_str().ok());
         location
             .map(str::to_owned)
-            .ok_or_else(|| anyhow!("the CA does not say where the account is"))
+            .ok_or(Error::Str("the CA does not say where the account is"))
     }
 
     /// The account's URL.
@@ -142,7 +181,7 @@ impl Holder {
     /// lost is no failure: the CA is asked whether it knows the new key, and told again if not.
     pub(crate) async fn change_key(
         &self,
-        (directory, http): (&Directory, &Http),
+        (directory, connections): (&Directory, &Connections),
         new: &Secret,
     ) -> Result<Self> {
         let context = || format!("cannot change the key of the account `{}`", self.url);
@@ -157,7 +196,8 @@ impl Holder {
             match answer {
                 Ok(_) => break,
                 Err(error) if is_lost(&error) && attempt < ATTEMPTS => {
-                    let changed = Self::find(directory, http, AccountKey::parse(new)?).await?;
+                    let changed =
+                        Self::find(directory, connections, AccountKey::parse(new)?).await?;
                     if let Some(changed) = changed {
                         return Ok(changed);
                     }
@@ -282,7 +322,7 @@ mod tests {
 
     /// Makes an account with a key of any kind, as another client did once.
     async fn made_with(pebble: &Pebble, key: &Secret) -> String {
-        let client = Client::new(pebble.http.clone());
+        let client = pebble.connections.to(&pebble.directory);
         let offers = Offers::of(&pebble.directory, &client).await.unwrap();
         let holder = Holder {
             client,
@@ -303,7 +343,7 @@ mod tests {
 
     async fn find(pebble: &Pebble, key: &Secret) -> Option<Holder> {
         let key = AccountKey::parse(key).unwrap();
-        Holder::find(&pebble.directory, &pebble.http, key)
+        Holder::find(&pebble.directory, &pebble.connections, key)
             .await
             .unwrap()
     }
@@ -318,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn accounts_of_other_clients_are_taken_over_and_keep_their_url() {
         let pebble = Pebble::start(&[("PEBBLE_WFE_NONCEREJECT", "30")]);
-        let place = (&pebble.directory, &pebble.http);
+        let place = (&pebble.directory, &pebble.connections);
         for old in [of_get_certs(), of_old_clients()] {
             assert!(find(&pebble, &old).await.is_none());
             let url = made_with(&pebble, &old).await;
@@ -344,13 +384,13 @@ mod tests {
         let old = of_get_certs();
         let url = made_with(&pebble, &old).await;
         let key = AccountKey::parse(&old).unwrap();
-        let holder = Holder::find(&cutter.directory, &pebble.http, key).await;
+        let holder = Holder::find(&cutter.directory, &pebble.connections, key).await;
         let holder = holder.unwrap().unwrap();
         let new = AccountKey::generate().unwrap();
         // The nonce is in the pool already, so that the answer to keyChange is the next.
         cutter.cut();
         let changed = holder
-            .change_key((&cutter.directory, &pebble.http), &new)
+            .change_key((&cutter.directory, &pebble.connections), &new)
             .await
             .unwrap();
         assert_eq!(cutter.cuts(), 1);
@@ -375,7 +415,7 @@ mod tests {
             )
         );
         let new = AccountKey::generate().unwrap();
-        let place = (&pebble.directory, &pebble.http);
+        let place = (&pebble.directory, &pebble.connections);
         let refused = holder.change_key(place, &new).await.err().unwrap();
         assert_eq!(
             told(&refused),

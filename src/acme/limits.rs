@@ -87,10 +87,21 @@ pub(crate) const STAGING: Limits = Limits {
     },
 };
 
+impl Rates {
+    /// Those of the CA at a host; none where they are not known.
+    pub(super) fn of(host: &str) -> Option<Self> {
+        Some(Limits::at(host)?.rates)
+    }
+}
+
 impl Limits {
     /// Those of a CA; none where they are not known.
     pub(crate) fn of(directory: &Directory) -> Option<Self> {
-        match directory.host().as_str() {
+        Self::at(&directory.host())
+    }
+
+    fn at(host: &str) -> Option<Self> {
+        match host {
             "acme-v02.api.letsencrypt.org" => Some(LETS_ENCRYPT),
             "acme-staging-v02.api.letsencrypt.org" => Some(STAGING),
             _ => None,

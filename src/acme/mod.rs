@@ -7,6 +7,7 @@ pub(crate) mod ari;
 mod authorization;
 mod chain;
 pub(crate) mod client;
+pub(crate) mod connections;
 mod directory;
 pub(crate) mod endpoint;
 pub(crate) mod external;

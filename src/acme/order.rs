@@ -11,7 +11,7 @@ use crate::acme::authorization::{answer, awaits_answer, identifier, refusal};
 use crate::acme::client::{Client, call};
 use crate::acme::endpoint::Endpoint;
 use crate::acme::patience::is_lost;
-use crate::acme::refusal::{Refusal, explained};
+use crate::acme::refusal::{Refusal, TooLate, explained};
 use crate::acme::unproven::Unproven;
 use crate::model::change::Txt;
 use crate::model::hint::with_hint;
@@ -54,8 +54,8 @@ impl Accepted {
 }
 
 /// An order that the CA has accepted. Its steps come in this order: the values of
-/// [`Placed::challenges`] are published, [`Placed::prove`], [`Placed::finish`]; or
-/// [`Placed::abandon`].
+/// [`Placed::challenges`] are published, [`Placed::prove`], [`Placed::finalize`], [`Placed::fetch`];
+/// or [`Placed::abandon`].
 pub(crate) struct Placed {
     pub(super) client: Client,
     pub(super) account: instant_acme::Account,
@@ -149,24 +149,16 @@ impl Placed {
         }
     }
 
-    /// Hands in the certificate signing request (DER) and fetches the chain: the one that leads to
-    /// `preferred_chain`, a common name, where the CA has several.
+    /// Hands in the certificate signing request (DER), and waits until the CA has issued.
     ///
-    /// Waits as long as the HTTP client allows. An order that was finalized before is only fetched.
-    pub(crate) async fn finish(
-        &mut self,
-        request: &[u8],
-        preferred_chain: Option<&str>,
-    ) -> Result<Delivered> {
-        self.finalize(request)
+    /// Waits as long as the HTTP client allows. An order that was finalized before is waited for only.
+    pub(crate) async fn finalize(&mut self, request: &[u8]) -> Result<()> {
+        self.hand_in(request)
             .await
             .context("cannot finalize the order")?;
         self.leave(OrderStatus::Processing).await?;
         match self.order.state().status {
-            OrderStatus::Valid => self
-                .fetch(preferred_chain)
-                .await
-                .context("cannot fetch the certificate"),
+            OrderStatus::Valid => Ok(()),
             OrderStatus::Processing => {
                 Err(self.too_late("has taken the certificate signing request but not issued"))
             }
@@ -294,7 +286,7 @@ impl Placed {
         Ok(())
     }
 
-    async fn finalize(&mut self, request: &[u8]) -> Result<()> {
+    async fn hand_in(&mut self, request: &[u8]) -> Result<()> {
         let Self { client, order, .. } = self;
         for attempt in 1..=ATTEMPTS {
             if order.state().status != OrderStatus::Ready {
@@ -350,7 +342,7 @@ impl Placed {
     fn too_late(&self, what: &str) -> anyhow::Error {
         let waited = humantime::format_duration(self.client.longest_wait());
         with_hint(
-            anyhow!("after {waited} the CA {what}"),
+            anyhow::Error::new(TooLate(format!("after {waited} the CA {what}"))),
             "run again later, or wait longer with `--acme-timeout`",
         )
     }
@@ -372,6 +364,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use crate::acme::account::Registration;
+    use crate::acme::connections::Connections;
     use crate::acme::key::CertificateKey;
     use crate::acme::pebble::{Dns, Pebble};
     use crate::model::certificate::{KeySource, KeyType, Wanted};
@@ -443,9 +436,13 @@ mod tests {
     async fn an_order_needs_no_more_requests_than_the_protocol() {
         let pebble = Pebble::start(&[NO_DNS]);
         let (_, files) = pebble.account().await;
-        let account = Account::open(&pebble.directory, &pebble.http, &files.key)
-            .await
-            .unwrap();
+        let account = Account::open(
+            &pebble.directory,
+            &Connections::new(pebble.http.clone()),
+            &files.key,
+        )
+        .await
+        .unwrap();
         issue(&account, &wanted(["a.test", "b.test"], KeyType::P256))
             .await
             .unwrap();
@@ -552,7 +549,7 @@ mod tests {
             .unwrap();
         let url = placed.url().to_owned();
 
-        let account = Account::open(&pebble.directory, &pebble.http, &files.key)
+        let account = Account::open(&pebble.directory, &pebble.connections, &files.key)
             .await
             .unwrap();
         let mut pending = resumed(&account, &url).await;
@@ -657,7 +654,7 @@ mod tests {
             agreed: true,
             ..Registration::default()
         };
-        let (account, _) = Account::register(&cutter.directory, &pebble.http, &agreed)
+        let (account, _) = Account::register(&cutter.directory, &pebble.connections, &agreed)
             .await
             .unwrap();
         let wanted = wanted(["a.test", "b.test"], KeyType::P256);

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::acme::account::Account;
 use crate::acme::endpoint::Endpoint;
+use crate::acme::limits::Rates;
 
 /// Common end of the hosts of Let's Encrypt's API, staging included.
 const LETS_ENCRYPT: &str = ".api.letsencrypt.org";
@@ -55,14 +56,18 @@ impl Pace {
 }
 
 /// Requests a second from one address that Let's Encrypt takes, by path:
-/// <https://letsencrypt.org/docs/rate-limits/>, "Overall Requests Limit", August 2026.
+/// <https://letsencrypt.org/docs/rate-limits/#overall-requests-limit>, August 2026, and for staging
+/// <https://letsencrypt.org/docs/staging-environment/>, November 2025. keyChange has no row of its own.
 fn limit(host: &str, endpoint: Endpoint) -> Option<(&'static str, u32)> {
-    host.ends_with(LETS_ENCRYPT).then_some(match endpoint {
+    let rates = Rates::of(host)?;
+    Some(match endpoint {
         Endpoint::Directory => ("/directory", 40),
         Endpoint::NewNonce => ("/acme/new-nonce", 20),
         Endpoint::FindAccount | Endpoint::NewAccount => ("/acme/new-acct", 5),
-        Endpoint::NewOrder => ("/acme/new-order", 300),
-        _ => ("/acme/", 250),
+        Endpoint::NewOrder => ("/acme/new-order", rates.new_order),
+        Endpoint::Revoke => ("/acme/revoke-cert", 10),
+        Endpoint::RenewalInfo => ("/acme/renewal-info", 1_000),
+        _ => ("/acme/", rates.other),
     })
 }
 
@@ -71,6 +76,7 @@ mod tests {
     use super::*;
 
     const LIVE: &str = "acme-v02.api.letsencrypt.org";
+    const STAGING: &str = "acme-staging-v02.api.letsencrypt.org";
 
     #[test]
     fn requests_are_spread_over_the_second() {
@@ -98,6 +104,22 @@ mod tests {
         assert_eq!(second(Endpoint::Order), 4_000);
         // The same path.
         assert_eq!(second(Endpoint::Challenge), 12_000);
+        assert_eq!(second(Endpoint::KeyChange), 20_000);
+        assert_eq!(second(Endpoint::Revoke), 100_000);
+        assert_eq!(second(Endpoint::RenewalInfo), 1_000);
+    }
+
+    #[test]
+    fn staging_takes_fewer_orders_a_second() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        let mut second = |endpoint| {
+            pace.reserve(STAGING, endpoint, now);
+            pace.reserve(STAGING, endpoint, now).as_millis()
+        };
+        assert_eq!(second(Endpoint::NewOrder), 50);
+        assert_eq!(second(Endpoint::Authorization), 50);
+        assert_eq!(second(Endpoint::RenewalInfo), 1);
     }
 
     #[test]

@@ -14,9 +14,9 @@ const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 
 /// How often a call that ends in `badNonce` is made again.
 ///
-/// instant-acme signs three times in each call, so this is 30 in a row: a CA that rejects every
-/// second nonce fails one call in a thousand million.
-const BAD_NONCE_ROUNDS: u32 = 10;
+/// A CA that rejects every second nonce fails one call in a million; instant-acme signs three times
+/// in each of its own.
+const BAD_NONCE_ROUNDS: u32 = 20;
 
 /// How often a call that was refused for now, or whose answer was lost, is made again.
 const ROUNDS: u32 = 4;

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::acme::account::{Account, NewAccountFiles, Registration};
+use crate::acme::connections::Connections;
+use crate::acme::order::{Delivered, Placed};
 use crate::acme::presets::Directory;
 use crate::model::change::Txt;
 use crate::net::http::{Http, Repeat};
@@ -83,6 +86,7 @@ pub(super) struct Pebble {
     management: SocketAddr,
     pub(super) directory: Directory,
     pub(super) http: Http,
+    pub(super) connections: Connections,
 }
 
 /// What [`Pebble::binding`] takes.
@@ -135,13 +139,15 @@ impl Pebble {
             folder.path(),
             address,
         );
+        let http = Http::new(Some(roots.as_bytes())).unwrap();
         Self {
             _server: server,
             _folder: folder,
             address,
             management,
             directory: format!("https://{address}/dir").parse().unwrap(),
-            http: Http::new(Some(roots.as_bytes())).unwrap(),
+            connections: Connections::new(http.clone()),
+            http,
         }
     }
 
@@ -156,7 +162,7 @@ impl Pebble {
             agreed: true,
             ..Registration::default()
         };
-        Account::register(&self.directory, &self.http, &agreed)
+        Account::register(&self.directory, &self.connections, &agreed)
             .await
             .unwrap()
     }
@@ -167,6 +173,18 @@ impl Pebble {
         let request = self.http.client().get(url).build().unwrap();
         let answer = self.http.send(request, Repeat::Safe).await.unwrap();
         answer.json().await.unwrap()
+    }
+}
+
+impl Placed {
+    /// Finalizes and fetches.
+    pub(super) async fn finish(
+        &mut self,
+        request: &[u8],
+        preferred_chain: Option<&str>,
+    ) -> Result<Delivered> {
+        self.finalize(request).await?;
+        self.fetch(preferred_chain).await
     }
 }
 

@@ -116,9 +116,11 @@ pub(super) fn explained(error: Error) -> anyhow::Error {
     }
 }
 
-/// Whether another CA could do better: this one is not there, has no time, or may not.
+/// Whether another CA could do better: this one is not there, has no time, comes to no end, or may
+/// not.
 pub(crate) fn is_fault_of_the_ca(error: &anyhow::Error) -> bool {
-    if find::<NoAnswer>(error).is_some() || find::<Late>(error).is_some() {
+    let has_no_answer = find::<NoAnswer>(error).is_some() || find::<Late>(error).is_some();
+    if has_no_answer || find::<TooLate>(error).is_some() {
         return true;
     }
     find::<Refusal>(error).is_some_and(|refusal| {
@@ -132,6 +134,12 @@ pub(crate) fn is_fault_of_the_ca(error: &anyhow::Error) -> bool {
                 .is_some_and(|status| status.is_server_error())
     })
 }
+
+/// The CA answers, but has not come to an end in the time that there is: it checks a proof that every
+/// name server showed, or issues, for longer. It prints as what it did not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct TooLate(pub(super) String);
 
 /// The CA did not answer. It prints as what happened.
 #[derive(Debug, thiserror::Error)]

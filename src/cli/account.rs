@@ -258,7 +258,7 @@ pub(super) fn accounts_of<'a>(
     Accounts {
         workspaces,
         progress,
-        http: &job.http,
+        connections: &job.connections,
         directory: &job.directory,
         identities: &job.identities,
         push: job.push,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::Registration;
+use crate::acme::connections::Connections;
 use crate::acme::external::ExternalAccount;
 use crate::acme::limits::{LETS_ENCRYPT, STAGING};
 use crate::acme::presets::{Directory, WHAT_ACME_TAKES};
@@ -184,6 +185,7 @@ pub(super) fn http(settings: &Settings) -> Result<Http> {
 /// clones.
 pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -> Result<Job> {
     let only = run.only.as_deref().map(str::parse).transpose();
+    let http = patient(http, settings);
     Ok(Job {
         limits: settings.limits.map_or(LimitsOf::TheCa, limits),
         caa_identities: words(settings.caa_identity.as_deref()).collect(),
@@ -208,7 +210,8 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             Duration::from_secs(seconds.get().into())
         }),
         name_servers: name_servers::rules(settings, &http)?,
-        http: patient(http, settings),
+        connections: Connections::new(http.clone()),
+        http,
         push: true,
         journal: journal(settings),
     })
@@ -266,7 +269,7 @@ fn patient(http: Http, settings: &Settings) -> Http {
 /// The job of a command that is about the account alone.
 pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<AccountJob> {
     Ok(AccountJob {
-        http: patient(http, settings),
+        connections: Connections::new(patient(http, settings)),
         directory: directory(settings)?,
         registration: registration(run, settings),
         identities: identities(settings),

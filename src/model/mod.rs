@@ -11,6 +11,7 @@ pub(crate) mod kill;
 pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod outcome;
+pub(crate) mod path;
 pub(crate) mod provider;
 pub(crate) mod rdata;
 pub(crate) mod renewal;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::Shared;
+use crate::model::path::Path;
 use crate::model::renewal::Predecessor;
 
 /// What is to be done for a certificate.
@@ -95,6 +96,8 @@ pub(crate) struct Outcome {
     pub(crate) kept: Vec<Planned>,
     /// Where the commits went, in words; none if there are no commits.
     pub(crate) pushed: Option<String>,
+    /// What the run waited for; none before its end.
+    pub(crate) path: Option<Path>,
     /// Challenge values that could not be withdrawn, and other trouble that left a trace.
     pub(crate) left_over: Vec<Error>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow};
 use futures_util::future::join_all;
@@ -47,6 +47,8 @@ pub(crate) struct Withdrawn {
 #[derive(Debug, Default)]
 pub(crate) struct Challenges {
     up: Mutex<Vec<Placement>>,
+    /// When the latest were written.
+    written: Mutex<Option<Instant>>,
     /// Values that are decided: every server shows them, or why they will not.
     decided: watch::Sender<Decided>,
 }
@@ -65,6 +67,7 @@ impl Challenges {
         lock(&self.up).extend(placements.iter().cloned());
         let groups = by_zone(placements);
         let written = join_all(groups.values().map(|(zone, values)| write(zone, values))).await;
+        *lock(&self.written) = Some(Instant::now());
         let mut expectations = Vec::new();
         for ((zone, values), result) in groups.values().zip(written) {
             let names = by_name(values);
@@ -109,6 +112,11 @@ impl Challenges {
                 .into_iter()
                 .flat_map(|error| values_of(expectation).map(move |txt| (txt, Err(error.clone()))))
         }));
+    }
+
+    /// When the values that were published last were written, if any were.
+    pub(super) fn written(&self) -> Option<Instant> {
+        *lock(&self.written)
     }
 
     /// Decides every value that is still open: nobody is going to look at it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use futures_util::FutureExt;
@@ -14,15 +14,16 @@ use tokio::task::JoinHandle;
 
 use crate::acme::account::Account;
 use crate::acme::key::KeyMaterial;
-use crate::acme::order::{Accepted, Placed};
+use crate::acme::order::{Accepted, Delivered, Placed};
 use crate::acme::refusal::Refusal;
 use crate::dns::wait::{self, WaitSettings};
 use crate::model::certificate::{CertificateName, Issued, Wanted};
-use crate::model::chain;
+use crate::model::chain::{self, Checked};
 use crate::model::change::Txt;
 use crate::model::hint::{Shared, find, with_hint};
 use crate::model::kill;
 use crate::model::outcome::Planned;
+use crate::model::path::{Path, Stage};
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::logbook::Logbook;
@@ -30,6 +31,7 @@ use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
+use crate::nightly::watch::Watch;
 use crate::nightly::waves::Waves;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -64,6 +66,7 @@ pub(crate) struct Issuer<'a> {
     pub(crate) kept: &'a BTreeMap<CertificateName, Arc<Secret>>,
     pub(crate) stop: &'a Stop,
     pub(crate) progress: &'a Progress,
+    pub(super) watch: &'a Watch,
 }
 
 /// A key and a request that are being made.
@@ -97,7 +100,7 @@ impl Issuer<'_> {
         if let Some(warning) = clock_warning(self.account.ahead()) {
             self.progress.say(&format!("warning: {warning}"));
         }
-        tracing::debug!(requests = ?self.account.requests().by_name(), "asked of the CA");
+        tracing::debug!(requests = ?self.account.requests().by_endpoint, "asked of the CA");
         results
     }
 
@@ -105,6 +108,7 @@ impl Issuer<'_> {
     async fn issue_wave(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
         let orders = self.order(due).await;
         let orders = self.record(due, orders).await;
+        self.watch.ended(Stage::Order);
         let placements: Vec<_> = orders
             .iter()
             .flatten()
@@ -239,18 +243,35 @@ impl Issuer<'_> {
         }
     }
 
-    /// Sees one order through.
     async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
+        let mut path = self.watch.path();
+        let result = self.see_through(wanted, ordered, &mut path).await;
+        self.watch.follow(&wanted.name, path);
+        result
+    }
+
+    /// Sees one order through.
+    async fn see_through(
+        &self,
+        wanted: &Wanted,
+        ordered: Result<Ordered>,
+        path: &mut Path,
+    ) -> Result<Issued> {
         let Ordered {
             mut placed,
             prepared,
             placements,
         } = ordered?;
         let seen = async { Ok(self.challenges.seen(&placements).await?) };
-        let result = match self.stop.ends(seen).await {
+        let seen = self.stop.ends(seen).await;
+        if let Some(written) = self.challenges.written() {
+            path.ended(Stage::Write, written);
+        }
+        path.ended(Stage::See, Instant::now());
+        let result = match seen {
             Ok(seen) => {
                 kill::point("seen");
-                let finished = self.finish(wanted, &mut placed, prepared, &seen);
+                let finished = self.finish(wanted, (&mut placed, path), prepared, &seen);
                 self.stop.ends_after(GRACE, finished).await
             }
             Err(error) => Err(error),
@@ -277,33 +298,24 @@ impl Issuer<'_> {
     async fn finish(
         &self,
         wanted: &Wanted,
-        placed: &mut Placed,
+        (placed, path): (&mut Placed, &mut Path),
         prepared: Prepared,
         seen: &[(Txt, Sighting)],
     ) -> Result<Issued> {
         let proven = placed.prove().await;
+        path.ended(Stage::Validate, Instant::now());
         proven.map_err(|error| sighting::beside(error, seen))?;
         let Prepared {
             request,
             public_key,
             key,
         } = prepared;
-        let mut fetches = 1;
-        let (delivered, checked) = loop {
-            let preferred_chain = wanted.preferred_chain.as_deref();
-            let delivered = placed.finish(&request, preferred_chain).await?;
-            // By the CA's clock: a certificate is not worse for ours being wrong.
-            let now = OffsetDateTime::now_utc() + self.account.ahead();
-            let names = wanted.identifier_set();
-            match chain::check(&delivered.chain_pem, &names, &public_key, now) {
-                Ok(checked) => break (delivered, checked),
-                Err(error) if fetches == FETCHES => return Err(error),
-                // It is issued by now, and what arrived may be a proxy's page.
-                Err(error) => tracing::debug!("fetched again: {error:#}"),
-            }
-            fetches += 1;
-            tokio::time::sleep(REFETCH_PAUSE).await;
-        };
+        let finalized = placed.finalize(&request).await;
+        path.ended(Stage::Finalize, Instant::now());
+        finalized?;
+        let fetched = self.fetch(wanted, placed, &public_key).await;
+        path.ended(Stage::Fetch, Instant::now());
+        let (delivered, checked) = fetched?;
         for warning in &delivered.warnings {
             self.progress.say(&format!(
                 "warning: certificate `{}`: {warning}",
@@ -311,6 +323,7 @@ impl Issuer<'_> {
             ));
         }
         let renewal = self.account.renewal_info(&checked.leaf).await;
+        path.ended(Stage::Fetch, Instant::now());
         Ok(Issued {
             wanted: wanted.clone(),
             chain_pem: checked.pem,
@@ -321,6 +334,31 @@ impl Issuer<'_> {
             profile: placed.profile().map(str::to_owned),
             renewal,
         })
+    }
+
+    /// Fetches the chain until it can be used.
+    async fn fetch(
+        &self,
+        wanted: &Wanted,
+        placed: &mut Placed,
+        public_key: &[u8],
+    ) -> Result<(Delivered, Checked)> {
+        let mut fetches = 1;
+        loop {
+            let preferred_chain = wanted.preferred_chain.as_deref();
+            let delivered = placed.fetch(preferred_chain).await?;
+            // By the CA's clock: a certificate is not worse for ours being wrong.
+            let now = OffsetDateTime::now_utc() + self.account.ahead();
+            let names = wanted.identifier_set();
+            match chain::check(&delivered.chain_pem, &names, public_key, now) {
+                Ok(checked) => return Ok((delivered, checked)),
+                Err(error) if fetches == FETCHES => return Err(error),
+                // It is issued by now, and what arrived may be a proxy's page.
+                Err(error) => tracing::debug!("fetched again: {error:#}"),
+            }
+            fetches += 1;
+            tokio::time::sleep(REFETCH_PAUSE).await;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::dns::wait::WaitSettings;
 use crate::model::certificate::Issued;
 use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::path::Stage;
 use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
 use crate::nightly::logbook::Logbook;
@@ -43,17 +44,15 @@ impl Nightly {
         let results = self
             .issue(&ready, (&means, logbook), &challenges, &mut accounts)
             .await?;
-        for account in &accounts {
-            for (resource, count) in &account.requests {
-                *outcome.requests.entry(resource.clone()).or_default() += count;
-            }
-        }
         outcome.has_ordered = true;
         let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
-            store.keep(accounts, &ready, results, &means.recipients)
+            store.keep(accounts, &ready, results, &means)
         );
+        self.watch.ended_at(Stage::Commit, kept.committed_at);
+        self.watch.ended_at(Stage::Push, kept.ended_at);
+        self.watch.ended(Stage::Withdraw);
         withdrawn
             .swept
             .iter()
@@ -166,12 +165,14 @@ impl Nightly {
             kept: &means.kept,
             stop: &self.stop,
             progress: &self.progress,
+            watch: &self.watch,
         };
         let planned: Vec<_> = turn.iter().map(|attempt| attempt.planned).collect();
         let judged = self.permitted(&planned, &opened.account, means).await;
         let allowed = planned.into_iter().zip(&judged);
         let allowed = allowed.filter_map(|(planned, judged)| judged.is_ok().then_some(planned));
         let allowed: Vec<_> = allowed.collect();
+        self.watch.ended(Stage::Account);
         let mut issued = issuer.issue(&allowed).await.into_iter();
         let results = judged.into_iter().map(|judged| match judged {
             Ok(()) => issued
@@ -179,24 +180,34 @@ impl Nightly {
                 .unwrap_or_else(|| Err(anyhow!("there is no result"))),
             Err(error) => Err(error),
         });
+        let host = opened.account.directory().host();
         for (attempt, result) in turn.into_iter().zip(results) {
-            if let Err(error) = &result
-                && let Some(next) = attempt.left.front()
-            {
+            self.settle(attempt, &host, result);
+        }
+        accounts.push(store::Account {
+            host,
+            files: opened.new_files,
+        });
+    }
+
+    /// Notes what came of an attempt at the CA at `host`, and says what comes next.
+    fn settle(&self, attempt: &mut Attempt<'_>, host: &str, result: Result<Issued>) {
+        let name = &attempt.planned.wanted.name;
+        if let Err(error) = &result {
+            if is_forbidden(error) && attempt.result.is_some() {
+                // Why the CA before it failed says more.
+                return self.progress.say(&format!(
+                    "`{name}` cannot be ordered at `{host}`, which would stand in: {error:#}"
+                ));
+            }
+            if let Some(next) = attempt.left.front() {
                 self.progress.say(&format!(
-                    "`{}` failed at `{}`, ordering at `{}`: {error:#}",
-                    attempt.planned.wanted.name,
-                    opened.account.directory().host(),
+                    "`{name}` failed at `{host}`, ordering at `{}`: {error:#}",
                     next.host()
                 ));
             }
-            attempt.result = Some(result);
         }
-        accounts.push(store::Account {
-            host: opened.account.directory().host(),
-            files: opened.new_files,
-            requests: opened.account.requests().by_name(),
-        });
+        attempt.result = Some(result);
     }
 
     /// Whether CAA lets the CA of the account issue each of them.

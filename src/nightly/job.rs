@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::acme::account::Registration;
+use crate::acme::connections::Connections;
 use crate::acme::limits::Limits;
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
@@ -52,7 +53,7 @@ pub(crate) struct Override {
 /// What a command for the account itself needs to know.
 #[derive(Debug)]
 pub(crate) struct AccountJob {
-    pub(crate) http: Http,
+    pub(crate) connections: Connections,
     pub(crate) directory: Directory,
     pub(crate) registration: Registration,
     pub(crate) identities: Vec<IdentitySource>,
@@ -72,6 +73,7 @@ pub(crate) enum LimitsOf {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) http: Http,
+    pub(crate) connections: Connections,
     /// For providers whose credentials are not in creds.json.
     pub(crate) environment: Environment,
     /// The CA.

@@ -29,6 +29,7 @@ pub(crate) mod stop;
 pub(crate) mod store;
 pub(crate) mod survey;
 pub(crate) mod unlock;
+mod watch;
 mod waves;
 pub(crate) mod workspaces;
 mod zones;

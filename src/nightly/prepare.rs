@@ -16,6 +16,7 @@ use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
 use crate::nightly::budget::{self, in_order};
 use crate::nightly::permission::Permission;
+use crate::nightly::renewal::Answers;
 use crate::nightly::run::{Decided, Nightly};
 use crate::nightly::survey::{Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
@@ -36,6 +37,7 @@ pub(super) struct Means {
     pub(super) recipients: RecipientsByName,
     pub(super) kept: KeysByName,
     pub(super) permission: Permission,
+    pub(super) answers: Answers,
 }
 
 /// Due certificates of one CA with limits, and their places in the plan.
@@ -220,7 +222,7 @@ impl Nightly {
         Accounts {
             workspaces: &self.workspaces,
             progress: &self.progress,
-            http: &self.job.http,
+            connections: &self.job.connections,
             directory,
             identities: &self.job.identities,
             push: self.job.push,

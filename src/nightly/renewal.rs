@@ -9,10 +9,10 @@ use futures_util::stream;
 use time::OffsetDateTime;
 
 use crate::acme::ari::Renewals;
+use crate::acme::connections::Connections;
 use crate::acme::presets::Directory;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::renewal::{CertificateId, RenewalInfo};
-use crate::net::http::Http;
 use crate::nightly::job::Job;
 use crate::nightly::plan::Holdings;
 
@@ -22,10 +22,15 @@ const AT_ONCE: usize = 64;
 /// Longest wait for all answers: a plan that knows the lifetime only is better than none.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What CAs said in this run of when to renew.
+pub(crate) type Answers = BTreeMap<CertificateName, RenewalInfo>;
+
 /// What the CA suggests, of now or of an earlier run whose answer still holds.
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
     pub(crate) all: BTreeMap<CertificateName, RenewalInfo>,
+    /// Of these, what the CA said now.
+    pub(crate) answers: Answers,
     /// How often the CA was asked.
     pub(crate) asked: usize,
     /// Why some are not known.
@@ -35,7 +40,8 @@ pub(crate) struct Windows {
 /// Certificates whose windows are to be asked for, by the directory URL of their CA.
 type Stale<'a> = BTreeMap<String, (Directory, Vec<(&'a CertificateName, &'a CertificateId)>)>;
 
-/// Asks for the windows of what the CAs of a run have issued. What is not known is not an error.
+/// Asks for the windows of what the CAs of a run have issued and what it plans. What is not known is
+/// not an error.
 pub(crate) async fn windows(
     job: &Job,
     wanted: &[Wanted],
@@ -44,7 +50,8 @@ pub(crate) async fn windows(
 ) -> Windows {
     let mut windows = Windows::default();
     let mut stale = Stale::new();
-    for wanted in wanted {
+    let is_planned = |wanted: &&Wanted| job.only.as_ref().is_none_or(|only| *only == wanted.name);
+    for wanted in wanted.iter().filter(is_planned) {
         let Some(Ok(held)) = held.get(&wanted.name) else {
             continue;
         };
@@ -66,7 +73,7 @@ pub(crate) async fn windows(
         }
     }
     for (directory, stale) in stale.values() {
-        let asking = ask(stale, directory, &job.http, now, &mut windows);
+        let asking = ask(stale, directory, &job.connections, now, &mut windows);
         let trouble = match tokio::time::timeout(PATIENCE, asking).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
@@ -80,11 +87,11 @@ pub(crate) async fn windows(
 async fn ask(
     stale: &[(&CertificateName, &CertificateId)],
     directory: &Directory,
-    http: &Http,
+    connections: &Connections,
     now: OffsetDateTime,
     windows: &mut Windows,
 ) -> Result<()> {
-    let Some(renewals) = Renewals::of(directory, http).await? else {
+    let Some(renewals) = Renewals::of(directory, connections).await? else {
         return Ok(());
     };
     let questions = stale.iter().map(|(name, id)| {
@@ -96,6 +103,7 @@ async fn ask(
         windows.asked += 1;
         match answer {
             Ok(info) => {
+                windows.answers.insert(name.clone(), info.clone());
                 windows.all.insert(name.clone(), info);
             }
             Err(error) => windows.trouble = Some(error.context(format!("certificate `{name}`"))),

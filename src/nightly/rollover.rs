@@ -86,7 +86,7 @@ impl Accounts<'_> {
             }
             None => self.prepare(stored, holder.url()).await?,
         };
-        let place = (self.directory, self.http);
+        let place = (self.directory, self.connections);
         let holder = holder.change_key(place, &next.key).await?;
         self.settle(stored, old, (&next, holder.url())).await
     }

@@ -8,12 +8,12 @@ use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::certificate::Wanted;
 use crate::model::drill::Drill;
 use crate::model::hint::with_hint;
 use crate::model::kill;
 use crate::model::outcome::{Outcome, Planned, PutOff};
-use crate::model::renewal::RenewalInfo;
+use crate::model::path::Stage;
 use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::issue::count;
@@ -24,9 +24,10 @@ use crate::nightly::permission::Permission;
 use crate::nightly::plan::{self, Holdings, Timing};
 use crate::nightly::prepare::{Means, RecipientsByName};
 use crate::nightly::recover;
-use crate::nightly::renewal;
+use crate::nightly::renewal::{self, Answers, Windows};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
+use crate::nightly::watch::Watch;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::{certs_json, layout};
 use crate::report::progress::Progress;
@@ -38,6 +39,7 @@ pub(crate) struct Nightly {
     pub(super) job: Arc<Job>,
     pub(super) stop: Stop,
     pub(super) progress: Progress,
+    pub(super) watch: Watch,
 }
 
 /// What is due, and what that was decided by.
@@ -46,6 +48,8 @@ pub(super) struct Decided {
     pub(super) held: Holdings,
     pub(super) dns: DnsConfig,
     pub(super) now: OffsetDateTime,
+    /// What the CAs said in this run of when to renew.
+    answers: Answers,
 }
 
 impl Nightly {
@@ -54,6 +58,7 @@ impl Nightly {
             workspaces,
             job: Arc::new(job),
             stop,
+            watch: Watch::since(progress.started()),
             progress,
         }
     }
@@ -105,6 +110,16 @@ impl Nightly {
     /// An error means that nothing could be issued, or that what was issued could not be pushed;
     /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
+        self.watch.ended(Stage::Open);
+        let mut outcome = self.renew_what_is_due().await?;
+        outcome.requests = self.job.connections.requests();
+        let path = self.watch.path();
+        tracing::debug!("waited {path}");
+        outcome.path = Some(path);
+        Ok(outcome)
+    }
+
+    async fn renew_what_is_due(&self) -> Result<Outcome> {
         let mut decided = self.stop.ends(self.decide(true)).await?;
         let plan = mem::take(&mut decided.plan);
         let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
@@ -121,6 +136,7 @@ impl Nightly {
             Some(found) => Some(self.take_over(found, &decided.dns, (&due, &kept)).await?),
             None => None,
         };
+        self.watch.ended(Stage::Plan);
         let (due, done) = names::sort(due);
         let mut outcome = Outcome {
             done,
@@ -152,7 +168,12 @@ impl Nightly {
         let logbook = begun?;
         kill::point("looked");
         let issued = self
-            .issue_what_is_ready(due, looked, permission, (&logbook, &mut outcome))
+            .issue_what_is_ready(
+                due,
+                looked,
+                (permission, decided.answers),
+                (&logbook, &mut outcome),
+            )
             .await;
         self.close(Some(logbook), &mut outcome).await;
         issued?;
@@ -163,13 +184,14 @@ impl Nightly {
         &self,
         due: Vec<Planned>,
         looked: Result<(RecipientsByName, Survey)>,
-        permission: Permission,
+        (permission, answers): (Permission, Answers),
         (logbook, outcome): (&Logbook, &mut Outcome),
     ) -> Result<()> {
         let (recipients, survey) = looked?;
         let (ready, blocked) = survey.sort(due);
         outcome.done.extend(blocked);
         let (ready, kept) = self.stop.ends(self.kept_keys(ready, outcome)).await?;
+        self.watch.ended(Stage::Prepare);
         if ready.is_empty() {
             return Ok(());
         }
@@ -178,6 +200,7 @@ impl Nightly {
             recipients,
             kept,
             permission,
+            answers,
         };
         Box::pin(self.issue_and_store(ready, means, (logbook, outcome))).await
     }
@@ -202,7 +225,7 @@ impl Nightly {
             let windows = if asks {
                 self.windows(&wanted, &held, now).await
             } else {
-                BTreeMap::new()
+                Windows::default()
             };
             Ok((wanted, held, windows))
         };
@@ -212,11 +235,11 @@ impl Nightly {
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         let wanted = self.selected(wanted)?;
         for warning in wanted.iter().flat_map(names::warnings) {
-            self.progress.say(&format!("warning: {warning}"));
+            self.progress.warn(&warning);
         }
         let timing = Timing {
             renew_days: self.job.renew_days,
-            windows: &windows,
+            windows: &windows.all,
             now,
         };
         Ok(Decided {
@@ -224,16 +247,12 @@ impl Nightly {
             held,
             dns,
             now,
+            answers: windows.answers,
         })
     }
 
     /// When the CA suggests to renew. The lifetime decides where it does not say.
-    async fn windows(
-        &self,
-        wanted: &[Wanted],
-        held: &Holdings,
-        now: OffsetDateTime,
-    ) -> BTreeMap<CertificateName, RenewalInfo> {
+    async fn windows(&self, wanted: &[Wanted], held: &Holdings, now: OffsetDateTime) -> Windows {
         let step = self.progress.step("asking when to renew");
         let windows = renewal::windows(&self.job, wanted, held, now).await;
         if windows.asked > 0 {
@@ -243,11 +262,11 @@ impl Nightly {
             ));
         }
         if let Some(trouble) = &windows.trouble {
-            self.progress.say(&format!(
-                "warning: the CA does not say when to renew, so the lifetime decides: {trouble:#}"
+            self.progress.warn(&format!(
+                "the CA does not say when to renew, so the lifetime decides: {trouble:#}"
             ));
         }
-        windows.all
+        windows
     }
 
     /// certs.json and the certificates that the repository has.
@@ -265,16 +284,16 @@ impl Nightly {
                     None => layout::wanted(workspace, &job.defaults),
                 }?;
                 for warning in &listed.warnings {
-                    progress.say(&format!("warning: {warning}"));
+                    progress.warn(warning);
                 }
                 for name in layout::unlisted(workspace, &listed.wanted)? {
-                    progress.say(&format!(
-                        "warning: certificate `{name}` is not in certs.json: it is not renewed"
+                    progress.warn(&format!(
+                        "certificate `{name}` is not in certs.json: it is not renewed"
                     ));
                 }
                 for path in layout::plain_keys(workspace, &listed.wanted)? {
-                    progress.say(&format!(
-                        "warning: `{path}` is a private key in plain text: remove it, and renew its certificate"
+                    progress.warn(&format!(
+                        "`{path}` is a private key in plain text: remove it, and renew its certificate"
                     ));
                 }
                 let held = layout::held(workspace, &listed.wanted)?;

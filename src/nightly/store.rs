@@ -1,15 +1,17 @@
 //! Step five: every certificate that was issued becomes a commit; then one push.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::model::certificate::{CertificateName, Issued};
+use crate::model::certificate::Issued;
 use crate::model::chain::list;
 use crate::model::kill;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
+use crate::nightly::prepare::Means;
+use crate::nightly::renewal::Answers;
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::git::{self, CommitId, File, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
@@ -34,31 +36,50 @@ pub(crate) struct Kept {
     pub(crate) certificates: Vec<Result<Stored>>,
     /// Where the commits went, in words; none if there are no commits.
     pub(crate) pushed: Result<Option<String>>,
+    /// When everything was committed.
+    pub(super) committed_at: Instant,
+    /// When everything was pushed.
+    pub(super) ended_at: Instant,
 }
 
 impl Store<'_> {
-    /// Commits the files of new accounts, then each certificate, and pushes once.
+    /// Commits the files of new accounts, then what CAs said of when to renew, then each certificate, and
+    /// pushes once.
     ///
-    /// What cannot be committed fails alone.
-    pub(crate) async fn keep(
+    /// What cannot be committed fails alone. When to renew is not worth a push of its own, which would
+    /// start a pipeline every night.
+    pub(super) async fn keep(
         &self,
         accounts: Vec<Account>,
         planned: &[Planned],
         results: Vec<Result<Issued>>,
-        recipients: &BTreeMap<CertificateName, Arc<Recipients>>,
+        means: &Means,
     ) -> Kept {
+        let is_new = accounts.iter().any(|account| !account.files.is_empty());
         let mut account = Ok(());
         for new in accounts {
             account = account.and(self.commit_account(new).await);
         }
+        if is_new || results.iter().any(Result::is_ok) {
+            let issued = results.iter().flatten().map(|issued| &issued.wanted.name);
+            let issued: BTreeSet<_> = issued.collect();
+            let mut answers = means.answers.clone();
+            answers.retain(|name, _| !issued.contains(name));
+            if let Err(error) = self.commit_answers(answers).await {
+                self.progress.say(&format!(
+                    "warning: when to renew cannot be stored, so the next run asks again: {error:#}"
+                ));
+            }
+        }
         let mut all = Vec::new();
         for (planned, result) in planned.iter().zip(results) {
-            all.push(match (result, recipients.get(&planned.wanted.name)) {
+            all.push(match (result, means.recipients.get(&planned.wanted.name)) {
                 (Ok(issued), Some(recipients)) => self.commit(planned, issued, recipients).await,
                 (Ok(issued), None) => Err(anyhow!("`{}` has no recipients", issued.wanted.name)),
                 (Err(error), _) => Err(error),
             });
         }
+        let committed_at = Instant::now();
         let pushed = self.push().await;
         if let Ok(Some(done)) = &pushed {
             self.leave_superseded(planned, &mut all, &done.superseded);
@@ -69,6 +90,8 @@ impl Store<'_> {
             account,
             certificates: all,
             pushed: pushed.map(|done| done.as_ref().map(in_words)),
+            committed_at,
+            ended_at: Instant::now(),
         }
     }
 
@@ -146,6 +169,22 @@ impl Store<'_> {
         Ok(())
     }
 
+    async fn commit_answers(&self, answers: Answers) -> Result<()> {
+        self.workspaces
+            .with(move |workspace| {
+                let files = answers
+                    .iter()
+                    .map(|(name, info)| layout::renewed_info(workspace, name, info));
+                let files = files.collect::<Result<Vec<_>>>()?;
+                let message = format!("Renewal windows of {}\n", count(files.len(), "certificate"));
+                if !files.is_empty() {
+                    workspace.commit_yielding(&message, &files)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn commit(
         &self,
         planned: &Planned,
@@ -218,8 +257,6 @@ fn short(id: CommitId) -> String {
 pub(crate) struct Account {
     pub(crate) files: Vec<File>,
     pub(crate) host: String,
-    /// How many requests its CA got, by resource.
-    pub(crate) requests: BTreeMap<String, u32>,
 }
 
 /// What a trial push showed, in words.

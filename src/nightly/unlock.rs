@@ -4,12 +4,12 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::{Account, Registration};
 use crate::acme::account_key::AccountKey;
+use crate::acme::connections::Connections;
 use crate::acme::holder::Holder;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret, looks_secret};
-use crate::net::http::Http;
 use crate::nightly::job::IdentitySource;
 use crate::nightly::store::Store;
 use crate::nightly::workspaces::Workspaces;
@@ -24,7 +24,7 @@ use crate::report::progress::Progress;
 pub(crate) struct Accounts<'a> {
     pub(crate) workspaces: &'a Workspaces,
     pub(crate) progress: &'a Progress,
-    pub(crate) http: &'a Http,
+    pub(crate) connections: &'a Connections,
     pub(crate) directory: &'a Directory,
     pub(crate) identities: &'a [IdentitySource],
     pub(crate) push: bool,
@@ -47,7 +47,7 @@ impl<'a> Accounts<'a> {
             Some(stored) => {
                 let key = Box::pin(self.key_for_orders(&stored)).await?;
                 Opened {
-                    account: Account::open(self.directory, self.http, &key).await?,
+                    account: Account::open(self.directory, self.connections, &key).await?,
                     new_files: Vec::new(),
                 }
             }
@@ -87,7 +87,8 @@ impl<'a> Accounts<'a> {
             .workspaces
             .with(|workspace| layout::account_recipients(workspace))
             .await?;
-        let (account, files) = Account::register(self.directory, self.http, registration).await?;
+        let (account, files) =
+            Account::register(self.directory, self.connections, registration).await?;
         let host = self.directory.host();
         Ok(Opened {
             new_files: accounts::account_files(&host, &files.metadata, &files.key, &recipients)?,
@@ -135,7 +136,7 @@ impl<'a> Accounts<'a> {
 
     /// The account of a key; none if the CA has none.
     pub(super) async fn find(&self, key: &Secret) -> Result<Option<Holder>> {
-        Holder::find(self.directory, self.http, self.parse(key)?).await
+        Holder::find(self.directory, self.connections, self.parse(key)?).await
     }
 
     pub(super) fn parse(&self, key: &Secret) -> Result<AccountKey> {

@@ -297,12 +297,29 @@ impl Workspace {
         }
     }
 
+    /// The same for a commit that is not worth a conflict: what another push did to its files stays.
+    pub(crate) fn commit_yielding(&mut self, message: &str, files: &[File]) -> Result<()> {
+        let id = self.commit(message, files)?;
+        if let (Some(CommitId(id)), Some(history)) = (id, self.history_mut()) {
+            history.yielding.insert(id);
+        }
+        Ok(())
+    }
+
     /// Pushes what was committed; a lost race is re-applied on the new tip and pushed again.
     pub(crate) fn push(&mut self) -> Result<Pushed> {
         match &mut self.shape {
             Shape::Bare(history) => push::push(history, &self.people),
             Shape::Checkout(checkout) => checkout.push(&self.people),
             Shape::Folder(_) => Ok(Pushed::NoRemote),
+        }
+    }
+
+    fn history_mut(&mut self) -> Option<&mut History> {
+        match &mut self.shape {
+            Shape::Bare(history) => Some(history),
+            Shape::Checkout(checkout) => Some(&mut checkout.history),
+            Shape::Folder(_) => None,
         }
     }
 

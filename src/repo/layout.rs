@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -247,6 +247,36 @@ fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Resu
         fields.extend(sometimes);
     }
     Ok(format!("{value:#}\n"))
+}
+
+/// NAME.json with what the CA said anew of when to renew.
+pub(crate) fn renewed_info(
+    workspace: &Workspace,
+    name: &CertificateName,
+    info: &RenewalInfo,
+) -> Result<File> {
+    with_field(workspace, name, "renewal_info", json!(info))
+}
+
+/// NAME.json with another field, or another value of it.
+pub(super) fn with_field(
+    workspace: &Workspace,
+    name: &CertificateName,
+    field: &str,
+    value: Value,
+) -> Result<File> {
+    let path = certificate_file(name, "json");
+    let mut fields: Map<String, Value> = match workspace.read(&path)? {
+        Some(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("`{path}` cannot be read"))?
+        }
+        None => Map::new(),
+    };
+    fields.insert(field.to_owned(), value);
+    Ok(File {
+        path,
+        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
+    })
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,14 +1,14 @@
 //! The mark of a revoked certificate in NAME.json: `"revoked": {"at": ..., "reason": ...}`.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::model::certificate::CertificateName;
-use crate::repo::git::{Content, File, Workspace};
-use crate::repo::layout::certificate_file;
+use crate::repo::git::{File, Workspace};
+use crate::repo::layout::{certificate_file, with_field};
 
 /// Name of the field, in quotes: what is searched for before anything is parsed.
 const FIELD: &[u8] = b"\"revoked\"";
@@ -76,19 +76,9 @@ pub(crate) fn mark(
     reason: &str,
     now: OffsetDateTime,
 ) -> Result<File> {
-    let path = certificate_file(name, "json");
-    let mut fields: Map<String, Value> = match workspace.read(&path)? {
-        Some(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("`{path}` cannot be read"))?
-        }
-        None => Map::new(),
-    };
     let now = now.replace_nanosecond(0)?.format(&Rfc3339)?;
-    fields.insert("revoked".to_owned(), json!({ "at": now, "reason": reason }));
-    Ok(File {
-        path,
-        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
-    })
+    let mark = json!({ "at": now, "reason": reason });
+    with_field(workspace, name, "revoked", mark)
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! The same as data: `--format json`, schema version 1 (docs/json.md).
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::model::certificate::CertificateName;
 use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
+use crate::model::path::Path;
 
 /// Grows when a reader of the data would have to change.
 pub(super) const VERSION: u32 = 1;
@@ -33,7 +37,23 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         "certificates": done.chain(put_off).chain(kept).collect::<Vec<_>>(),
         "requests": outcome.requests,
         "left_over": outcome.left_over.iter().map(error).collect::<Vec<_>>(),
+        "critical_path": outcome.path.as_ref().map(path),
     }))
+}
+
+fn path(path: &Path) -> Value {
+    let stages = path.stages.iter();
+    let stages = stages.map(|(stage, spent)| (stage.to_string(), seconds(*spent)));
+    json!({
+        "certificate": path.certificate.as_ref().map(CertificateName::as_str),
+        "seconds": seconds(path.total()),
+        "stages": stages.collect::<Map<_, _>>(),
+    })
+}
+
+/// Seconds, to the millisecond.
+fn seconds(duration: Duration) -> Value {
+    ((duration.as_secs_f64() * 1000.0).round() / 1000.0).into()
 }
 
 fn planned(planned: &Planned) -> Value {
@@ -98,6 +118,8 @@ pub(super) fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use anyhow::anyhow;
     use pretty_assertions::assert_eq;
     use time::macros::datetime;
@@ -107,6 +129,7 @@ mod tests {
     use crate::model::chain::Leaf;
     use crate::model::hint::{Shared, with_hint};
     use crate::model::outcome::{Action, Stored};
+    use crate::model::path::Stage;
 
     const PAGE: &str = include_str!("../../docs/json.md");
 
@@ -150,6 +173,30 @@ mod tests {
     fn mail() -> Planned {
         let reason = "90 days of 90 days left, due below 30 days";
         certificate("mail", &["mail.example.com"], Action::Keep, reason)
+    }
+
+    fn path_of_a_run() -> Path {
+        let start = Instant::now();
+        let mut path = Path::since(start);
+        for (stage, millis) in [
+            (Stage::Open, 812),
+            (Stage::Plan, 1_204),
+            (Stage::Prepare, 1_611),
+            (Stage::Account, 2_040),
+            (Stage::Order, 2_733),
+            (Stage::Write, 3_105),
+            (Stage::See, 9_460),
+            (Stage::Validate, 13_021),
+            (Stage::Finalize, 14_590),
+            (Stage::Fetch, 15_002),
+            (Stage::Commit, 15_020),
+            (Stage::Push, 15_901),
+            (Stage::Withdraw, 15_901),
+        ] {
+            path.ended(stage, start + Duration::from_millis(millis));
+        }
+        path.certificate = Some("wildcardCert".parse().unwrap());
+        path
     }
 
     #[test]
@@ -208,6 +255,7 @@ mod tests {
                 .into(),
             kept: vec![mail()],
             pushed: Some("pushed".into()),
+            path: Some(path_of_a_run()),
             left_over: vec![anyhow!(
                 "cannot withdraw TXT `_acme-challenge.example.com` at `ddns`"
             )],

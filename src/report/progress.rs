@@ -1,6 +1,8 @@
 //! What is being done, on stderr: spinners on a terminal, a line a step elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -15,6 +17,9 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Progress {
     /// None where stderr is no terminal.
     bars: Option<MultiProgress>,
+    started: Instant,
+    /// Warnings that were said: a run that looks twice says them once.
+    warned: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Something under way. Dropped without [`Step::done`], it disappears without a word.
@@ -30,6 +35,21 @@ impl Progress {
     pub(crate) fn new() -> Self {
         Self {
             bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+            started: Instant::now(),
+            warned: Arc::default(),
+        }
+    }
+
+    /// When this was made: the begin of the run.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Says a warning, unless it has been said.
+    pub(crate) fn warn(&self, warning: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(warning.to_owned()) {
+            self.say(&format!("warning: {warning}"));
         }
     }
 

@@ -5,6 +5,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::support::address::NOBODY;
+use crate::support::bind;
 use crate::support::command::{Command, Output};
 use crate::support::faults::{DIRECTORY, authorizations};
 use crate::support::lab::Lab;
@@ -365,6 +366,154 @@ fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
          caused by: after 2s the CA has taken the certificate signing request but not issued\n\
          hint: run again later, or wait longer with `--acme-timeout`\n",
     );
+}
+
+#[test]
+fn another_ca_stands_in_where_one_does_not_come_to_an_end() {
+    let mut faulty = Faulty::start(&["a", "b"]);
+    for (name, fault, said) in [
+        (
+            "a",
+            json!({
+                "match": "POST /chalZ/",
+                "status": 200,
+                "body": r#"{"type": "dns-01", "url": "https://faulty.test/chalZ/x", "status": "pending", "token": "x"}"#,
+            }),
+            "has not finished checking `a.bench.test`",
+        ),
+        (
+            "b",
+            json!({
+                "match": "POST /(my-order|finalize-order)/",
+                "sub": [r#""status": "valid""#, r#""status": "processing""#],
+            }),
+            "has taken the certificate signing request but not issued",
+        ),
+    ] {
+        let command =
+            faulty
+                .renew(name)
+                .args(["--acme-timeout", "2", "--fallback-acme", pebble::DIRECTORY]);
+        // One order at each CA; what the first was about to issue is not fetched.
+        faulty.ordered += 1;
+        faulty.issued += usize::from(name == "b");
+        faulty.nightly.lab.inject(&[always(fault)]);
+        let output = command.run().expect_code(0);
+        faulty.ordered += 1;
+        faulty.issued += 1;
+        let line = format!(
+            "`{name}` failed at `faulty.test`, ordering at `acme.test`: after 2s the CA {said}\n"
+        );
+        assert!(output.stderr.contains(&line), "{}", output.stderr);
+        assert_eq!(issuer(&faulty, name), pebble::DIRECTORY);
+        faulty.nightly.assert_valid(name);
+        faulty.nothing_is_left();
+    }
+}
+
+/// The directory of the CA that issued a certificate, as NAME.json has it.
+fn issuer(faulty: &Faulty, name: &str) -> String {
+    let Nightly { lab, certs, .. } = &faulty.nightly;
+    let text = certs.show(lab, &format!("certificates/{name}/{name}.json"));
+    let described: Value = serde_json::from_str(&text).unwrap();
+    described["directory"].as_str().unwrap().to_owned()
+}
+
+/// Only the CA of this name may issue in the zone.
+fn allow(faulty: &Faulty, identity: &str) {
+    let change = format!("add bench.test 60 CAA 0 issue \"{identity}\"");
+    let namespace = faulty.nightly.lab.namespace();
+    bind::update(namespace, "bench.test", &change).expect_code(0);
+}
+
+/// The CA behind the proxy has another name in CAA than Pebble.
+fn renamed() -> Value {
+    always(json!({
+        "match": "GET /dir",
+        "sub": ["pebble.letsencrypt.org", "faulty.test"],
+    }))
+}
+
+#[test]
+fn a_ca_that_caa_forbids_is_passed_over_for_one_that_it_allows() {
+    let mut faulty = Faulty::start(&["a"]);
+    allow(&faulty, "pebble.letsencrypt.org");
+    faulty.nightly.lab.inject(&[renamed()]);
+    let fallback = ["--pending", "off", "--fallback-acme", pebble::DIRECTORY];
+    let output = faulty.renew("a").args(fallback).run().expect_code(0);
+    faulty.ordered += 1;
+    faulty.issued += 1;
+    let line = "`a` failed at `faulty.test`, ordering at `acme.test`: CAA forbids the CA to issue for `a.bench.test`: \
+                CAA record `0 issue \"pebble.letsencrypt.org\"` at `bench.test` names other CAs than `faulty.test`\n";
+    assert!(output.stderr.contains(line), "{}", output.stderr);
+    assert_eq!(issuer(&faulty, "a"), pebble::DIRECTORY);
+    faulty.nightly.assert_valid("a");
+    faulty.nothing_is_left();
+}
+
+#[test]
+fn a_ca_that_stands_in_is_passed_over_where_caa_forbids_it() {
+    let mut faulty = Faulty::start(&["a"]);
+    for directory in [DIRECTORY, pebble::DIRECTORY] {
+        let register = faulty.nightly.command(&["account", "register"]);
+        register.env("GIT_CERTS_ACME", directory).succeed();
+    }
+    allow(&faulty, "faulty.test");
+    let command =
+        faulty
+            .renew("a")
+            .args(["--pending", "off", "--fallback-acme", pebble::DIRECTORY]);
+    faulty.fails(
+        "a",
+        &command,
+        &[renamed(), always(page("POST /order-plz", 503))],
+        "error: cannot issue `a`\n  \
+         caused by: cannot place the order\n  \
+         caused by: the CA answered `503 Service Unavailable`\n",
+    );
+    let output = command.run().expect_code(1);
+    let line = "`a` cannot be ordered at `acme.test`, which would stand in: CAA forbids the CA to issue for `a.bench.test`: \
+                CAA record `0 issue \"faulty.test\"` at `bench.test` names other CAs than `pebble.letsencrypt.org`\n";
+    assert!(output.stderr.contains(line), "{}", output.stderr);
+    faulty.nothing_is_left();
+}
+
+#[test]
+fn an_account_whose_answer_is_lost_is_found_by_its_key() {
+    let lost = json!({"match": "POST /sign-me-up", "drop": "after"});
+    let accounts = |faulty: &Faulty| {
+        let log = pebble_log(&faulty.nightly.lab);
+        // Pebble says so for each that it makes.
+        log.matches(" accounts in memory").count()
+    };
+    let mut faulty = Faulty::start(&["a"]);
+    let output = faulty.survives("a", std::slice::from_ref(&lost));
+    assert!(
+        output
+            .stderr
+            .contains("registered the ACME account `https://faulty.test/my-account/"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(accounts(&faulty), 1);
+
+    let faulty = Faulty::start(&["a"]);
+    faulty.nightly.lab.inject(&[lost]);
+    let register = faulty
+        .nightly
+        .command(&["account", "register"])
+        .env("GIT_CERTS_ACME", DIRECTORY);
+    register.run().expect_code(0);
+    assert_eq!((faulty.faults(), accounts(&faulty)), (1, 1));
+    let seen = faulty.nightly.lab.seen_by_proxy();
+    let asked = seen
+        .iter()
+        .filter(|seen| seen.request == "POST /sign-me-up");
+    let statuses: Vec<_> = asked.map(|seen| seen.status).collect();
+    assert_eq!(statuses, [201, 200]);
+    // The key that is stored is the account's.
+    faulty.renew("a").succeed();
+    assert_eq!(accounts(&faulty), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
-use crate::support::command::normalise;
+use crate::support::command::{Output, normalise};
 use crate::support::lab::{Lab, Server};
 use crate::support::nightly::{Gate, Nightly, pebble_log, wait_until};
 
@@ -192,6 +192,43 @@ fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
 }
 
 /// Nothing due: no request, no secret, no commit.
+#[test]
+fn what_the_run_waited_for_is_told() {
+    let wanted: &[(&str, &[&str])] = &[("www", &["www.bench.test"]), ("api", &["api.bench.test"])];
+    let nightly = Nightly::new(Lab::builder().bind().pebble().start(), wanted);
+    let renew = nightly.command(&["renew", "-v", "--format", "json"]);
+    let path = |output: &Output| {
+        let report: Value = serde_json::from_str(&output.stdout).unwrap();
+        let path = &report["critical_path"];
+        let stages = path["stages"].as_object().unwrap().clone();
+        let seconds = path["seconds"].as_f64().unwrap();
+        let sum: f64 = stages.values().map(|spent| spent.as_f64().unwrap()).sum();
+        assert!((sum - seconds).abs() < 0.01, "{path}");
+        // What is missing is the start of the program and its end.
+        let rest = output.took.as_secs_f64() - seconds;
+        assert!((0.0..0.5).contains(&rest), "{rest} s besides {path}");
+        let line = format!("waited {seconds:.1} s: open ");
+        assert_eq!(output.stderr.matches(&line).count(), 1, "{}", output.stderr);
+        let names: Vec<_> = stages.keys().cloned().collect();
+        (path["certificate"].clone(), names.join(" "), stages)
+    };
+    let (certificate, names, stages) = path(&renew.run().expect_code(0));
+    assert!(
+        certificate == "www" || certificate == "api",
+        "{certificate}"
+    );
+    assert_eq!(
+        names,
+        "open plan prepare account order write see validate finalize fetch commit push withdraw"
+    );
+    // Each of these needs an answer from somebody.
+    for stage in ["open", "order", "write", "validate", "push"] {
+        assert!(stages[stage].as_f64() > Some(0.0), "{stage}: {stages:?}");
+    }
+    let (certificate, names, _) = path(&renew.run().expect_code(0));
+    assert_eq!((certificate, names.as_str()), (Value::Null, "open plan"));
+}
+
 fn assert_nothing_due(nightly: &Nightly) {
     let Nightly { lab, certs, .. } = nightly;
     let asked = pebble_log(lab);

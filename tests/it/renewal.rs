@@ -113,7 +113,7 @@ fn what_the_ca_wants_replaced_is_renewed_and_says_what_it_replaces() {
         output.normal_stdout(),
         "issued   one  one.bench.test: until [DATE], commit [COMMIT]\n\n\
          1 issued, 0 failed, 1 up to date\n\
-         pushed 1 commit to `main`\n"
+         pushed 2 commits to `main`\n"
     );
     nightly.assert_valid("one");
 
@@ -132,6 +132,66 @@ fn what_the_ca_wants_replaced_is_renewed_and_says_what_it_replaces() {
     // One that is refused, and one that replaces nothing.
     assert_eq!(orders(&nightly), before + 2);
     nightly.assert_valid("one");
+}
+
+#[test]
+fn what_was_asked_is_kept_with_the_next_certificate_and_not_asked_again() {
+    let nightly = issued();
+    let Nightly { lab, certs, .. } = &nightly;
+    let_time_pass(&nightly);
+    let before = description(&nightly, "two");
+    let commits = certs.subjects(lab).len();
+    let asked = questions(&nightly);
+    // Nothing is due: what the CA says is no reason for a commit.
+    let output = nightly.renew().expect_code(0);
+    assert!(
+        output.stdout.starts_with("nothing is due"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(questions(&nightly), asked + 2);
+    assert_eq!(certs.subjects(lab).len(), commits);
+
+    suggest(&nightly, "one", -3, "https://ca.test/incident");
+    suggest(&nightly, "two", 40, "https://ca.test/later");
+    let renew = nightly.command(&["renew", "--format", "json"]);
+    let report = renew.run().expect_code(0).stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    // Both again, and once the new certificate; one directory for all of it.
+    assert_eq!(report["requests"]["renewalInfo"], 3);
+    assert_eq!(report["requests"]["directory"], 1);
+    assert_eq!(questions(&nightly), asked + 5);
+    let subjects = certs.subjects(lab);
+    assert_eq!(subjects.len(), commits + 2);
+    assert!(subjects[0].starts_with("Renew one: "), "{subjects:?}");
+    assert_eq!(subjects[1], "Renewal windows of 1 certificate");
+    let mut after = description(&nightly, "two");
+    let info = after["renewal_info"].take();
+    assert_eq!(info["explanation_url"], "https://ca.test/later");
+    assert!(
+        info["next_check"].as_str().unwrap() > "2026-01-02",
+        "{info}"
+    );
+    let mut rest = before;
+    rest["renewal_info"].take();
+    assert_eq!(after, rest);
+
+    // Within the Retry-After nobody is asked.
+    let report = renew.run().expect_code(0).stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["requests"], serde_json::json!({}));
+    assert_eq!(questions(&nightly), asked + 5);
+    assert_eq!(certs.subjects(lab).len(), commits + 2);
+}
+
+#[test]
+fn only_the_certificate_that_is_planned_is_asked_about() {
+    let nightly = issued();
+    let_time_pass(&nightly);
+    let asked = questions(&nightly);
+    let plan = nightly.command(&["plan", "--only", "one"]);
+    plan.run().expect_code(0);
+    assert_eq!(questions(&nightly), asked + 1);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::lab::Lab;
 use crate::support::nightly::Nightly;
+use crate::support::repos::Files;
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"]), ("api", &["api.bench.test"])];
 
@@ -96,6 +97,13 @@ fn a_certificate_is_revoked_marked_and_issued_again_by_the_next_run() {
 #[test]
 fn it_is_issued_again_in_the_same_run() {
     let nightly = issued();
+    let redundant = r#"[{"cert_name": "www", "names": ["www.bench.test", "*.bench.test"]},
+        {"cert_name": "api", "names": ["api.bench.test"]}]"#;
+    Files::default().with("certs.json", redundant).commit(
+        &nightly.lab,
+        &nightly.certs,
+        "a warning",
+    );
     let Nightly { lab, .. } = &nightly;
     let before = description(&nightly, "www");
     let other = description(&nightly, "api");
@@ -112,9 +120,15 @@ fn it_is_issued_again_in_the_same_run() {
         .expect_code(0);
     assert_eq!(
         output.normal_stdout(),
-        "issued   www  www.bench.test: until [DATE], commit [COMMIT]\n\n\
+        "issued   www  *.bench.test, www.bench.test: until [DATE], commit [COMMIT]\n\n\
          1 issued, 0 failed, 0 up to date\n\
          pushed 1 commit to `main`\n"
+    );
+    assert_eq!(
+        output.stderr.matches("warning: ").count(),
+        1,
+        "{}",
+        output.stderr
     );
     assert!(
         output.stderr.contains("\n`www` is revoked: superseded\n"),

@@ -46,6 +46,22 @@ fn where_port_53_is_blocked_resolvers_are_asked_over_https() {
 }
 
 #[test]
+fn where_port_53_is_blocked_caa_is_asked_over_https_too() {
+    let nightly = Nightly::new(Lab::builder().powerdns().pebble().start(), PDNS);
+    let blocked = nightly.lab.block_port_53();
+    let renew = |identity: &str| {
+        let words = ["renew", "-v", "--doh", DOH, "--doh-settle", "2"];
+        let command = nightly.command(&words);
+        command.args(["--caa-identity", identity]).run()
+    };
+    let output = renew("ca.test").expect_code(0);
+    let none = "no CAA record is in the way name=mail.pdns.test";
+    assert!(output.stderr.contains(none), "{}", output.stderr);
+    drop(blocked);
+    nightly.assert_valid("mail");
+}
+
+#[test]
 fn where_nothing_can_be_asked_nothing_is_ordered() {
     let nightly = Nightly::new(Lab::builder().powerdns().pebble().start(), PDNS);
     let blocked = nightly.lab.block_port_53();

@@ -1,5 +1,6 @@
 //! The user's checkout as a workspace, and a checkout of our own for the DNS repository.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,6 +102,7 @@ impl Checkout {
             tip: base,
             cloned: false,
             may_have_journal: true,
+            yielding: BTreeSet::new(),
             repository,
         };
         Ok(Some(Self {

@@ -1,5 +1,6 @@
 //! A repository and the line of our own commits on top of what was there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,6 +31,8 @@ pub(super) struct History {
     pub(super) cloned: bool,
     /// Whether a run may have a journal on the server.
     pub(super) may_have_journal: bool,
+    /// Commits of ours that give way to what another push did to the same files.
+    pub(super) yielding: BTreeSet<Oid>,
 }
 
 impl History {
@@ -44,6 +47,7 @@ impl History {
             tip: fetched.tip,
             cloned: true,
             may_have_journal: fetched.has_journal,
+            yielding: BTreeSet::new(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Pushes own commits; where another push came first, re-applies them on the new tip.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -158,10 +159,12 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
     }
     let mut tip = repository.find_commit(onto)?;
     let (mut conflicts, mut superseded) = (Vec::new(), Vec::new());
+    let mut yielding = BTreeSet::new();
     for commit in history.own()? {
+        let gives_way = history.yielding.contains(&commit.id());
         let onto = tip.tree()?;
-        let (mut tree, both) = changed(history, &commit, &onto)?;
-        if !both.is_empty() {
+        let (mut tree, both) = changed(history, &commit, &onto, gives_way)?;
+        if !gives_way && !both.is_empty() {
             match contest::decide(repository, (&commit.tree()?, &onto), &both)? {
                 Winner::Ours => {}
                 Winner::Theirs(chain) => {
@@ -180,6 +183,9 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
         let message = commit.message()?;
         let id = repository.commit(None, &author, &committer, message, &tree, &[&tip])?;
         tip = repository.find_commit(id)?;
+        if gives_way {
+            yielding.insert(id);
+        }
     }
     if !conflicts.is_empty() {
         conflicts.dedup();
@@ -191,14 +197,21 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
     let tip = tip.id();
     history.base = onto;
     history.tip = tip;
+    history.yielding = yielding;
     if history.cloned {
         history.move_branch()?;
     }
     Ok(Reapplied::Done(superseded))
 }
 
-/// The tree `onto` with the files that `commit` changed, and which of them the other side changed too.
-fn changed(history: &History, commit: &Commit<'_>, onto: &Tree<'_>) -> Result<(Oid, Vec<String>)> {
+/// The tree `onto` with the files that `commit` changed, and which of them the other side changed too. If the
+/// commit `gives_way`, those stay as they are.
+fn changed(
+    history: &History,
+    commit: &Commit<'_>,
+    onto: &Tree<'_>,
+    gives_way: bool,
+) -> Result<(Oid, Vec<String>)> {
     let repository = &history.repository;
     let before = commit.parent(0)?.tree()?;
     let after = commit.tree()?;
@@ -213,6 +226,9 @@ fn changed(history: &History, commit: &Commit<'_>, onto: &Tree<'_>) -> Result<(O
             .map_or_else(|_| Oid::ZERO_SHA1, |entry| entry.id());
         if theirs != delta.old_file().id() && theirs != file.id() {
             both.push(path.display().to_string());
+            if gives_way {
+                continue;
+            }
         }
         if delta.status() != Delta::Deleted {
             update.upsert(path, file.id(), FileMode::Blob);

@@ -496,6 +496,24 @@ fn the_same_file_on_both_sides_is_a_conflict_and_is_kept() {
 }
 
 #[test]
+fn a_commit_that_gives_way_is_no_conflict() {
+    let lab = Lab::new();
+    let mut one = clone(&lab, &lab.local(), "one");
+    let mut two = clone(&lab, &lab.local(), "two");
+    for (workspace, text) in [(&mut one, "one"), (&mut two, "two")] {
+        let both = [file("a", text), file(text, text)];
+        workspace.commit_yielding("windows", &both).unwrap();
+        let own = format!("certificates/{text}/x.crt");
+        workspace.commit(text, &[file(&own, text)]).unwrap();
+        assert_eq!(done(workspace.push().unwrap()).commits.len(), 2);
+    }
+    let show = |path: &str| lab.git("certs.git", &["show", &format!("main:{path}")]);
+    // What both changed stays as the first has it; the rest of the second is there.
+    let there = ["a", "one", "two", "certificates/two/x.crt"].map(show);
+    assert_eq!(there, ["one", "one", "two", "two"]);
+}
+
+#[test]
 fn a_push_that_hooks_refuse_after_all() {
     let lab = Lab::new();
     let mut clone = clone(&lab, &lab.local(), "clone");
