@@ -92,18 +92,7 @@ impl Nightly {
     /// An error means that nothing could be issued, or that what was issued could not be pushed;
     /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
-        let mut decided = self.stop.ends(self.decide(true)).await?;
-        let plan = mem::take(&mut decided.plan);
-        let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
-        let (due, put_off) = self.within_limits(due, &decided).await?;
-        self.say_what_waits(&put_off);
-        let (due, done) = names::sort(due);
-        let mut outcome = Outcome {
-            done,
-            put_off,
-            kept,
-            ..Outcome::default()
-        };
+        let (due, mut outcome, decided) = self.due().await?;
         if due.is_empty() {
             return Ok(outcome);
         }
@@ -132,6 +121,23 @@ impl Nightly {
         Ok(outcome)
     }
 
+    /// What this run is to do, what has come of the rest, and what that was decided by.
+    pub(super) async fn due(&self) -> Result<(Vec<Planned>, Outcome, Decided)> {
+        let mut decided = self.stop.ends(self.decide(true)).await?;
+        let plan = mem::take(&mut decided.plan);
+        let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let (due, put_off) = self.within_limits(due, &decided).await?;
+        self.say_what_waits(&put_off);
+        let (due, done) = names::sort(due);
+        let outcome = Outcome {
+            done,
+            put_off,
+            kept,
+            ..Outcome::default()
+        };
+        Ok((due, outcome, decided))
+    }
+
     /// `asks`: whether CAs are asked when to renew.
     async fn decide(&self, asks: bool) -> Result<Decided> {
         let job = Arc::clone(&self.job);
@@ -151,6 +157,9 @@ impl Nightly {
         fits::every_name_in_a_zone(&wanted, &dns)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
+        for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
+            self.progress.say(&format!("warning: {warning}"));
+        }
         let wanted = self.selected(wanted)?;
         for warning in wanted.iter().flat_map(names::warnings) {
             self.progress.say(&format!("warning: {warning}"));
