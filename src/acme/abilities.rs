@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use http::header::{HeaderMap, LINK};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
+
+use crate::model::certificate::Profile;
+use crate::model::hint::with_hint;
 
 /// What a directory says of the CA beyond RFC 8555.
 #[derive(Debug, Default, Deserialize)]
@@ -38,8 +42,28 @@ impl Abilities {
         &self.meta.caa_identities
     }
 
+    /// The profile to ask for; none where the CA does not have the preferred one.
+    pub(super) fn profile(&self, wanted: Option<&Profile>) -> Result<Option<String>> {
+        let Some(profile) = wanted else {
+            return Ok(None);
+        };
+        let name = profile.name();
+        let known: Vec<_> = self.profiles().collect();
+        match profile {
+            _ if known.contains(&name) => Ok(Some(name.to_owned())),
+            Profile::Preferred(_) => Ok(None),
+            Profile::Required(_) => Err(with_hint(
+                anyhow!("the CA does not have the profile `{name}`"),
+                match known.as_slice() {
+                    [] => "it has no profiles at all: leave `required_profile` out".to_owned(),
+                    known => format!("it has `{}`", known.join("`, `")),
+                },
+            )),
+        }
+    }
+
     /// Names of the profiles, sorted.
-    pub(super) fn profiles(&self) -> impl Iterator<Item = &str> {
+    fn profiles(&self) -> impl Iterator<Item = &str> {
         self.meta.profiles.keys().map(String::as_str)
     }
 }

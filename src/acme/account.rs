@@ -219,7 +219,8 @@ fn binding_needed(directory: &Directory) -> anyhow::Error {
     )
 }
 
-fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> {
+/// Fails where the CA has terms that the user has yet to agree to.
+pub(super) fn may_register(meta: &Meta, directory: &Directory, agreed: bool) -> Result<()> {
     match &meta.terms_of_service {
         Some(terms) if !agreed => Err(anyhow!(
             "there is no account at `{}` yet, and a new one needs your agreement to its terms: `{terms}`",

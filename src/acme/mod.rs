@@ -20,6 +20,7 @@ mod patience;
 mod pem;
 mod place;
 pub(crate) mod presets;
+pub(crate) mod prospect;
 pub(crate) mod refusal;
 pub(crate) mod revocation;
 pub(crate) mod unproven;

@@ -1,6 +1,6 @@
 //! newOrder (RFC 8555 section 7.4), with a profile and with what is replaced.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use instant_acme::{CertificateIdentifier, NewOrder, Order};
 
 use crate::acme::account::Account;
@@ -9,7 +9,7 @@ use crate::acme::endpoint::Endpoint;
 use crate::acme::order::Accepted;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::certificate::{Profile, Wanted};
-use crate::model::hint::{find, with_hint};
+use crate::model::hint::find;
 use crate::model::renewal::CertificateId;
 
 /// What an order may say besides its names.
@@ -30,7 +30,7 @@ impl Account {
         replaces: Option<&CertificateId>,
     ) -> Result<Accepted> {
         let mut extras = Extras {
-            profile: self.profile(wanted.profile.as_ref())?,
+            profile: self.client.abilities().profile(wanted.profile.as_ref())?,
             replaces: replaces
                 .filter(|_| self.client.abilities().renewal_info.is_some())
                 .cloned(),
@@ -61,27 +61,6 @@ impl Account {
     /// Domains that stand for the CA in CAA records, as its directory names them.
     pub(crate) fn caa_identities(&self) -> Vec<String> {
         self.client.abilities().caa_identities().to_vec()
-    }
-
-    /// The profile to ask for; none where the CA does not have the preferred one.
-    fn profile(&self, wanted: Option<&Profile>) -> Result<Option<String>> {
-        let Some(profile) = wanted else {
-            return Ok(None);
-        };
-        let name = profile.name();
-        let abilities = self.client.abilities();
-        let known: Vec<_> = abilities.profiles().collect();
-        match profile {
-            _ if known.contains(&name) => Ok(Some(name.to_owned())),
-            Profile::Preferred(_) => Ok(None),
-            Profile::Required(_) => Err(with_hint(
-                anyhow!("the CA does not have the profile `{name}`"),
-                match known.as_slice() {
-                    [] => "it has no profiles at all: leave `required_profile` out".to_owned(),
-                    known => format!("it has `{}`", known.join("`, `")),
-                },
-            )),
-        }
     }
 
     async fn order(&self, wanted: &Wanted, extras: &Extras) -> Result<Order> {

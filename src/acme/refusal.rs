@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 
 use crate::acme::patience::{Late, NoNonce};
 use crate::model::hint::{find, with_hint};
-use crate::net::http::{LONGEST_PAUSE, is_untrusted};
+use crate::net::http::{LONGEST_PAUSE, certificate_hint, is_untrusted};
 
 /// Common beginning of the types of RFC 8555 section 6.7.
 const NAMESPACE: &str = "urn:ietf:params:acme:error:";
@@ -166,7 +166,7 @@ pub(super) const UNREACHABLE: &str =
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(NoAnswer(lost)) = error.downcast_ref() {
         if is_untrusted(lost) {
-            return Some(UNTRUSTED);
+            return certificate_hint(error).or(Some(UNTRUSTED));
         }
         return lost.is_connect().then_some(UNREACHABLE);
     }

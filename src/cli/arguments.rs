@@ -84,7 +84,7 @@ pub(super) enum Command {
     /// Issue and renew what is due, then commit and push
     #[command(after_help = "Examples:
   git certs renew                                  in a checkout of the cert repository
-  git certs renew --dry-run                        say what would be done, and why
+  git certs renew --dry-run                        look at everything, order and write nothing
   git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
   git-certs renew --acme staging --only wildcardCert")]
     Renew(Renew),
@@ -177,7 +177,7 @@ pub(super) struct Renew {
     #[command(flatten)]
     pub(super) run: Run,
 
-    /// Print the plan and stop
+    /// Stop before anything is ordered or written: look at zones, CAA and the CA's limits, and say what would fail; needs the credentials of the providers, but no key
     #[arg(long, env = "GIT_CERTS_DRY_RUN")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) dry_run: Option<bool>,
@@ -206,6 +206,10 @@ pub(super) struct Plan {
 /// `providers`
 #[derive(Args, Debug)]
 pub(super) struct Providers {
+    /// Only this one, by its TYPE in creds.json, such as `CLOUDFLAREAPI`
+    #[arg(value_name = "TYPE")]
+    pub(super) kind: Option<String>,
+
     /// Form of what goes to stdout
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub(super) format: ListFormat,
@@ -414,6 +418,7 @@ mod tests {
 | Table | Meaning |
 | --- | --- |
 | `[challenge-zones]` | Zones beside those of dnsconfig.js that challenges may be written to: `\"acme.example.net\" = \"ENTRY\"`, with an entry of creds.json or a list of them ([dns.md](dns.md)) |
+| `[zones.\"NAME\"]` | What differs in one zone: `ignore-servers`, `extra-servers` (lists of names and addresses), `dns-timeout` (seconds), `dns-confirmations` ([wait.md](wait.md)) |
 ";
 
     const INTRODUCTION: &str = "# Settings of `git certs renew`

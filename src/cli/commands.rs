@@ -37,9 +37,14 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
-            terminal::print(&match arguments.format {
-                ListFormat::Text => providers::text(),
-                ListFormat::Markdown => providers::markdown(),
+            let kind = arguments.kind.as_deref();
+            terminal::print(&match (kind, arguments.format) {
+                (None, ListFormat::Text) => providers::text(),
+                (None, ListFormat::Markdown) => providers::markdown(),
+                (Some(kind), ListFormat::Text) => providers::text_of(providers::find(kind)?),
+                (Some(kind), ListFormat::Markdown) => {
+                    providers::markdown_of(providers::find(kind)?)
+                }
             })?;
             Ok(ExitCode::SUCCESS)
         }
@@ -75,29 +80,41 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     job.push = !no_push;
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if is_dry {
-        print_plan(&nightly.plan().await?, format)?;
-        return Ok(ExitCode::SUCCESS);
+        let outcome = Box::pin(nightly.dry_run()).await?;
+        let code = end(&outcome);
+        terminal::print(&match format {
+            Format::Text => terminal::dry_run(&outcome),
+            Format::Json => json::dry_run(&outcome),
+        })?;
+        return Ok(code);
     }
     report(&Box::pin(nightly.renew()).await?, format)
 }
 
 /// Prints what came of a run.
 pub(super) fn report(outcome: &Outcome, format: Format) -> Result<ExitCode> {
+    let code = end(outcome);
+    terminal::print(&match format {
+        Format::Text => terminal::outcome(outcome),
+        Format::Json => json::outcome(outcome),
+    })?;
+    Ok(code)
+}
+
+/// Prints the errors of a run, dry or not, and makes its exit code of them.
+fn end(outcome: &Outcome) -> ExitCode {
     let errors = outcome.errors();
     errors
         .iter()
         .chain(&outcome.left_over)
         .for_each(terminal::print_error);
-    terminal::print(&match format {
-        Format::Text => terminal::outcome(outcome),
-        Format::Json => json::outcome(outcome),
-    })?;
-    Ok(match outcome.is_clean() {
+    let has_ordered = outcome.has_ordered || !outcome.ready.is_empty();
+    match outcome.is_clean() {
         true => ExitCode::SUCCESS,
         // Nothing was asked of the CA and nothing was changed: the run could not run.
-        false if !outcome.has_ordered => ExitCode::from(COULD_NOT_RUN),
+        false if !has_ordered => ExitCode::from(COULD_NOT_RUN),
         false => ExitCode::from(SOME_FAILED),
-    })
+    }
 }
 
 async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {

@@ -12,6 +12,7 @@ mod providers;
 mod revoke;
 mod settings;
 mod temporary;
+mod type_errors;
 mod unlock;
 
 use std::process::ExitCode;

@@ -1,5 +1,8 @@
 //! `providers`: the registry for readers, as text and as docs/providers.md.
 
+use anyhow::{Result, anyhow};
+
+use crate::model::hint::with_hint;
 use crate::provider::dnscontrol_binary::NOTES;
 use crate::provider::registry::{Field, PROVIDERS, Spec};
 
@@ -14,7 +17,24 @@ pub(super) fn text() -> String {
     all.join("\n")
 }
 
-fn text_of(spec: &Spec) -> String {
+/// The provider of a TYPE, in whatever case.
+pub(super) fn find(kind: &str) -> Result<&'static Spec> {
+    let mut all = PROVIDERS.iter();
+    let found = all.find(|spec| spec.kind.eq_ignore_ascii_case(kind));
+    found.copied().ok_or_else(|| {
+        let kinds: Vec<_> = PROVIDERS.iter().map(|spec| spec.kind).collect();
+        with_hint(
+            anyhow!("git-certs does not speak to DNS provider `{kind}` by itself"),
+            format!(
+                "it speaks to {}; to others through `dnscontrol`",
+                kinds.join(", ")
+            ),
+        )
+    })
+}
+
+/// One provider: what it is called, its fields, the least rights, notes.
+pub(super) fn text_of(spec: &Spec) -> String {
     let width = spec.fields.iter().map(|field| field.key.len()).max();
     let width = width.unwrap_or_default();
     let mut text = format!("{}: {}\n  {}\n", spec.kind, spec.name, spec.api);
@@ -57,7 +77,8 @@ pub(super) fn markdown() -> String {
     )
 }
 
-fn markdown_of(spec: &Spec) -> String {
+/// The same as Markdown.
+pub(super) fn markdown_of(spec: &Spec) -> String {
     let Spec {
         kind, name, api, ..
     } = spec;

@@ -10,6 +10,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::type_errors::in_plain_words;
 use crate::model::certificate::KeyType;
 use crate::model::hint::Hint;
 use crate::nightly::logbook::Keeping;
@@ -272,7 +273,7 @@ impl Settings {
 /// The place and the message: the line itself could hold a password, in a URL.
 fn without_the_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let place = error.span().and_then(|span| text.get(..span.start));
-    let message = error.message();
+    let message = in_plain_words(error.message());
     match place {
         Some(before) => {
             let line = before.matches('\n').count() + 1;

@@ -168,13 +168,20 @@ fn forbidden(
         .filter_map(|(property, judgement)| Some((judgement.err()?, *property)));
     let nearest = flawed.max_by_key(|(flaw, _)| *flaw);
     let ours = authority.identities.first().map_or("", String::as_str);
-    let account = authority.account.unwrap_or("none");
     let (why, value) = match nearest {
         Some((Flaw::Account, property)) => (
-            format!(
-                "CAA record `{property}` at `{at}` is for another account than ours, `{account}`"
-            ),
-            format!("{ours}; accounturi={account}"),
+            match authority.account {
+                Some(account) => format!(
+                    "CAA record `{property}` at `{at}` is for another account than ours, `{account}`"
+                ),
+                None => format!(
+                    "CAA record `{property}` at `{at}` is for an account, and ours has yet to be registered"
+                ),
+            },
+            match authority.account {
+                Some(account) => format!("{ours}; accounturi={account}"),
+                None => ours.to_owned(),
+            },
         ),
         Some((Flaw::Method, property)) => (
             format!("CAA record `{property}` at `{at}` does not name `{METHOD}`"),

@@ -104,6 +104,27 @@ pub(crate) async fn common_txt(names: &[DnsName], servers: &[NameServer]) -> Vec
     by_name.into_iter().map(Option::unwrap_or_default).collect()
 }
 
+/// SOA serials of a zone, by the server's address; those aside that do not answer with authority.
+pub(crate) async fn serials(zone: &DnsName, servers: &[NameServer]) -> Vec<(String, u32)> {
+    let question = [wire_name(zone)];
+    let answers = addresses(servers).map(|(server, address)| {
+        let question = &question;
+        async move {
+            let message = ask(address, RecordType::SOA, question).await.pop()?.ok()?;
+            let serial = message
+                .answers
+                .iter()
+                .find_map(|record| match &record.data {
+                    RData::SOA(soa) => Some(soa.serial),
+                    _ => None,
+                })?;
+            let who = format!("{} ({})", server.name, address.ip());
+            message.metadata.authoritative.then_some((who, serial))
+        }
+    });
+    join_all(answers).await.into_iter().flatten().collect()
+}
+
 fn addresses(servers: &[NameServer]) -> impl Iterator<Item = (&NameServer, SocketAddr)> {
     servers.iter().flat_map(|server| {
         let addresses = server.addresses.iter();

@@ -11,7 +11,7 @@ use crate::dns::exchange::{Unanswered, ask, wire_name};
 use crate::dns::lookup::NameServer;
 use crate::dns::not_seen::{Laggard, Problem};
 use crate::dns::port53::Heard;
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::zone::ZoneRef;
 
@@ -37,11 +37,31 @@ pub(super) async fn every_server(
         return Ok(());
     }
     let list: Vec<_> = failed.iter().map(ToString::to_string).collect();
-    Err(anyhow!(
+    let error = anyhow!(
         "not every name server of zone `{}` serves it: {}",
         zone.name,
         list.join("; ")
-    ))
+    );
+    let is_extra = |one: &&Laggard| {
+        let mut extra = servers.iter().filter(|server| server.is_extra);
+        extra.any(|server| server.name == one.server)
+    };
+    let extra = failed.iter().filter(is_extra);
+    let extra: Vec<_> = extra.map(|one| format!("`{}`", one.server)).collect();
+    let error = match extra.as_slice() {
+        [] => error,
+        extra => with_hint(
+            error,
+            format!(
+                "{} stands in `extra-servers` of `[zones.\"{zone}\"]` in `git-certs.toml`: correct it or take it out there, or repair the server",
+                extra.join(", ")
+            ),
+        ),
+    };
+    if extra.len() == failed.len() {
+        return Err(error);
+    }
+    Err(error)
     .hint(|| format!("a server that the CA need not ask can be named in `ignore-servers` of `[zones.\"{zone}\"]` in `git-certs.toml`"))
     .hint(|| "the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js")
 }

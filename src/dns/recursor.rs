@@ -25,6 +25,8 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
 /// Recursive resolvers, asked for SOA, NS, A, AAAA and CAA records only.
 pub(super) struct Recursor {
     resolver: TokioResolver,
+    /// Those that the user names; empty: those of `/etc/resolv.conf`.
+    named: Vec<SocketAddr>,
 }
 
 impl Recursor {
@@ -33,7 +35,7 @@ impl Recursor {
         let (config, options) = read_system_conf()
             .context("cannot read `/etc/resolv.conf`")
             .hint(|| "name a resolver with `--resolver`")?;
-        Self::new(config, options)
+        Self::new(config, options, Vec::new())
     }
 
     /// Starts from recursive resolvers that the user names.
@@ -48,10 +50,14 @@ impl Recursor {
         let config = ResolverConfig::from_name_servers(servers.collect());
         let mut options = ResolverOpts::default();
         options.timeout = RESOLVER_PATIENCE;
-        Self::new(config, options)
+        Self::new(config, options, resolvers.to_vec())
     }
 
-    fn new(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self> {
+    fn new(
+        config: ResolverConfig,
+        mut options: ResolverOpts,
+        named: Vec<SocketAddr>,
+    ) -> Result<Self> {
         if config.name_servers().is_empty() {
             let error = anyhow!("there is no DNS resolver to start from");
             return Err(with_hint(error, "name a resolver with `--resolver`"));
@@ -61,7 +67,7 @@ impl Recursor {
             .with_options(options)
             .build()
             .context("cannot set up the DNS resolver")?;
-        Ok(Self { resolver })
+        Ok(Self { resolver, named })
     }
 
     /// The zone that `name` is in, as the resolver sees it.
@@ -77,7 +83,7 @@ impl Recursor {
                 Err(error) if error.is_no_records_found() => {
                     error.into_soa().map(|record| record.name)
                 }
-                Err(error) => return Err(resolver_failed(error, &at, RecordType::SOA)),
+                Err(error) => return Err(self.failed(error, &at, RecordType::SOA)),
             };
             // The SOA at the end of a CNAME belongs to another tree.
             if let Some(apex) = owner.map(|owner| plain_name(&owner)).transpose()?
@@ -98,7 +104,7 @@ impl Recursor {
         let names = match self.resolver.lookup(apex.clone(), RecordType::NS).await {
             Ok(found) => targets(found.answers(), &apex)?,
             Err(error) if error.is_no_records_found() => BTreeSet::new(),
-            Err(error) => return Err(resolver_failed(error, zone, RecordType::NS)),
+            Err(error) => return Err(self.failed(error, zone, RecordType::NS)),
         };
         if names.is_empty() {
             bail!("the resolver knows no NS records of `{zone}`");
@@ -115,7 +121,7 @@ impl Recursor {
         let of_type = async |kind| match self.resolver.lookup(wire_name(host), kind).await {
             Ok(found) => Ok(found.answers().iter().filter_map(address_in).collect()),
             Err(error) if error.is_no_records_found() => Ok(Vec::new()),
-            Err(error) => Err(resolver_failed(error, host, kind)),
+            Err(error) => Err(self.failed(error, host, kind)),
         };
         let (ipv4, ipv6) = join(of_type(RecordType::A), of_type(RecordType::AAAA)).await;
         let mut addresses: Vec<IpAddr> = ipv4?;
@@ -128,30 +134,38 @@ impl Recursor {
         Ok(addresses)
     }
 
+    fn failed(&self, error: NetError, name: &DnsName, kind: RecordType) -> anyhow::Error {
+        let unreachable = matches!(
+            error,
+            NetError::Timeout | NetError::NoConnections | NetError::Io(_)
+        );
+        let error = anyhow::Error::new(error).context(format!(
+            "the DNS resolver cannot look up {kind} of `{name}`"
+        ));
+        let named: Vec<_> = self.named.iter().map(|one| format!("`{one}`")).collect();
+        match named.as_slice() {
+            _ if !unreachable => error,
+            [] => with_hint(
+                error,
+                "check `/etc/resolv.conf`, or name a resolver with `--resolver`",
+            ),
+            named => with_hint(
+                error,
+                format!(
+                    "`--resolver` names {}: check that it is a recursive resolver that this machine reaches, \
+                     or leave the setting out for those of `/etc/resolv.conf`",
+                    named.join(", ")
+                ),
+            ),
+        }
+    }
+
     /// The CAA records of a name, or of the end of the CNAMEs that begin there. None is no error.
     pub(super) async fn caa(&self, name: &DnsName) -> Result<Vec<Record>> {
         match self.resolver.lookup(wire_name(name), RecordType::CAA).await {
             Ok(found) => Ok(found.answers().to_vec()),
             Err(error) if error.is_no_records_found() => Ok(Vec::new()),
-            Err(error) => Err(resolver_failed(error, name, RecordType::CAA)),
+            Err(error) => Err(self.failed(error, name, RecordType::CAA)),
         }
-    }
-}
-
-fn resolver_failed(error: NetError, name: &DnsName, kind: RecordType) -> anyhow::Error {
-    let unreachable = matches!(
-        error,
-        NetError::Timeout | NetError::NoConnections | NetError::Io(_)
-    );
-    let error = anyhow::Error::new(error).context(format!(
-        "the DNS resolver cannot look up {kind} of `{name}`"
-    ));
-    if unreachable {
-        with_hint(
-            error,
-            "check `/etc/resolv.conf`, or name a resolver with `--resolver`",
-        )
-    } else {
-        error
     }
 }

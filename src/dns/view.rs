@@ -44,6 +44,23 @@ pub(crate) struct View {
     pub(crate) warnings: Vec<String>,
 }
 
+impl View {
+    /// Who is asked: `ns1.example.com (192.0.2.1, 2001:db8::1), dns.google (over HTTPS)`.
+    pub(crate) fn who(&self) -> String {
+        let servers = self.servers.iter().map(|server| {
+            let addresses: Vec<_> = server
+                .addresses
+                .iter()
+                .map(|address| address.ip().to_string())
+                .collect();
+            format!("{} ({})", server.name, addresses.join(", "))
+        });
+        let resolvers = self.resolvers.iter();
+        let resolvers = resolvers.map(|resolver| format!("{} (over HTTPS)", resolver.host()));
+        servers.chain(resolvers).collect::<Vec<_>>().join(", ")
+    }
+}
+
 #[cfg(test)]
 impl View {
     /// These servers, asked once each.

@@ -30,4 +30,5 @@ mod zones;
 
 pub(crate) use config::{DnsConfig, Source, print_ir};
 pub(crate) use engine::Limits;
+pub(crate) use normalize::record_types;
 pub(crate) use resolver::TxtLookup;

@@ -336,6 +336,11 @@ fn lower(text: &mut String) {
     }
 }
 
+/// Every type that dnsconfig.js can declare.
+pub(crate) fn record_types() -> impl Iterator<Item = &'static str> {
+    STANDARD_TYPES.into_iter().chain(CUSTOM_TYPES)
+}
+
 /// Types of the DNS, and what DNSControl treats as such.
 const STANDARD_TYPES: [&str; 24] = [
     "A",

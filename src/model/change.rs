@@ -54,6 +54,41 @@ impl TxtBatch {
     }
 }
 
+/// What a change that failed has done all the same. It prints as the error that it carries.
+///
+/// An error without this may have done all of the change, a part, or nothing.
+#[derive(Debug)]
+pub(crate) struct FailedChange {
+    pub(crate) error: anyhow::Error,
+    pub(crate) effect: Effect,
+}
+
+/// The known effect of a change that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing was written.
+    Nothing,
+    /// It was written, but name servers that have to read it have yet to be told.
+    Untold,
+}
+
+impl fmt::Display for FailedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for FailedChange {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.chain().nth(1)
+    }
+}
+
+/// `error` of a change that has had this effect.
+pub(crate) fn with_effect(error: anyhow::Error, effect: Effect) -> anyhow::Error {
+    anyhow::Error::new(FailedChange { error, effect })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

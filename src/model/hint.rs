@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::change::FailedChange;
+
 /// An error with a remedy. It prints as the error that it carries.
 #[derive(Debug)]
 struct Hinted {
@@ -38,6 +40,20 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The problems that it consists of: itself alone, unless it comes from [`several`].
+    pub(crate) fn parts(&self) -> Vec<Self> {
+        let cause: &(dyn StdError + 'static) = self.0.as_ref().as_ref();
+        if let Some(Several(all)) = cause.downcast_ref() {
+            all.iter().flat_map(Self::parts).collect()
+        } else if let Some(inner) = cause.downcast_ref::<Self>() {
+            inner.parts()
+        } else {
+            vec![self.clone()]
+        }
+    }
+}
+
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -47,6 +63,34 @@ impl fmt::Display for Shared {
 impl StdError for Shared {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.chain().nth(1)
+    }
+}
+
+/// Problems that are there at once. It prints as all of them, causes included.
+#[derive(Debug)]
+struct Several(Vec<Shared>);
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(|one| format!("{:#}", one.0)).collect();
+        f.write_str(&all.join("; "))
+    }
+}
+
+impl StdError for Several {}
+
+/// One error for several problems, each of them once; none if there is no problem.
+pub(crate) fn several(problems: impl IntoIterator<Item = Shared>) -> Option<anyhow::Error> {
+    let mut all: Vec<Shared> = Vec::new();
+    for problem in problems.into_iter().flat_map(|problem| problem.parts()) {
+        if !all.iter().any(|known| known.says_the_same(&problem)) {
+            all.push(problem);
+        }
+    }
+    match all.as_slice() {
+        [] => None,
+        [only] => Some(anyhow::Error::new(only.clone())),
+        _ => Some(anyhow::Error::new(Several(all))),
     }
 }
 
@@ -72,15 +116,9 @@ pub(crate) fn with_hint(error: anyhow::Error, hint: impl Into<String>) -> anyhow
 
 /// The first cause of type `E`, under hints and context too, for code that branches on it.
 pub(crate) fn find<E: StdError + 'static>(error: &anyhow::Error) -> Option<&E> {
-    error.chain().find_map(|cause| {
-        cause.downcast_ref::<E>().or_else(|| {
-            let carried = match cause.downcast_ref::<Hinted>() {
-                Some(hinted) => &hinted.error,
-                None => &cause.downcast_ref::<Shared>()?.0,
-            };
-            find(carried)
-        })
-    })
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<E>().or_else(|| find(carried(cause)?)))
 }
 
 /// What failed, the chain of causes, and the hints, outermost first.
@@ -117,20 +155,31 @@ pub(crate) fn explain(error: &anyhow::Error) -> Explained {
 }
 
 fn collect_hints(cause: &(dyn StdError + 'static), hints: &mut Vec<String>) {
-    // Both kinds stand for the error that they carry, which the chain therefore leaves out.
-    let carried = if let Some(hinted) = cause.downcast_ref::<Hinted>() {
-        if !hints.contains(&hinted.hint) {
-            hints.push(hinted.hint.clone());
-        }
-        &hinted.error
-    } else if let Some(Shared(error)) = cause.downcast_ref() {
-        error
-    } else {
+    // These kinds stand for the errors that they carry, which the chain therefore leaves out.
+    if let Some(Several(all)) = cause.downcast_ref() {
+        let causes = all.iter().flat_map(|one| one.0.chain());
+        causes.for_each(|cause| collect_hints(cause, hints));
         return;
-    };
-    if let Some(first) = carried.chain().next() {
+    }
+    if let Some(Hinted { hint, .. }) = cause.downcast_ref()
+        && !hints.contains(hint)
+    {
+        hints.push(hint.clone());
+    }
+    if let Some(first) = carried(cause).and_then(|error| error.chain().next()) {
         collect_hints(first, hints);
     }
+}
+
+/// The error that another stands for.
+fn carried<'e>(cause: &'e (dyn StdError + 'static)) -> Option<&'e anyhow::Error> {
+    if let Some(Hinted { error, .. }) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(FailedChange { error, .. }) = cause.downcast_ref() {
+        return Some(error);
+    }
+    cause.downcast_ref().map(|Shared(error)| error.as_ref())
 }
 
 #[cfg(test)]
@@ -162,6 +211,35 @@ mod tests {
         assert_eq!(explained.what, "cannot issue");
         assert_eq!(explained.causes, ["cannot push", "refused"]);
         assert_eq!(explained.hints, ["ask for access"]);
+    }
+
+    #[test]
+    fn several_problems_are_one_error_and_can_be_told_apart() {
+        let problem = |what: &'static str| {
+            Shared::new(with_hint(
+                anyhow!("refused").context(what),
+                format!("{what}?"),
+            ))
+        };
+        assert!(several([]).is_none());
+        let one = several([problem("cannot read"), problem("cannot read")]).unwrap();
+        assert_eq!(explain(&one).what, "cannot read");
+        assert_eq!(explain(&one).causes, ["refused"]);
+        let two = several([problem("cannot read"), problem("cannot write")]).unwrap();
+        let all = several([Shared::new(two), problem("cannot wait")]).unwrap();
+        let told = explain(&all);
+        assert_eq!(
+            told.what,
+            "cannot read: refused; cannot write: refused; cannot wait: refused"
+        );
+        assert_eq!(told.causes, [""; 0]);
+        assert_eq!(
+            told.hints,
+            ["cannot read?", "cannot write?", "cannot wait?"]
+        );
+        let parts = Shared::new(Shared::new(all).into()).parts();
+        let told: Vec<_> = parts.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["cannot read", "cannot write", "cannot wait"]);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub(crate) struct Outcome {
     pub(crate) done: Vec<Done>,
     /// Whether the CA was asked for anything.
     pub(crate) has_ordered: bool,
+    /// Certificates that a dry run has found nothing against.
+    pub(crate) ready: Vec<Planned>,
     /// Due certificates that wait for a later run.
     pub(crate) put_off: Vec<PutOff>,
     /// How many requests the CA got, by resource (RFC 8555 section 7.1).
@@ -116,24 +118,26 @@ impl Outcome {
     /// What several certificates fail with, such as a zone that is not ready, is said once with
     /// the names of all of them.
     pub(crate) fn errors(&self) -> Vec<Error> {
-        let mut failures: Vec<(&Shared, Vec<String>)> = Vec::new();
+        let mut failures: Vec<(Shared, Vec<String>)> = Vec::new();
         for done in &self.done {
             let Err(error) = &done.result else {
                 continue;
             };
             let name = format!("`{}`", done.planned.wanted.name);
-            match failures
-                .iter_mut()
-                .find(|(known, _)| known.says_the_same(error))
-            {
-                Some((_, names)) => names.push(name),
-                None => failures.push((error, vec![name])),
+            for problem in error.parts() {
+                match failures
+                    .iter_mut()
+                    .find(|(known, _)| known.says_the_same(&problem))
+                {
+                    Some((_, names)) => names.push(name.clone()),
+                    None => failures.push((problem, vec![name.clone()])),
+                }
             }
         }
         failures
             .into_iter()
             .map(|(error, names)| {
-                Error::new(error.clone()).context(format!("cannot issue {}", names.join(", ")))
+                Error::new(error).context(format!("cannot issue {}", names.join(", ")))
             })
             .collect()
     }

@@ -220,6 +220,27 @@ pub(crate) fn is_untrusted(error: &reqwest::Error) -> bool {
     false
 }
 
+/// What to do about a certificate of a server that is not accepted; none where an error has another cause.
+pub(crate) fn certificate_hint(error: &Error) -> Option<&'static str> {
+    let words: String = error.chain().map(|cause| format!("{cause}\n")).collect();
+    // As rustls calls them: <https://docs.rs/rustls-webpki/latest/webpki/enum.Error.html>
+    if words.contains("CaUsedAsEndEntity") {
+        Some(
+            "the server shows a CA's certificate as its own, as `openssl req -x509` makes them: give it one with \
+             `basicConstraints=CA:FALSE`, and name the file with the CA that signed that: `--ca-bundle FILE`",
+        )
+    } else if words.contains("EndEntityUsedAsCa") {
+        Some(
+            "`--ca-bundle` holds the certificate of a server, which is no CA: name the file with the certificate \
+             of the CA that signed it",
+        )
+    } else if words.contains("UnknownIssuer") {
+        Some("for a private CA, name the file with its root: `--ca-bundle FILE`")
+    } else {
+        None
+    }
+}
+
 /// How long an answer asks to wait: with Retry-After; else, where it says that there were too many
 /// requests, with one of [`RESETS`], which several DNS APIs send as a Unix time.
 pub(crate) fn pause_asked(

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::dns::wait::{self, Expectation, WaitSettings};
-use crate::model::change::{Txt, TxtBatch};
-use crate::model::hint::{Shared, with_hint};
+use crate::model::change::{Effect, Txt, TxtBatch};
+use crate::model::hint::{Shared, several, with_hint};
 use crate::model::kill;
 use crate::model::name::DnsName;
 use crate::nightly::issue::count;
 use crate::nightly::sighting::Sighting;
 use crate::nightly::stop::Stop;
+use crate::nightly::unseen::{effect, list, not_withdrawn, unread, what_to_set};
 use crate::nightly::zones::{ReadyZone, ZoneAccess};
 
 /// How long withdrawing may take after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
@@ -49,6 +50,8 @@ pub(crate) struct Challenges {
     up: Mutex<Vec<Placement>>,
     /// When the latest were written.
     written: Mutex<Option<Instant>>,
+    /// Of these, what was not written for certain.
+    absent: Mutex<BTreeSet<Key>>,
     /// Values that are decided: every server shows them, or why they will not.
     decided: watch::Sender<Decided>,
 }
@@ -66,7 +69,10 @@ impl Challenges {
         // Noted before it is written: a call that failed may have been carried out.
         lock(&self.up).extend(placements.iter().cloned());
         let groups = by_zone(placements);
-        let written = join_all(groups.values().map(|(zone, values)| write(zone, values))).await;
+        let written = groups
+            .values()
+            .map(|(zone, values)| self.write(zone, values));
+        let written = join_all(written).await;
         *lock(&self.written) = Some(Instant::now());
         let mut expectations = Vec::new();
         for ((zone, values), result) in groups.values().zip(written) {
@@ -85,33 +91,68 @@ impl Challenges {
                 }
             }
         }
-        let results = wait::until_seen(&expectations, settings, &|at| {
+        self.wait(&expectations, &groups, settings, progress).await;
+    }
+
+    async fn wait(
+        &self,
+        expectations: &[Expectation],
+        groups: &Groups,
+        settings: &WaitSettings,
+        progress: &(dyn Fn(&wait::Progress) + Send + Sync),
+    ) {
+        let zones = zones_by_name(groups);
+        let open = Mutex::new(names_by_zone(expectations, &zones));
+        let results = wait::until_seen(expectations, settings, &|at| {
             let seen = at
                 .newly_seen
                 .iter()
                 .filter_map(|&index| expectations.get(index));
             self.decide(seen.flat_map(|expectation| {
+                if let Some(zone) = zones.get(&expectation.name) {
+                    note_seen(&mut lock(&open), zone, &expectation.name, at.elapsed);
+                }
                 let sighting = Sighting::of(&expectation.view, OffsetDateTime::now_utc());
                 values_of(expectation).map(move |txt| (txt, Ok(sighting.clone())))
             }));
             progress(at);
         })
         .await;
-        let zones: BTreeMap<_, _> = groups
-            .values()
-            .flat_map(|(zone, values)| values.iter().map(move |txt| (&txt.name, zone)))
-            .collect();
-        let unseen = expectations.iter().zip(results);
-        self.decide(unseen.flat_map(|(expectation, result)| {
-            let error = result.err().map(|unseen| {
-                let zone = zones.get(&expectation.name);
-                let hint = zone.map_or_else(String::new, |zone| what_to_set(zone));
-                Shared::new(with_hint(Error::new(unseen), hint))
-            });
-            error
-                .into_iter()
-                .flat_map(|error| values_of(expectation).map(move |txt| (txt, Err(error.clone()))))
-        }));
+        for (expectation, result) in expectations.iter().zip(results) {
+            let Err(unseen) = result else { continue };
+            let mut error = Error::new(unseen);
+            if let Some(zone) = zones.get(&expectation.name) {
+                error = with_hint(error, what_to_set(zone));
+                if let Some(hint) = unread(zone).await {
+                    error = with_hint(error, hint);
+                }
+            }
+            let error = Shared::new(error);
+            self.decide(values_of(expectation).map(|txt| (txt, Err(error.clone()))));
+        }
+    }
+
+    /// Writes the values of one zone at all its providers, and keeps in mind where nothing was written.
+    async fn write(&self, zone: &ReadyZone, values: &[Txt]) -> Result<()> {
+        let batch = TxtBatch::adding(values.to_vec());
+        let at_each = zone.providers.iter().map(|access| {
+            let batch = &batch;
+            async move {
+                kill::point(&format!("before add {}", access.entry));
+                let change = access.provider.change(zone.reference(), batch).await;
+                kill::point(&format!("after add {}", access.entry));
+                let error = change.err()?;
+                if effect(&error) == Some(Effect::Nothing) {
+                    let absent = values.iter().map(|txt| key(zone, access, txt));
+                    lock(&self.absent).extend(absent);
+                }
+                Some(Shared::new(error.context(format!(
+                    "cannot add challenges to zone `{}` at `{}`",
+                    zone.unique_name, access.entry
+                ))))
+            }
+        });
+        several(join_all(at_each).await.into_iter().flatten()).map_or(Ok(()), Err)
     }
 
     /// When the values that were published last were written, if any were.
@@ -156,9 +197,18 @@ impl Challenges {
         let up = std::mem::take(&mut *lock(&self.up));
         let groups = by_zone(up);
         let zones = groups.values().map(|(zone, values)| async move {
-            let at_each = zone.providers.iter().map(|access| async {
-                let erased = erase(zone, access, values, stop).await;
-                (zone.unique_name.clone(), access.entry.clone(), erased)
+            let at_each = zone.providers.iter().map(|access| {
+                let absent = lock(&self.absent);
+                let is_up = |txt: &&Txt| !absent.contains(&key(zone, access, txt));
+                let up: Vec<Txt> = values.iter().filter(is_up).cloned().collect();
+                drop(absent);
+                async {
+                    let erased = match up.is_empty() {
+                        true => Ok(None),
+                        false => erase(zone, access, up, stop).await,
+                    };
+                    (zone.unique_name.clone(), access.entry.clone(), erased)
+                }
             });
             join_all(at_each).await
         });
@@ -211,36 +261,62 @@ fn values_of(expectation: &Expectation) -> impl Iterator<Item = Txt> {
     })
 }
 
-/// Writes the values of one zone at all its providers.
-async fn write(zone: &ReadyZone, values: &[Txt]) -> Result<()> {
-    let batch = TxtBatch::adding(values.to_vec());
-    let at_each = zone.providers.iter().map(|access| {
-        let batch = &batch;
-        async move {
-            kill::point(&format!("before add {}", access.entry));
-            let change = access.provider.change(zone.reference(), batch).await;
-            kill::point(&format!("after add {}", access.entry));
-            change.with_context(|| {
-                format!(
-                    "cannot add challenges to zone `{}` at `{}`",
-                    zone.unique_name, access.entry
-                )
-            })
+/// A value of a zone at an entry of creds.json.
+type Key = (String, String, Txt);
+
+fn key(zone: &ReadyZone, access: &ZoneAccess, txt: &Txt) -> Key {
+    let place = (zone.unique_name.clone(), access.entry.clone());
+    (place.0, place.1, txt.clone())
+}
+
+fn zones_by_name(groups: &Groups) -> BTreeMap<&DnsName, &Arc<ReadyZone>> {
+    let each = groups.values();
+    each.flat_map(|(zone, values)| values.iter().map(move |txt| (&txt.name, zone)))
+        .collect()
+}
+
+/// Names that are waited for, by zone.
+fn names_by_zone(
+    expectations: &[Expectation],
+    zones: &BTreeMap<&DnsName, &Arc<ReadyZone>>,
+) -> BTreeMap<String, BTreeSet<DnsName>> {
+    let mut open = BTreeMap::new();
+    for Expectation { name, .. } in expectations {
+        if let Some(zone) = zones.get(name) {
+            let names: &mut BTreeSet<_> = open.entry(zone.unique_name.clone()).or_default();
+            names.insert(name.clone());
         }
-    });
-    join_all(at_each).await.into_iter().collect()
+    }
+    open
+}
+
+/// Logs the zone when its last name is seen.
+fn note_seen(
+    open: &mut BTreeMap<String, BTreeSet<DnsName>>,
+    zone: &ReadyZone,
+    name: &DnsName,
+    elapsed: Duration,
+) {
+    let name_of_zone = &zone.unique_name;
+    if let Some(names) = open.get_mut(name_of_zone) {
+        names.remove(name);
+        if names.is_empty() {
+            let seconds = elapsed.as_secs_f64();
+            tracing::debug!("zone `{name_of_zone}`: every challenge was seen after {seconds:.1} s");
+        }
+    }
 }
 
 /// Removes the values, and what earlier runs have left at their names; an account of the latter.
 async fn erase(
     zone: &ReadyZone,
     access: &ZoneAccess,
-    ours: &[Txt],
+    ours: Vec<Txt>,
     stop: &Stop,
 ) -> Result<Option<String>> {
     let is_swept = |old: &&Txt| ours.iter().any(|txt| txt.name == old.name) && !ours.contains(old);
     let swept: Vec<Txt> = access.leftovers.iter().filter(is_swept).cloned().collect();
-    let values = [ours, &swept].concat();
+    let values = [ours.as_slice(), &swept].concat();
     let batch = TxtBatch::removing(values.clone());
     kill::point(&format!("before remove {}", access.entry));
     let change = access.provider.change(zone.reference(), &batch);
@@ -254,17 +330,7 @@ async fn erase(
     };
     stop.ends_after(HURRIED_DEADLINE, change)
         .await
-        .map_err(|error| {
-            with_hint(
-                error.context(format!(
-                    "cannot withdraw challenges from zone `{}` at `{}`:{}",
-                    zone.unique_name,
-                    access.entry,
-                    list(&values)
-                )),
-                "remove what is there of them by hand; they do no harm to certificates",
-            )
-        })?;
+        .map_err(|error| not_withdrawn(zone, access, &values, error))?;
     kill::point(&format!("after remove {}", access.entry));
     Ok((!swept.is_empty()).then(|| {
         format!(
@@ -275,29 +341,6 @@ async fn erase(
             list(&swept)
         )
     }))
-}
-
-fn list(values: &[Txt]) -> String {
-    values.iter().map(|txt| format!("\n{txt}")).collect()
-}
-
-/// What helps if name servers do not show a value in time.
-fn what_to_set(zone: &ReadyZone) -> String {
-    let table = format!("`[zones.\"{}\"]` in `git-certs.toml`", zone.unique_name);
-    if zone.skipped.is_empty() {
-        return format!(
-            "{table} can give the zone more time (`dns-timeout`), and name servers that the CA need not ask (`ignore-servers`)"
-        );
-    }
-    let entries: Vec<_> = zone
-        .skipped
-        .iter()
-        .map(|entry| format!("`{entry}`"))
-        .collect();
-    format!(
-        "`--skip` leaves out {}, whose name servers get no value: {table} can name them in `ignore-servers`; the CA may ask them all the same",
-        entries.join(", ")
-    )
 }
 
 type Groups = BTreeMap<String, (Arc<ReadyZone>, Vec<Txt>)>;

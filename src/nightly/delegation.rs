@@ -67,15 +67,23 @@ impl Trail {
     }
 
     /// The end is in no zone that can be written to.
-    pub(super) fn leads_astray(&self) -> Error {
+    pub(super) fn leads_astray(&self, dns: &DnsConfig) -> Error {
         let end = self.end();
         if !self.is_delegated() {
             return anyhow!("`{end}` is in no zone of dnsconfig.js");
         }
+        let others = dns.all_zones().filter(|zone| !zone.is_declared);
+        let others: Vec<_> = others
+            .map(|zone| format!("`{}`", zone.unique_name()))
+            .collect();
+        let has = match others.as_slice() {
+            [] => String::new(),
+            others => format!(", which has {}", others.join(", ")),
+        };
         with_hint(
             anyhow!("`{end}` is in no zone that git-certs can write to: {self}"),
             format!(
-                "declare the zone of `{end}` with `D(...)` in dnsconfig.js, or name it and its entry of creds.json in `git-certs.toml`: `challenge-zones = {{ \"ZONE\" = \"ENTRY\" }}`"
+                "declare the zone of `{end}` with `D(...)` in dnsconfig.js, or name it and its entry of creds.json in `git-certs.toml`: `challenge-zones = {{ \"ZONE\" = \"ENTRY\" }}`{has}"
             ),
         )
     }

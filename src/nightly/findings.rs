@@ -9,7 +9,7 @@ use crate::dns::lookup::NameServer;
 use crate::dns::not_seen::Laggard;
 use crate::dns::view::View;
 use crate::dnscontrol::DnsConfig;
-use crate::model::hint::Shared;
+use crate::model::hint::{Shared, several};
 use crate::model::name::DnsName;
 use crate::model::zone::Zone;
 use crate::nightly::delegation::{self, Known, Trail};
@@ -24,6 +24,8 @@ pub(super) struct Findings<'d> {
     pub(super) views: BTreeMap<String, Result<Arc<View>, Shared>>,
     /// What the providers have of the zones that are written to.
     pub(super) contents: BTreeMap<String, Result<Contents, Shared>>,
+    /// What the user should know of entries of creds.json.
+    pub(super) of_entries: BTreeSet<String>,
     /// CNAMEs at names, as each address of their name servers has them.
     pub(super) said: BTreeMap<DnsName, Vec<Laggard>>,
     /// TXT values that every name server has at names where something is left over.
@@ -62,6 +64,7 @@ impl<'d> Findings<'d> {
             delegated: delegation::delegated(dns),
             views: BTreeMap::new(),
             contents: BTreeMap::new(),
+            of_entries: BTreeSet::new(),
             said: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
@@ -166,7 +169,7 @@ impl<'d> Findings<'d> {
     pub(super) fn step(&self, trail: &mut Trail) -> Result<Step> {
         let name = trail.end().clone();
         let zone = self.dns.zone_for(&name);
-        let zone = zone.ok_or_else(|| trail.leads_astray())?;
+        let zone = zone.ok_or_else(|| trail.leads_astray(self.dns))?;
         if !trail.is_delegated() {
             delegation::check_room(zone, &name, &[])?;
         }
@@ -182,8 +185,20 @@ impl<'d> Findings<'d> {
             trail.follow(target)?;
             return Ok(Step::Further);
         }
-        let contents = known_of(&self.contents, zone)?;
-        let view = known_of(&self.views, zone)?;
+        let contents = known_of(&self.contents, zone);
+        let view = known_of(&self.views, zone);
+        let (contents, view) = match (contents, view) {
+            (Ok(contents), Ok(view)) => (contents, view),
+            // Without providers nobody asked for name servers.
+            (Err(error), Err(_)) if !self.views.contains_key(&zone.unique_name()) => {
+                return Err(error);
+            }
+            (Err(contents), Err(view)) => {
+                let both = several([contents, view].map(Shared::new));
+                return Err(both.unwrap_or_else(|| anyhow!("there are two problems")));
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
         known.read = &contents.records;
         if !trail.is_delegated() {
             delegation::check_room(zone, &name, &contents.records)?;
@@ -209,6 +224,29 @@ impl<'d> Findings<'d> {
         }
     }
 
+    /// Where each zone is written and who is asked, a line a zone.
+    pub(super) fn looked_at(&self) -> Vec<String> {
+        let ready = self.views.iter().filter_map(|(unique_name, view)| {
+            let view = view.as_ref().ok()?;
+            let written = match self.contents.get(unique_name) {
+                Some(Ok(contents)) => {
+                    let entries = contents.providers.iter();
+                    let entries: Vec<_> = entries
+                        .map(|access| format!("`{}`", access.entry))
+                        .collect();
+                    format!("written at {}", entries.join(", "))
+                }
+                Some(Err(_)) => return None,
+                None => "not written, as CNAMEs lead on".to_owned(),
+            };
+            Some(format!(
+                "zone `{unique_name}`: {written}; asked: {}",
+                view.who()
+            ))
+        });
+        ready.collect()
+    }
+
     /// How many zones there are, and how many are not ready.
     pub(super) fn count(&self) -> (usize, usize) {
         let failed = |unique_name: &&&String| {
@@ -228,7 +266,7 @@ impl<'d> Findings<'d> {
             .flat_map(|view| &view.warnings);
         let contents = self.contents.values().flatten();
         let of_contents = contents.flat_map(|contents| &contents.warnings);
-        let all = of_views.chain(of_contents);
+        let all = of_views.chain(of_contents).chain(&self.of_entries);
         all.map(|warning| format!("warning: {warning}")).collect()
     }
 }

@@ -11,6 +11,7 @@ use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::zone::Zone;
+use crate::nightly::patterns::NeverCount;
 
 /// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
 pub(super) fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
@@ -26,7 +27,7 @@ pub(super) fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result
                         "`{identifier}` of certificate `{name}` is in no zone of the DNS repository"
                     ),
                     format!(
-                        "declare the zone with `D(...)`, or take the name out of the list; {}",
+                        "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
                         declared("zone", &zones)
                     ),
                 ));
@@ -79,6 +80,19 @@ pub(super) fn every_setting_of_a_zone(rules: &Rules, dns: &DnsConfig) -> Result<
         )),
         None => Ok(()),
     }
+}
+
+/// What to say of patterns that fit no zone: they are of no effect.
+pub(super) fn patterns_without_a_zone(patterns: &[NeverCount], dns: &DnsConfig) -> Vec<String> {
+    let is_astray = |pattern: &&NeverCount| {
+        let mut zones = dns.zones.iter();
+        !zones.any(|zone| pattern.may_cover_in(&zone.name))
+    };
+    let astray = patterns.iter().filter(is_astray);
+    let told = astray.map(|pattern| {
+        format!("`{pattern}` of `never-count` fits no name in a zone of the DNS repository")
+    });
+    told.collect()
 }
 
 /// The first names, for a hint.

@@ -1,8 +1,12 @@
 //! Globs on records: those of `IGNORE()`, and those of `never-count`. Pure.
 
+use std::fmt;
+
 use anyhow::{Context, Result, anyhow};
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::dnscontrol::record_types;
+use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::zone::{IgnorePattern, Record, Zone};
 
@@ -50,7 +54,11 @@ impl<'a> Ignored<'a> {
 /// Records that may differ: a name with `*`, and types.
 #[derive(Clone, Debug)]
 pub(crate) struct NeverCount {
+    /// As the user wrote it.
+    text: String,
     name: GlobMatcher,
+    /// What every name that it covers ends with.
+    end: String,
     /// In upper case; empty for all.
     types: Vec<String>,
 }
@@ -68,13 +76,8 @@ impl NeverCount {
             ));
         }
         let types = types.split_terminator(',').map(|word| {
-            let is_type = |word: &str| {
-                let mut bytes = word.bytes();
-                !word.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            };
-            let good = Some(word).filter(|word| is_type(word));
-            good.map(str::to_uppercase)
-                .with_context(|| format!("`{word}` is no record type"))
+            let good = Some(word.to_uppercase()).filter(|word| is_known(word));
+            good.ok_or_else(|| unknown_type(word))
         });
         let types = types.collect::<Result<_>>()?;
         let is_several = name.contains(';') || (name.contains(',') && !name.contains('{'));
@@ -85,6 +88,8 @@ impl NeverCount {
         }
         let name: DnsName = name.parse()?;
         Ok(Self {
+            text: text.to_owned(),
+            end: end(name.as_str()).to_owned(),
             name: glob(name.as_str())?.context("it covers every record of every zone")?,
             types,
         })
@@ -92,8 +97,69 @@ impl NeverCount {
 
     pub(super) fn covers(&self, name: &DnsName, rtype: &str) -> bool {
         self.name.is_match(name.as_str())
-            && (self.types.is_empty() || self.types.iter().any(|one| one == rtype))
+            && (self.types.is_empty()
+                || self.types.iter().any(|one| one.eq_ignore_ascii_case(rtype)))
     }
+
+    /// Whether a name of the zone can be covered.
+    pub(super) fn may_cover_in(&self, zone: &DnsName) -> bool {
+        let (zone, end) = (zone.as_str(), self.end.as_str());
+        let is_below = |name: &str| {
+            name.strip_suffix(zone)
+                .is_some_and(|rest| rest.ends_with('.'))
+        };
+        zone.ends_with(end) || end == zone || is_below(end)
+    }
+}
+
+impl fmt::Display for NeverCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What follows the last special character of a glob.
+fn end(glob: &str) -> &str {
+    let special = |character: char| "*?[]{},\\!".contains(character);
+    glob.rsplit(special).next().unwrap_or(glob)
+}
+
+/// Types that a provider may have although dnsconfig.js cannot declare them.
+const ELSEWHERE: [&str; 15] = [
+    "AFSDB",
+    "CDNSKEY",
+    "CDS",
+    "CERT",
+    "HINFO",
+    "KX",
+    "MINFO",
+    "NSEC",
+    "NSEC3",
+    "NSEC3PARAM",
+    "RRSIG",
+    "RT",
+    "URI",
+    "CF_REDIRECT",
+    "CF_TEMP_REDIRECT",
+];
+
+/// Whether records can be of this type, in upper case; `TYPE65534` are those without a name (RFC 3597).
+fn is_known(word: &str) -> bool {
+    let is_number = |digits: &str| digits.parse::<u16>().is_ok();
+    word.strip_prefix("TYPE").is_some_and(is_number) || all_types().any(|known| known == word)
+}
+
+fn all_types() -> impl Iterator<Item = String> {
+    record_types().chain(ELSEWHERE).map(str::to_uppercase)
+}
+
+fn unknown_type(word: &str) -> anyhow::Error {
+    let mut all: Vec<_> = all_types().collect();
+    all.sort();
+    with_hint(
+        anyhow!("`{word}` is no record type"),
+        format!("types: {}", all.join(", ")),
+    )
 }
 
 /// A glob as DNSControl compiles it: without separators, so that `*` crosses dots, whatever the
@@ -160,6 +226,18 @@ mod tests {
             ("date.example.com", "a.date.example.com", "TXT", false),
             ("Date.Example.COM. txt", "date.example.com", "TXT", true),
             ("date.example.com TXT", "date.example.com", "A", false),
+            (
+                "date.example.com TYPE65534",
+                "date.example.com",
+                "TYPE65534",
+                true,
+            ),
+            (
+                "a.example.com netlifyv6",
+                "a.example.com",
+                "NETLIFYv6",
+                true,
+            ),
             ("date.example.com A,TXT", "date.example.com", "A", true),
             ("date.example.com A,", "date.example.com", "A", true),
             ("*.example.com", "a.b.example.com", "A", true),
@@ -183,6 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_may_fit_a_zone() {
+        for (pattern, zone, expected) in [
+            ("date.example.com", "example.com", true),
+            ("example.com", "example.com", true),
+            ("date.example.com", "example.net", false),
+            ("date.exmaple.com", "example.com", false),
+            ("date.badexample.com", "example.com", false),
+            ("*.example.com", "example.com", true),
+            ("*.example.com", "lab.example.com", true),
+            ("*.lab.example.com", "example.com", true),
+            ("*.example.com", "example.net", false),
+            ("{,*.}example.com", "example.com", true),
+            ("date.*", "example.com", true),
+        ] {
+            let parsed = NeverCount::parse(pattern).unwrap();
+            let fits = parsed.may_cover_in(&zone.parse().unwrap());
+            assert_eq!(fits, expected, "{pattern} {zone}");
+        }
+    }
+
+    #[test]
     fn what_is_no_pattern() {
         for (pattern, expected) in [
             (" ", "it is empty"),
@@ -197,6 +296,8 @@ mod tests {
                 "`a.test,b.test` is several names: each needs a pattern of its own",
             ),
             ("a.test T-T", "`T-T` is no record type"),
+            ("a.test TXTT", "`TXTT` is no record type"),
+            ("a.test TYPE65536", "`TYPE65536` is no record type"),
             ("a.test A,,B", "`` is no record type"),
             (
                 "a..test",

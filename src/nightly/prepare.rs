@@ -109,6 +109,9 @@ impl Nightly {
             .await?;
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
+        for line in &survey.looked_at {
+            tracing::debug!("{line}");
+        }
         Ok(survey)
     }
 

@@ -76,21 +76,34 @@ impl Prepared {
 }
 
 impl Nightly {
-    /// The journal of another run. An error if that run is at work and something is `due`.
-    pub(super) async fn earlier(&self, due: &[Planned]) -> Result<Option<Found>> {
-        let settings = &self.job.journal;
-        let Some(found) = Found::look(&self.workspaces, settings, self.job.push).await? else {
-            return Ok(None);
-        };
-        if !found.is_running(settings) {
-            return Ok(Some(found));
+    /// The journal of another run.
+    pub(super) async fn found(&self) -> Result<Option<Found>> {
+        Found::look(&self.workspaces, &self.job.journal, self.job.push).await
+    }
+
+    /// What can be taken over. An error if another run is at work, and something is `due`.
+    pub(super) fn free(&self, found: Option<Found>, due: &[Planned]) -> Result<Option<Found>> {
+        match found {
+            Some(found) if found.is_running(&self.job.journal) => {
+                if !due.is_empty() {
+                    return Err(at_work(&found));
+                }
+                self.say_what_was_found(Some(&found));
+                Ok(None)
+            }
+            found => Ok(found),
         }
-        if due.is_empty() {
+    }
+
+    /// Says what a run that changes nothing has found.
+    pub(super) fn say_what_was_found(&self, found: Option<&Found>) {
+        if let Some(found) = found {
             self.progress
-                .say(&format!("another run is at work: {}", found.describe()));
-            return Ok(None);
+                .say(&match found.is_running(&self.job.journal) {
+                    true => format!("another run is at work: {}", found.describe()),
+                    false => format!("{}; `renew` takes it over", left_by(found)),
+                });
         }
-        Err(at_work(&found))
     }
 
     /// Begins the journal of this run.

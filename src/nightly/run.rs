@@ -120,29 +120,15 @@ impl Nightly {
     }
 
     async fn renew_what_is_due(&self) -> Result<Outcome> {
-        let mut decided = self.stop.ends(self.decide(true)).await?;
-        let plan = mem::take(&mut decided.plan);
-        let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
-        let earlier = self.stop.ends(self.earlier(&due)).await?;
-        // What is ordered already costs nothing more.
-        let (ordered, due): (Vec<_>, Vec<_>) = due
-            .into_iter()
-            .partition(|planned| recover::has_order(earlier.as_ref(), &planned.wanted.name));
-        let (due, put_off) = self.within_limits(due, &decided).await?;
-        let due = [ordered, due].concat();
+        let found = self.stop.ends(self.found()).await?;
+        let (due, mut outcome, decided) = self.due(found.as_ref()).await?;
         kill::point("planned");
-        self.say_what_waits(&put_off);
-        let logbook = match earlier {
-            Some(found) => Some(self.take_over(found, &decided.dns, (&due, &kept)).await?),
+        let logbook = match self.free(found, &due)? {
+            Some(found) => Some(
+                self.take_over(found, &decided.dns, (&due, &outcome.kept))
+                    .await?,
+            ),
             None => None,
-        };
-        self.watch.ended(Stage::Plan);
-        let (due, done) = names::sort(due);
-        let mut outcome = Outcome {
-            done,
-            put_off,
-            kept,
-            ..Outcome::default()
         };
         if due.is_empty() {
             self.close(logbook, &mut outcome).await;
@@ -214,6 +200,30 @@ impl Nightly {
         }
     }
 
+    /// What this run is to do, what has come of the rest, and what that was decided by. An order that an
+    /// earlier run has left costs nothing more.
+    pub(super) async fn due(
+        &self,
+        found: Option<&Found>,
+    ) -> Result<(Vec<Planned>, Outcome, Decided)> {
+        let mut decided = self.stop.ends(self.decide(true)).await?;
+        let plan = mem::take(&mut decided.plan);
+        let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let is_ordered = |planned: &Planned| recover::has_order(found, &planned.wanted.name);
+        let (ordered, due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_ordered);
+        let (due, put_off) = self.within_limits(due, &decided).await?;
+        self.say_what_waits(&put_off);
+        self.watch.ended(Stage::Plan);
+        let (due, done) = names::sort([ordered, due].concat());
+        let outcome = Outcome {
+            done,
+            put_off,
+            kept,
+            ..Outcome::default()
+        };
+        Ok((due, outcome, decided))
+    }
+
     /// `asks`: whether CAs are asked when to renew.
     async fn decide(&self, asks: bool) -> Result<Decided> {
         let job = Arc::clone(&self.job);
@@ -233,6 +243,9 @@ impl Nightly {
         fits::every_name_in_a_zone(&wanted, &dns)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
+        for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
+            self.progress.say(&format!("warning: {warning}"));
+        }
         let wanted = self.selected(wanted)?;
         for warning in wanted.iter().flat_map(names::warnings) {
             self.progress.warn(&warning);

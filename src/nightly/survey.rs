@@ -10,7 +10,7 @@ use crate::dns::present;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
-use crate::model::hint::{Shared, with_hint};
+use crate::model::hint::{Shared, several, with_hint};
 use crate::model::name::{DnsName, Identifier};
 use crate::model::outcome::{Done, Planned};
 use crate::model::zone::Zone;
@@ -39,6 +39,8 @@ pub(crate) struct Survey {
     zones: (usize, usize),
     /// What the user should know, line by line.
     pub(crate) news: Vec<String>,
+    /// Where each zone is written and who is asked, a line a zone.
+    pub(crate) looked_at: Vec<String>,
 }
 
 impl Survey {
@@ -56,14 +58,14 @@ impl Survey {
         let mut ready = Vec::new();
         let mut blocked = Vec::new();
         for planned in due {
-            let mut names = planned.wanted.identifiers.iter();
+            let names = planned.wanted.identifiers.iter();
             let failed =
-                names.find_map(|identifier| self.target(&identifier.challenge_name()).err());
-            match failed {
+                names.filter_map(|identifier| self.target(&identifier.challenge_name()).err());
+            match several(failed) {
                 None => ready.push(planned),
                 Some(error) => blocked.push(Done {
                     planned,
-                    result: Err(error),
+                    result: Err(Shared::new(error)),
                 }),
             }
         }
@@ -136,6 +138,7 @@ impl Surveyor<'_> {
         }
         survey.zones = findings.count();
         survey.news.extend(findings.warnings());
+        survey.looked_at = findings.looked_at();
         Ok(survey)
     }
 
@@ -148,19 +151,31 @@ impl Surveyor<'_> {
         let needs = findings.needs(open);
         let unread: Vec<&Zone> = needs.iter().filter_map(Need::to_read).collect();
         let connected = self.connect(findings.dns, &unread).await?;
+        let warnings = connected.values();
+        findings
+            .of_entries
+            .extend(warnings.filter_map(|connection| connection.warning.clone()));
         let (mut reading, mut contents) = (Vec::new(), Vec::new());
         for zone in unread {
             match self.access(zone, &connected) {
-                Ok(providers) => reading.push((zone, providers)),
+                Ok(access) => reading.push((zone, access)),
                 Err(error) => contents.push((zone.unique_name(), Err(Shared::new(error)))),
             }
         }
         findings.contents.extend(contents);
         let delegated = &findings.delegated;
-        let reading = reading.into_iter().map(|(zone, providers)| async {
-            let contents = zones::read(zone, providers, self.policy, delegated).await;
-            (zone.unique_name(), contents.map_err(Shared::new))
-        });
+        let reading = reading
+            .into_iter()
+            .map(|(zone, (providers, mut problems))| async move {
+                let contents = zones::read(zone, providers, self.policy, delegated).await;
+                let contents = contents.map_err(Shared::new);
+                problems.extend(contents.as_ref().err().cloned());
+                let result = match several(problems) {
+                    None => contents,
+                    Some(error) => Err(Shared::new(error)),
+                };
+                (zone.unique_name(), result)
+            });
         let serving = needs.iter().filter_map(|need| findings.to_serve(need));
         let serving = serving.map(|zone| async {
             let view = self.lookout.view(zone.reference()).await;
@@ -198,17 +213,18 @@ impl Surveyor<'_> {
             .collect();
         let (dns, context) = (Arc::clone(dns), self.context.clone());
         let connect = move |entry: String| {
-            let provider = dns
-                .provider(&entry)
-                .and_then(|described| registry::open(&described, &dns.zones, &context))
-                .map_err(Shared::new);
-            (entry, provider)
+            let described = dns.provider(&entry).map_err(Shared::new);
+            let warning = described.as_ref().ok().and_then(registry::unknown_fields);
+            let provider = described.and_then(|described| {
+                registry::open(&described, &dns.zones, &context).map_err(Shared::new)
+            });
+            (entry, Connection { provider, warning })
         };
         blocking(move || Ok(entries.into_iter().map(connect).collect())).await
     }
 
-    /// The providers of a zone that are not skipped.
-    fn access(&self, zone: &Zone, connected: &Connected) -> Result<Vec<ZoneAccess>> {
+    /// The providers of a zone that are not skipped, and what is wrong with others.
+    fn access(&self, zone: &Zone, connected: &Connected) -> Result<(Vec<ZoneAccess>, Vec<Shared>)> {
         let used: Vec<_> = zone
             .providers
             .iter()
@@ -217,21 +233,32 @@ impl Surveyor<'_> {
         if used.is_empty() {
             return Err(no_provider(zone));
         }
-        used.iter()
-            .map(|used| match connected.get(&used.entry) {
-                Some(Ok(provider)) => Ok(ZoneAccess {
+        let (mut providers, mut problems) = (Vec::new(), Vec::new());
+        for used in used {
+            let connection = connected.get(&used.entry);
+            match connection.map(|connection| &connection.provider) {
+                Some(Ok(provider)) => providers.push(ZoneAccess {
                     entry: used.entry.clone(),
                     provider: provider.clone(),
                     leftovers: Vec::new(),
                 }),
-                Some(Err(error)) => Err(Error::new(error.clone())),
-                None => Err(anyhow!("`{}` is not connected", used.entry)),
-            })
-            .collect()
+                Some(Err(error)) => problems.push(error.clone()),
+                None => return Err(anyhow!("`{}` is not connected", used.entry)),
+            }
+        }
+        Ok((providers, problems))
     }
 }
 
-type Connected = BTreeMap<String, Result<Provider, Shared>>;
+/// By the name of the entry.
+type Connected = BTreeMap<String, Connection>;
+
+/// What came of connecting a provider.
+struct Connection {
+    provider: Result<Provider, Shared>,
+    /// What the user should know of its entry.
+    warning: Option<String>,
+}
 
 fn no_provider(zone: &Zone) -> Error {
     let name = zone.unique_name();

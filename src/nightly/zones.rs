@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use crate::dns::view::View;
 use crate::model::change::Txt;
-use crate::model::hint::with_hint;
+use crate::model::hint::{Shared, several, with_hint};
 use crate::model::name::DnsName;
 use crate::model::zone::{Meta, Record, Zone, ZoneRef};
 use crate::nightly::issue::count;
@@ -76,7 +76,8 @@ pub(super) struct Found {
 /// Reads a zone at all its providers at once, and compares each with dnsconfig.js.
 ///
 /// Nothing is read of a zone that dnsconfig.js does not declare, and with [`Mode::Off`]. An error
-/// where corrections are pending: someone has yet to push, or changed the zone by hand.
+/// where corrections are pending: someone has yet to push, or changed the zone by hand. It names the
+/// problems at all providers.
 pub(super) async fn read(
     zone: &Zone,
     providers: Vec<ZoneAccess>,
@@ -92,46 +93,70 @@ pub(super) async fn read(
         return Ok(contents);
     }
     let asked = contents.providers.iter().map(|access| ask(zone, access));
-    let answers = try_join_all(asked).await?;
+    let answers = join_all(asked).await;
     let nameservers = pending::apex_nameservers(zone, &nameservers(&contents.providers, &answers));
     let declared = Declared {
         zone,
         nameservers: nameservers.as_deref(),
         delegated,
     };
+    let mut problems = Vec::new();
     for (access, answer) in contents.providers.iter_mut().zip(answers) {
-        match answer {
-            Answer::Listed(listed) => {
-                let quirks = listed.provider.quirks(zone.reference());
-                let compared = pending::compare(&declared, &listed.records, &quirks)?;
-                let corrections = compared.corrections.iter();
-                let lines = corrections.filter(|correction| policy.counts(correction));
-                let lines: Vec<_> = lines.map(ToString::to_string).collect();
-                contents
-                    .warnings
-                    .extend(settle(zone, access, &lines, policy)?);
-                contents
-                    .warnings
-                    .extend(uncompared(zone, access, compared.uncompared));
-                let told = listed
-                    .records
-                    .into_iter()
-                    .filter(|record| record.rtype == "CNAME" || record.name.is_challenge());
-                contents.records.extend(told.map(|record| Found {
-                    entry: access.entry.clone(),
-                    record,
-                }));
-                access.leftovers = compared.leftovers;
+        let compared = answer.and_then(|answer| compare(&declared, access, answer, policy));
+        match compared {
+            Ok(Compared { records, warnings }) => {
+                contents.records.extend(records);
+                contents.warnings.extend(warnings);
             }
-            Answer::Compared(mut lines) => {
-                lines.retain(|line| policy.counts_line(line));
-                contents
-                    .warnings
-                    .extend(settle(zone, access, &lines, policy)?);
-            }
+            Err(error) => problems.push(Shared::new(error)),
         }
     }
-    Ok(contents)
+    several(problems).map_or(Ok(contents), Err)
+}
+
+/// What came of comparing a zone at one provider.
+struct Compared {
+    records: Vec<Found>,
+    warnings: Vec<String>,
+}
+
+fn compare(
+    declared: &Declared<'_>,
+    access: &mut ZoneAccess,
+    answer: Answer,
+    policy: &Policy,
+) -> Result<Compared> {
+    let zone = declared.zone;
+    let listed = match answer {
+        Answer::Listed(listed) => listed,
+        Answer::Compared(mut lines) => {
+            lines.retain(|line| policy.counts_line(line));
+            return Ok(Compared {
+                records: Vec::new(),
+                warnings: settle(zone, access, &lines, policy)?.into_iter().collect(),
+            });
+        }
+    };
+    let quirks = listed.provider.quirks(zone.reference());
+    let compared = pending::compare(declared, &listed.records, &quirks)?;
+    let corrections = compared.corrections.iter();
+    let lines = corrections.filter(|correction| policy.counts(correction));
+    let lines: Vec<_> = lines.map(ToString::to_string).collect();
+    let pending = settle(zone, access, &lines, policy)?;
+    let uncompared = uncompared(zone, access, compared.uncompared);
+    access.leftovers = compared.leftovers;
+    let told = listed
+        .records
+        .into_iter()
+        .filter(|record| record.rtype == "CNAME" || record.name.is_challenge());
+    let records = told.map(|record| Found {
+        entry: access.entry.clone(),
+        record,
+    });
+    Ok(Compared {
+        records: records.collect(),
+        warnings: pending.into_iter().chain(uncompared).collect(),
+    })
 }
 
 /// What a provider says of a zone.
@@ -165,12 +190,15 @@ async fn ask(zone: &Zone, access: &ZoneAccess) -> Result<Answer> {
 }
 
 /// Name servers of the providers that list them, by entry.
-fn nameservers(providers: &[ZoneAccess], answers: &[Answer]) -> BTreeMap<String, Vec<DnsName>> {
+fn nameservers(
+    providers: &[ZoneAccess],
+    answers: &[Result<Answer>],
+) -> BTreeMap<String, Vec<DnsName>> {
     let known = providers
         .iter()
         .zip(answers)
         .filter_map(|(access, answer)| {
-            let Answer::Listed(listed) = answer else {
+            let Ok(Answer::Listed(listed)) = answer else {
                 return None;
             };
             Some((access.entry.clone(), listed.nameservers.clone()))
@@ -214,4 +242,5 @@ fn uncompared(zone: &Zone, access: &ZoneAccess, types: BTreeSet<String>) -> Opti
 }
 
 /// What to do about corrections.
-const WHAT_TO_DO: &str = "run `dnscontrol push`, or bring dnsconfig.js in line with the provider";
+const WHAT_TO_DO: &str = "run `dnscontrol push`, or bring dnsconfig.js in line with the provider; \
+     `never-count` names records that may differ, and `--pending warn` goes on all the same";

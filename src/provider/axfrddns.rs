@@ -20,6 +20,7 @@ use crate::provider::rfc2136::{
 };
 use crate::provider::tsig::Key;
 use crate::provider::wire;
+use crate::provider::written;
 
 pub(super) const SPEC: Spec = Spec {
     kind: "AXFRDDNS",
@@ -195,7 +196,8 @@ impl DnsProvider for AxfrDdns {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         Box::pin(async move {
-            self.update_zone(zone.name, batch).await.with_context(|| {
+            let update = written::watched(self.update_zone(zone.name, batch));
+            update.await.with_context(|| {
                 format!(
                     "cannot change zone `{zone}` at `{}` (RFC 2136, `creds.json` entry `{}`)",
                     self.update.address, self.entry
@@ -231,12 +233,8 @@ impl AxfrDdns {
     }
 
     async fn update_zone(&self, zone: &DnsName, batch: &TxtBatch) -> Result<()> {
-        let names: BTreeSet<&DnsName> = batch
-            .add
-            .iter()
-            .chain(&batch.remove)
-            .map(|txt| &txt.name)
-            .collect();
+        let all = batch.add.iter().chain(&batch.remove);
+        let names: BTreeSet<&DnsName> = all.map(|txt| &txt.name).collect();
         if names.is_empty() {
             return Ok(());
         }
@@ -253,8 +251,11 @@ impl AxfrDdns {
         for group in changes.chunks(CHANGES_PER_MESSAGE) {
             let mut message = update(&wire::name(zone)?);
             message.add_authorities(group.iter().cloned());
-            let answer = self.send(&mut connection, message).await?;
+            let sent = self.send(&mut connection, message).await;
+            let answer = sent.inspect_err(|_| written::note())?;
+            // A message is taken as a whole, or not at all (RFC 2136 section 3.7).
             let taken = accepted(&answer, &self.update, "update the zone");
+            let taken = taken.inspect(|()| written::note());
             match batch.add.iter().find(|txt| is_alias(&before, txt)) {
                 Some(txt) => taken.hint(|| cannot_be(txt))?,
                 None => taken?,

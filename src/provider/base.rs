@@ -61,6 +61,18 @@ pub(super) fn address(
     }
 }
 
+/// What to check where nobody answers; `place` says where the base is, if not at the vendor's.
+pub(super) fn unreachable(entry: &str, place: Option<&str>) -> String {
+    let network = "a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again";
+    match place {
+        Some(place) => format!("check {place}, and the way there: {network}"),
+        None => format!(
+            "check the way to the API: {network}; `{BASE_URL}` in `creds.json` entry `{entry}` sends \
+             requests elsewhere"
+        ),
+    }
+}
+
 fn variable<'a>(
     environment: &'a Environment,
     variables: &[&'static str],

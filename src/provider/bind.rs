@@ -12,14 +12,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use time::OffsetDateTime;
 use tokio::process::Command;
 
-use crate::model::change::TxtBatch;
+use crate::model::change::{Effect, TxtBatch, with_effect};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Record, ZoneRef};
-use crate::provider::port::{Answer, DnsProvider, Quirks};
+use crate::provider::port::{Answer, DnsProvider, Quirks, Unread};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
-use crate::provider::zonefile;
+use crate::provider::{written, zonefile};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "BIND",
@@ -132,7 +132,7 @@ impl DnsProvider for Bind {
     }
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
-        Box::pin(async move {
+        Box::pin(written::watched(async move {
             if batch.add.is_empty() && batch.remove.is_empty() {
                 return Ok(());
             }
@@ -143,7 +143,30 @@ impl DnsProvider for Bind {
                 replace(&path, &edited).with_context(|| self.failed("change", &path))?;
             }
             // Also where nothing changed: an earlier reload may have failed.
-            self.reload(zone).await
+            let reload = self.reload(zone).await;
+            reload.map_err(|error| with_effect(error, Effect::Untold))
+        }))
+    }
+
+    fn unread(&self, zone: ZoneRef<'_>) -> Option<Unread> {
+        let (_, text) = self.read(zone).ok()?;
+        let records = zonefile::records(&text, zone.name).ok()?;
+        let soa = records.iter().find(|record| record.rtype == "SOA")?;
+        let serial = soa.data.split(' ').nth(2)?.parse().ok()?;
+        let field = format!("`_reload_command` of `creds.json` entry `{}`", self.entry);
+        Some(Unread {
+            serial,
+            remedy: if self.reload.is_empty() {
+                format!(
+                    "nothing makes the name server read its file again: name the command that does in {field}, \
+                     such as `rndc reload %z`"
+                )
+            } else {
+                format!(
+                    "{field} ended well, but the name server has not read the file: run it by hand, and see the \
+                     server's log"
+                )
+            },
         })
     }
 
@@ -234,7 +257,12 @@ impl Bind {
             .chars()
             .take(OUTPUT)
             .collect();
-        Err(anyhow!("{}: {said}", output.status)).with_context(failed)
+        let status = output.status;
+        Err(match said.as_str() {
+            "" => anyhow!("{status}"),
+            said => anyhow!("{status}: {said}"),
+        })
+        .with_context(failed)
     }
 }
 
@@ -302,6 +330,7 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     file.as_file().set_permissions(before.permissions())?;
     file.as_file().sync_all()?;
     file.persist(&path)?;
+    written::note();
     File::open(folder)?.sync_all()?;
     Ok(())
 }
@@ -423,7 +452,7 @@ mod tests {
         );
         assert_eq!(
             run("sh -c 'env | grep -vE \"^(PATH|HOME|PWD|SHLVL|_)=\"; exit 4'").await,
-            Err(format!("{failed}: exit status: 4: "))
+            Err(format!("{failed}: exit status: 4"))
         );
         assert_eq!(
             run("/nonexistent/rndc").await,

@@ -713,7 +713,7 @@ async fn powerdns_errors_have_the_servers_words() {
         format!(
             "cannot read zone `example.test` from {at}\nno answer to `GET /api/v1/servers/localhost/zones/example.test.`\nerror sending request\n\
              tcp connect error\nConnection refused (os error 111)\n\
-             hint: check `apiUrl` in `creds.json` entry `main`"
+             hint: check `apiUrl` in `creds.json` entry `main`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again"
         )
     );
 }

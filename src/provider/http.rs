@@ -14,18 +14,17 @@ use url::Url;
 use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::ZoneRef;
-use crate::net::http::{Http, Repeat, body, pause_asked};
-use crate::provider::base::{Base, base_url};
+use crate::net::http::{Http, Repeat, body, certificate_hint, pause_asked};
+use crate::provider::base::{Base, base_url, unreachable};
 use crate::provider::pace::Pace;
 use crate::provider::pages::Pages;
 use crate::provider::port::Answer;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::{Context, Spec};
 use crate::provider::reply::{Failure, Reply, Why, status};
+use crate::provider::volume::{self, Volume};
 use crate::provider::words::words;
-
-/// Largest answer, bytes: a zone of several hundred thousand records.
-const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+use crate::provider::written;
 
 /// A client of one API with the credentials of one entry.
 pub(super) struct Api {
@@ -151,12 +150,17 @@ impl Api {
         let path = self.clean(request.url().path());
         let tried = format!("{} {path}", request.method());
         self.pace.wait(request.method() != Method::GET).await;
-        let answer = match self.http.send(request, repeat).await {
+        let may_write = request.method() != Method::GET || repeat != Repeat::Safe;
+        let sent = self.http.send(request, repeat).await;
+        if may_write && !written::is_refusal(&sent, repeat) {
+            written::note();
+        }
+        let answer = match sent {
             Ok(answer) => answer,
             Err(error) => return Err(self.lost(&tried, error.into())),
         };
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = match body(answer, LARGEST_ANSWER).await {
+        let body = match body(answer, volume::MOST).await {
             Ok(body) => String::from_utf8_lossy(&body).into_owned(),
             Err(error) => return Err(self.lost(&tried, error)),
         };
@@ -217,10 +221,13 @@ impl Api {
         let mut url = first;
         let mut pages = Vec::new();
         let mut seen = Pages::default();
+        let mut volume = Volume::default();
         seen.note(url.path(), &url)?;
         loop {
             let request = request(url.clone());
             let reply = self.send(request, Repeat::Safe).await?;
+            let whose = format!("what `{}` answers, page by page,", reply.tried);
+            volume.add(&whose, reply.body.len())?;
             let page = self.json(&reply)?;
             let after = next(&page, &reply, &url);
             pages.push(page);
@@ -329,10 +336,9 @@ impl Api {
             retry_after: None,
             cause: Some(cause.into()),
         });
-        match &self.base_place {
-            Some(place) => with_hint(failure, format!("check {place}")),
-            None => failure,
-        }
+        let hint = certificate_hint(&failure).map(str::to_owned);
+        let hint = hint.unwrap_or_else(|| unreachable(&self.entry, self.base_place.as_deref()));
+        with_hint(failure, hint)
     }
 
     /// Gives the errors of reading a zone their first line.
@@ -354,7 +360,8 @@ impl Api {
         work: impl Future<Output = Result<()>> + Send + 'a,
     ) -> Answer<'a, ()> {
         Box::pin(async move {
-            work.await
+            written::watched(work)
+                .await
                 .with_context(|| format!("cannot change zone `{zone}` at {self}"))
         })
     }

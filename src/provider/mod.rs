@@ -83,9 +83,11 @@ mod totp;
 mod transip;
 mod tsig;
 mod ttls;
+mod volume;
 mod vultr;
 mod wire;
 mod words;
+mod written;
 mod zone_cache;
 mod zonefile;
 

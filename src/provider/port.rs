@@ -42,6 +42,12 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
     /// Adds and removes TXT values.
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()>;
 
+    /// What name servers have yet to read of what was written to the zone; none where the provider
+    /// hands it to them by itself.
+    fn unread(&self, _: ZoneRef<'_>) -> Option<Unread> {
+        None
+    }
+
     /// Name servers that DNSControl would declare at the apex for this provider.
     ///
     /// Empty where the provider does not know them (AXFRDDNS and BIND without `default_ns`).
@@ -51,6 +57,15 @@ pub(crate) trait DnsProvider: Debug + Send + Sync {
     ///
     /// It is asked after [`DnsProvider::records`], which may have found out something about it.
     fn quirks(&self, zone: ZoneRef<'_>) -> Quirks;
+}
+
+/// A zone that name servers read when they are told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// Serial of its SOA record, as written.
+    pub(crate) serial: u32,
+    /// What to do where they serve an older one: lower case, no final stop.
+    pub(crate) remedy: String,
 }
 
 /// Key of [`Record::meta`] with what is compared, and printed, after RDATA.

@@ -1,12 +1,13 @@
 //! POWERDNS: PowerDNS Authoritative through its HTTP API.
 
-use anyhow::Result;
-use reqwest::Method;
+use anyhow::{Result, anyhow};
+use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
 use crate::model::change::TxtBatch;
+use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
 use crate::model::rdata::{canonical, quote};
@@ -17,6 +18,7 @@ use crate::provider::http::Api;
 use crate::provider::labels::full_owner;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
+use crate::provider::reply::{failure, status};
 use crate::provider::rrset::{Change, Rounds, by_name};
 
 pub(super) const SPEC: Spec = Spec {
@@ -54,6 +56,7 @@ pub(super) const SPEC: Spec = Spec {
 /// One server behind one API.
 #[derive(Debug)]
 struct PowerDns {
+    entry: String,
     api: Api,
     server: String,
     use_views: bool,
@@ -64,6 +67,7 @@ fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvid
     let api = Api::new(&SPEC, entry, context, Base::Own("apiUrl"))?.shows("serverName");
     let key = entry.required("apiKey")?;
     Ok(Box::new(PowerDns {
+        entry: entry.name.clone(),
         api: api.credential("apiKey", "x-api-key", key)?,
         server: entry.required("serverName")?.to_owned(),
         use_views: entry
@@ -79,6 +83,12 @@ fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dyn DnsProvid
 #[derive(Deserialize)]
 struct ZoneAnswer {
     rrsets: Vec<RrSet>,
+}
+
+/// What we need of a server (the API's `Server`).
+#[derive(Deserialize)]
+struct ServerAnswer {
+    id: String,
 }
 
 /// The API's `RRSet`.
@@ -133,8 +143,39 @@ impl DnsProvider for PowerDns {
 
 impl PowerDns {
     async fn sets(&self, zone: ZoneRef<'_>) -> Result<Vec<RrSet>> {
-        let answer: ZoneAnswer = self.api.get(self.url(zone)?).await?;
-        Ok(answer.rrsets)
+        match self.api.get::<ZoneAnswer>(self.url(zone)?).await {
+            Ok(answer) => Ok(answer.rrsets),
+            Err(error) if status(&error) == Some(StatusCode::NOT_FOUND) => {
+                Err(self.not_found(&error, zone).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out which part of the address is wrong: the API, the server, or the zone.
+    async fn not_found(&self, error: &anyhow::Error, zone: ZoneRef<'_>) -> anyhow::Error {
+        let what = failure(error).map_or_else(|| error.to_string(), |failure| failure.what.clone());
+        let place = |field: &str| format!("check `{field}` in `creds.json` entry `{}`", self.entry);
+        let servers: Result<Vec<ServerAnswer>> = match self.api.url(&["api", "v1", "servers"]) {
+            Ok(url) => self.api.get(url).await,
+            Err(error) => Err(error),
+        };
+        let hint = match servers {
+            Err(_) => format!("{}: no PowerDNS API is there", place("apiUrl")),
+            Ok(servers) if servers.iter().any(|server| server.id == self.server) => {
+                format!(
+                    "the server has no zone `{zone}`: create it there, or correct its name in `dnsconfig.js`"
+                )
+            }
+            Ok(servers) => {
+                let ids: Vec<_> = servers
+                    .iter()
+                    .map(|server| format!("`{}`", server.id))
+                    .collect();
+                format!("{}: the API knows {}", place("serverName"), ids.join(", "))
+            }
+        };
+        with_hint(anyhow!(what), hint)
     }
 
     async fn write(&self, zone: ZoneRef<'_>, changes: &[serde_json::Value]) -> Result<()> {

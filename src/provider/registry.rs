@@ -16,7 +16,7 @@ use crate::model::zone::{Zone, ZoneRef};
 use crate::net::http::Http;
 use crate::provider::dnscontrol_binary::{self, DnscontrolBinary, Invocation};
 use crate::provider::pace::Rate;
-use crate::provider::port::{Answer, DnsProvider};
+use crate::provider::port::{Answer, DnsProvider, Unread};
 use crate::provider::{
     axfrddns, azure_dns, bind, bunny_dns, cloudflare, cloudns, desec, digitalocean, dnsimple,
     gandi_v5, gcloud, hetzner, hetzner_v2, inwx, linode, namecheap, namedotcom, netcup, ns1, ovh,
@@ -139,6 +139,14 @@ impl Provider {
         }
     }
 
+    /// As [`DnsProvider::unread`] says.
+    pub(crate) fn unread(&self, zone: ZoneRef<'_>) -> Option<Unread> {
+        match self {
+            Self::Native(provider) => provider.unread(zone),
+            Self::Binary(_) => None,
+        }
+    }
+
     /// How long a change may take.
     pub(crate) fn patience(&self) -> Duration {
         match self {
@@ -178,6 +186,33 @@ pub(super) fn connect(entry: &ProviderEntry, context: &Context) -> Result<Box<dy
         entry.required(field.key)?;
     }
     (spec.connect)(entry, context)
+}
+
+/// What to say of fields of an entry that its provider does not know, which are most likely misspelt.
+///
+/// DNSControl passes over them without a word. Those that begin with `_` are for other programs.
+pub(crate) fn unknown_fields(entry: &ProviderEntry) -> Option<String> {
+    let spec = PROVIDERS.iter().find(|spec| spec.kind == entry.kind)?;
+    let is_known = |key: &str| spec.fields.iter().any(|field| field.key == key);
+    let unknown = entry.fields.keys();
+    let unknown: Vec<_> = unknown
+        .filter(|key| !key.starts_with('_') && !is_known(key))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    let known: Vec<_> = spec
+        .fields
+        .iter()
+        .map(|field| format!("`{}`", field.key))
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "the entry `{}` in creds.json has {}, which {} does not know; its fields: {}",
+            entry.name,
+            unknown.join(", "),
+            spec.kind,
+            known.join(", ")
+        )
+    })
 }
 
 fn unknown(entry: &ProviderEntry) -> anyhow::Error {

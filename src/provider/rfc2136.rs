@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::model::hint::{Hint, with_hint};
 use crate::provider::tsig::{Key, Verifier, sign};
+use crate::provider::volume::Volume;
 
 /// Longest wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -180,8 +181,11 @@ impl<'a> Connection<'a> {
         frame(&mut frames, &bytes)?;
         self.send(&frames).await?;
         let mut records: Vec<Record> = Vec::new();
+        let mut volume = Volume::default();
+        let whose = format!("the zone that `{server}` transfers");
         loop {
             let bytes = self.receive().await?;
+            volume.add(&whose, bytes.len())?;
             let answer = decode(&bytes, self.server)?;
             ensure!(
                 answer.metadata.id == id,

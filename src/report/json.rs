@@ -24,6 +24,27 @@ pub(crate) fn plan(plan: &[Planned]) -> String {
     }))
 }
 
+/// What a dry run has found.
+pub(crate) fn dry_run(outcome: &Outcome) -> String {
+    let ready = outcome.ready.iter().map(|planned| {
+        let mut value = fields(planned);
+        value.insert("result".to_owned(), "ready".into());
+        value.into()
+    });
+    let done = outcome.done.iter().map(done);
+    let put_off = outcome.put_off.iter().map(put_off);
+    let kept = outcome.kept.iter().map(planned);
+    let all = ready.chain(done).chain(put_off).chain(kept);
+    text(&json!({
+        "version": VERSION,
+        "due": outcome.ready.len() + outcome.done.len() + outcome.put_off.len(),
+        "ready": outcome.ready.len(),
+        "failed": outcome.done.len(),
+        "put_off": outcome.put_off.len(),
+        "certificates": all.collect::<Vec<_>>(),
+    }))
+}
+
 /// The outcome.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     let done = outcome.done.iter().map(done);
@@ -240,6 +261,7 @@ mod tests {
                 },
             ],
             has_ordered: true,
+            ready: Vec::new(),
             put_off: vec![PutOff {
                 planned: certificate(
                     "shop",

@@ -48,18 +48,49 @@ fn indented(text: &str) -> String {
 /// The plan, a line a certificate, and a count.
 pub(crate) fn plan(plan: &[Planned]) -> String {
     let width = name_width(plan.iter());
-    let mut text = String::new();
-    for planned in plan {
-        text += &format!(
-            "{:<8} {:<width$}  {}: {}\n",
-            planned.action,
-            planned.wanted.name.as_str(),
-            list(&planned.wanted.identifiers),
-            tame(&planned.reason)
-        );
-    }
+    let lines = plan.iter().map(|planned| plan_line(planned, width));
+    let text: String = lines.collect();
     let due = plan.iter().filter(|planned| planned.is_due()).count();
     text + &format!("\n{due} due, {} up to date\n", plan.len() - due)
+}
+
+fn plan_line(planned: &Planned, width: usize) -> String {
+    format!(
+        "{:<8} {:<width$}  {}: {}\n",
+        planned.action,
+        planned.wanted.name.as_str(),
+        list(&planned.wanted.identifiers),
+        tame(&planned.reason)
+    )
+}
+
+/// What a dry run has found: what would be ordered, what would fail before, what would not be tried.
+pub(crate) fn dry_run(outcome: &Outcome) -> String {
+    let Outcome {
+        ready,
+        done,
+        put_off,
+        kept,
+        ..
+    } = outcome;
+    let others = done.iter().map(|done| &done.planned);
+    let later = put_off.iter().map(|put_off| &put_off.planned);
+    let width = name_width(ready.iter().chain(others).chain(later).chain(kept));
+    let mut lines: Vec<_> = ready
+        .iter()
+        .map(|planned| plan_line(planned, width))
+        .collect();
+    lines.extend(done.iter().map(|done| done_line(done, width)));
+    lines.extend(put_off.iter().map(|put_off| put_off_line(put_off, width)));
+    lines.extend(kept.iter().map(|planned| plan_line(planned, width)));
+    lines.concat()
+        + &format!(
+            "\n{} would be ordered, {} would fail, {} put off, {} up to date\n",
+            ready.len(),
+            done.len(),
+            put_off.len(),
+            kept.len()
+        )
 }
 
 /// What came of the run.

@@ -143,7 +143,7 @@ hint: names look like `www.example.com` or `*.example.com`, of letters, digits a
         (
             r#"["a.test", "www.b.test"]"#,
             r"error: `www.b.test` of certificate `www` is in no zone of the DNS repository
-hint: declare the zone with `D(...)`, or take the name out of the list; declared: `a.test`
+hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; declared: `a.test`
 ",
         ),
     ] {
@@ -243,7 +243,7 @@ D('a.test', NewRegistrar('none'));",
         (
             "",
             r"error: `www.a.test` of certificate `www` is in no zone of the DNS repository
-hint: declare the zone with `D(...)`, or take the name out of the list; no zone is declared
+hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; no zone is declared
 ",
         ),
     ] {

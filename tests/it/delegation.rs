@@ -134,6 +134,19 @@ hint: declare the zone of `www.pdns.test` with `D(...)` in dnsconfig.js, or name
     );
     scene.change(&Files::default().with(
         "git-certs.toml",
+        "[challenge-zones]\n\"pnds.test\" = \"powerdns\"\n",
+    ));
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: `www.pdns.test` is in no zone that git-certs can write to: `_acme-challenge.www.bench.test` -> `www.pdns.test`
+hint: declare the zone of `www.pdns.test` with `D(...)` in dnsconfig.js, or name it and its entry of creds.json in `git-certs.toml`: `challenge-zones = { \"ZONE\" = \"ENTRY\" }`, which has `pnds.test`
+",
+    );
+    scene.change(&Files::default().with(
+        "git-certs.toml",
         "[challenge-zones]\n\"pdns.test\" = \"nobody\"\n",
     ));
     scene.blocked(

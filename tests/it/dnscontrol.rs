@@ -141,7 +141,7 @@ fn a_zone_with_pending_corrections_fails_alone() {
         "error: cannot issue `mail`\n  \
            caused by: zone `pdns.test` has 1 pending correction at `powerdns`:\n    \
              + CREATE new.pdns.test A 192.0.2.80 ttl=300\n\
-         hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider\n"
+         hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider; `never-count` names records that may differ, and `--pending warn` goes on all the same\n"
     );
     nightly.assert_valid("dual");
     let pushed: Vec<_> = dnscontrol.runs().into_iter().skip(1).collect();

@@ -356,3 +356,28 @@ pub fn read(path: &str) -> String {
     let file = root().join(path);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
+
+#[test]
+fn one_provider_is_shown_whole() {
+    let output = git_certs(&["providers", "hetzner_v2"]);
+    assert!(output.status.success(), "{}", text(output.stderr));
+    let shown = text(output.stdout);
+    let all = text(git_certs(&["providers"]).stdout);
+    assert!(shown.starts_with("HETZNER_V2: "), "{shown}");
+    assert!(
+        shown.contains("(required)") && shown.contains("  - least rights: "),
+        "{shown}"
+    );
+    assert!(all.contains(&shown), "{shown}");
+    let page = text(git_certs(&["providers", "BIND", "--format", "markdown"]).stdout);
+    assert!(read("docs/providers.md").contains(&page), "{page}");
+    let output = git_certs(&["providers", "GODADDY"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(output.stderr),
+        "error: git-certs does not speak to DNS provider `GODADDY` by itself\n\
+         hint: it speaks to AXFRDDNS, AZURE_DNS, BIND, BUNNY_DNS, CLOUDFLAREAPI, CLOUDNS, DESEC, DIGITALOCEAN, DNSIMPLE, \
+         GANDI_V5, GCLOUD, HETZNER, HETZNER_V2, INWX, LINODE, NAMECHEAP, NAMEDOTCOM, NETCUP, NS1, OVH, PORKBUN, POWERDNS, \
+         ROUTE53, TRANSIP, VULTR; to others through `dnscontrol`\n"
+    );
+}

@@ -53,7 +53,7 @@ fn a_zone_that_was_changed_by_hand_stops_its_own_certificates_only() {
          caused by: zone `example.test` has 2 pending corrections at `ddns`:\n    \
          - DELETE new.example.test A 198.51.100.7 ttl=300\n    \
          + CREATE www.example.test A 198.51.100.80 ttl=300\n\
-         hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider\n"
+         hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider; `never-count` names records that may differ, and `--pending warn` goes on all the same\n"
     );
     assert!(was_ordered(lab, "www.pdns.test"));
     assert!(!was_ordered(lab, "www.bench.test") && !was_ordered(lab, "example.test"));

@@ -60,7 +60,7 @@ warning: zone `bench.test` has 2 pending corrections at `ddns`:
 error: cannot issue `www`
   caused by: zone `bench.test` has 1 pending correction at `ddns`:
     + CREATE bench.test A 198.51.100.80 ttl=300
-hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider
+hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider; `never-count` names records that may differ, and `--pending warn` goes on all the same
 "
     );
 }

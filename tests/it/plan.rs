@@ -1,4 +1,4 @@
-//! What `plan` and `renew --dry-run` say, and that they touch nothing.
+//! What `plan` says, and that it touches nothing.
 
 use std::fs;
 
@@ -44,44 +44,41 @@ fn a_plan_touches_nothing() {
     let text = "issue    one  one.bench.test: not in the repository\n\
                 issue    two  two.bench.test, *.two.bench.test: not in the repository\n\n\
                 2 due, 0 up to date\n";
-    for command in [&["plan"][..], &["renew", "--dry-run"]] {
-        let output = without_secrets(&nightly, command).expect_code(0);
-        assert_eq!(output.stdout, text);
-        let mut lines: Vec<_> = output.normal_stderr().lines().map(str::to_owned).collect();
-        lines.sort();
-        assert_eq!(
-            lines,
-            [
-                "cloned `[LAB]/git/certs.git` ([TIME])",
-                "cloned `[LAB]/git/dns.git` ([TIME])",
-            ]
-        );
-        let as_json = [command, &["--format", "json"]].concat();
-        let output = without_secrets(&nightly, &as_json).expect_code(0);
-        assert_eq!(
-            serde_json::from_str::<Value>(&output.stdout).unwrap(),
-            json!({
-                "version": 1,
-                "due": 2,
-                "certificates": [
-                    {
-                        "cert_name": "one",
-                        "names": ["one.bench.test"],
-                        "action": "issue",
-                        "reason": "not in the repository",
-                        "not_after": null,
-                    },
-                    {
-                        "cert_name": "two",
-                        "names": ["two.bench.test", "*.two.bench.test"],
-                        "action": "issue",
-                        "reason": "not in the repository",
-                        "not_after": null,
-                    },
-                ],
-            })
-        );
-    }
+    let output = without_secrets(&nightly, &["plan"]).expect_code(0);
+    assert_eq!(output.stdout, text);
+    let mut lines: Vec<_> = output.normal_stderr().lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "cloned `[LAB]/git/certs.git` ([TIME])",
+            "cloned `[LAB]/git/dns.git` ([TIME])",
+        ]
+    );
+    let output = without_secrets(&nightly, &["plan", "--format", "json"]).expect_code(0);
+    assert_eq!(
+        serde_json::from_str::<Value>(&output.stdout).unwrap(),
+        json!({
+            "version": 1,
+            "due": 2,
+            "certificates": [
+                {
+                    "cert_name": "one",
+                    "names": ["one.bench.test"],
+                    "action": "issue",
+                    "reason": "not in the repository",
+                    "not_after": null,
+                },
+                {
+                    "cert_name": "two",
+                    "names": ["two.bench.test", "*.two.bench.test"],
+                    "action": "issue",
+                    "reason": "not in the repository",
+                    "not_after": null,
+                },
+            ],
+        })
+    );
     assert_eq!(traces(), before);
     assert_eq!(nightly.certs.subjects(lab), ["files of the test"]);
     assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);

@@ -106,7 +106,11 @@ error: cannot issue `www`
   caused by: error sending request
   caused by: tcp connect error
   caused by: Connection refused (os error 111)
-hint: check `apiUrl` in `creds.json` entry `powerdns`
+hint: check `apiUrl` in `creds.json` entry `powerdns`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again
+error: cannot issue `www`
+  caused by: not every name server of zone `example.test` serves it: ns2.example.test (192.0.2.3) refuses connections
+hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+hint: a server that the CA need not ask can be named in `ignore-servers` of `[zones.\"example.test\"]` in `git-certs.toml`
 ");
 }
 
@@ -137,6 +141,17 @@ error: cannot issue `www`
   caused by: cannot connect to `192.0.2.2:53` by TCP
   caused by: Connection refused (os error 111)
 hint: the server must run and take TCP; check its address in `creds.json`
+error: cannot issue `www`
+  caused by: cannot read zone `example.test` from PowerDNS at `http://192.0.2.3:8081` (`creds.json` entry `powerdns`)
+  caused by: no answer to `GET /api/v1/servers/localhost/zones/example.test.`
+  caused by: error sending request
+  caused by: tcp connect error
+  caused by: Connection refused (os error 111)
+hint: check `apiUrl` in `creds.json` entry `powerdns`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again
+error: cannot issue `www`
+  caused by: not every name server of zone `example.test` serves it: ns1.example.test (192.0.2.2) refuses connections; ns2.example.test (192.0.2.3) refuses connections
+hint: the CA may ask any of them: repair the server, or take it out of the zone's NS records at the parent and in dnsconfig.js
+hint: a server that the CA need not ask can be named in `ignore-servers` of `[zones.\"example.test\"]` in `git-certs.toml`
 ",
     );
 }
@@ -195,6 +210,103 @@ hint: the server must be primary for the zone and know the TSIG key: check `tran
 }
 
 #[test]
+fn a_part_of_an_address_that_powerdns_does_not_know() {
+    let servers = with_bind().powerdns();
+    let zone = zone("files.test");
+    let declaration = zone.declaration().replace("zonefiles", "powerdns");
+    let scene = Scene::with(servers, &["www.files.test"], &Files::dns_of(&declaration));
+    let check = "check `FIELD` in `creds.json` entry `powerdns`";
+    for (field, value, path, hint) in [
+        (
+            "none",
+            "",
+            "",
+            "the server has no zone `files.test`: create it there, or correct its name in `dnsconfig.js`".to_owned(),
+        ),
+        (
+            "serverName",
+            "primary",
+            "",
+            format!("{}: the API knows `localhost`", check.replace("FIELD", "serverName")),
+        ),
+        (
+            "apiUrl",
+            "http://192.0.2.3:8081/dns",
+            "/dns",
+            format!("{}: no PowerDNS API is there", check.replace("FIELD", "apiUrl")),
+        ),
+    ] {
+        let of = |key: &str, usual: &str| if key == field { value.to_owned() } else { usual.to_owned() };
+        let (server, url) = (of("serverName", "localhost"), of("apiUrl", "http://192.0.2.3:8081"));
+        let entry = format!(
+            r#"{{"none": {{"TYPE": "NONE"}}, "powerdns": {{"TYPE": "POWERDNS", "apiUrl": {url:?},
+               "apiKey": "$LAB_API_KEY", "serverName": {server:?}}}}}"#
+        );
+        let files = Files::default().with("creds.json", &entry);
+        files.commit(&scene.lab, &scene.dns, field);
+        scene.blocked(&scene.renew(), &format!("\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot read zone `files.test` from PowerDNS at `http://192.0.2.3:8081` (`creds.json` entry `powerdns`)
+  caused by: `GET {path}/api/v1/servers/{server}/zones/files.test.` answered 404 Not Found: Not Found
+hint: {hint}
+"));
+    }
+}
+
+#[test]
+fn a_server_of_extra_servers_that_is_down() {
+    let scene = Scene::start(with_bind(), &["www.bench.test"]);
+    let toml = "[zones.\"bench.test\"]\nextra-servers = [\"192.0.2.66\"]\n";
+    scene.change(&Files::default().with("git-certs.toml", toml));
+    scene.blocked(
+        &scene.renew(),
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: not every name server of zone `bench.test` serves it: 192.0.2.66 refuses connections
+hint: `192.0.2.66` stands in `extra-servers` of `[zones.\"bench.test\"]` in `git-certs.toml`: correct it or take it out there, or repair the server
+",
+    );
+}
+
+#[test]
+fn a_resolver_of_a_setting_that_is_dead() {
+    let scene = Scene::start(with_bind(), &["www.bench.test"]);
+    let command = scene
+        .renew()
+        .args(["--resolver", "192.0.2.66", "--doh", "off"]);
+    scene.blocked(
+        &command,
+        "\
+to issue: `www`, not in the repository
+error: cannot issue `www`
+  caused by: cannot find the name servers of `bench.test`
+  caused by: the DNS resolver cannot look up SOA of `test`
+  caused by: request timed out
+hint: name servers cannot be asked on port 53 here, and DNS over HTTPS is off
+hint: `--resolver` names `192.0.2.66:53`: check that it is a recursive resolver that this machine reaches, or leave the setting out for those of `/etc/resolv.conf`
+",
+    );
+}
+
+#[test]
+fn a_pattern_that_fits_no_zone() {
+    let scene = Scene::start(with_bind(), &["www.bench.test"]);
+    let command = scene
+        .renew()
+        .args(["--only", "none", "--never-count", "date.bnech.test"]);
+    scene.refused(
+        &command,
+        "\
+warning: `date.bnech.test` of `never-count` fits no name in a zone of the DNS repository
+error: `certs.json` has no certificate `none`
+hint: it has `www`
+",
+    );
+}
+
+#[test]
 fn a_zone_without_a_provider() {
     let files = Files::dns_of("D(\"bench.test\", REG_NONE);\n");
     let scene = Scene::with(Lab::builder(), &["www.bench.test"], &files);
@@ -240,7 +352,7 @@ error: cannot issue `www`
     + CREATE bench.test A 198.51.100.80 ttl=300
     - DELETE by-hand.bench.test A 198.51.100.1 ttl=300
     ± MODIFY-TTL www.bench.test A ttl=(60->300) 198.51.100.80
-hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider
+hint: run `dnscontrol push`, or bring dnsconfig.js in line with the provider; `never-count` names records that may differ, and `--pending warn` goes on all the same
 ",
     );
 }

@@ -1,0 +1,136 @@
+//! A run that goes as far as can be gone without writing or ordering anything.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use anyhow::{Result, anyhow};
+
+use crate::acme::presets::Directory;
+use crate::acme::prospect::Prospect;
+use crate::acme::refusal::is_fault_of_the_ca;
+use crate::dns::caa::Authority;
+use crate::model::hint::Shared;
+use crate::model::outcome::{Done, Outcome, Planned};
+use crate::nightly::issue::count;
+use crate::nightly::permission::{Permission, is_forbidden};
+use crate::nightly::run::Nightly;
+
+/// What is known of a CA without opening the account there.
+struct Candidate {
+    prospect: Prospect,
+    /// The account's URL; none where there is none yet.
+    account: Option<String>,
+}
+
+/// By the URL of the directory.
+type Candidates = BTreeMap<String, Result<Candidate, Shared>>;
+
+impl Nightly {
+    /// Looks at everything that a run looks at before it orders: zones at providers and name
+    /// servers, CAA, limits, recipients, what CAs offer. Needs no account key, and writes nothing.
+    pub(crate) async fn dry_run(&self) -> Result<Outcome> {
+        let found = self.stop.ends(self.found()).await?;
+        self.say_what_was_found(found.as_ref());
+        let (due, mut outcome, decided) = self.due(found.as_ref()).await?;
+        if due.is_empty() {
+            return Ok(outcome);
+        }
+        let permission = self.permission(&due, &decided.dns)?;
+        let look = async {
+            self.recipients(&due).await?;
+            let (survey, candidates) =
+                tokio::join!(self.survey(&due, decided.dns), self.candidates(&due));
+            Ok((survey?, candidates))
+        };
+        let (survey, candidates) = self.stop.ends(look).await?;
+        survey
+            .looked_at
+            .iter()
+            .for_each(|line| self.progress.say(line));
+        let (ready, blocked) = survey.sort(due);
+        outcome.done.extend(blocked);
+        let step = self.progress.step("looking at CAA records");
+        for planned in ready {
+            match self.judge(&planned, &candidates, &permission).await {
+                Ok(()) => outcome.ready.push(planned),
+                Err(error) => outcome.done.push(Done {
+                    planned,
+                    result: Err(Shared::new(error)),
+                }),
+            }
+        }
+        let ready = count(outcome.ready.len(), "certificate");
+        step.done(&format!("found nothing against {ready}"));
+        Ok(outcome)
+    }
+
+    /// Every CA that one of the certificates may go to.
+    async fn candidates(&self, due: &[Planned]) -> Candidates {
+        let mut all = Candidates::new();
+        for directory in due
+            .iter()
+            .flat_map(|planned| self.job.authorities(&planned.wanted))
+        {
+            if let Entry::Vacant(place) = all.entry(directory.url().to_owned()) {
+                let candidate = self.candidate(&directory).await;
+                place.insert(candidate.map_err(Shared::new));
+            }
+        }
+        all
+    }
+
+    async fn candidate(&self, directory: &Directory) -> Result<Candidate> {
+        let stored = self.accounts_at(directory).stored().await?;
+        let prospect = Prospect::of(directory, &self.job.http).await?;
+        match &stored {
+            Some(stored) => drop(stored.sealed_key()?),
+            None => prospect.may_register(&self.job.registration)?,
+        }
+        let account = stored.and_then(|stored| stored.url);
+        Ok(Candidate { prospect, account })
+    }
+
+    /// Whether one of the CAs of a certificate may issue it. As in a run, the next one has its turn
+    /// where the fault is the CA's, or where CAA forbids it.
+    async fn judge(
+        &self,
+        planned: &Planned,
+        candidates: &Candidates,
+        permission: &Permission,
+    ) -> Result<()> {
+        let mut result = Err(anyhow!("there is no CA"));
+        for directory in self.job.authorities(&planned.wanted) {
+            let candidate = candidates.get(directory.url());
+            result = match candidate {
+                Some(Ok(candidate)) => self.judge_at(candidate, planned, permission).await,
+                Some(Err(error)) => Err(error.clone().into()),
+                None => continue,
+            };
+            match &result {
+                Err(error) if is_fault_of_the_ca(error) || is_forbidden(error) => {}
+                _ => break,
+            }
+        }
+        result
+    }
+
+    async fn judge_at(
+        &self,
+        candidate: &Candidate,
+        planned: &Planned,
+        permission: &Permission,
+    ) -> Result<()> {
+        let Candidate { prospect, account } = candidate;
+        prospect.check_profile(planned.wanted.profile.as_ref())?;
+        let identities = match self.job.caa_identities.as_slice() {
+            [] => prospect.caa_identities(),
+            given => given,
+        };
+        let authority = Authority {
+            identities,
+            account: account.as_deref(),
+        };
+        let judged = permission.judge(&[planned], &authority, &self.stop).await;
+        judged.into_iter().collect()
+    }
+}
