@@ -25,7 +25,7 @@ pub struct Authority {
 
 impl Authority {
     /// Every certificate is due in 40 days, and may be asked about again in 6 hours.
-    pub fn start(window: [String; 2]) -> Self {
+    pub fn start(window: &[String; 2]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

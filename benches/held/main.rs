@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 
 /// Asks about so many certificates, each answer taking 50 ms.
 fn ask(count: usize) -> bool {
-    let authority = Authority::start([moment(40), moment(42)]);
+    let authority = Authority::start(&[moment(40), moment(42)]);
     let folder = tempfile::tempdir().unwrap();
     prepare(folder.path(), count, (&authority.directory, Windows::Stale));
     let root = folder.path().join("root.pem");

@@ -3,6 +3,7 @@
 //! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated] [20x5...] [latency]` measures
 //! only what is named: tools, numbers of certificates and names, and git-certs with slow answers.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::format_push_string,
