@@ -9,8 +9,10 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
 
 /// Long options that get-certs' users wrote with one dash.
@@ -71,6 +73,9 @@ impl Arguments {
             Command::Plan(plan) => plan.run.verbose,
             Command::Revoke(revoke) => revoke.run.verbose,
             Command::Account { command } => command.place().verbose,
+            Command::Recipients { command } => command.place().verbose,
+            Command::Rekey(rekey) => rekey.place.verbose,
+            Command::Verify(verify) => verify.place.verbose,
             Command::Providers(_) | Command::PrintIr(_) => None,
         }
         .unwrap_or_default()
@@ -104,6 +109,25 @@ pub(super) enum Command {
   git certs revoke www --reason keyCompromise --renew-now       and this run does so at once
   git-certs revoke www --reason keyCompromise --repo https://github.com/example/certs --yes")]
     Revoke(Box<Revoke>),
+    /// Say who can open private keys, and change that
+    Recipients {
+        #[command(subcommand)]
+        command: RecipientsCommand,
+    },
+    /// Encrypt private keys anew for the recipients of today
+    #[command(after_help = "Examples:
+  git certs rekey                                  all keys that the identity opens
+  git certs rekey www mail                         two certificates
+  git-certs rekey --identity ~/.config/age/key.txt --no-push")]
+    Rekey(Rekey),
+    /// Look for private keys in plain text, and for files that do not belong together
+    #[command(after_help = "Examples:
+  git certs verify                                 the last commit
+  git certs verify --history                       every commit, and its message
+  git-certs verify --repo https://github.com/example/certs --format json
+
+Exit codes: 0 no faults; 1 faults; 2 could not run")]
+    Verify(Verify),
     /// List the DNS providers, the fields of their entries in creds.json, and their limits
     Providers(Providers),
     /// Print what dnsconfig.js declares, as `dnscontrol print-ir` (v4) does

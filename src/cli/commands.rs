@@ -7,11 +7,13 @@ use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
-use crate::cli::{COULD_NOT_RUN, account, config, dnsconfig, environment, providers, revoke};
+use crate::cli::{
+    COULD_NOT_RUN, account, config, dnsconfig, environment, keys, providers, revoke, verify,
+};
 use crate::dnscontrol;
 use crate::model::outcome::{Outcome, Planned};
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, Job};
+use crate::nightly::job::{AccountJob, Job, KeysJob};
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
@@ -19,7 +21,7 @@ use crate::report::progress::Progress;
 use crate::report::{drill, json, terminal};
 
 /// Some certificates failed, the rest is pushed.
-const SOME_FAILED: u8 = 1;
+pub(super) const SOME_FAILED: u8 = 1;
 
 /// `plan --detailed-exitcode`: something is due.
 const SOMETHING_DUE: u8 = 2;
@@ -31,6 +33,9 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
+        Command::Recipients { command } => Box::pin(keys::run_recipients(command, temporary)).await,
+        Command::Rekey(arguments) => Box::pin(keys::run_rekey(arguments, temporary)).await,
+        Command::Verify(arguments) => verify::run(arguments, temporary).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
             terminal::print(&match arguments.format {
@@ -181,6 +186,25 @@ pub(super) async fn open_certs(
     let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
     let (settings, http) = with_file(run, &workspaces, &http).await?;
     let job = config::account_job(run, &settings, http)?;
+    Ok((workspaces, job))
+}
+
+/// The same for a command that is about the keys.
+pub(super) async fn open_keys(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, KeysJob)> {
+    let http = config::http(&run.settings)?;
+    let certs = config::cert_repo(run, &http)?;
+    let people = environment::people()?;
+    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
+    let (settings, _) = with_file(run, &workspaces, &http).await?;
+    let mut job = config::keys_job(run, &settings)?;
+    if let Some(path) = config::list_in_clone(run, &settings) {
+        let bytes = workspaces.read_cert_repo(path).await?;
+        job.certs_json = Some(config::list(path, bytes)?);
+    }
     Ok((workspaces, job))
 }
 

@@ -7,11 +7,13 @@ mod config;
 mod confirm;
 mod dnsconfig;
 mod environment;
+mod keys;
 mod name_servers;
 mod providers;
 mod revoke;
 mod settings;
 mod temporary;
+mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;

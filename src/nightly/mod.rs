@@ -17,6 +17,8 @@ pub(crate) mod pending;
 mod permission;
 pub(crate) mod plan;
 mod prepare;
+pub(crate) mod readers;
+pub(crate) mod rekey;
 mod renewal;
 pub(crate) mod revoke;
 mod rollover;

@@ -21,6 +21,7 @@ use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
+use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::people::People;
@@ -274,6 +275,15 @@ impl Workspace {
             Shape::Bare(history) => push::push(history, &self.people),
             Shape::Checkout(checkout) => checkout.push(&self.people),
             Shape::Folder(_) => Ok(Pushed::NoRemote),
+        }
+    }
+
+    /// Where its commits can be walked through; none where there is no git.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.shape {
+            Shape::Bare(history) => Some(walk::place(&history.repository, "", history.tip)),
+            Shape::Checkout(checkout) => Some(checkout.place()),
+            Shape::Folder(_) => None,
         }
     }
 

@@ -126,6 +126,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action,
             reason: reason.to_owned(),
