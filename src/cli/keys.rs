@@ -180,9 +180,10 @@ pub(super) async fn run_recipients(
         RecipientsCommand::Remove(change) => (change, false),
     };
     let whose = whose(&change)?;
-    let edit = match is_added {
-        true => Edit::Add(change.recipient),
-        false => Edit::Remove(change.recipient),
+    let edit = if is_added {
+        Edit::Add(change.recipient)
+    } else {
+        Edit::Remove(change.recipient)
     };
     let push = !change.no_push.unwrap_or_default();
     let run = change.place.run();
@@ -209,16 +210,17 @@ fn what_was_edited(edited: Edited, is_added: bool) -> String {
     if !has_changed {
         return format!("`{path}` has this recipient already\n");
     }
-    let (line, then) = match is_added {
-        true => (
+    let (line, then) = if is_added {
+        (
             "added to",
             "keys that are there stay as they are: `git-certs rekey` encrypts them for the new list",
-        ),
-        false => (
+        )
+    } else {
+        (
             "removed from",
             "keys that are there can still be opened: `git-certs rekey` encrypts them for the new list, \
              and says which certificates need new keys",
-        ),
+        )
     };
     format!("{}{then}\n", with_push(&format!("{line} `{path}`"), pushed))
 }
@@ -261,8 +263,9 @@ pub(super) async fn run_rekey(arguments: Rekey, temporary: &Path) -> Result<Exit
     let rekeyed = stop.ends(Box::pin(keys.rekey(names))).await?;
     rekeyed.failed.iter().for_each(terminal::print_error);
     terminal::print(&recipients::rekeyed(&rekeyed))?;
-    Ok(match rekeyed.failed.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(SOME_FAILED),
+    Ok(if rekeyed.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
     })
 }

@@ -46,9 +46,10 @@ pub(super) async fn run(arguments: Verify, temporary: &Path) -> Result<ExitCode>
                 .hint(|| "`verify` looks at commits: `git init` and commit, or name a repository with `--repo`")
         })
         .await?;
-    let scope = match arguments.history {
-        true => Scope::History,
-        false => Scope::Tip,
+    let scope = if arguments.history {
+        Scope::History
+    } else {
+        Scope::Tip
     };
     let found = blocking(move || verify::verify(&place, scope));
     let found = stop.ends(found).await?;

@@ -38,9 +38,8 @@ impl Nightly {
     ) -> Result<()> {
         let challenges = Challenges::default();
         let mut accounts = Vec::new();
-        let results = self
-            .issue(&ready, &means, &challenges, &mut accounts)
-            .await?;
+        let issued = self.issue(&ready, &means, &challenges, &mut accounts);
+        let results = Box::pin(issued).await?;
         for account in &accounts {
             for (resource, count) in &account.requests {
                 *outcome.requests.entry(resource.clone()).or_default() += count;
@@ -93,7 +92,7 @@ impl Nightly {
         let mut is_first = true;
         while let Some((directory, turn)) = next_turn(&mut attempts) {
             let accounts_there = self.accounts_at(&directory);
-            let opened = accounts_there.open(&self.job.registration);
+            let opened = Box::pin(accounts_there.open(&self.job.registration));
             let opened = match self.stop.ends(opened).await {
                 Ok(opened) => opened,
                 Err(error)

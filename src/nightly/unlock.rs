@@ -189,12 +189,11 @@ impl<'a> Keyring<'a> {
     pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
         let mut failed = None;
         for (source, read) in &self.0 {
-            let identities = match read.get() {
-                Some(identities) => identities,
-                None => {
-                    let new = identities(source)?;
-                    read.get_or_init(|| new)
-                }
+            let identities = if let Some(identities) = read.get() {
+                identities
+            } else {
+                let new = identities(source)?;
+                read.get_or_init(|| new)
             };
             match identities.open(key) {
                 Ok(secret) => return Ok(secret),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::chain::Leaf;
 use crate::model::finding::Level;
+use crate::model::name::Identifier;
 use crate::model::secret::Sealed;
 use crate::repo::layout::sha256;
 
@@ -27,78 +28,29 @@ const COMPARE: &str = "`git log` says who changed it: take the files of one comm
 
 /// Checks `certificates/NAME`.
 pub(super) fn certificate(name: &str, read: &mut Read<'_>) -> Result<Vec<Fault>> {
-    let file = |end: &str| format!("{name}.{end}");
-    let (chain, key) = (read(&file("crt"))?, read(&file("key.age"))?);
-    let (description, plain) = (read(&file("json"))?, read(&file("key"))?);
+    let mut file = |end: &str| read(&format!("{name}.{end}"));
+    let files = Files {
+        description: file("json")?,
+        key: file("key.age")?,
+        has_plain_key: file("key")?.is_some(),
+    };
+    let chain = file("crt")?;
     let mut faults = Faults::default();
-    if let Some(key) = &key {
-        faults.armour(&file("key.age"), key);
+    if let Some(key) = &files.key {
+        faults.armour(&format!("{name}.key.age"), key);
     }
-    let Some(chain) = chain else {
-        if key.is_some() {
-            faults.add(
-                &file("key.age"),
-                format!(
-                    "a key without its certificate: `{}` is not there",
-                    file("crt")
-                ),
-                COMPARE,
-            );
-        } else if description.is_some() {
-            faults.add(
-                &file("json"),
-                format!(
-                    "it describes a certificate that is not there: `{}`",
-                    file("crt")
-                ),
-                COMPARE,
-            );
-        }
-        return Ok(faults.0);
-    };
-    let leaf = match Leaf::from_pem(&chain) {
-        Ok(leaf) => leaf,
-        Err(error) => {
-            faults.add(
-                &file("crt"),
-                format!("it cannot be read: {error:#}"),
-                COMPARE,
-            );
-            return Ok(faults.0);
-        }
-    };
-    let Some(description) = description else {
-        faults.add(
-            &file("crt"),
-            format!(
-                "nothing binds certificate and key: `{}` is not there",
-                file("json")
-            ),
-            COMPARE,
-        );
-        return Ok(faults.0);
-    };
-    let fields: Map<String, Value> = match serde_json::from_slice(&description) {
-        Ok(fields) => fields,
-        Err(error) => {
-            faults.add(
-                &file("json"),
-                format!("it cannot be read: {error}"),
-                COMPARE,
-            );
-            return Ok(faults.0);
-        }
-    };
-    let is_expected = fields.contains_key("key_age_sha256") || !fields.contains_key("directory");
-    if key.is_none() && plain.is_none() && is_expected {
-        faults.add(
-            &file("crt"),
-            format!("a certificate without its key: `{}` is not there", file("key.age")),
-            "take the key from an older commit, or let `git certs renew` issue the certificate again",
-        );
+    match chain {
+        Some(chain) => faults.certificate(name, &chain, &files),
+        None => faults.no_certificate(name, &files),
     }
-    faults.description(name, &fields, &leaf, key.as_deref());
     Ok(faults.0)
+}
+
+/// What belongs to a certificate.
+struct Files {
+    description: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
+    has_plain_key: bool,
 }
 
 /// Checks `.letsencrypt/HOST`.
@@ -159,6 +111,55 @@ impl Faults {
         }
     }
 
+    fn no_certificate(&mut self, name: &str, files: &Files) {
+        if files.key.is_some() {
+            self.add(
+                &format!("{name}.key.age"),
+                format!("a key without its certificate: `{name}.crt` is not there"),
+                COMPARE,
+            );
+        } else if files.description.is_some() {
+            self.add(
+                &format!("{name}.json"),
+                format!("it describes a certificate that is not there: `{name}.crt`"),
+                COMPARE,
+            );
+        }
+    }
+
+    fn certificate(&mut self, name: &str, chain: &[u8], files: &Files) {
+        let (chain_file, json_file) = (format!("{name}.crt"), format!("{name}.json"));
+        let leaf = match Leaf::from_pem(chain) {
+            Ok(leaf) => leaf,
+            Err(error) => {
+                let what = format!("it cannot be read: {error:#}");
+                return self.add(&chain_file, what, COMPARE);
+            }
+        };
+        let Some(description) = &files.description else {
+            let what = format!("nothing binds certificate and key: `{json_file}` is not there");
+            return self.add(&chain_file, what, COMPARE);
+        };
+        let fields: Map<String, Value> = match serde_json::from_slice(description) {
+            Ok(fields) => fields,
+            Err(error) => {
+                let what = format!("it cannot be read: {error}");
+                return self.add(&json_file, what, COMPARE);
+            }
+        };
+        // Where somebody else has the key, NAME.json has no hash of it.
+        let is_expected =
+            fields.contains_key("key_age_sha256") || !fields.contains_key("directory");
+        if files.key.is_none() && !files.has_plain_key && is_expected {
+            self.add(
+                &chain_file,
+                format!("a certificate without its key: `{name}.key.age` is not there"),
+                "take the key from an older commit, or let `git certs renew` issue the certificate again",
+            );
+        }
+        self.description(name, &fields, &leaf, files.key.as_deref());
+    }
+
     /// Whether the ciphertext is the one that the file beside it names.
     fn same_key(&mut self, name: &str, fields: &Map<String, Value>, key: Option<&[u8]>) {
         let hash = fields.get("key_age_sha256").and_then(Value::as_str);
@@ -209,7 +210,7 @@ impl Faults {
         let names = fields.get("names").and_then(Value::as_array);
         let names: Option<BTreeSet<_>> =
             names.map(|names| names.iter().filter_map(Value::as_str).collect());
-        let own: BTreeSet<_> = leaf.identifiers.iter().map(|name| name.as_str()).collect();
+        let own: BTreeSet<_> = leaf.identifiers.iter().map(Identifier::as_str).collect();
         if names.is_some_and(|names| names != own) {
             let what = format!("it names others than `{name}.crt` does");
             self.add(&file, what, COMPARE);

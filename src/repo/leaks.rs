@@ -1,4 +1,4 @@
-//! Finds private keys in bytes of any kind: PEM, DER, PKCS#12, Java key stores, JWK, PuTTY, age.
+//! Finds private keys in bytes of any kind: PEM, DER, PKCS#12, Java key stores, JWK, `PuTTY`, age.
 //!
 //! What is compressed or encrypted as a whole is not looked into.
 
@@ -98,9 +98,10 @@ fn pem(bytes: &[u8], at: usize) -> Option<Leak> {
     };
     Some(Leak {
         kind: format!("{name} in PEM"),
-        state: match is_encrypted || is_locked {
-            true => State::Encrypted,
-            false => State::Plain,
+        state: if is_encrypted || is_locked {
+            State::Encrypted
+        } else {
+            State::Plain
         },
     })
 }
