@@ -45,6 +45,7 @@ bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md,
 	$(CARGO) bench --locked --bench peers
 	$(CARGO) bench --locked --features fuzzing --bench dnsconfig
 	$(CARGO) bench --locked --bench held
+	$(CARGO) bench --locked --bench verify
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -485,6 +485,7 @@ mod tests {
             acme: None,
             profile: None,
             preferred_chain: None,
+            recipients: None,
         };
         let key = CertificateKey::generate(KeyType::P256).unwrap();
         let mut placed = account

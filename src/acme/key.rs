@@ -97,6 +97,13 @@ impl CertificateKey {
         Ok((found == Some(key_type)).then(|| Self(Zeroizing::new(key))))
     }
 
+    /// Reads a key in PEM form, of whatever type.
+    pub(crate) fn parse(pem: &Secret) -> Result<Self> {
+        let text = pem.expose_str().context("the key is no text")?;
+        let key = KeyPair::from_pem(text).map_err(|_| anyhow!("the key cannot be read"))?;
+        Ok(Self(Zeroizing::new(key)))
+    }
+
     /// Certificate signing request (PKCS#10, DER) for the names, in this order.
     ///
     /// The first name is the common name too, as get-certs had it, unless it is longer than 64

@@ -386,6 +386,7 @@ mod tests {
             acme: None,
             profile: None,
             preferred_chain: None,
+            recipients: None,
         }
     }
 

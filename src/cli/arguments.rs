@@ -9,9 +9,11 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
 use crate::cli::unlock::Unlock;
+use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
 
 /// Long options that get-certs' users wrote with one dash.
@@ -73,6 +75,9 @@ impl Arguments {
             Command::Revoke(revoke) => revoke.run.verbose,
             Command::Unlock(unlock) => unlock.run.verbose,
             Command::Account { command } => command.place().verbose,
+            Command::Recipients { command } => command.place().verbose,
+            Command::Rekey(rekey) => rekey.place.verbose,
+            Command::Verify(verify) => verify.place.verbose,
             Command::Providers(_) | Command::PrintIr(_) => None,
         }
         .unwrap_or_default()
@@ -106,6 +111,25 @@ pub(super) enum Command {
   git certs revoke www --reason keyCompromise --renew-now       and this run does so at once
   git-certs revoke www --reason keyCompromise --repo https://github.com/example/certs --yes")]
     Revoke(Box<Revoke>),
+    /// Say who can open private keys, and change that
+    Recipients {
+        #[command(subcommand)]
+        command: RecipientsCommand,
+    },
+    /// Encrypt private keys anew for the recipients of today
+    #[command(after_help = "Examples:
+  git certs rekey                                  all keys that the identity opens
+  git certs rekey www mail                         two certificates
+  git-certs rekey --identity ~/.config/age/key.txt --no-push")]
+    Rekey(Rekey),
+    /// Look for private keys in plain text, and for files that do not belong together
+    #[command(after_help = "Examples:
+  git certs verify                                 the last commit
+  git certs verify --history                       every commit, and its message
+  git-certs verify --repo https://github.com/example/certs --format json
+
+Exit codes: 0 no faults; 1 faults; 2 could not run")]
+    Verify(Verify),
     /// Let the next run take over what a dead run has left, without waiting for `--lock-timeout`
     #[command(after_help = "Examples:
   git certs unlock                                              in a checkout of the cert repository

@@ -8,12 +8,12 @@ use anyhow::Result;
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, environment, providers, revoke, unlock,
+    COULD_NOT_RUN, account, config, dnsconfig, environment, keys, providers, revoke, unlock, verify,
 };
 use crate::dnscontrol;
 use crate::model::outcome::{Outcome, Planned};
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, Job};
+use crate::nightly::job::{AccountJob, Job, KeysJob};
 use crate::nightly::logbook::JournalSettings;
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
@@ -22,7 +22,7 @@ use crate::report::progress::Progress;
 use crate::report::{drill, json, terminal};
 
 /// Some certificates failed, the rest is pushed.
-const SOME_FAILED: u8 = 1;
+pub(super) const SOME_FAILED: u8 = 1;
 
 /// `plan --detailed-exitcode`: something is due.
 const SOMETHING_DUE: u8 = 2;
@@ -35,6 +35,9 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
+        Command::Recipients { command } => Box::pin(keys::run_recipients(command, temporary)).await,
+        Command::Rekey(arguments) => Box::pin(keys::run_rekey(arguments, temporary)).await,
+        Command::Verify(arguments) => verify::run(arguments, temporary).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
             let kind = arguments.kind.as_deref();
@@ -217,6 +220,25 @@ pub(super) async fn open_certs_with_journal(
     let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
     let (settings, _) = with_file(run, &workspaces, &http).await?;
     Ok((workspaces, config::journal(&settings)))
+}
+
+/// The same for a command that is about the keys.
+pub(super) async fn open_keys(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, KeysJob)> {
+    let http = config::http(&run.settings)?;
+    let certs = config::cert_repo(run, &http)?;
+    let people = environment::people()?;
+    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
+    let (settings, _) = with_file(run, &workspaces, &http).await?;
+    let mut job = config::keys_job(run, &settings)?;
+    if let Some(path) = config::list_in_clone(run, &settings) {
+        let bytes = workspaces.read_cert_repo(path).await?;
+        job.certs_json = Some(config::list(path, bytes)?);
+    }
+    Ok((workspaces, job))
 }
 
 /// The settings with those of `git-certs.toml`, and the HTTP client that they ask for.

@@ -22,7 +22,7 @@ use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, IdentitySource, Job, LimitsOf, Location, Override};
+use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Location, Override};
 use crate::nightly::logbook::JournalSettings;
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
@@ -273,6 +273,16 @@ pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<
         directory: directory(settings)?,
         registration: registration(run, settings),
         identities: identities(settings),
+        push: true,
+    })
+}
+
+/// The job of a command that is about the keys.
+pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
+    Ok(KeysJob {
+        identities: identities(settings),
+        certs_json: list_beside(run, settings)?,
+        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         push: true,
     })
 }

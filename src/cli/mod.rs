@@ -7,6 +7,7 @@ mod config;
 mod confirm;
 mod dnsconfig;
 mod environment;
+mod keys;
 mod name_servers;
 mod providers;
 mod revoke;
@@ -14,6 +15,7 @@ mod settings;
 mod temporary;
 mod type_errors;
 mod unlock;
+mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -7,6 +7,9 @@ pub(super) fn in_plain_words(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         return format!("unknown value {rest}");
     }
+    if message == "wanted string or table" {
+        return "expected one of the words that it takes, in quotes".to_owned();
+    }
     let rest = message
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "));
@@ -25,7 +28,6 @@ fn wanted(expected: &str) -> &str {
         "a boolean" => "`true` or `false`",
         "a sequence" => "a list",
         "a map" => "a table",
-        "string or map" => "one of the words that it takes",
         other if other.starts_with("struct ") => "a table",
         other => other,
     }
@@ -74,7 +76,7 @@ mod tests {
             ("zones.\"a.test\" = 1", "expected a table, found `1`"),
             (
                 "pending = 1",
-                "expected one of the words that it takes, found `1`",
+                "expected one of the words that it takes, in quotes",
             ),
             (
                 "pending = \"later\"",

@@ -432,7 +432,11 @@ mod tests {
         };
         let set = set(&["0 issue ca.test; accounturi=https://ca.test/acct/1"]);
         let error = allows(Some(&set), false, &authority).unwrap_err();
-        assert!(error.to_string().contains("another account"), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "CAA record `0 issue \"ca.test; accounturi=https://ca.test/acct/1\"` at `example.test` is for an \
+             account, and ours has yet to be registered"
+        );
     }
 
     #[test]

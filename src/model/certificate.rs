@@ -119,6 +119,8 @@ pub(crate) struct Wanted {
     pub(crate) profile: Option<Profile>,
     /// Common name of a root or an issuer that the chain shall lead to; none: the CA's first chain.
     pub(crate) preferred_chain: Option<String>,
+    /// Recipients of its key, one a line; none: those of a file.
+    pub(crate) recipients: Option<String>,
 }
 
 impl Wanted {
@@ -148,6 +150,8 @@ pub(crate) struct Held {
     pub(crate) ca: Option<String>,
     /// What that CA said last about its renewal.
     pub(crate) renewal: Option<RenewalInfo>,
+    /// Hash of the recipients that its key is encrypted for, as far as that is known.
+    pub(crate) recipients: Option<String>,
 }
 
 /// A certificate that the CA issued in this run, ready for the store.

@@ -79,6 +79,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action,
             reason: String::new(),

@@ -153,6 +153,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action: Action::Keep,
             reason: String::new(),

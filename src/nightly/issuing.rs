@@ -41,9 +41,8 @@ impl Nightly {
     ) -> Result<()> {
         let challenges = Challenges::default();
         let mut accounts = Vec::new();
-        let results = self
-            .issue(&ready, (&means, logbook), &challenges, &mut accounts)
-            .await?;
+        let issued = self.issue(&ready, (&means, logbook), &challenges, &mut accounts);
+        let results = Box::pin(issued).await?;
         outcome.has_ordered = true;
         let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
@@ -104,7 +103,7 @@ impl Nightly {
         let mut is_first = true;
         while let Some((directory, turn)) = next_turn(&mut attempts) {
             let accounts_there = self.accounts_at(&directory);
-            let opened = accounts_there.open(&self.job.registration);
+            let opened = Box::pin(accounts_there.open(&self.job.registration));
             let opened = match self.stop.ends(opened).await {
                 Ok(opened) => opened,
                 Err(error)

@@ -50,6 +50,13 @@ pub(crate) struct Override {
     pub(crate) text: String,
 }
 
+impl Override {
+    /// Text and origin.
+    pub(crate) fn as_pair(&self) -> (&str, &str) {
+        (&self.text, &self.origin)
+    }
+}
+
 /// What a command for the account itself needs to know.
 #[derive(Debug)]
 pub(crate) struct AccountJob {
@@ -57,6 +64,16 @@ pub(crate) struct AccountJob {
     pub(crate) directory: Directory,
     pub(crate) registration: Registration,
     pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) push: bool,
+}
+
+/// What a command for the keys of the repository needs to know.
+#[derive(Debug)]
+pub(crate) struct KeysJob {
+    pub(crate) identities: Vec<IdentitySource>,
+    /// certs.json from elsewhere than the root of the cert repository.
+    pub(crate) certs_json: Option<Override>,
+    pub(crate) recipients: Option<Override>,
     pub(crate) push: bool,
 }
 

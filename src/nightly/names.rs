@@ -100,6 +100,7 @@ mod tests {
             acme: None,
             profile: None,
             preferred_chain: None,
+            recipients: None,
         }
     }
 

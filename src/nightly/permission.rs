@@ -159,6 +159,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action: Action::Issue,
             reason: String::new(),

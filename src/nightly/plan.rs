@@ -190,6 +190,7 @@ mod tests {
             acme: None,
             profile: None,
             preferred_chain: None,
+            recipients: None,
         }
     }
 
@@ -209,6 +210,7 @@ mod tests {
             leaf,
             ca: Some(CA.to_owned()),
             renewal: None,
+            recipients: None,
         };
         BTreeMap::from([(name, Ok(held))])
     }

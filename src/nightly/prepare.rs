@@ -10,11 +10,12 @@ use crate::acme::presets::Directory;
 use crate::dns::lookup::Lookup;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::{CertificateName, Held, Issuance, KeySource};
+use crate::model::certificate::{CertificateName, Held, Issuance, KeySource, Wanted};
 use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
 use crate::nightly::budget::{self, in_order};
+use crate::nightly::job::Override;
 use crate::nightly::permission::Permission;
 use crate::nightly::renewal::Answers;
 use crate::nightly::run::{Decided, Nightly};
@@ -48,20 +49,22 @@ impl Nightly {
     pub(super) async fn recipients(&self, due: &[Planned]) -> Result<RecipientsByName> {
         let names: Vec<_> = due
             .iter()
-            .map(|planned| planned.wanted.name.clone())
+            .map(|planned| {
+                let Wanted {
+                    name, recipients, ..
+                } = &planned.wanted;
+                (name.clone(), recipients.clone())
+            })
             .collect();
         let job = Arc::clone(&self.job);
         self.workspaces
             .with(move |workspace| {
                 names
                     .into_iter()
-                    .map(|name| {
-                        let instead = job.recipients.as_ref();
-                        let recipients = layout::recipients(
-                            workspace,
-                            &name,
-                            instead.map(|list| (list.text.as_str(), list.origin.as_str())),
-                        )?;
+                    .map(|(name, listed)| {
+                        let instead = job.recipients.as_ref().map(Override::as_pair);
+                        let recipients =
+                            layout::recipients(workspace, &name, listed.as_deref(), instead)?;
                         Ok((name, Arc::new(recipients)))
                     })
                     .collect()

@@ -136,7 +136,7 @@ impl Accounts<'_> {
     ) -> Result<Changed> {
         let host = self.directory.host();
         let next_path = accounts::next_key_path(&host);
-        let files = accounts::changed_key_files(&host, next.sealed.clone());
+        let files = accounts::changed_key_files(&host, stored, next.sealed.clone());
         let message = format!("Change the key of the ACME account {url}\n");
         let pushed = self.store().save(message, files).await.with_context(|| {
             format!(

@@ -17,7 +17,7 @@ use crate::model::path::Stage;
 use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::issue::count;
-use crate::nightly::job::Job;
+use crate::nightly::job::{Job, Override};
 use crate::nightly::logbook::{Found, Logbook};
 use crate::nightly::names;
 use crate::nightly::permission::Permission;
@@ -29,7 +29,7 @@ use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
 use crate::nightly::watch::Watch;
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::{certs_json, layout};
+use crate::repo::{certs_json, layout, stale};
 use crate::report::progress::Progress;
 use crate::report::terminal;
 
@@ -310,6 +310,10 @@ impl Nightly {
                     ));
                 }
                 let held = layout::held(workspace, &listed.wanted)?;
+                let instead = job.recipients.as_ref().map(Override::as_pair);
+                if let Some(warning) = stale::warning(workspace, &listed.wanted, &held, instead) {
+                    progress.say(&format!("warning: {warning}"));
+                }
                 Ok((listed.wanted, held))
             })
             .await

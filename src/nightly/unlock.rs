@@ -1,5 +1,7 @@
 //! The account key: opened when something needs it, or made with a new account.
 
+use std::cell::OnceCell;
+
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::{Account, Registration};
@@ -171,10 +173,30 @@ impl<'a> Accounts<'a> {
 
     /// Opens a key with the first identity that can.
     pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
+        Keyring::new(self.identities).decrypt(key, key_path)
+    }
+}
+
+/// Identities to be tried one after another; each is read when it is needed first.
+pub(super) struct Keyring<'a>(Vec<(&'a IdentitySource, OnceCell<Identities>)>);
+
+impl<'a> Keyring<'a> {
+    pub(super) fn new(sources: &'a [IdentitySource]) -> Self {
+        let unread = |source| (source, OnceCell::new());
+        Self(sources.iter().map(unread).collect())
+    }
+
+    /// Opens a key with the first identity that can.
+    pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
         let mut failed = None;
-        for source in self.identities {
-            let opened = identities(source)?.open(key);
-            match opened {
+        for (source, read) in &self.0 {
+            let identities = if let Some(identities) = read.get() {
+                identities
+            } else {
+                let new = identities(source)?;
+                read.get_or_init(|| new)
+            };
+            match identities.open(key) {
                 Ok(secret) => return Ok(secret),
                 Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
             }

@@ -671,7 +671,7 @@ async fn powerdns() {
             ),
         ]
     );
-    let hint = "hint: check that the account of `creds.json` entry `main` has the zone";
+    let hint = "hint: the server has no zone `absent.test`: create it there, or correct its name in `dnsconfig.js`";
     assert_eq!(
         errors(&powerdns_entry(&server, API_KEY), "absent.test").await,
         [

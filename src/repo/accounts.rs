@@ -8,11 +8,12 @@
 //! ```
 
 use anyhow::{Result, anyhow};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::git::{Content, File, Workspace};
+use crate::repo::keys;
 use crate::repo::recipients::Recipients;
 
 /// An ACME account that the repository has.
@@ -25,6 +26,8 @@ pub(crate) struct StoredAccount {
     pub(crate) next: Option<Sealed>,
     /// The account's URL, as account.json has it.
     pub(crate) url: Option<String>,
+    /// account.json, if it can be read.
+    fields: Option<Map<String, Value>>,
 }
 
 /// The key in the form that the repository has it.
@@ -45,16 +48,19 @@ pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<Stored
         next,
         plain,
     } = Names::of(host);
-    let url = |bytes: Option<Vec<u8>>| {
-        let json: Value = serde_json::from_slice(&bytes?).ok()?;
-        Some(json.get("registration")?.get("uri")?.as_str()?.to_owned())
-    };
     let stored = |key, key_path| -> Result<Option<StoredAccount>> {
+        let bytes = workspace.read(&metadata)?;
+        let fields: Option<Map<_, _>> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let url = fields.as_ref().and_then(|fields| {
+            let url: &Value = fields.get("registration")?.get("uri")?;
+            url.as_str().map(str::to_owned)
+        });
         Ok(Some(StoredAccount {
             key,
             key_path,
             next: sealed(workspace, &next)?,
-            url: url(workspace.read(&metadata)?),
+            url,
+            fields,
         }))
     };
     if let Some(sealed) = sealed(workspace, &key)? {
@@ -102,7 +108,8 @@ pub(super) fn sealed(workspace: &Workspace, path: &str) -> Result<Option<Sealed>
     }
 }
 
-/// Files of a new account at `host`: `account.json` as get-certs wrote it, and the encrypted key.
+/// Files of a new account at `host`: `account.json` as get-certs wrote it, and for whom the key is
+/// encrypted; and the encrypted key.
 pub(crate) fn account_files(
     host: &str,
     metadata: &str,
@@ -110,14 +117,18 @@ pub(crate) fn account_files(
     recipients: &Recipients,
 ) -> Result<Vec<File>> {
     let names = Names::of(host);
+    let sealed = recipients.seal(key)?;
+    let mut fields = serde_json::from_str(metadata)?;
+    keys::note(&mut fields, &sealed, recipients);
+    let metadata = format!("{:#}\n", Value::Object(fields));
     Ok(vec![
         File {
             path: names.metadata,
-            content: Content::Public(metadata.as_bytes().to_vec()),
+            content: Content::Public(metadata.into_bytes()),
         },
         File {
             path: names.key,
-            content: Content::Sealed(recipients.seal(key)?),
+            content: Content::Sealed(sealed),
         },
     ])
 }
@@ -133,21 +144,28 @@ pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
 /// What a rollover stores when it has ended: the new key in the place of the old one, which may have
 /// been in plain text.
 ///
-/// In this order, as a folder without git takes one file after another.
-pub(crate) fn changed_key_files(host: &str, new: Sealed) -> Vec<File> {
+/// In this order, as a folder without git takes one file after another. What account.json says of the old
+/// key goes: for whom the new one is encrypted may have been decided by an earlier run.
+pub(crate) fn changed_key_files(host: &str, account: &StoredAccount, new: Sealed) -> Vec<File> {
     let names = Names::of(host);
+    let mut fields = account.fields.clone().unwrap_or_default();
+    let forgotten = keys::forget(&mut fields).then(|| File {
+        path: names.metadata,
+        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
+    });
     let removed = |path| File {
         path,
         content: Content::Removed,
     };
-    vec![
+    let changed = [
         File {
             path: names.key,
             content: Content::Sealed(new),
         },
         removed(names.next),
         removed(names.plain),
-    ]
+    ];
+    changed.into_iter().chain(forgotten).collect()
 }
 
 /// Where the encrypted key of the account at `host` is.
@@ -263,18 +281,23 @@ mod tests {
         let folder = folder.path();
         let mut workspace = open(folder);
         put(folder, ".letsencrypt/ca.test/account.key", "plain");
+        let metadata = r#"{"status": "valid", "key_age_sha256": "0", "recipients_sha256": "0"}"#;
+        put(folder, ".letsencrypt/ca.test/account.json", metadata);
         let new = recipients().seal(&Secret::from("new".to_owned())).unwrap();
         let next = next_key_file("ca.test", new.clone());
         workspace.commit("x", &[next]).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert!(matches!(&found.key, StoredKey::Plain(key) if key.expose() == b"plain"));
         assert_eq!(found.next.as_ref(), Some(&new));
-        let files = changed_key_files("ca.test", new.clone());
+        let files = changed_key_files("ca.test", &found, new.clone());
         workspace.commit("x", &files).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert_eq!(found.sealed_key().unwrap(), &new);
         assert!(found.next.is_none());
-        let left = std::fs::read_dir(folder.join(".letsencrypt/ca.test")).unwrap();
-        assert_eq!(left.count(), 1);
+        let place = folder.join(".letsencrypt/ca.test");
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
+        // It belonged to the old key.
+        let metadata = std::fs::read_to_string(place.join("account.json")).unwrap();
+        assert_eq!(metadata, "{\n  \"status\": \"valid\"\n}\n");
     }
 }

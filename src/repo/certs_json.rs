@@ -10,6 +10,7 @@ use crate::model::chain::list;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
 use crate::model::request::SigningRequest;
+use crate::repo::recipients::Recipients;
 
 /// Most names of one certificate: Let's Encrypt's limit, and get-certs'.
 const MAX_NAMES: usize = 100;
@@ -18,7 +19,7 @@ const MAX_NAMES: usize = 100;
 const MAX_NAMES_BY_PROFILE: [(&str, usize); 2] = [("tlsserver", 25), ("shortlived", 25)];
 
 /// Fields of a certificate. get-certs compared them without regard to case.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "cert_name",
     "names",
     "use_ecc",
@@ -30,6 +31,7 @@ const FIELDS: [&str; 11] = [
     "preferred_profile",
     "required_profile",
     "preferred_chain",
+    "recipients",
 ];
 
 /// What the file looks like.
@@ -200,6 +202,7 @@ fn certificate(
         identifiers,
         profile,
         preferred_chain: preferred_chain.or_else(|| defaults.preferred_chain.clone()),
+        recipients: recipients(fields)?,
         name,
     })
 }
@@ -265,6 +268,19 @@ fn fitting(identifiers: Vec<Identifier>, profile: Option<&Profile>) -> Result<Ve
         ))
         .hint(|| "make two certificates of it"),
     }
+}
+
+/// The lines of a recipients file.
+fn recipients(entry: &Map<String, Value>) -> Result<Option<String>> {
+    let lines = match field(entry, "recipients") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(lines)) => lines.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
+        Some(_) => None,
+    };
+    let lines = lines.ok_or_else(|| wrong_kind("recipients", "a list of texts"))?;
+    let text = lines.join("\n");
+    Recipients::parse(&text, "recipients")?;
+    Ok(Some(text))
 }
 
 fn key_type(entry: &Map<String, Value>, default: KeyType) -> Result<KeyType> {

@@ -20,9 +20,10 @@ use crate::model::secret::Sealed;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
-use crate::repo::journal::Place;
+use crate::repo::journal;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
+use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::people::People;
@@ -248,14 +249,14 @@ impl Workspace {
         scratch: &Path,
         reference: &'static str,
         push: bool,
-    ) -> Result<Option<Place>> {
+    ) -> Result<Option<journal::Place>> {
         let Some(history) = self.history() else {
             return Ok(None);
         };
         let remote = history.remote.clone().filter(|_| push);
         let place = match remote {
-            Some(remote) => Place::on_server(remote, scratch, reference),
-            None => Place::here(history.repository.path(), reference),
+            Some(remote) => journal::Place::on_server(remote, scratch, reference),
+            None => journal::Place::here(history.repository.path(), reference),
         };
         place.map(Some)
     }
@@ -319,6 +320,15 @@ impl Workspace {
         match &mut self.shape {
             Shape::Bare(history) => Some(history),
             Shape::Checkout(checkout) => Some(&mut checkout.history),
+            Shape::Folder(_) => None,
+        }
+    }
+
+    /// Where its commits can be walked through; none where there is no git.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.shape {
+            Shape::Bare(history) => Some(walk::place(&history.repository, "", history.tip)),
+            Shape::Checkout(checkout) => Some(checkout.place()),
             Shape::Folder(_) => None,
         }
     }

@@ -25,10 +25,10 @@ use crate::repo::revoked;
 const CERTS_JSON: &str = "certs.json";
 
 /// Who can open certificate keys.
-const RECIPIENTS: &str = ".age-recipients";
+pub(crate) const RECIPIENTS: &str = ".age-recipients";
 
 /// Who can open the account key; without it, those who can open certificate keys.
-const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
+pub(crate) const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
 
 /// Reads certs.json of the cert repository.
 pub(crate) fn wanted(workspace: &Workspace, defaults: &Defaults) -> Result<Listed> {
@@ -77,6 +77,7 @@ pub(crate) fn held(
             leaf,
             ca: known.directory.or(known.cert_url),
             renewal: known.renewal_info,
+            recipients: known.recipients_sha256,
         });
         all.insert(name.clone(), held);
     }
@@ -91,6 +92,7 @@ struct Known {
     #[serde(rename = "certUrl")]
     cert_url: Option<String>,
     renewal_info: Option<RenewalInfo>,
+    recipients_sha256: Option<String>,
 }
 
 /// The encrypted key of a certificate, and its path; none where there is none, or where the
@@ -135,20 +137,40 @@ pub(crate) fn unlisted(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<S
 
 /// Who can open the key of a certificate: its own list, `instead`, or the repository's.
 ///
+/// `listed`: the list that certs.json has for it; there cannot be a file as well.
 /// `instead`: text and origin of a list that takes the place of the repository's.
 pub(crate) fn recipients(
     workspace: &Workspace,
     name: &CertificateName,
+    listed: Option<&str>,
     instead: Option<(&str, &str)>,
 ) -> Result<Recipients> {
-    let own = format!("certificates/{name}/{RECIPIENTS}");
-    if let Some(recipients) = recipients_in(workspace, &own)? {
-        return Ok(recipients);
+    let own = own_recipients(name);
+    match (recipients_in(workspace, &own)?, listed) {
+        (Some(_), Some(_)) => Err(anyhow!(
+            "certificate `{name}` has recipients in `{own}` and in certs.json"
+        ))
+        .hint(|| "keep one of them: remove the file, or `recipients` from certs.json"),
+        (Some(recipients), None) => Ok(recipients),
+        (None, Some(text)) => Recipients::parse(text, "certs.json"),
+        (None, None) => general_recipients(workspace, instead),
     }
+}
+
+/// Who can open the keys of certificates that have no list of their own.
+pub(crate) fn general_recipients(
+    workspace: &Workspace,
+    instead: Option<(&str, &str)>,
+) -> Result<Recipients> {
     match instead {
         Some((text, origin)) => Recipients::parse(text, origin),
         None => recipients_in(workspace, RECIPIENTS)?.ok_or_else(no_recipients),
     }
+}
+
+/// Path of the list of a certificate alone.
+pub(crate) fn own_recipients(name: &CertificateName) -> String {
+    format!("certificates/{name}/{RECIPIENTS}")
 }
 
 /// Who can open the account key.
@@ -279,7 +301,7 @@ pub(super) fn with_field(
     })
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 

@@ -6,21 +6,29 @@
 
 pub(crate) mod accounts;
 pub(crate) mod address;
+mod bindings;
 pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod issuances;
 pub(crate) mod journal;
+pub(crate) mod keys;
 pub(crate) mod layout;
+mod leaks;
 pub(crate) mod lock;
+pub(crate) mod past;
 pub(crate) mod pkt;
 pub(crate) mod prove;
 pub(crate) mod receive_pack;
 pub(crate) mod recipients;
+pub(crate) mod recipients_file;
 pub(crate) mod revoked;
 pub(crate) mod seal;
+pub(crate) mod stale;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;
+pub(crate) mod verify;
+pub(crate) mod walk;
 
 #[cfg(test)]
 mod servers;

@@ -64,6 +64,16 @@ impl Recipients {
         })
     }
 
+    /// What messages call the file.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Canonical lines, sorted.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.keys().map(String::as_str)
+    }
+
     /// SHA-256 of the sorted canonical lines, lower-case hexadecimal.
     ///
     /// Comments, order and duplicates do not count, so it changes with the set alone.
@@ -120,6 +130,21 @@ impl Recipients {
             })
             .collect()
     }
+}
+
+/// A recipient as it counts: without the comment of an SSH key.
+pub(crate) fn canonical(line: &str) -> Result<String> {
+    if looks_secret(line) {
+        return Err(with_hint(
+            anyhow!("that is a secret key, not a recipient"),
+            "other users of the machine have seen it: make a new key; the recipient is the line that \
+             begins with `age1` or `ssh-`",
+        ));
+    }
+    recipient(line.trim())
+        .map(|(canonical, _)| canonical)
+        .context("that is not a recipient")
+        .hint(|| KINDS)
 }
 
 fn recipient(line: &str) -> Result<(String, Kind)> {

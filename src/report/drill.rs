@@ -157,6 +157,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action: Action::Renew,
             reason: String::new(),

@@ -170,6 +170,7 @@ mod tests {
                 acme: None,
                 profile: None,
                 preferred_chain: None,
+                recipients: None,
             },
             action,
             reason: reason.to_owned(),

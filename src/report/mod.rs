@@ -2,7 +2,9 @@
 
 pub(crate) mod account;
 pub(crate) mod drill;
+pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod progress;
+pub(crate) mod recipients;
 pub(crate) mod tame;
 pub(crate) mod terminal;

@@ -264,10 +264,10 @@ hint: its keys are long options without the dashes, such as `acme` and `dns-repo
         (
             r#"renew = "soon"
 "#,
-            r#"error: cannot read `git-certs.toml`
+            r"error: cannot read `git-certs.toml`
   caused by: line 1, column 9: expected a whole number, found a string
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
-"#,
+",
         ),
         (
             r"renew = 

@@ -158,6 +158,11 @@ fn command_lines_are_accepted() {
         "renew",
         "plan",
         "revoke",
+        "recipients list",
+        "recipients add",
+        "recipients remove",
+        "rekey",
+        "verify",
         "account show",
         "account register",
         "account rollover",
@@ -219,9 +224,17 @@ fn options_in_the_text_exist() {
     for (path, page) in pages() {
         for span in spans.captures_iter(&page) {
             let option = &span[1];
-            let known = ["renew", "plan", "revoke", "providers", "print-ir"]
-                .iter()
-                .any(|command| knows(command, option));
+            let known = [
+                "renew",
+                "plan",
+                "revoke",
+                "rekey",
+                "verify",
+                "providers",
+                "print-ir",
+            ]
+            .iter()
+            .any(|command| knows(command, option));
             assert!(known, "{path}: there is no option `{option}`");
             count += 1;
         }

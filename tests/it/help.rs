@@ -21,6 +21,12 @@ fn help_is_what_is_kept() {
         ("account deactivate --help", "account-deactivate.txt"),
         ("revoke --help", "revoke.txt"),
         ("unlock --help", "unlock.txt"),
+        ("recipients --help", "recipients.txt"),
+        ("recipients list --help", "recipients-list.txt"),
+        ("recipients add --help", "recipients-add.txt"),
+        ("recipients remove --help", "recipients-remove.txt"),
+        ("rekey --help", "rekey.txt"),
+        ("verify --help", "verify.txt"),
         ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),
     ] {

@@ -81,6 +81,7 @@ hint: let the name servers read the zone again; they do no harm to certificates
 fn a_server_that_has_not_read_the_file_is_told_by_its_serial() {
     let nightly = nightly("www.files.test");
     let field = "`_reload_command` of `creds.json` entry `zonefiles`";
+    let serial = Regex::new("the SOA serial [^,]+, and").unwrap();
     for (reload, remedy) in [
         (
             "",
@@ -98,7 +99,6 @@ fn a_server_that_has_not_read_the_file_is_told_by_its_serial() {
         let command = nightly.command(&["renew", "--dns-timeout", "2"]);
         let output = command.env("LAB_RELOAD_COMMAND", reload).run();
         let said = errors(&output.expect_code(1));
-        let serial = Regex::new("the SOA serial [^,]+, and").unwrap();
         assert_eq!(
             serial.replace(&said, "the SOA serial [SERIAL], and"),
             format!(

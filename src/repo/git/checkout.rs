@@ -15,6 +15,7 @@ use crate::repo::git::people::People;
 use crate::repo::git::read::Trees;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
+use crate::repo::walk::{self, Place};
 
 /// Folders that runs write to.
 const CERTIFICATES: &str = "certificates";
@@ -116,6 +117,10 @@ impl Checkout {
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(super) fn place(&self) -> Place {
+        walk::place(&self.history.repository, &self.prefix, self.history.tip)
     }
 
     pub(super) fn past(

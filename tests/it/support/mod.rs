@@ -20,6 +20,7 @@
 pub mod address;
 pub mod authority;
 pub mod bind;
+pub mod cert_repo;
 pub mod command;
 pub mod dns;
 pub mod dnscontrol;

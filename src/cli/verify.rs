@@ -1,0 +1,64 @@
+//! `verify`: keys that leaked, and files that do not belong together.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+
+use crate::cli::arguments::Format;
+use crate::cli::commands::{SOME_FAILED, open_keys};
+use crate::cli::keys::KeyPlace;
+use crate::model::hint::Hint;
+use crate::nightly::stop::Stop;
+use crate::nightly::workspaces::blocking;
+use crate::repo::verify;
+use crate::repo::walk::Scope;
+use crate::report::progress::Progress;
+use crate::report::{findings, terminal};
+
+/// `verify`
+#[derive(Args, Debug)]
+pub(super) struct Verify {
+    /// Look at all commits that a branch, a tag or another reference leads to, not only at the last one
+    #[arg(long, conflicts_with = "repo")]
+    history: bool,
+
+    /// Form of what goes to stdout
+    #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    #[command(flatten)]
+    pub(super) place: KeyPlace,
+}
+
+/// Runs the command.
+pub(super) async fn run(arguments: Verify, temporary: &Path) -> Result<ExitCode> {
+    let stop = Stop::on_signals()?;
+    let progress = Progress::new();
+    let run = arguments.place.run();
+    let (workspaces, _) = stop.ends(open_keys(&run, temporary, &progress)).await?;
+    let place = workspaces
+        .with(|workspace| {
+            let place = workspace.place();
+            place
+                .ok_or_else(|| anyhow!("this folder is in no git repository"))
+                .hint(|| "`verify` looks at commits: `git init` and commit, or name a repository with `--repo`")
+        })
+        .await?;
+    let scope = if arguments.history {
+        Scope::History
+    } else {
+        Scope::Tip
+    };
+    let found = blocking(move || verify::verify(&place, scope));
+    let found = stop.ends(found).await?;
+    terminal::print(&match arguments.format {
+        Format::Text => findings::text(&found),
+        Format::Json => findings::json(&found),
+    })?;
+    Ok(match found.faults() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(SOME_FAILED),
+    })
+}

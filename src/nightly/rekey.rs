@@ -1,0 +1,182 @@
+//! Encrypts keys anew for the recipients of today, as far as the caller can open them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::acme::key::CertificateKey;
+use crate::model::certificate::{CertificateName, Wanted};
+use crate::model::hint::Hint;
+use crate::model::recipients::{Past, Rekeyed};
+use crate::nightly::issue::count;
+use crate::nightly::job::{KeysJob, Override};
+use crate::nightly::store::Store;
+use crate::nightly::unlock::Keyring;
+use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::repo::certs_json::{self, Defaults};
+use crate::repo::git::{File, Workspace};
+use crate::repo::keys::{self, Fit, KeyFile, Lists, Owner};
+use crate::repo::{layout, past};
+use crate::report::progress::Progress;
+
+/// The keys of a cert repository.
+pub(crate) struct Keys<'a> {
+    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) progress: &'a Progress,
+    pub(crate) job: Arc<KeysJob>,
+}
+
+/// What has been encrypted anew, and is not stored yet.
+struct Fresh {
+    files: Vec<File>,
+    rekeyed: Rekeyed,
+}
+
+impl Keys<'_> {
+    /// All keys, and for whom they are encrypted.
+    pub(crate) async fn all(&self) -> Result<Vec<KeyFile>> {
+        let job = Arc::clone(&self.job);
+        self.workspaces
+            .with(move |workspace| all(workspace, &job))
+            .await
+    }
+
+    pub(crate) fn store(&self) -> Store<'_> {
+        Store {
+            workspaces: self.workspaces,
+            push: self.job.push,
+            progress: self.progress,
+        }
+    }
+
+    /// Encrypts what is not encrypted for the recipients of today: of the certificates that are named, or of
+    /// all and the accounts. One commit; none if there is nothing to do.
+    pub(crate) async fn rekey(&self, names: BTreeSet<CertificateName>) -> Result<Rekeyed> {
+        let job = Arc::clone(&self.job);
+        let at = names.clone();
+        let step = self.progress.step("encrypting keys anew");
+        let Fresh { files, mut rekeyed } = self
+            .workspaces
+            .with(move |workspace| fresh(workspace, &job, &at))
+            .await?;
+        if !files.is_empty() {
+            let done = count(rekeyed.done.len(), "key");
+            step.done(&format!("encrypted {done} anew"));
+            let store = self.store();
+            store.prove().await?;
+            let message = format!(
+                "Rekey {done} for the recipients of today\n\nKeys: {}\n",
+                rekeyed.done.join(", ")
+            );
+            rekeyed.pushed = store
+                .save(message, files)
+                .await
+                .context("the keys that were encrypted anew cannot be stored")?;
+        }
+        rekeyed.past = self.past(names).await?;
+        Ok(rekeyed)
+    }
+
+    /// What older commits give away. None where they are not here.
+    async fn past(&self, names: BTreeSet<CertificateName>) -> Result<Option<Past>> {
+        let job = Arc::clone(&self.job);
+        let (place, keys) = self
+            .workspaces
+            .with(move |workspace| {
+                let keys = keys::named(all(workspace, &job)?, &names)?;
+                Ok((workspace.place(), keys))
+            })
+            .await?;
+        blocking(move || match place {
+            Some(place) if !place.is_cut_off()? => past::past(&place, keys).map(Some),
+            _ => Ok(None),
+        })
+        .await
+    }
+}
+
+/// What certs.json has.
+pub(super) fn listed(workspace: &Workspace, job: &KeysJob) -> Result<Vec<Wanted>> {
+    let defaults = Defaults::default();
+    let listed = match &job.certs_json {
+        Some(Override { origin, text }) => {
+            let read = |path: &str| workspace.read(path);
+            certs_json::parse(text.as_bytes(), origin, &defaults, &read)
+        }
+        None => layout::wanted(workspace, &defaults),
+    };
+    Ok(listed?.wanted)
+}
+
+fn all(workspace: &Workspace, job: &KeysJob) -> Result<Vec<KeyFile>> {
+    let lists = Lists {
+        listed: keys::listed(&listed(workspace, job)?),
+        instead: job.recipients.as_ref().map(Override::as_pair),
+    };
+    keys::all(workspace, &lists)
+}
+
+fn fresh(workspace: &Workspace, job: &KeysJob, names: &BTreeSet<CertificateName>) -> Result<Fresh> {
+    let keys = keys::named(all(workspace, job)?, names)?;
+    let (current, others): (Vec<_>, Vec<_>) =
+        keys.into_iter().partition(|key| key.fit == Fit::Current);
+    let mut fresh = Fresh {
+        files: Vec::new(),
+        rekeyed: Rekeyed {
+            done: Vec::new(),
+            failed: Vec::new(),
+            current: current.len(),
+            pushed: None,
+            past: None,
+        },
+    };
+    if others.is_empty() {
+        return Ok(fresh);
+    }
+    let keyring = Keyring::new(&job.identities);
+    for key in others {
+        match encrypted_anew(workspace, &keyring, &key) {
+            Ok(files) => {
+                fresh.files.extend(files);
+                fresh.rekeyed.done.push(key.owner.to_string());
+            }
+            Err(error) => {
+                let error = error.context(format!("cannot rekey {}", key.owner));
+                fresh.rekeyed.failed.push(error);
+            }
+        }
+    }
+    Ok(fresh)
+}
+
+fn encrypted_anew(
+    workspace: &Workspace,
+    keyring: &Keyring<'_>,
+    key: &KeyFile,
+) -> Result<Vec<File>> {
+    let secret = keyring.decrypt(&key.sealed, &key.path)?;
+    // Whoever can push could have put another key there; a hash of ours must not vouch for it.
+    if let Owner::Certificate(name) = &key.owner
+        && let Some(public_key) = keys::public_key(workspace, name)?
+    {
+        let own = CertificateKey::parse(&secret)
+            .with_context(|| format!("cannot use what is in `{}`", key.path))?;
+        ensure_same(&own.public_key_der(), &public_key, &key.path)?;
+    }
+    Ok(key.replaced_by(key.recipients.seal(&secret)?))
+}
+
+fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Result<()> {
+    let check = || {
+        ensure!(
+            own == of_certificate,
+            "the key in `{path}` is not the certificate's"
+        );
+        Ok(())
+    };
+    check().hint(|| {
+        "somebody put another key there: `git log` says who; take the right one from an older commit, \
+         or issue the certificate again"
+    })
+}

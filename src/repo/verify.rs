@@ -1,0 +1,232 @@
+//! Looks through a tree, or a whole history, for keys that leaked and files that do not belong together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use git2::{Odb, Oid};
+
+use crate::model::finding::{Finding, Findings, Level};
+use crate::repo::bindings::{self, Fault};
+use crate::repo::layout::RECIPIENTS;
+use crate::repo::leaks::{self, Leak, State};
+use crate::repo::recipients::Recipients;
+use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
+
+/// Digits of a commit's id that people see.
+const SHORT_ID: usize = 10;
+
+const CERTIFICATES: &str = "certificates/";
+const ACCOUNTS: &str = ".letsencrypt/";
+
+/// Looks at everything in a scope: each content once at each path.
+pub(crate) fn verify(place: &Place, scope: Scope) -> Result<Findings> {
+    let walked = place.walk(scope)?;
+    let parts = place.in_parts(&walked.changes, |place, part| {
+        let repository = place.open()?;
+        let mut checker = Checker {
+            odb: repository.odb()?,
+            walked: &walked,
+            leaks: HashMap::new(),
+            found: Vec::new(),
+        };
+        part.iter().try_for_each(|change| checker.check(change))?;
+        Ok(checker.found)
+    })?;
+    let numbered: Vec<_> = walked.commits.iter().enumerate().collect();
+    let messages = place.in_parts(&numbered, |place, part| {
+        let repository = place.open()?;
+        let mut found = Vec::new();
+        for (number, id) in part {
+            let commit = repository.find_commit(**id)?;
+            if let Some(leak) = leaks::find(commit.message_raw_bytes()) {
+                found.push((*number, leaked(None, &leak, short(**id))));
+            }
+        }
+        Ok(found)
+    })?;
+    let mut found: Vec<_> = parts.into_iter().chain(messages).flatten().collect();
+    found.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| a.path.cmp(&b.path)));
+    let files = walked.changes.iter();
+    Ok(Findings {
+        commits: walked.commits.len(),
+        files: files.filter(|change| change.what == What::File).count(),
+        all: found.into_iter().map(|(_, finding)| finding).collect(),
+    })
+}
+
+fn short(id: Oid) -> String {
+    id.to_string().chars().take(SHORT_ID).collect()
+}
+
+struct Checker<'c> {
+    odb: Odb<'c>,
+    walked: &'c Walked,
+    /// What was found in contents that may be at several paths.
+    leaks: HashMap<Oid, Option<Leak>>,
+    /// With the positions of their commits.
+    found: Vec<(usize, Finding)>,
+}
+
+impl Checker<'_> {
+    fn check(&mut self, change: &Change) -> Result<()> {
+        match change.what {
+            What::File => self.file(change),
+            What::Folder => self.folder(change),
+            What::Link => {
+                let path = &change.path;
+                if path.starts_with(CERTIFICATES) || path.starts_with(ACCOUNTS) {
+                    let what = "it is a symbolic link, which is not followed".to_owned();
+                    self.fault(change, what, "put the file itself there");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&mut self, change: &Change) -> Result<()> {
+        let is_list = change.path.rsplit('/').next() == Some(RECIPIENTS);
+        let leak = match self.leaks.get(&change.id) {
+            Some(leak) if !is_list => leak.clone(),
+            _ => {
+                let bytes = self.odb.read(change.id)?.data().to_vec();
+                let leak = leaks::find(&bytes);
+                self.leaks.insert(change.id, leak.clone());
+                if is_list && leak.is_none() {
+                    self.list(change, &String::from_utf8_lossy(&bytes));
+                }
+                leak
+            }
+        };
+        match leak {
+            Some(leak) => {
+                let finding = leaked(Some(&change.path), &leak, self.commit(change));
+                self.found.push((change.commit, finding));
+            }
+            None if is_key(&change.path) => {
+                let what = "a key that age has not encrypted".to_owned();
+                self.fault(change, what, &remedy(Some(&change.path)));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, change: &Change, text: &str) {
+        if let Err(error) = Recipients::parse(text, &change.path) {
+            let hint = "`git-certs recipients list` shows what counts; `age-keygen -y FILE` prints a recipient";
+            self.fault(change, format!("{error:#}"), hint);
+        }
+    }
+
+    fn folder(&mut self, change: &Change) -> Result<()> {
+        let below = |start| {
+            let name = change.path.strip_prefix(start)?;
+            (!name.contains('/')).then(|| name.to_owned())
+        };
+        let (certificate, account) = (below(CERTIFICATES), below(ACCOUNTS));
+        if certificate.is_none() && account.is_none() {
+            return Ok(());
+        }
+        let tree = self.odb.read(change.id)?;
+        let files: BTreeMap<_, _> = walk::entries(tree.data())
+            .filter(|entry| entry.mode != walk::FOLDER && entry.mode != walk::LINK)
+            .map(|entry| (entry.name, entry.id))
+            .collect();
+        let odb = &self.odb;
+        let mut read = |name: &str| match files.get(name.as_bytes()) {
+            Some(id) => Ok(Some(odb.read(*id)?.data().to_vec())),
+            None => Ok(None),
+        };
+        let faults = match certificate {
+            Some(name) => bindings::certificate(&name, &mut read)?,
+            None => bindings::account(&mut read)?,
+        };
+        for fault in faults {
+            let Fault {
+                level,
+                file,
+                what,
+                hint,
+            } = fault;
+            let finding = Finding {
+                level,
+                path: Some(format!("{}/{file}", change.path)),
+                commit: self.commit(change),
+                what,
+                hint,
+            };
+            self.found.push((change.commit, finding));
+        }
+        Ok(())
+    }
+
+    fn commit(&self, change: &Change) -> String {
+        let id = self.walked.commits.get(change.commit);
+        id.map(|id| short(*id)).unwrap_or_default()
+    }
+
+    fn fault(&mut self, change: &Change, what: String, hint: &str) {
+        let finding = Finding {
+            level: Level::Fault,
+            path: Some(change.path.clone()),
+            commit: self.commit(change),
+            what,
+            hint: hint.to_owned(),
+        };
+        self.found.push((change.commit, finding));
+    }
+}
+
+fn leaked(path: Option<&str>, leak: &Leak, commit: String) -> Finding {
+    let kind = &leak.kind;
+    let (level, what) = match leak.state {
+        State::Plain => (Level::Fault, format!("a private key in plain text: {kind}")),
+        State::Stored => (Level::Fault, format!("a key store: {kind}")),
+        State::Encrypted => (
+            Level::Note,
+            format!("a private key that a passphrase protects: {kind}"),
+        ),
+    };
+    Finding {
+        level,
+        path: path.map(str::to_owned),
+        commit,
+        what,
+        hint: match leak.state {
+            State::Encrypted => {
+                "it is as safe as its passphrase, as long as the repository can be read".to_owned()
+            }
+            State::Plain | State::Stored => remedy(path),
+        },
+    }
+}
+
+/// Whether get-certs kept a key in plain text here.
+fn is_key(path: &str) -> bool {
+    let account = path.strip_prefix(ACCOUNTS);
+    account.is_some_and(|rest| rest.ends_with("/account.key"))
+        || certificate_of(path).is_some_and(|name| path.ends_with(&format!("/{name}.key")))
+}
+
+/// The certificate in whose folder a file is.
+fn certificate_of(path: &str) -> Option<&str> {
+    let (name, _) = path.strip_prefix(CERTIFICATES)?.split_once('/')?;
+    Some(name)
+}
+
+/// What to do about a key that everybody who reads the repository has.
+fn remedy(path: Option<&str>) -> String {
+    let path = path.unwrap_or_default();
+    if let Some(name) = certificate_of(path) {
+        return format!(
+            "whoever could read the repository has it: remove the file, revoke with `git certs revoke {name} \
+             --reason keyCompromise`, and issue with `git certs renew --only {name} --renew 9999`"
+        );
+    }
+    if path.starts_with(ACCOUNTS) {
+        return "whoever could read the repository has it: `git certs account rollover` makes it void"
+            .to_owned();
+    }
+    "whoever could read the repository has it: replace the key where it is used, then remove it here"
+        .to_owned()
+}

@@ -1,0 +1,342 @@
+//! `recipients` and `rekey`, and what runs say of keys that are encrypted for others.
+
+use std::fs;
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use crate::support::cert_repo::CertRepo;
+use crate::support::folders::Said;
+
+const WWW: &str = "certificates/www/www.key.age";
+const MAIL: &str = "certificates/mail/mail.key.age";
+
+/// Certificates `www` and `mail`, encrypted for Alice; the account's key for the build.
+fn repo() -> CertRepo {
+    let mut repo = CertRepo::new();
+    let alice = repo.identity("alice");
+    let build = repo.identity("build");
+    repo.put(".age-recipients", format!("# people\n{alice}\n"));
+    repo.put(".letsencrypt/.age-recipients", format!("{build}\n"));
+    repo.put(
+        ".letsencrypt/ca.test/account.json",
+        r#"{"registration": {"uri": "https://ca.test/1"}}"#,
+    );
+    let account = repo.sealed("account", &[&build]);
+    repo.put(".letsencrypt/ca.test/account.key.age", account);
+    repo.list(&["www", "mail"]);
+    repo.certificate("www", &[&alice]);
+    repo.certificate("mail", &[&alice]);
+    repo.commit("first");
+    repo
+}
+
+#[test]
+fn keys_follow_the_lists() {
+    let mut repo = repo();
+    let bob = repo.identity("bob");
+    assert_eq!(
+        repo.run("recipients list", "none"),
+        Said::done(
+            "certificates  .age-recipients\n  [alice]\n\
+             accounts  .letsencrypt/.age-recipients\n  [build]\n\n\
+             0 keys are encrypted for these lists, 0 for others, 3 for lists that are not known\n  \
+             account `ca.test`: encrypted for a list that is not known\n  \
+             certificate `mail`: encrypted for a list that is not known\n  \
+             certificate `www`: encrypted for a list that is not known\n\
+             `git-certs rekey` encrypts them for the lists as they are\n"
+        )
+    );
+    // Alice opens two of three, which does not stop at the third.
+    let said = repo.run("rekey", "alice");
+    assert_eq!(
+        said,
+        Said {
+            code: Some(1),
+            stdout: "rekeyed  certificate `mail`\nrekeyed  certificate `www`\n\n\
+                     2 rekeyed, 1 failed, 0 up to date\n"
+                .to_owned(),
+            stderr: "error: cannot rekey account `ca.test`\n  \
+                     caused by: cannot decrypt `.letsencrypt/ca.test/account.key.age`\n  \
+                     caused by: no identity in `[ROOT]/alice` can open it\n\
+                     hint: it is encrypted for other recipients: give the identity of one of them, \
+                     or let one of them encrypt it for yours\n"
+                .to_owned(),
+        }
+    );
+    assert_eq!(
+        repo.run("rekey", "build"),
+        Said::done("rekeyed  account `ca.test`\n\n1 rekeyed, 0 failed, 2 up to date\n")
+    );
+    let tip = repo.git(&["rev-parse", "HEAD"]);
+    assert_eq!(
+        repo.run("rekey", "none"),
+        Said::done("0 rekeyed, 0 failed, 3 up to date\n")
+    );
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
+    assert_eq!(
+        repo.git(&["log", "--format=%B", "-2"]),
+        "Rekey 1 key for the recipients of today\n\nKeys: account `ca.test`\n\n\
+         Rekey 2 keys for the recipients of today\n\nKeys: certificate `mail`, certificate `www`\n\n"
+    );
+    let account: Value =
+        serde_json::from_str(&repo.read(".letsencrypt/ca.test/account.json")).unwrap();
+    assert_eq!(account["registration"]["uri"], "https://ca.test/1");
+
+    assert_eq!(
+        repo.run(&format!("recipients add {bob}"), "none"),
+        Said::done(
+            "added to `.age-recipients`\n\
+             keys that are there stay as they are: `git-certs rekey` encrypts them for the new list\n"
+        )
+    );
+    assert_eq!(
+        repo.run(&format!("recipients add {bob}"), "none"),
+        Said::done("`.age-recipients` has this recipient already\n")
+    );
+    assert!(repo.opened(WWW, "bob").is_none());
+    assert_eq!(
+        repo.run("rekey www", "alice"),
+        Said::done("rekeyed  certificate `www`\n\n1 rekeyed, 0 failed, 0 up to date\n")
+    );
+    assert_eq!(repo.opened(WWW, "bob"), repo.opened(WWW, "alice"));
+    assert!(repo.opened(WWW, "bob").is_some() && repo.opened(MAIL, "bob").is_none());
+    assert!(repo.read(".age-recipients").starts_with("# people\n"));
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn who_has_gone_can_open_what_the_history_has() {
+    let mut repo = repo();
+    let bob = repo.identity("bob");
+    repo.run("rekey", "alice");
+    repo.run("rekey", "build");
+    let alice = repo.read(".age-recipients");
+    let alice = alice.lines().last().unwrap();
+    repo.run(&format!("recipients add {bob}"), "none");
+    assert_eq!(
+        repo.run(&format!("recipients remove {alice}"), "none"),
+        Said::done(
+            "removed from `.age-recipients`\n\
+             keys that are there can still be opened: `git-certs rekey` encrypts them for the new list, \
+             and says which certificates need new keys\n"
+        )
+    );
+    let given_away = "\nwho is no longer listed can open keys of today in older commits:\n  \
+         [alice]: certificates `mail`, `www`\n\n\
+         keys are safe from them once they are new:\n  \
+         git certs renew --only mail --renew 9999\n  \
+         git certs renew --only www --renew 9999\n";
+    assert_eq!(
+        repo.run("rekey", "alice"),
+        Said::done(&format!(
+            "rekeyed  certificate `mail`\nrekeyed  certificate `www`\n\n\
+             2 rekeyed, 0 failed, 1 up to date\n{given_away}"
+        ))
+    );
+    assert!(repo.opened(WWW, "alice").is_none() && repo.opened(WWW, "bob").is_some());
+    // A new key is none that she has.
+    repo.certificate("www", &[&bob]);
+    repo.run("rekey www", "bob");
+    assert_eq!(
+        repo.run("rekey", "none").stdout,
+        "0 rekeyed, 0 failed, 3 up to date\n\n\
+         who is no longer listed can open keys of today in older commits:\n  \
+         [alice]: certificates `mail`\n\n\
+         keys are safe from them once they are new:\n  \
+         git certs renew --only mail --renew 9999\n"
+    );
+    assert_eq!(
+        repo.run(&format!("recipients remove {bob}"), "none"),
+        Said::refused(
+            "error: this is the last recipient in `.age-recipients`: nobody could open new keys\n\
+             hint: add another one first\n"
+        )
+    );
+}
+
+#[test]
+fn a_certificate_can_have_a_list_of_its_own() {
+    let mut repo = repo();
+    let bob = repo.identity("bob");
+    let said = repo.run(&format!("recipients add --certificate www {bob}"), "none");
+    assert!(
+        said.stdout
+            .starts_with("added to `certificates/www/.age-recipients`\n"),
+        "{said:?}"
+    );
+    let in_list = serde_json::json!([
+        {"cert_name": "www", "names": ["www.a.test"]},
+        {"cert_name": "mail", "names": ["mail.a.test"], "recipients": [bob]},
+    ]);
+    repo.put("certs.json", in_list.to_string());
+    repo.commit("recipients in certs.json");
+    repo.run("rekey", "alice");
+    for (path, alice, bob) in [(WWW, true, true), (MAIL, false, true)] {
+        assert_eq!(repo.opened(path, "alice").is_some(), alice, "{path}");
+        assert_eq!(repo.opened(path, "bob").is_some(), bob, "{path}");
+    }
+    let listing: Value =
+        serde_json::from_str(&repo.run("recipients list --format json", "none").stdout).unwrap();
+    let of: Vec<_> = listing["lists"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|list| {
+            (
+                list["of"].as_str().unwrap(),
+                list["source"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        of,
+        [
+            ("certificates", ".age-recipients"),
+            ("accounts", ".letsencrypt/.age-recipients"),
+            ("certificate `mail`", "certs.json"),
+            ("certificate `www`", "certificates/www/.age-recipients"),
+        ]
+    );
+    assert_eq!(listing["current"], 2);
+    assert_eq!(
+        repo.run(&format!("recipients add --certificate mail {bob}"), "none"),
+        Said::refused(
+            "error: certificate `mail` has its recipients in certs.json\n\
+             hint: change `recipients` there\n"
+        )
+    );
+    repo.put("certificates/mail/.age-recipients", &bob);
+    assert_eq!(
+        repo.run("rekey", "alice"),
+        Said::refused(
+            "error: certificate `mail` has recipients in `certificates/mail/.age-recipients` and in certs.json\n\
+             hint: keep one of them: remove the file, or `recipients` from certs.json\n"
+        )
+    );
+}
+
+#[test]
+fn a_key_that_was_swapped_is_not_vouched_for() {
+    let repo = repo();
+    let alice = repo.read(".age-recipients");
+    let alice = alice.lines().last().unwrap();
+    let other = crate::support::cert_repo::Files::new("www");
+    repo.put(WWW, repo.sealed(&other.key, &[alice]));
+    repo.commit("swapped");
+    let said = repo.run("rekey www", "alice");
+    assert_eq!(
+        said,
+        Said {
+            code: Some(1),
+            stdout: "0 rekeyed, 1 failed, 0 up to date\n".to_owned(),
+            stderr: "error: cannot rekey certificate `www`\n  \
+                     caused by: the key in `certificates/www/www.key.age` is not the certificate's\n\
+                     hint: somebody put another key there: `git log` says who; take the right one from an \
+                     older commit, or issue the certificate again\n"
+                .to_owned(),
+        }
+    );
+}
+
+#[test]
+fn names_that_have_no_key_are_refused() {
+    let repo = repo();
+    assert_eq!(
+        repo.run("rekey www api", "alice"),
+        Said::refused(
+            "error: certificate `api` has no encrypted key: `certificates/api/api.key.age` is not there\n\
+             hint: it takes a `cert_name` of certs.json whose certificate was issued\n"
+        )
+    );
+    assert_eq!(
+        repo.run("rekey a/b", "alice"),
+        Said::refused(
+            "error: `rekey` names no certificate\n  caused by: `a/b` is not a certificate name\n\
+             hint: it takes a `cert_name` of certs.json\n"
+        )
+    );
+}
+
+#[test]
+fn every_run_tells_of_keys_for_others() {
+    let mut repo = repo();
+    let bob = repo.identity("bob");
+    repo.put(
+        "dnsconfig.js",
+        "D('a.test', NewRegistrar('none'), DnsProvider(NewDnsProvider('ddns')));\n",
+    );
+    repo.run("rekey", "alice");
+    assert_eq!(repo.run("plan", "none").stderr, "");
+    repo.run(&format!("recipients add {bob}"), "none");
+    let said = repo.run("plan", "none");
+    assert_eq!(
+        said.stderr,
+        "warning: keys of `www`, `mail` are encrypted for other recipients than those of today: \
+         `git-certs rekey` encrypts them anew\n"
+    );
+    assert_eq!(repo.run("renew --dry-run", "none").stderr, said.stderr);
+    repo.run("rekey", "alice");
+    assert_eq!(repo.run("plan", "none").stderr, "");
+}
+
+#[test]
+fn a_clone_without_history_says_so() {
+    let repo = repo();
+    repo.run("rekey", "build");
+    let url = format!("file://{}", repo.path("certs").display());
+    let shallow = repo.path("shallow");
+    let folder = shallow.to_str().unwrap();
+    repo.git(&["clone", "--quiet", "--depth", "1", &url, folder]);
+    let said = repo.run(&format!("rekey --no-push --dir {folder}"), "alice");
+    assert_eq!(
+        said.stdout,
+        "rekeyed  certificate `mail`\nrekeyed  certificate `www`\n\n2 rekeyed, 0 failed, 1 up to date\n\n\
+         the history is not here, and with it who can open older versions of these keys: \
+         run `git-certs rekey` in a full clone\n"
+    );
+}
+
+#[test]
+fn a_plugin_encrypts_and_opens() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let repo = repo();
+    let plugin = repo.path("bin/age-plugin-lab");
+    fs::create_dir_all(plugin.parent().unwrap()).unwrap();
+    fs::write(&plugin, include_str!("support/age_plugin.py")).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let keys = repo.tool(plugin.to_str().unwrap(), &[], "");
+    let (identity, recipient) = keys.trim().split_once('\n').unwrap();
+    fs::write(repo.path("plugin"), identity).unwrap();
+    repo.run(&format!("recipients add {recipient}"), "none");
+    let rekeyed = "rekeyed  certificate `www`\n\n1 rekeyed, 0 failed, 0 up to date\n";
+    assert_eq!(repo.run("rekey www", "alice"), Said::done(rekeyed));
+    assert!(repo.read(WWW).len() > 100 && repo.opened(WWW, "alice").is_some());
+    // Now the plugin opens, for a list of its own.
+    repo.put("certificates/www/.age-recipients", recipient);
+    repo.commit("the plugin alone");
+    let said = repo.run("rekey www", "plugin");
+    assert!(said.stdout.starts_with(rekeyed), "{said:?}");
+    assert!(repo.opened(WWW, "alice").is_none());
+    repo.remove("certificates/www/.age-recipients");
+    repo.commit("all again");
+    let said = repo.run("rekey www", "plugin");
+    assert!(said.stdout.starts_with(rekeyed), "{said:?}");
+    assert!(repo.opened(WWW, "alice").is_some());
+
+    fs::remove_file(&plugin).unwrap();
+    let said = repo.run("rekey mail", "alice");
+    assert_eq!(
+        said,
+        Said {
+            code: Some(1),
+            stdout: "0 rekeyed, 1 failed, 0 up to date\n".to_owned(),
+            stderr: "error: cannot rekey certificate `mail`\n  \
+                     caused by: cannot encrypt for the recipients in `.age-recipients`\n  \
+                     caused by: there is no `age-plugin-lab` on PATH\n\
+                     hint: install `age-plugin-lab`, or take its recipients out\n"
+                .to_owned(),
+        }
+    );
+}

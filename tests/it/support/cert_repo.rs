@@ -1,0 +1,252 @@
+//! A cert repository in a checkout, with certificates that no CA issued, and what the program says of it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
+use x509_parser::pem::Pem;
+
+use crate::support::folders::Said;
+
+/// A repository in the folder `certs`, and identities beside it.
+pub struct CertRepo {
+    root: tempfile::TempDir,
+    /// Recipients, and what stands for them in [`CertRepo::run`].
+    names: Vec<(String, String)>,
+}
+
+/// What belongs to a certificate.
+pub struct Files {
+    pub chain: String,
+    pub description: Value,
+    /// In plain text.
+    pub key: String,
+}
+
+impl CertRepo {
+    pub fn new() -> Self {
+        let repo = Self {
+            root: tempfile::tempdir().unwrap(),
+            names: Vec::new(),
+        };
+        fs::create_dir_all(repo.path("tmp")).unwrap();
+        fs::create_dir_all(repo.path("certs")).unwrap();
+        repo.git(&["init", "--quiet", "--initial-branch=main"]);
+        repo
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    /// Writes a file of the repository.
+    pub fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path("certs").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path("certs").join(path)).unwrap()
+    }
+
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.path("certs").join(path)).unwrap();
+    }
+
+    /// Commits everything; returns the first ten digits of the commit.
+    pub fn commit(&self, message: &str) -> String {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        let id = self.git(&["rev-parse", "HEAD"]);
+        id[..10].to_owned()
+    }
+
+    /// Makes an age identity in a file of this name; returns its recipient, which `run` shows as `[NAME]`.
+    pub fn identity(&mut self, name: &str) -> String {
+        let text = self.tool("age-keygen", &[], "");
+        fs::write(self.path(name), &text).unwrap();
+        let recipient = self.tool("age-keygen", &["-y"], &text).trim().to_owned();
+        self.names.push((recipient.clone(), format!("[{name}]")));
+        recipient
+    }
+
+    /// Encrypts for recipients, as `age` does.
+    pub fn sealed(&self, text: &str, recipients: &[&str]) -> String {
+        let list = recipients.join("\n");
+        fs::write(self.path("list"), list).unwrap();
+        let list = self.path("list");
+        self.tool("age", &["-a", "-R", list.to_str().unwrap()], text)
+    }
+
+    /// Opens a file of the repository with an identity, as `age` does; none if it cannot.
+    pub fn opened(&self, path: &str, identity: &str) -> Option<String> {
+        let output = Command::new("age")
+            .arg("-d")
+            .arg("-i")
+            .arg(self.path(identity))
+            .arg(self.path("certs").join(path))
+            .output()
+            .unwrap();
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Writes a certificate for `NAME.a.test` with its key for these recipients.
+    pub fn certificate(&self, name: &str, recipients: &[&str]) -> Files {
+        let files = Files::new(name);
+        let sealed = self.sealed(&files.key, recipients);
+        let mut description = files.description.clone();
+        description["key_age_sha256"] = sha256(sealed.as_bytes()).into();
+        let file = |end: &str| format!("certificates/{name}/{name}.{end}");
+        self.put(&file("crt"), &files.chain);
+        self.put(&file("key.age"), sealed);
+        self.put(&file("json"), format!("{description:#}\n"));
+        files
+    }
+
+    /// certs.json with certificates for `NAME.a.test`.
+    pub fn list(&self, names: &[&str]) {
+        let entry = |name: &&str| json!({"cert_name": name, "names": [format!("{name}.a.test")]});
+        let list: Vec<_> = names.iter().map(entry).collect();
+        self.put("certs.json", Value::from(list).to_string());
+    }
+
+    /// Runs the program in the repository with words that blanks separate, and this identity.
+    #[track_caller]
+    pub fn run(&self, words: &str, identity: &str) -> Said {
+        let output = self
+            .program()
+            .args(words.split_whitespace())
+            .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code(),
+            stdout: self.shown(output.stdout),
+            stderr: self.shown(output.stderr),
+        }
+    }
+
+    /// The program, in the repository, with nothing of our environment.
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_git-certs"));
+        command
+            .current_dir(self.path("certs"))
+            .env_clear()
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.path("bin").display()),
+            )
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"));
+        command
+    }
+
+    /// Text of the program with what differs from run to run replaced.
+    pub fn shown(&self, bytes: Vec<u8>) -> String {
+        let text = String::from_utf8(bytes).unwrap();
+        let text = text.replace(self.root.path().to_str().unwrap(), "[ROOT]");
+        let names = self.names.iter();
+        let text = names.fold(text, |text, (recipient, name)| {
+            text.replace(recipient, name)
+        });
+        let lines = text.split_inclusive('\n');
+        let is_step = |line: &&str| line.ends_with("s)\n") && line.contains(" (");
+        lines.filter(|line| !is_step(line)).collect()
+    }
+
+    pub fn git(&self, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(words)
+            .current_dir(self.path("certs"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "Test")
+            .env("GIT_AUTHOR_EMAIL", "test@example.test")
+            .env("GIT_COMMITTER_NAME", "Test")
+            .env("GIT_COMMITTER_EMAIL", "test@example.test")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a program makes of its input.
+    pub fn tool(&self, program: &str, words: &[&str], input: &str) -> String {
+        use std::io::Write;
+
+        let mut child = Command::new(program)
+            .args(words)
+            .current_dir(self.root.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("`{program}` is needed: {error}"));
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(input.as_bytes()).unwrap();
+        drop(pipe);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{program} {words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Files {
+    /// A certificate for `NAME.a.test` with a key of its own, and NAME.json but for the key's ciphertext.
+    pub fn new(name: &str) -> Self {
+        Self::with_key(name, &KeyPair::generate().unwrap())
+    }
+
+    pub fn with_key(name: &str, key: &KeyPair) -> Self {
+        let host = format!("{name}.a.test");
+        let (from, until) = (
+            datetime!(2026-11-01 0:00 UTC),
+            datetime!(2126-11-01 0:00 UTC),
+        );
+        let mut params = CertificateParams::new(vec![host.clone()]).unwrap();
+        (params.not_before, params.not_after) = (from, until);
+        let chain = params.self_signed(key).unwrap().pem();
+        let pem = Pem::iter_from_buffer(chain.as_bytes())
+            .next()
+            .unwrap()
+            .unwrap();
+        let serial = pem.parse_x509().unwrap().serial.to_bytes_be();
+        let serial: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
+        let description = json!({
+            "domain": host,
+            "certUrl": "https://ca.test/1",
+            "certStableUrl": "https://ca.test/1",
+            "names": [host],
+            "not_before": from.format(&Rfc3339).unwrap(),
+            "not_after": until.format(&Rfc3339).unwrap(),
+            "serial": serial,
+            "issuer": "Test",
+            "key_type": "p256",
+            "public_key_sha256": sha256(&key.subject_public_key_info()),
+            "directory": "https://ca.test/dir",
+            "action": "issue",
+        });
+        Self {
+            chain,
+            description,
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
