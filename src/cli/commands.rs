@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
+use crate::cli::journal::journal;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
     COULD_NOT_RUN, account, config, dnsconfig, environment, keys, providers, revoke, unlock, verify,
@@ -13,8 +14,8 @@ use crate::cli::{
 use crate::dnscontrol;
 use crate::model::outcome::{Outcome, Planned};
 use crate::net::http::Http;
+use crate::nightly::found::JournalSettings;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
-use crate::nightly::logbook::JournalSettings;
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
@@ -219,7 +220,7 @@ pub(super) async fn open_certs_with_journal(
     let people = environment::people()?;
     let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
     let (settings, _) = with_file(run, &workspaces, &http).await?;
-    Ok((workspaces, config::journal(&settings)))
+    Ok((workspaces, journal(&settings)))
 }
 
 /// The same for a command that is about the keys.

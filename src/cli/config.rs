@@ -14,6 +14,7 @@ use crate::acme::presets::{Directory, WHAT_ACME_TAKES};
 use crate::cli::arguments::Run;
 use crate::cli::dnsconfig;
 use crate::cli::environment;
+use crate::cli::journal::journal;
 use crate::cli::name_servers;
 use crate::cli::settings::{FILE, Settings, WhoseLimits};
 use crate::model::certificate::Profile;
@@ -23,7 +24,6 @@ use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
 use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Location, Override};
-use crate::nightly::logbook::JournalSettings;
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
@@ -34,9 +34,6 @@ use crate::repo::transport::{Access, Remote, Token};
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// How long a run may give no sign of life before the next one takes over.
-const LOCK_TIMEOUT: Duration = Duration::from_hours(2);
 
 /// Where the cert repository is: `--repo`, or the checkout in `--dir`.
 pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
@@ -215,16 +212,6 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         push: true,
         journal: journal(settings),
     })
-}
-
-pub(super) fn journal(settings: &Settings) -> JournalSettings {
-    JournalSettings {
-        keeping: settings.journal.unwrap_or_default(),
-        lock_timeout: settings.lock_timeout.map_or(LOCK_TIMEOUT, |seconds| {
-            Duration::from_secs(seconds.get().into())
-        }),
-        run: environment::this_run(),
-    }
 }
 
 /// What a list has besides blanks.

@@ -7,6 +7,7 @@ mod config;
 mod confirm;
 mod dnsconfig;
 mod environment;
+mod journal;
 mod keys;
 mod name_servers;
 mod providers;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::type_errors::in_plain_words;
 use crate::model::certificate::KeyType;
 use crate::model::hint::Hint;
-use crate::nightly::logbook::Keeping;
+use crate::nightly::found::Keeping;
 use crate::nightly::pending::Mode;
 
 /// Name of the settings file at the root of the cert repository.

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::cli::arguments::Run;
 use crate::cli::commands::open_certs_with_journal;
 use crate::cli::confirm::confirm;
-use crate::nightly::logbook::Found;
+use crate::nightly::found::Found;
 use crate::nightly::stop::Stop;
 use crate::report::progress::Progress;
 use crate::report::terminal;

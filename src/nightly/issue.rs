@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 use crate::acme::account::Account;
-use crate::acme::key::KeyMaterial;
 use crate::acme::order::{Accepted, Delivered, Placed};
 use crate::acme::refusal::Refusal;
 use crate::dns::wait::{self, WaitSettings};
@@ -172,7 +171,9 @@ impl Issuer<'_> {
         let preparing = {
             let wanted = wanted.clone();
             let kept = self.kept.get(&wanted.name).cloned();
-            tokio::task::spawn_blocking(move || prepare(&wanted, kept.as_deref(), &recipients))
+            tokio::task::spawn_blocking(move || {
+                Prepared::new(&wanted, kept.as_deref(), &recipients)
+            })
         };
         let accepted = self.stop.ends(self.account.place(wanted, replaces)).await?;
         Ok((accepted, preparing))
@@ -199,23 +200,6 @@ impl Issuer<'_> {
             prepared: preparing.await.context("the key generator ended")??,
             placements,
         })
-    }
-
-    /// Where the values of an order belong.
-    fn placements(&self, placed: &Placed) -> Result<Vec<Placement>> {
-        let values = placed.challenges().iter();
-        values
-            .map(|txt| {
-                let target = self.survey.target(&txt.name)?;
-                Ok(Placement {
-                    zone: target.zone,
-                    txt: Txt {
-                        name: target.name,
-                        value: txt.value.clone(),
-                    },
-                })
-            })
-            .collect()
     }
 
     /// Publishes all challenges, until they are decided or a signal comes.
@@ -360,19 +344,6 @@ impl Issuer<'_> {
             tokio::time::sleep(REFETCH_PAUSE).await;
         }
     }
-}
-
-/// Makes the key of a certificate, seals it, and signs the request with it. Blocks.
-fn prepare(wanted: &Wanted, kept: Option<&Secret>, recipients: &Recipients) -> Result<Prepared> {
-    let key = KeyMaterial::of(wanted, kept)?;
-    let request = key.request(&wanted.identifiers)?;
-    let public_key = key.public_key_der();
-    let key = key.into_pem()?;
-    Ok(Prepared {
-        request,
-        public_key,
-        key: key.map(|key| recipients.seal(&key)).transpose()?,
-    })
 }
 
 /// Who was asked, when everything is decided.

@@ -15,7 +15,7 @@ use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
-use crate::nightly::logbook::JournalSettings;
+use crate::nightly::found::JournalSettings;
 use crate::nightly::pending::Policy;
 use crate::repo::certs_json::Defaults;
 use crate::repo::transport::{Access, Remote};

@@ -1,25 +1,22 @@
 //! The journal of this run: begun before anything is ordered, written before anything cannot be undone.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use git2::Oid;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::task::AbortHandle;
 
 use crate::model::certificate::CertificateName;
 use crate::model::hint::with_hint;
 use crate::model::kill;
+use crate::nightly::found::{Found, JournalSettings, Keeping, at_work, scratch_of};
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::journal::{
-    AccountNote, Change, Journal, OrderNote, PLACES, Place, Run, ValueNote,
-};
+use crate::repo::journal::place::{Change, Place};
+use crate::repo::journal::{AccountNote, Journal, OrderNote, ValueNote};
 use crate::report::progress::Progress;
-use crate::report::terminal;
 
 /// How often a run gives a sign of life.
 const BEAT: Duration = Duration::from_mins(10);
@@ -29,117 +26,6 @@ const ORDERS_LAST: time::Duration = time::Duration::days(7);
 
 /// How often another run may come first while this one takes the journal.
 const ATTEMPTS: u32 = 5;
-
-/// Whether and where a journal is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Keeping {
-    /// Outside of branches, or in a branch where the server takes nothing else.
-    #[default]
-    Auto,
-    /// At `refs/git-certs/journal`.
-    Ref,
-    /// In the branch `git-certs-journal`.
-    Branch,
-    /// Not at all.
-    Off,
-}
-
-/// What a run needs to know of journals.
-#[derive(Clone, Debug)]
-pub(crate) struct JournalSettings {
-    pub(crate) keeping: Keeping,
-    /// A run without a sign of life for so long is over.
-    pub(crate) lock_timeout: Duration,
-    /// This run.
-    pub(crate) run: Run,
-}
-
-impl Keeping {
-    fn places(self) -> &'static [&'static str] {
-        let [outside, branch] = &PLACES;
-        match self {
-            Self::Auto => &PLACES,
-            Self::Ref => std::slice::from_ref(outside),
-            Self::Branch => std::slice::from_ref(branch),
-            Self::Off => &[],
-        }
-    }
-}
-
-/// The journal of another run.
-pub(crate) struct Found {
-    place: Place,
-    at: Oid,
-    pub(crate) journal: Journal,
-}
-
-impl Found {
-    /// Looks for the journal of another run.
-    pub(crate) async fn look(
-        workspaces: &Workspaces,
-        settings: &JournalSettings,
-        push: bool,
-    ) -> Result<Option<Self>> {
-        if settings.keeping == Keeping::Off {
-            return Ok(None);
-        }
-        let scratch = workspaces.temporary().to_owned();
-        workspaces
-            .with(move |workspace| {
-                if !workspace.may_have_journal() {
-                    return Ok(None);
-                }
-                for (index, reference) in PLACES.into_iter().enumerate() {
-                    let Some(place) =
-                        workspace.journal_place(&scratch_of(&scratch, index), reference, push)?
-                    else {
-                        return Ok(None);
-                    };
-                    if let Some(at) = place.current()? {
-                        let journal = place.read(at)?;
-                        return Ok(Some(Self { place, at, journal }));
-                    }
-                }
-                Ok(None)
-            })
-            .await
-    }
-
-    /// Whether its run is still at work.
-    pub(crate) fn is_running(&self, settings: &JournalSettings) -> bool {
-        let now = OffsetDateTime::now_utc();
-        !self.journal.run.is_over(now, settings.lock_timeout)
-    }
-
-    /// Says that its run has ended, so that the next one takes over.
-    pub(crate) async fn unlock(mut self) -> Result<()> {
-        self.journal.run.ended = true;
-        let change = blocking(move || self.place.change(Some(self.at), Some(&self.journal)));
-        match change.await? {
-            Change::Done(_) => Ok(()),
-            Change::Lost => Err(with_hint(
-                anyhow!("the journal has changed meanwhile: a run is at work"),
-                "if that run is dead, run `git-certs unlock` again",
-            )),
-            Change::Refused(reason) => Err(anyhow!(
-                "the server refuses to change the journal: {reason}"
-            )),
-        }
-    }
-
-    /// Who runs, since when.
-    pub(crate) fn describe(&self) -> String {
-        let Run {
-            by, began, seen, ..
-        } = &self.journal.run;
-        format!(
-            "{by}, begun {}, last sign of life {}",
-            terminal::minute(*began),
-            terminal::minute(*seen)
-        )
-    }
-}
 
 /// The journal of this run. Without a place it only remembers.
 pub(crate) struct Logbook {
@@ -440,19 +326,6 @@ async fn take(place: Place, at: Option<Oid>, journal: &Journal) -> Result<Begun>
         Change::Refused(reason) => Err(Refused(reason).into()),
     })
     .await
-}
-
-/// The error when another run is at work.
-pub(crate) fn at_work(found: &Found) -> anyhow::Error {
-    with_hint(
-        anyhow!("another run is at work: {}", found.describe()),
-        "wait until it has ended; if it is dead, `git-certs unlock` lets the next run take over what it has left",
-    )
-}
-
-/// Where objects of a journal are made.
-fn scratch_of(temporary: &std::path::Path, index: usize) -> PathBuf {
-    temporary.join(format!("journal-{index}"))
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {

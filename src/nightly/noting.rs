@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use time::OffsetDateTime;
 
-use crate::acme::order::Accepted;
+use crate::acme::order::{Accepted, Placed};
 use crate::model::certificate::Wanted;
+use crate::model::change::Txt;
 use crate::model::hint::Shared;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::Placement;
@@ -16,6 +17,23 @@ use crate::repo::journal::{OrderNote, ValueNote};
 use crate::repo::seal::Recipients;
 
 impl Issuer<'_> {
+    /// Where the values of an order belong.
+    pub(super) fn placements(&self, placed: &Placed) -> Result<Vec<Placement>> {
+        let values = placed.challenges().iter();
+        values
+            .map(|txt| {
+                let target = self.survey.target(&txt.name)?;
+                Ok(Placement {
+                    zone: target.zone,
+                    txt: Txt {
+                        name: target.name,
+                        value: txt.value.clone(),
+                    },
+                })
+            })
+            .collect()
+    }
+
     /// An order of an earlier run, if the CA has it and it fits.
     pub(super) async fn resume(
         &self,

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 
+use crate::acme::key::KeyMaterial;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, KeySource, Wanted};
 use crate::model::chain;
@@ -15,9 +16,10 @@ use crate::model::change::{Txt, TxtBatch};
 use crate::model::kill;
 use crate::model::outcome::Planned;
 use crate::model::request::SigningRequest;
-use crate::model::secret::Sealed;
+use crate::model::secret::{Sealed, Secret};
+use crate::nightly::found::{Found, at_work};
 use crate::nightly::issue::count;
-use crate::nightly::logbook::{Beginning, Found, Logbook, at_work};
+use crate::nightly::logbook::{Beginning, Logbook};
 use crate::nightly::run::Nightly;
 use crate::nightly::store::account_message;
 use crate::nightly::workspaces::blocking;
@@ -36,6 +38,24 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Makes the key of a certificate, seals it, and signs the request with it; `kept` is the key that it has.
+    /// Blocks.
+    pub(super) fn new(
+        wanted: &Wanted,
+        kept: Option<&Secret>,
+        recipients: &Recipients,
+    ) -> Result<Self> {
+        let key = KeyMaterial::of(wanted, kept)?;
+        let request = key.request(&wanted.identifiers)?;
+        let public_key = key.public_key_der();
+        let key = key.into_pem()?;
+        Ok(Self {
+            request,
+            public_key,
+            key: key.map(|key| recipients.seal(&key)).transpose()?,
+        })
+    }
+
     /// What an earlier run prepared; an error if it does not fit any more.
     pub(super) fn of(note: &OrderNote, wanted: &Wanted, recipients: &Recipients) -> Result<Self> {
         let der = BASE64_STANDARD

@@ -20,7 +20,7 @@ use crate::model::secret::Sealed;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
-use crate::repo::journal;
+use crate::repo::journal::place as journal;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
 use crate::repo::walk::{self, Place};

@@ -9,7 +9,7 @@ use git2::{Oid, Repository};
 
 use crate::model::hint::with_hint;
 use crate::repo::files;
-use crate::repo::journal::PLACES;
+use crate::repo::journal::place::PLACES;
 use crate::repo::pkt::{self, SideBand};
 use crate::repo::transport::{AGENT, Advertisement, Connection, Remote, Service};
 
