@@ -615,9 +615,13 @@ host A 127.0.0.1\nb NS ns1\n";
         let (what, causes, hints) = failure(&lookup, "example.test").await;
         assert_eq!(what, "cannot find the name servers of `example.test`");
         assert_eq!(causes[0], "the DNS resolver cannot look up SOA of `test`");
+        let named = SocketAddr::new(RESOLVER.parse().unwrap(), lab.port);
         assert_eq!(
             hints,
-            ["check `/etc/resolv.conf`, or name a resolver with `--resolver`"]
+            [format!(
+                "`--resolver` names `{named}`: check that it is a recursive resolver that this machine reaches, \
+                 or leave the setting out for those of `/etc/resolv.conf`"
+            )]
         );
     }
 

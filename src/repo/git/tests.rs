@@ -430,9 +430,9 @@ fn certificate(days: i64) -> String {
 
 #[test]
 fn of_a_certificate_on_both_sides_the_one_that_expires_later_stays() {
-    let lab = Lab::new();
     let [shorter, longer] = [certificate(10), certificate(20)];
     for (ours, theirs, is_ours) in [(&longer, &shorter, true), (&shorter, &longer, false)] {
+        let lab = Lab::new();
         let mut one = clone(&lab, &lab.local(), &format!("one-{is_ours}"));
         let mut two = clone(&lab, &lab.local(), &format!("two-{is_ours}"));
         let files = |chain: &str, rest: &str| {
