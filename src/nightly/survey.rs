@@ -246,7 +246,11 @@ impl Surveyor<'_> {
                 None => return Err(anyhow!("`{}` is not connected", used.entry)),
             }
         }
-        Ok((providers, problems))
+        // Where no provider can be asked, name servers are not either.
+        match several(problems.iter().cloned()) {
+            Some(error) if providers.is_empty() => Err(error),
+            _ => Ok((providers, problems)),
+        }
     }
 }
 
