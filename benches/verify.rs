@@ -2,12 +2,7 @@
 //!
 //! `cargo bench --bench verify`
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a measurement"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,46 +36,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// A history in which each commit renews one certificate, with a new ciphertext of a key's size.
+/// A history in which each commit renews one certificate.
 fn prepare(folder: &Path) {
-    git(
-        folder,
-        &[
-            "init",
-            "--quiet",
-            "--bare",
-            "--initial-branch=main",
-            "certs",
-        ],
-        "",
-    );
+    let bare = [
+        "init",
+        "--quiet",
+        "--bare",
+        "--initial-branch=main",
+        "certs",
+    ];
+    git(folder, &bare, "");
     let key = KeyPair::generate().unwrap();
-    let public_key = sha256(&key.subject_public_key_info());
     let mut stream = String::new();
     for number in 0..COMMITS {
         let name = format!("c{}", number % CERTIFICATES);
-        let host = format!("{name}.example.test");
-        let mut params = CertificateParams::new(vec![host.clone()]).unwrap();
-        let serial: u64 = u64::try_from(number).unwrap() + 0x7000_0000_0000_0000;
-        params.serial_number = Some(serial.into());
-        let chain = params.self_signed(&key).unwrap().pem().repeat(2);
-        // What a compressor finds in ciphertext: nothing.
-        let noise: Vec<u8> = (0..40)
-            .flat_map(|part: u8| {
-                digest(&SHA256, format!("{number} {part}").as_bytes())
-                    .as_ref()
-                    .to_vec()
-            })
-            .collect();
-        let text = STANDARD.encode(noise);
-        let sealed = format!(
-            "-----BEGIN AGE ENCRYPTED FILE-----\n{text}\n-----END AGE ENCRYPTED FILE-----\n"
-        );
-        let description = serde_json::json!({
-            "domain": host, "names": [host], "serial": format!("{serial:X}"),
-            "directory": "https://ca.test/dir", "public_key_sha256": public_key,
-            "key_age_sha256": sha256(sealed.as_bytes()),
-        });
         let message = format!("Renew {name}: 30 days left\n");
         writeln!(
             stream,
@@ -89,11 +58,7 @@ fn prepare(folder: &Path) {
             message.len()
         )
         .unwrap();
-        for (end, text) in [
-            ("crt", chain),
-            ("key.age", sealed),
-            ("json", format!("{description:#}\n")),
-        ] {
+        for (end, text) in files(&name, number, &key) {
             writeln!(
                 stream,
                 "M 644 inline certificates/{name}/{name}.{end}\ndata {}\n{text}",
@@ -106,14 +71,37 @@ fn prepare(folder: &Path) {
     git(&certs, &["fast-import", "--quiet"], &stream);
     // As a clone has it: one pack.
     git(&certs, &["gc", "--quiet"], "");
-    let mine = folder.join("mine");
-    let words = [
-        "clone",
-        "--quiet",
-        certs.to_str().unwrap(),
-        mine.to_str().unwrap(),
-    ];
-    git(folder, &words, "");
+    git(folder, &["clone", "--quiet", "certs", "mine"], "");
+}
+
+/// The files of a certificate, with a ciphertext of its own.
+fn files(name: &str, number: usize, key: &KeyPair) -> [(&'static str, String); 3] {
+    let host = format!("{name}.example.test");
+    let mut params = CertificateParams::new(vec![host.clone()]).unwrap();
+    let serial = 0x7000_0000_0000_0000 + u64::try_from(number).unwrap();
+    params.serial_number = Some(serial.into());
+    let chain = params.self_signed(key).unwrap().pem().repeat(2);
+    // What a compressor finds in ciphertext: nothing.
+    let noise = (0..40).flat_map(|part| {
+        let text = format!("{number} {part}");
+        digest(&SHA256, text.as_bytes()).as_ref().to_vec()
+    });
+    let text = STANDARD.encode(noise.collect::<Vec<u8>>());
+    let sealed =
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{text}\n-----END AGE ENCRYPTED FILE-----\n");
+    let description = serde_json::json!({
+        "domain": host,
+        "names": [host],
+        "serial": format!("{serial:X}"),
+        "directory": "https://ca.test/dir",
+        "public_key_sha256": sha256(&key.subject_public_key_info()),
+        "key_age_sha256": sha256(sealed.as_bytes()),
+    });
+    [
+        ("crt", chain),
+        ("key.age", sealed),
+        ("json", format!("{description:#}\n")),
+    ]
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -501,6 +501,37 @@ mod tests {
     }
 
     #[test]
+    fn recipients_are_lines_of_a_list() {
+        let with = |recipients: &str| {
+            list(&format!(
+                r#"[{{"cert_name": "a", "names": ["a.example"], "recipients": {recipients}}}]"#
+            ))
+        };
+        let [one, two] = [(); 2].map(|()| age::x25519::Identity::generate().to_public());
+        let listed = with(&format!(r#"["{one}", "{two}"]"#)).unwrap();
+        let lines = format!("{one}\n{two}");
+        assert_eq!(listed.wanted[0].recipients, Some(lines));
+        assert!(listed.warnings.is_empty());
+        assert_eq!(with("null").unwrap().wanted[0].recipients, None);
+        let failure = |recipients| format!("{:#}", with(recipients).unwrap_err());
+        let about = "cannot use certificate `a` of `certs.json`: ";
+        for wrong in [r#""age1""#, "[1]"] {
+            assert_eq!(
+                failure(wrong),
+                format!("{about}`recipients` is not a list of texts")
+            );
+        }
+        assert_eq!(
+            failure("[]"),
+            format!("{about}`recipients` has no recipient")
+        );
+        assert_eq!(
+            failure(r#"["bob"]"#),
+            format!("{about}`recipients` line 1 is not a recipient: it is of no known kind")
+        );
+    }
+
+    #[test]
     fn there_are_1_to_100_names() {
         let with = |count: usize| {
             let names: Vec<_> = (0..count).map(|n| format!(r#""n{n}.example""#)).collect();

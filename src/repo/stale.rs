@@ -74,3 +74,21 @@ fn first_of(names: &[&CertificateName]) -> String {
         more => format!("{first} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_names_ten_at_most() {
+        let names: Vec<CertificateName> =
+            (0..12).map(|n| format!("c{n}").parse().unwrap()).collect();
+        let names: Vec<_> = names.iter().collect();
+        assert_eq!(first_of(&names[..2]), "`c0`, `c1`");
+        let text = first_of(&names);
+        assert!(
+            text.starts_with("`c0`, `c1`, ") && text.ends_with(", `c9` and 2 more"),
+            "{text}"
+        );
+    }
+}

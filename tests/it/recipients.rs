@@ -278,6 +278,56 @@ fn every_run_tells_of_keys_for_others() {
     assert_eq!(repo.run("renew --dry-run", "none").stderr, said.stderr);
     repo.run("rekey", "alice");
     assert_eq!(repo.run("plan", "none").stderr, "");
+    repo.put(".age-recipients", "bob\n");
+    assert_eq!(
+        repo.run("plan", "none").stderr,
+        "warning: it is not known whether keys are encrypted for the recipients of today: \
+         `.age-recipients` line 1 is not a recipient: it is of no known kind\n"
+    );
+}
+
+#[test]
+fn lists_that_the_history_does_not_have_are_named() {
+    let repo = repo();
+    let path = "certificates/www/www.json";
+    let mut description: Value = serde_json::from_str(&repo.read(path)).unwrap();
+    description["recipients_sha256"] = "0".repeat(64).into();
+    repo.put(path, description.to_string());
+    repo.commit("for a list that was never here");
+    assert_eq!(
+        repo.run("rekey www", "alice"),
+        Said::done(
+            "rekeyed  certificate `www`\n\n1 rekeyed, 0 failed, 0 up to date\n\n\
+             older commits have keys of today for lists that the history does not have:\n  \
+             certificate `www`\n\n\
+             keys are safe from them once they are new:\n  \
+             git certs renew --only www --renew 9999\n"
+        )
+    );
+}
+
+#[test]
+fn accounts_have_a_past_too() {
+    let repo = repo();
+    repo.run("rekey", "alice");
+    repo.run("rekey", "build");
+    let read = |path: &str| repo.read(path).lines().last().unwrap().to_owned();
+    let (alice, build) = (
+        read(".age-recipients"),
+        read(".letsencrypt/.age-recipients"),
+    );
+    repo.run(&format!("recipients add --account {alice}"), "none");
+    repo.run(&format!("recipients remove --account {build}"), "none");
+    assert_eq!(
+        repo.run("rekey", "build"),
+        Said::done(
+            "rekeyed  account `ca.test`\n\n1 rekeyed, 0 failed, 2 up to date\n\n\
+             who is no longer listed can open keys of today in older commits:\n  \
+             [build]: accounts `ca.test`\n\n\
+             keys are safe from them once they are new:\n  \
+             git certs account rollover    for `ca.test`, unless that was done since\n"
+        )
+    );
 }
 
 #[test]
