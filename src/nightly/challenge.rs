@@ -203,9 +203,10 @@ impl Challenges {
                 let up: Vec<Txt> = values.iter().filter(is_up).cloned().collect();
                 drop(absent);
                 async {
-                    let erased = match up.is_empty() {
-                        true => Ok(None),
-                        false => erase(zone, access, up, stop).await,
+                    let erased = if up.is_empty() {
+                        Ok(None)
+                    } else {
+                        erase(zone, access, up, stop).await
                     };
                     (zone.unique_name.clone(), access.entry.clone(), erased)
                 }

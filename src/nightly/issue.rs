@@ -97,9 +97,8 @@ impl Issuer<'_> {
             rest = later;
         }
         if let Some(warning) = clock_warning(self.account.ahead()) {
-            self.progress.say(&format!("warning: {warning}"));
+            self.progress.warn(&warning);
         }
-        tracing::debug!(requests = ?self.account.requests().by_endpoint, "asked of the CA");
         results
     }
 

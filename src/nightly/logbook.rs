@@ -69,7 +69,7 @@ impl Logbook {
             match begun {
                 Begun::Kept(kept) => {
                     kill::point("after journal begins");
-                    return Ok(Self::of(kept));
+                    return Ok(Self::of(*kept));
                 }
                 Begun::Lost => {
                     earlier = Found::look(with.workspaces, with.settings, with.push).await?;
@@ -253,7 +253,7 @@ impl Kept {
 }
 
 enum Begun {
-    Kept(Kept),
+    Kept(Box<Kept>),
     /// Another run came first.
     Lost,
 }
@@ -298,11 +298,11 @@ impl Beginning<'_> {
                         "warning: there is no journal, so what a killed run has ordered is lost: the server refuses it: {reason}"
                     ));
                 }
-                Ok(Begun::Kept(Kept {
+                Ok(Begun::Kept(Box::new(Kept {
                     place: None,
                     at: None,
                     journal: journal.clone(),
-                }))
+                })))
             }
         }
     }
@@ -317,11 +317,11 @@ struct Refused(String);
 async fn take(place: Place, at: Option<Oid>, journal: &Journal) -> Result<Begun> {
     let journal = journal.clone();
     blocking(move || match place.change(at, Some(&journal))? {
-        Change::Done(at) => Ok(Begun::Kept(Kept {
+        Change::Done(at) => Ok(Begun::Kept(Box::new(Kept {
             place: Some(place),
             at,
             journal,
-        })),
+        }))),
         Change::Lost => Ok(Begun::Lost),
         Change::Refused(reason) => Err(Refused(reason).into()),
     })

@@ -118,11 +118,11 @@ impl Nightly {
     /// Says what a run that changes nothing has found.
     pub(super) fn say_what_was_found(&self, found: Option<&Found>) {
         if let Some(found) = found {
-            self.progress
-                .say(&match found.is_running(&self.job.journal) {
-                    true => format!("another run is at work: {}", found.describe()),
-                    false => format!("{}; `renew` takes it over", left_by(found)),
-                });
+            self.progress.say(&if found.is_running(&self.job.journal) {
+                format!("another run is at work: {}", found.describe())
+            } else {
+                format!("{}; `renew` takes it over", left_by(found))
+            });
         }
     }
 
@@ -242,7 +242,7 @@ pub(super) fn left_by(found: &Found) -> String {
     let left = match left.as_slice() {
         [] => "nothing".to_owned(),
         [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        [rest @ ..] => rest.join(", "),
+        few => few.join(", "),
     };
     format!("an earlier run has left {left}: {}", found.describe())
 }

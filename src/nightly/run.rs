@@ -70,14 +70,7 @@ impl Nightly {
         let due = decided.plan.iter().filter(|planned| planned.is_due());
         let (_, put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
         self.say_what_waits(&put_off);
-        let found = Found::look(&self.workspaces, &self.job.journal, self.job.push).await?;
-        if let Some(found) = found {
-            self.progress
-                .say(&match found.is_running(&self.job.journal) {
-                    true => format!("another run is at work: {}", found.describe()),
-                    false => format!("{}; `renew` takes it over", recover::left_by(&found)),
-                });
-        }
+        self.say_what_was_found(self.found().await?.as_ref());
         Ok(decided.plan)
     }
 
@@ -114,6 +107,7 @@ impl Nightly {
         self.watch.ended(Stage::Open);
         let mut outcome = self.renew_what_is_due().await?;
         outcome.requests = self.job.connections.requests();
+        tracing::debug!(requests = ?outcome.requests, "asked of the CA");
         let path = self.watch.path();
         tracing::debug!("waited {path}");
         outcome.path = Some(path);

@@ -583,6 +583,9 @@ fn an_order_whose_challenges_are_never_seen_is_given_up() {
         "error: cannot issue `b`\n  \
          caused by: `_acme-challenge.b.files.test` is not on every name server: \
          ns1.files.test (192.0.2.2) does not know the name (NXDOMAIN)\n\
+         hint: the zone was written with the SOA serial 4, and ns1.files.test (192.0.2.2) serves 3: \
+         `_reload_command` of `creds.json` entry `zonefiles` ended well, but the name server has not read the file: \
+         run it by hand, and see the server's log\n\
          hint: `[zones.\"files.test\"]` in `git-certs.toml` can give the zone more time (`dns-timeout`), \
          and name servers that the CA need not ask (`ignore-servers`)\n",
     );

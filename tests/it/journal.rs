@@ -168,11 +168,7 @@ impl Rig {
             assert_valid(lab, &show("crt"), &show("key.age"), &self.identity);
         }
         assert_eq!(certs.refs(lab), ["refs/heads/main"], "`{point}`: {next:?}");
-        assert_eq!(
-            lab.challenges().into_iter().count(),
-            0,
-            "`{point}`: {next:?}"
-        );
+        assert_eq!(lab.challenges().len(), 0, "`{point}`: {next:?}");
         let merges = lab.git(&certs.folder, &["rev-list", "--merges", "--count", "main"]);
         assert_eq!(merges.stdout.trim(), "0", "`{point}`");
         assert_eq!(certs.subjects(lab).len(), 4, "`{point}`: {next:?}");

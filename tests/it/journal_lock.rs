@@ -46,7 +46,7 @@ fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
     gate.wait();
     let second = nightly.renew().expect_code(2);
     assert_eq!(
-        without_moments(&second.stderr.split_once("error: ").unwrap().1),
+        without_moments(second.stderr.split_once("error: ").unwrap().1),
         "another run is at work: lab, begun [MOMENT], last sign of life [MOMENT]\n\
          hint: wait until it has ended; if it is dead, `git-certs unlock` lets the next run take over what it has left\n"
     );
@@ -85,7 +85,7 @@ fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
     first.wait().expect_code(1);
     assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
     assert_eq!(nightly.chain("files"), before);
-    assert_eq!(lab.challenges().into_iter().count(), 0);
+    assert_eq!(lab.challenges().len(), 0);
 }
 
 #[test]

@@ -49,7 +49,10 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
     let mut lost = None;
     let mut races = 0;
     let mut superseded = Vec::new();
-    while races < ATTEMPTS {
+    let (said, from) = loop {
+        if races == ATTEMPTS {
+            bail!("`{branch}` of `{remote}` moved {ATTEMPTS} times while pushing");
+        }
         let open = Push::open(&remote)?;
         let Some(current) = open.current(&name) else {
             return Err(with_hint(
@@ -60,8 +63,7 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
         if current == history.tip {
             // The answer to the push before was lost, or somebody else pushed our commits.
             open.leave()?;
-            let (base, said) = (history.base, String::new());
-            return done(history, branch, (retried, said), (base, superseded));
+            break (String::new(), history.base);
         }
         if let Some(error) = lost.take() {
             return Err(error);
@@ -86,10 +88,7 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
         match open.send(&[command], &pack) {
             Err(error) => lost = Some(error.context("cannot push")),
             Ok(report) => match report.refused(&name) {
-                None => {
-                    let said = (retried, report.said);
-                    return done(history, branch, said, (current, superseded));
-                }
+                None => break (report.said, current),
                 Some(reason) if prove::is_stale(reason, &report.said) => {
                     pause(races);
                     races += 1;
@@ -97,8 +96,8 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
                 Some(reason) => return Err(prove::refused(&remote, &branch, reason, &report)),
             },
         }
-    }
-    bail!("`{branch}` of `{remote}` moved {ATTEMPTS} times while pushing");
+    };
+    done(history, branch, (retried, said), (from, superseded))
 }
 
 fn done(

@@ -127,7 +127,7 @@ impl Place {
                 open.leave()?;
                 return Ok(Change::Lost);
             }
-            match open.send(&[command.clone()], &pack) {
+            match open.send(std::slice::from_ref(&command), &pack) {
                 Ok(report) => return Ok(told(&report, self.reference, new)),
                 Err(error) => lost = Some(error),
             }
