@@ -46,8 +46,9 @@ impl Account {
                 Some("invalidProfile") if extras.profile.is_some() && may_do_without => {
                     extras.profile = None;
                 }
-                // `alreadyReplaced` (RFC 9773 section 5), or a CA that does not know its certificate any more.
-                Some("alreadyReplaced" | "malformed" | "unauthorized")
+                // `alreadyReplaced` (RFC 9773 section 5), or a CA that does not know its certificate any more, or
+                // stumbles over it.
+                Some("alreadyReplaced" | "malformed" | "unauthorized" | "serverInternal")
                     if extras.replaces.is_some() =>
                 {
                     extras.replaces = None;

@@ -340,6 +340,22 @@ fn a_chain_that_cannot_be_used_is_fetched_again_and_never_stored() {
 }
 
 #[test]
+fn a_ca_that_stumbles_over_what_is_replaced_is_asked_without() {
+    let mut faulty = Faulty::start(&["a"]);
+    faulty.survives("a", &[]);
+    let stumbles = json!({
+        "match": "POST /order-plz",
+        "status": 500,
+        "headers": {"Content-Type": "application/problem+json"},
+        "body": r#"{"type": "urn:ietf:params:acme:error:serverInternal", "detail": "no order for the certificate"}"#,
+        // As often as newOrder is sent.
+        "times": 5,
+    });
+    let command = faulty.renew("a").args(["--renew", "1000"]);
+    faulty.survives_in("a", &command, &[stumbles]);
+}
+
+#[test]
 fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
     let mut faulty = Faulty::start(&["a", "b"]);
     let command = faulty.renew("b").args(["--acme-timeout", "2"]);
