@@ -102,6 +102,8 @@ fn prepare(folder: &Path, count: usize, (directory, windows): (&str, Windows)) {
         params.not_before = now - Duration::days(1);
         params.not_after = now + Duration::days(89);
         params.use_authority_key_identifier_extension = true;
+        // One of the key's would be the same for all.
+        params.serial_number = Some((number as u64 + 1).into());
         let leaf = params.signed_by(&key, &ca).unwrap();
         let place = certs.join("certificates").join(&name);
         fs::create_dir_all(&place).unwrap();
