@@ -231,8 +231,8 @@ pub(crate) fn certificate_hint(error: &Error) -> Option<&'static str> {
         )
     } else if words.contains("EndEntityUsedAsCa") {
         Some(
-            "`--ca-bundle` holds the certificate of a server, which is no CA: name the file with the certificate \
-             of the CA that signed it",
+            "the server shows a certificate that was signed with one that is no CA's: have a CA sign it, whose \
+             certificate has `basicConstraints=CA:TRUE`",
         )
     } else if words.contains("UnknownIssuer") {
         Some("for a private CA, name the file with its root: `--ca-bundle FILE`")
@@ -297,6 +297,11 @@ pub(crate) fn jittered(pause: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection};
     use time::macros::datetime;
 
     use super::*;
@@ -353,6 +358,78 @@ mod tests {
         assert_eq!(asked(404, &[reset]), None);
         assert_eq!(asked(429, &[("x-ratelimit-reset", "60")]), None);
         assert_eq!(asked(429, &[]), None);
+    }
+
+    /// A server on loopback that shows these certificates, for one handshake.
+    fn tls_server(chain: &[&rcgen::Certificate], key: &KeyPair) -> String {
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chain = chain.iter().map(|shown| shown.der().clone()).collect();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key.into())
+            .unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // The client ends it.
+            let _ = connection.complete_io(&mut stream);
+        });
+        url
+    }
+
+    fn params(name: &str, is_ca: IsCa) -> CertificateParams {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = is_ca;
+        params
+    }
+
+    async fn hint_at(url: &str, bundle: &rcgen::Certificate) -> Option<&'static str> {
+        let http = Http::new(Some(bundle.pem().as_bytes())).unwrap();
+        certificate_hint(&Error::new(http.client.get(url).send().await.unwrap_err()))
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_certificate_is_told() {
+        let is_ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+        let [key, leaf_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
+
+        let ca = CertifiedIssuer::self_signed(params("ca", is_ca()), &key).unwrap();
+        let url = tls_server(&[ca.as_ref()], &key);
+        assert_eq!(
+            hint_at(&url, ca.as_ref()).await,
+            Some(
+                "the server shows a CA's certificate as its own, as `openssl req -x509` makes them: give it one with \
+                 `basicConstraints=CA:FALSE`, and name the file with the CA that signed that: `--ca-bundle FILE`"
+            )
+        );
+
+        let leaf = params("leaf", IsCa::NoCa)
+            .signed_by(&leaf_key, &ca)
+            .unwrap();
+        let url = tls_server(&[&leaf], &leaf_key);
+        assert_eq!(
+            hint_at(&url, &leaf).await,
+            Some("for a private CA, name the file with its root: `--ca-bundle FILE`")
+        );
+
+        let no_ca = CertifiedIssuer::self_signed(params("no ca", IsCa::NoCa), &key).unwrap();
+        let leaf = params("leaf", IsCa::NoCa)
+            .signed_by(&leaf_key, &no_ca)
+            .unwrap();
+        let url = tls_server(&[&leaf, no_ca.as_ref()], &leaf_key);
+        assert_eq!(
+            hint_at(&url, ca.as_ref()).await,
+            Some(
+                "the server shows a certificate that was signed with one that is no CA's: have a CA sign it, whose \
+                 certificate has `basicConstraints=CA:TRUE`"
+            )
+        );
     }
 
     #[tokio::test]
