@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::acme::account::Registration;
+use crate::acme::account::{Account, Registration};
 use crate::acme::holder::Holder;
 use crate::model::account::AccountState;
 use crate::model::hint::Hint;
 use crate::nightly::rollover::Changed;
-use crate::nightly::unlock::Accounts;
+use crate::nightly::unlock::{Accounts, Opened};
 use crate::repo::accounts::{StoredAccount, StoredKey, key_path};
+use crate::repo::git::File;
 
 /// What came of `account register`.
 pub(crate) enum Registered {
@@ -53,13 +54,26 @@ impl Accounts<'_> {
         self.store().prove().await?;
         let opened = Box::pin(self.register(registration)).await?;
         let url = opened.account.url().to_owned();
-        let message = format!("Register an ACME account at {}\n", self.directory.host());
-        let pushed = self
-            .store()
-            .save(message, opened.new_files)
-            .await
-            .with_context(|| format!("cannot store the new ACME account `{url}`"))?;
+        let pushed = self.keep(&url, opened.new_files).await?;
         Ok(Registered::New { url, pushed })
+    }
+
+    /// The account, once it is stored: what is ordered with one that is lost is lost as well.
+    pub(super) async fn kept(&self, opened: Opened) -> Result<Account> {
+        if !opened.new_files.is_empty() {
+            let url = opened.account.url();
+            self.progress
+                .say(&format!("registered the ACME account `{url}`"));
+            self.keep(url, opened.new_files).await?;
+        }
+        Ok(opened.account)
+    }
+
+    /// Commits and pushes the files of a new account. Returns where the commit went, in words.
+    async fn keep(&self, url: &str, files: Vec<File>) -> Result<Option<String>> {
+        let message = format!("Register an ACME account at {}\n", self.directory.host());
+        let kept = self.store().save(message, files).await;
+        kept.with_context(|| format!("cannot store the new ACME account `{url}`"))
     }
 
     /// Gives the account another key, which it has to have in any form.

@@ -19,9 +19,6 @@ use crate::nightly::logbook::Logbook;
 use crate::nightly::permission::is_forbidden;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
-use crate::nightly::store;
-use crate::nightly::unlock::Opened;
-use crate::repo::journal::AccountNote;
 use crate::report::terminal;
 
 /// A certificate on its way.
@@ -40,14 +37,13 @@ impl Nightly {
         (logbook, outcome): (&Logbook, &mut Outcome),
     ) -> Result<()> {
         let challenges = Challenges::default();
-        let mut accounts = Vec::new();
-        let issued = self.issue(&ready, (&means, logbook), &challenges, &mut accounts);
+        let issued = self.issue(&ready, (&means, logbook), &challenges);
         let results = Box::pin(issued).await?;
         outcome.has_ordered = true;
         let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
-            store.keep(accounts, &ready, results, &means)
+            store.keep(&ready, results, &means)
         );
         self.watch.ended_at(Stage::Commit, kept.committed_at);
         self.watch.ended_at(Stage::Push, kept.ended_at);
@@ -59,9 +55,7 @@ impl Nightly {
         for (zone, entry) in &withdrawn.clean {
             logbook.withdrawn(zone, entry);
         }
-        let mut left_over = withdrawn.failed;
-        let kept_account = kept.account.is_ok();
-        left_over.extend(kept.account.err());
+        let left_over = withdrawn.failed;
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.
             left_over.iter().for_each(terminal::print_error);
@@ -69,9 +63,6 @@ impl Nightly {
         outcome.pushed = kept.pushed?;
         let stored = ready.iter().zip(&kept.certificates);
         let stored = stored.filter(|(_, result)| result.is_ok());
-        if kept_account {
-            logbook.settle_accounts();
-        }
         logbook.settle(stored.map(|(planned, _)| &planned.wanted.name));
         outcome.left_over = left_over;
         let done = ready.into_iter().zip(kept.certificates);
@@ -82,7 +73,7 @@ impl Nightly {
         Ok(())
     }
 
-    /// Issues each certificate, or says why not; in the order given. `accounts` gets those that are new.
+    /// Issues each certificate, or says why not; in the order given.
     ///
     /// CAs take turns: one whose account cannot be opened ends the run only if nothing else was to be done.
     async fn issue(
@@ -90,7 +81,6 @@ impl Nightly {
         ready: &[Planned],
         (means, logbook): (&Means, &Logbook),
         challenges: &Challenges,
-        accounts: &mut Vec<store::Account>,
     ) -> Result<Vec<Result<Issued>>> {
         let mut attempts: Vec<_> = ready
             .iter()
@@ -105,7 +95,11 @@ impl Nightly {
             let accounts_there = self.accounts_at(&directory);
             let opened = Box::pin(accounts_there.open(&self.job.registration));
             let opened = match self.stop.ends(opened).await {
-                Ok(opened) => opened,
+                Ok(opened) => accounts_there.kept(opened).await,
+                Err(error) => Err(error),
+            };
+            let account = match opened {
+                Ok(account) => account,
                 Err(error)
                     if is_first
                         && turn.len() == ready.len()
@@ -122,11 +116,7 @@ impl Nightly {
                 }
             };
             is_first = false;
-            if !opened.new_files.is_empty() {
-                let note = AccountNote::new(directory.host(), &opened.new_files);
-                logbook.record_account(note).await?;
-            }
-            self.take_turn(opened, turn, (means, challenges, logbook), accounts)
+            self.take_turn(&account, turn, (means, challenges, logbook))
                 .await;
         }
         Ok(attempts
@@ -141,18 +131,12 @@ impl Nightly {
 
     async fn take_turn(
         &self,
-        opened: Opened,
+        account: &Account,
         turn: Vec<&mut Attempt<'_>>,
         (means, challenges, logbook): (&Means, &Challenges, &Logbook),
-        accounts: &mut Vec<store::Account>,
     ) {
-        if !opened.new_files.is_empty() {
-            let url = opened.account.url();
-            self.progress
-                .say(&format!("registered the ACME account `{url}`"));
-        }
         let issuer = Issuer {
-            account: &opened.account,
+            account,
             survey: &means.survey,
             challenges,
             logbook,
@@ -167,7 +151,7 @@ impl Nightly {
             watch: &self.watch,
         };
         let planned: Vec<_> = turn.iter().map(|attempt| attempt.planned).collect();
-        let judged = self.permitted(&planned, &opened.account, means).await;
+        let judged = self.permitted(&planned, account, means).await;
         let allowed = planned.into_iter().zip(&judged);
         let allowed = allowed.filter_map(|(planned, judged)| judged.is_ok().then_some(planned));
         let allowed: Vec<_> = allowed.collect();
@@ -179,14 +163,10 @@ impl Nightly {
                 .unwrap_or_else(|| Err(anyhow!("there is no result"))),
             Err(error) => Err(error),
         });
-        let host = opened.account.directory().host();
+        let host = account.directory().host();
         for (attempt, result) in turn.into_iter().zip(results) {
             self.settle(attempt, &host, result);
         }
-        accounts.push(store::Account {
-            host,
-            files: opened.new_files,
-        });
     }
 
     /// Notes what came of an attempt at the CA at `host`, and says what comes next.

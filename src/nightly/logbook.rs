@@ -15,7 +15,7 @@ use crate::model::kill;
 use crate::nightly::found::{Found, JournalSettings, Keeping, at_work, scratch_of};
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::journal::place::{Change, Place};
-use crate::repo::journal::{AccountNote, Journal, OrderNote, ValueNote};
+use crate::repo::journal::{Journal, OrderNote, ValueNote};
 use crate::report::progress::Progress;
 
 /// How often a run gives a sign of life.
@@ -59,7 +59,6 @@ impl Logbook {
                 }
                 journal.orders.clone_from(&found.journal.orders);
                 journal.values.clone_from(&found.journal.values);
-                journal.accounts.clone_from(&found.journal.accounts);
             }
             kill::point("before journal begins");
             let begun = match earlier.take() {
@@ -145,29 +144,6 @@ impl Logbook {
         .await;
         kill::point("after record");
         written.context("cannot write the journal, without which nothing is proven")
-    }
-
-    /// Accounts that an earlier run registered and did not store.
-    pub(crate) fn accounts(&self) -> Vec<AccountNote> {
-        lock(&self.kept).journal.accounts.clone()
-    }
-
-    /// Writes down a new account, before anything is ordered with it.
-    pub(crate) async fn record_account(&self, account: AccountNote) -> Result<()> {
-        let kept = Arc::clone(&self.kept);
-        let written = blocking(move || {
-            let mut kept = lock(&kept);
-            kept.journal.accounts.push(account);
-            kept.write()
-        });
-        let written = written.await;
-        kill::point("after record account");
-        written.context("cannot write the new account into the journal")
-    }
-
-    /// All accounts are in the branch.
-    pub(crate) fn settle_accounts(&self) {
-        lock(&self.kept).journal.accounts.clear();
     }
 
     /// The orders of these certificates need no other run.

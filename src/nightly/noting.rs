@@ -45,6 +45,11 @@ impl Issuer<'_> {
             .logbook
             .order(&wanted.name, directory, self.account.url())?;
         let resumed = async {
+            anyhow::ensure!(
+                self.account.directory().is_of_same_ca(&note.url),
+                "it is not an order of this CA: `{}`",
+                note.url
+            );
             let prepared = Prepared::of(&note, wanted, recipients)?;
             let resumed = self.account.resume(&note.url, note.profile.clone());
             let mut accepted = self.stop.ends(resumed).await?;

@@ -21,7 +21,6 @@ use crate::nightly::found::{Found, at_work};
 use crate::nightly::issue::count;
 use crate::nightly::logbook::{Beginning, Logbook};
 use crate::nightly::run::Nightly;
-use crate::nightly::store::account_message;
 use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
 use crate::repo::journal::{OrderNote, ValueNote};
@@ -148,25 +147,6 @@ impl Nightly {
         let (due, kept) = plan;
         self.progress.say(&left_by(&found));
         let logbook = self.begin(Some(found)).await?;
-        let mut is_stored = true;
-        for account in logbook.accounts() {
-            let message = account_message(&account.host);
-            let files = account.files()?;
-            let commit = self
-                .workspaces
-                .with(move |workspace| workspace.commit(&message, &files));
-            if commit.await?.is_none() {
-                continue;
-            }
-            is_stored = false;
-            self.progress.say(&format!(
-                "kept the ACME account that an earlier run registered at `{}`",
-                account.host
-            ));
-        }
-        if is_stored {
-            logbook.settle_accounts();
-        }
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
         // With `--only` the others are not in the plan.
         let names: BTreeSet<_> = due
@@ -186,11 +166,11 @@ impl Nightly {
         let book = &logbook;
         let withdrawals = zones.iter().map(|((zone, entry), values)| async move {
             match self.withdraw_left(dns, (zone, entry), values).await {
-                Ok(()) => {
+                Ok(withdrawn) => {
                     book.withdrawn(zone, entry);
                     self.progress.say(&format!(
                         "withdrew {} of an earlier run from zone `{zone}` at `{entry}`",
-                        count(values.len(), "challenge")
+                        count(withdrawn, "challenge")
                     ));
                 }
                 Err(error) => self.progress.say(&format!(
@@ -208,7 +188,7 @@ impl Nightly {
         dns: &DnsConfig,
         (zone, entry): (&str, &str),
         values: &[ValueNote],
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let zone = dns
             .zone(zone)
             .ok_or_else(|| anyhow!("dnsconfig.js does not have zone `{zone}` any more"))?;
@@ -222,10 +202,18 @@ impl Nightly {
                 value: value.value.clone(),
             })
         });
-        let batch = TxtBatch::removing(values.collect::<Result<_>>()?);
+        let mut values: Vec<Txt> = values.collect::<Result<_>>()?;
+        // A journal may be easier to write than the branch: nothing else goes for its sake.
+        values.retain(Txt::looks_like_a_challenge);
+        if values.is_empty() {
+            return Ok(0);
+        }
+        let count = values.len();
+        let batch = TxtBatch::removing(values);
         self.stop
             .ends(provider.change(zone.reference(), &batch))
-            .await
+            .await?;
+        Ok(count)
     }
 }
 
@@ -233,7 +221,6 @@ impl Nightly {
 pub(super) fn left_by(found: &Found) -> String {
     let journal = &found.journal;
     let left = [
-        (journal.accounts.len(), "new account"),
         (journal.orders.len(), "order"),
         (journal.values.len(), "challenge"),
     ];

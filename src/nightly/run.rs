@@ -118,6 +118,7 @@ impl Nightly {
         let found = self.stop.ends(self.found()).await?;
         let (due, mut outcome, decided) = self.due(found.as_ref()).await?;
         kill::point("planned");
+        let permission = self.permission(&due, &decided.dns)?;
         let logbook = match self.free(found, &due)? {
             Some(found) => Some(
                 self.take_over(found, &decided.dns, (&due, &outcome.kept))
@@ -131,7 +132,6 @@ impl Nightly {
         }
         self.say_what_is_due(&due);
         let store = self.accounts().store();
-        let permission = self.permission(&due, &decided.dns)?;
         let look = async {
             let recipients = self.recipients(&due).await?;
             let (survey, ()) = tokio::try_join!(self.survey(&due, decided.dns), store.prove())?;

@@ -30,8 +30,6 @@ pub(crate) struct Store<'a> {
 
 /// What became of everything that was to be kept.
 pub(crate) struct Kept {
-    /// Whether the account's files were committed.
-    pub(crate) account: Result<()>,
     /// One for each certificate.
     pub(crate) certificates: Vec<Result<Stored>>,
     /// Where the commits went, in words; none if there are no commits.
@@ -43,24 +41,17 @@ pub(crate) struct Kept {
 }
 
 impl Store<'_> {
-    /// Commits the files of new accounts, then what CAs said of when to renew, then each certificate, and
-    /// pushes once.
+    /// Commits what CAs said of when to renew, then each certificate, and pushes once.
     ///
     /// What cannot be committed fails alone. When to renew is not worth a push of its own, which would
     /// start a pipeline every night.
     pub(super) async fn keep(
         &self,
-        accounts: Vec<Account>,
         planned: &[Planned],
         results: Vec<Result<Issued>>,
         means: &Means,
     ) -> Kept {
-        let is_new = accounts.iter().any(|account| !account.files.is_empty());
-        let mut account = Ok(());
-        for new in accounts {
-            account = account.and(self.commit_account(new).await);
-        }
-        if is_new || results.iter().any(Result::is_ok) {
+        if results.iter().any(Result::is_ok) {
             let issued = results.iter().flatten().map(|issued| &issued.wanted.name);
             let issued: BTreeSet<_> = issued.collect();
             let mut answers = means.answers.clone();
@@ -87,7 +78,6 @@ impl Store<'_> {
         }
         self.warn_if_behind().await;
         Kept {
-            account,
             certificates: all,
             pushed: pushed.map(|done| done.as_ref().map(in_words)),
             committed_at,
@@ -157,18 +147,6 @@ impl Store<'_> {
         }
     }
 
-    async fn commit_account(&self, Account { files, host, .. }: Account) -> Result<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let message = account_message(&host);
-        self.workspaces
-            .with(move |workspace| workspace.commit(&message, &files))
-            .await
-            .context("cannot store the new ACME account")?;
-        Ok(())
-    }
-
     async fn commit_answers(&self, answers: Answers) -> Result<()> {
         self.workspaces
             .with(move |workspace| {
@@ -227,11 +205,6 @@ impl Store<'_> {
     }
 }
 
-/// Message of the commit that stores a new account.
-pub(super) fn account_message(host: &str) -> String {
-    format!("Register an ACME account at {host}\n")
-}
-
 fn in_words(done: &git::Done) -> String {
     format!(
         "pushed {} to `{}`",
@@ -251,12 +224,6 @@ fn take_ids(all: &mut [Result<Stored>], pushed: &[CommitId]) {
 
 fn short(id: CommitId) -> String {
     id.to_string().chars().take(SHORT_ID).collect()
-}
-
-/// An account that was used, and its files if it is new.
-pub(crate) struct Account {
-    pub(crate) files: Vec<File>,
-    pub(crate) host: String,
 }
 
 /// What a trial push showed, in words.

@@ -8,13 +8,11 @@ pub(crate) mod place;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::model::hint::with_hint;
-use crate::model::secret::Sealed;
-use crate::repo::git::{Content, File};
 
 const VERSION: u32 = 1;
 
@@ -27,9 +25,6 @@ pub(crate) struct Journal {
     pub(crate) orders: Vec<OrderNote>,
     #[serde(default)]
     pub(crate) values: BTreeSet<ValueNote>,
-    /// Accounts that are registered, and not in the branch yet.
-    #[serde(default)]
-    pub(crate) accounts: Vec<AccountNote>,
 }
 
 /// A run of this program.
@@ -83,63 +78,6 @@ pub(crate) struct OrderNote {
     pub(crate) recipients: String,
 }
 
-/// A new account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AccountNote {
-    /// The CA's.
-    pub(crate) host: String,
-    /// Path and text of what is public, and of what is age ciphertext.
-    pub(crate) public: Vec<(String, String)>,
-    pub(crate) sealed: Vec<(String, String)>,
-}
-
-impl AccountNote {
-    pub(crate) fn new(host: String, files: &[File]) -> Self {
-        let mut note = Self {
-            host,
-            public: Vec::new(),
-            sealed: Vec::new(),
-        };
-        for File { path, content } in files {
-            match content {
-                Content::Public(bytes) => {
-                    let text = String::from_utf8_lossy(bytes).into_owned();
-                    note.public.push((path.clone(), text));
-                }
-                Content::Sealed(sealed) => {
-                    note.sealed.push((path.clone(), sealed.as_str().to_owned()));
-                }
-                Content::Removed => {}
-            }
-        }
-        note
-    }
-
-    /// The files as they are stored.
-    pub(crate) fn files(&self) -> Result<Vec<File>> {
-        let public = self.public.iter().map(|(path, text)| {
-            let content = Content::Public(text.clone().into_bytes());
-            anyhow::Ok((path, content))
-        });
-        let sealed = self.sealed.iter().map(|(path, text)| {
-            let sealed = Sealed::new(text.clone()).with_context(|| format!("bad `{path}`"))?;
-            Ok((path, Content::Sealed(sealed)))
-        });
-        public
-            .chain(sealed)
-            .map(|file| {
-                let (path, content) = file?;
-                // Whoever can write the journal can write the branch; but nothing else is meant here.
-                ensure!(path.starts_with(".letsencrypt/"), "bad path `{path}`");
-                Ok(File {
-                    path: path.clone(),
-                    content,
-                })
-            })
-            .collect()
-    }
-}
-
 /// A TXT value that is written, or may be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ValueNote {
@@ -158,13 +96,12 @@ impl Journal {
             run,
             orders: Vec::new(),
             values: BTreeSet::new(),
-            accounts: Vec::new(),
         }
     }
 
     /// Nothing is left for another run.
     pub(crate) fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.values.is_empty() && self.accounts.is_empty()
+        self.orders.is_empty() && self.values.is_empty()
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
@@ -324,23 +261,5 @@ mod tests {
         let newer = serde_json::to_string(&full()).unwrap();
         let newer = newer.replace("\"version\":1", "\"version\":2");
         assert_eq!(read(&newer), "it is a journal of version 2");
-    }
-
-    #[test]
-    fn only_accounts_files_come_from_a_note() {
-        let note = |path: &str| AccountNote {
-            host: "ca.test".to_owned(),
-            public: vec![(path.to_owned(), "{}".to_owned())],
-            sealed: Vec::new(),
-        };
-        assert_eq!(
-            note(".letsencrypt/ca.test/account.json")
-                .files()
-                .unwrap()
-                .len(),
-            1
-        );
-        let refused = note("certs.json").files().unwrap_err();
-        assert_eq!(refused.to_string(), "bad path `certs.json`");
     }
 }

@@ -78,7 +78,7 @@ fn what_caa_forbids_fails_alone() {
          failed   critical  critical.bench.test\n\
          failed   silent    silent.bench.test\n\n\
          3 issued, 7 failed, 0 up to date\n\
-         pushed 4 commits to `main`\n"
+         pushed 3 commits to `main`\n"
     );
     // The resolver says SERVFAIL, or nothing in time.
     let errors = errors(&output);

@@ -86,7 +86,7 @@ fn a_whole_run_goes_through_it() {
         "issued   mail  *.pdns.test, mail.pdns.test, pdns.test: until [DATE], commit [COMMIT]\n\
          issued   dual  bench.test, www.example.test: until [DATE], commit [COMMIT]\n\n\
          2 issued, 0 failed, 0 up to date\n\
-         pushed 3 commits to `main`\n"
+         pushed 2 commits to `main`\n"
     );
     nightly.assert_valid("mail");
     nightly.assert_valid("dual");

@@ -90,7 +90,7 @@ fn a_checkout_is_worked_in_and_what_the_user_does_there_stays() {
         output.normal_stdout(),
         "issued   www  www.bench.test: until [DATE], commit [COMMIT]\n\n\
          1 issued, 0 failed, 0 up to date\n\
-         pushed 2 commits to `main`\n"
+         pushed 1 commit to `main`\n"
     );
     assert_eq!(status(lab, &folder), STATUS);
     for file in NEW_FILES {
@@ -229,7 +229,7 @@ fn a_detached_head_needs_a_branch_to_push_to() {
         .run()
         .expect_code(0);
     assert!(
-        output.stdout.ends_with("pushed 2 commits to `main`\n"),
+        output.stdout.ends_with("pushed 1 commit to `main`\n"),
         "{}",
         output.stdout
     );

@@ -5,10 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use pretty_assertions::assert_eq;
 use regex::Regex;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::lab::{Lab, Server};
 use crate::support::nightly::{Gate, Nightly, pebble_log};
 use crate::support::repos::Remote;
+use crate::support::{bind, pebble};
 
 const WANTED: &[(&str, &[&str])] = &[("files", &["files.test"])];
 
@@ -68,7 +72,7 @@ fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
     let plan = nightly.command(&["plan"]).run().expect_code(0);
     assert_eq!(
         without_moments(plan.stderr.lines().last().unwrap()),
-        "an earlier run has left 1 new account, 1 order and 1 challenge: lab, begun [MOMENT], last sign of life [MOMENT]; `renew` takes it over"
+        "an earlier run has left 1 order and 1 challenge: lab, begun [MOMENT], last sign of life [MOMENT]; `renew` takes it over"
     );
     let third = nightly.renew().expect_code(0);
     assert!(
@@ -185,4 +189,83 @@ fn what_cannot_be_pushed_is_fetched_by_the_next_run() {
     nightly.assert_valid("files");
     assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
     assert_eq!(lab.txt(Server::Bind, "_acme-challenge.files.test"), [""; 0]);
+}
+
+/// A reference outside of branches may be easier to write than the branch.
+#[test]
+fn a_journal_of_somebody_else_touches_nothing_else() {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    let register = nightly.command(&["account", "register"]);
+    register.run().expect_code(0);
+    let account = certs.show(lab, ".letsencrypt/acme.test/account.json");
+    let account: Value = serde_json::from_str(&account).unwrap();
+    let other = "_acme-challenge.files.test";
+    let zone = lab.txt(Server::Bind, other);
+    let value = |name: &str, value: &str| json!({"zone": "files.test", "entry": "zonefiles", "name": name, "value": value});
+    let kept = "v=spf1 -all";
+    bind::update(
+        lab.namespace(),
+        "bench.test",
+        &format!("add keep.bench.test 60 TXT \"{kept}\""),
+    )
+    .expect_code(0);
+    let journal = json!({
+        "version": 1,
+        "run": {"id": "x", "by": "somebody", "began": "2026-01-01T00:00:00Z", "seen": "2026-01-01T00:00:00Z"},
+        "orders": [{
+            "certificate": "files",
+            "directory": pebble::DIRECTORY,
+            "account": account["registration"]["uri"],
+            "url": "https://evil.test/order/1",
+            "placed": OffsetDateTime::now_utc().format(&Rfc3339).unwrap(),
+            "request": "",
+            "recipients": "",
+        }],
+        "values": [
+            {"zone": "bench.test", "entry": "ddns", "name": "keep.bench.test", "value": kept},
+            value("files.test", "v=spf1 -all"),
+        ],
+    });
+    plant(&nightly, &journal.to_string());
+    let output = nightly.renew().expect_code(0);
+    let said = without_moments(&output.stderr);
+    for line in [
+        "an earlier run has left 1 order and 2 challenges: somebody, begun [MOMENT], last sign of life [MOMENT]\n",
+        "withdrew 0 challenges of an earlier run from zone `bench.test` at `ddns`\n",
+        "an earlier run ordered `files`, but that order is of no use: it is not an order of this CA: `https://evil.test/order/1`\n",
+    ] {
+        assert!(said.contains(line), "{line}{said}");
+    }
+    nightly.assert_valid("files");
+    assert_eq!(
+        lab.txt(Server::Bind, "keep.bench.test"),
+        [format!("\"{kept}\"")]
+    );
+    assert_eq!(lab.txt(Server::Bind, other), zone);
+
+    plant(&nightly, "nonsense");
+    let output = nightly.renew().expect_code(2);
+    assert_eq!(
+        output.stderr.split_once("error: ").unwrap().1,
+        "cannot read the journal at `refs/git-certs/journal`\n  \
+         caused by: it is no journal\n  \
+         caused by: expected ident at line 1 column 2\n\
+         hint: delete it where it is kept, or run with `--journal off`; what a killed run has left is then not taken over\n"
+    );
+}
+
+/// Puts a journal in the place of whatever is there.
+fn plant(nightly: &Nightly, journal: &str) {
+    let Nightly { lab, certs, .. } = nightly;
+    let git = |args: &[&str], stdin: &str| {
+        let git = lab.command("git").arg("-C").arg(&certs.folder);
+        let identity = ["-c", "user.name=x", "-c", "user.email=x@x.test"];
+        let output = git.args(identity).args(args.to_vec()).stdin(stdin).run();
+        output.expect_code(0).stdout.trim().to_owned()
+    };
+    let blob = git(&["hash-object", "-w", "--stdin"], journal);
+    let tree = git(&["mktree"], &format!("100644 blob {blob}\tjournal.json\n"));
+    let commit = git(&["commit-tree", "-m", "x", &tree], "");
+    git(&["update-ref", "refs/git-certs/journal", &commit], "");
 }

@@ -37,7 +37,7 @@ fn what_does_not_fit_is_put_off() {
             "put off  n50  n50.bench.test: until [DATE], {limit}\n\
              put off  n51  n51.bench.test: until [DATE], {limit}\n\n\
              50 issued, 0 failed, 2 put off, 0 up to date\n\
-             pushed 51 commits to `main`\n"
+             pushed 50 commits to `main`\n"
         )),
         "{}",
         first.stdout
@@ -120,7 +120,7 @@ fn names_that_no_ca_certifies_fail_alone_and_those_that_overlap_are_told() {
          failed   wild     *.co.uk\n\
          issued   overlap  *.r.bench.test, a.r.bench.test: until [DATE], commit [COMMIT]\n\n\
          1 issued, 2 failed, 0 up to date\n\
-         pushed 2 commits to `main`\n"
+         pushed 1 commit to `main`\n"
     );
     assert!(
         output.stderr.ends_with(

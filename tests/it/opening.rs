@@ -230,7 +230,7 @@ fn a_branch_is_read_and_pushed() {
         .run()
         .expect_code(0);
     assert!(
-        output.stdout.ends_with("pushed 2 commits to `staging`\n"),
+        output.stdout.ends_with("pushed 1 commit to `staging`\n"),
         "{}",
         output.stdout
     );

@@ -43,7 +43,7 @@ fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
          issued   mail      mail.pdns.test, smtp.pdns.test: until [DATE], commit [COMMIT]\n\
          issued   both      files.test, www.example.test: until [DATE], commit [COMMIT]\n\n\
          3 issued, 0 failed, 0 up to date\n\
-         pushed 4 commits to `main`\n"
+         pushed 3 commits to `main`\n"
     );
     assert_eq!(
         sorted(&output.normal_stderr()),
@@ -59,7 +59,8 @@ fn one_run_issues_commits_and_pushes_and_the_next_has_nothing_to_do() {
              asked every name server for every challenge ([TIME])\n\
              issued 3 certificates, with [N] requests to the CA ([TIME])\n\
              registered the ACME account `https://acme.test/my-account/[ID]`\n\
-             pushed 4 commits to `main` ([TIME])\n"
+             pushed 1 commit to `main` ([TIME])\n\
+             pushed 3 commits to `main` ([TIME])\n"
         )
     );
     assert_repository(&nightly);

@@ -233,7 +233,7 @@ fn variables_that_are_empty_are_not_set() {
     }
     let output = command.run().expect_code(0);
     assert!(
-        output.stdout.ends_with("pushed 2 commits to `main`\n"),
+        output.stdout.ends_with("pushed 1 commit to `main`\n"),
         "{}",
         output.stdout
     );

@@ -252,7 +252,7 @@ fn what_was_issued_when_the_signal_came_is_pushed() {
     assert!(signalled.elapsed() < CANCEL, "{:?}", signalled.elapsed());
     drop(server);
     assert!(
-        output.stdout.contains("\nfailed   slow   www.pdns.test\n\n1 issued, 1 failed, 0 up to date\npushed 2 commits to `main`\n"),
+        output.stdout.contains("\nfailed   slow   www.pdns.test\n\n1 issued, 1 failed, 0 up to date\npushed 1 commit to `main`\n"),
         "{}",
         output.stdout
     );

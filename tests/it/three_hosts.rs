@@ -96,7 +96,7 @@ fn one_provider_of_three_refuses_to_write_and_the_others_are_cleaned_up() {
         "failed   three  example.test\n\
          issued   fine   www.bench.test: until [DATE], commit [COMMIT]\n\n\
          1 issued, 1 failed, 0 up to date\n\
-         pushed 2 commits to `main`\n"
+         pushed 1 commit to `main`\n"
     );
     let errors = &output.stderr[output.stderr.find("error: ").unwrap()..];
     assert_eq!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 
+use crate::model::hint::Hint;
 use crate::repo::journal::Journal;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
@@ -96,7 +97,10 @@ impl Place {
             let entry = tree.get_path(Path::new(FILE))?;
             Journal::parse(self.repository.find_blob(entry.id())?.content())
         };
-        read().with_context(|| format!("cannot read the journal at `{}`", self.reference))
+        let reference = self.reference;
+        read()
+            .with_context(|| format!("cannot read the journal at `{reference}`"))
+            .hint(|| "delete it where it is kept, or run with `--journal off`; what a killed run has left is then not taken over")
     }
 
     /// Changes the reference from `old` (none: it is not there) to `new` (none: it goes).
