@@ -262,8 +262,8 @@ fn a_checkout_follows_when_another_push_came_first() {
         certs.subjects(lab),
         [
             "Issue files: not in the repository",
-            "Register an ACME account at acme.test",
             "theirs",
+            "Register an ACME account at acme.test",
             "files of the test",
         ]
     );

@@ -238,10 +238,7 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
         assert!(said.contains(line), "{line}{said}");
     }
     nightly.assert_valid("files");
-    assert_eq!(
-        lab.txt(Server::Bind, "keep.bench.test"),
-        [format!("\"{kept}\"")]
-    );
+    assert_eq!(lab.txt(Server::Bind, "keep.bench.test"), [kept]);
     assert_eq!(lab.txt(Server::Bind, other), zone);
 
     plant(&nightly, "nonsense");
