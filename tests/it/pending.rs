@@ -124,6 +124,7 @@ fn what_earlier_runs_left_is_swept() {
     assert_eq!(at_bind("www"), [B, A, "text"]);
     assert_eq!(at_powerdns("end.pdns.test"), [A]);
 
+    scene.certs.forget_account(lab);
     let output = scene.renew().args(["--renew", "1000"]).succeed();
     let mut lines: Vec<_> = said(&output).lines().map(str::to_owned).collect();
     lines.sort();

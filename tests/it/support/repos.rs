@@ -208,6 +208,19 @@ impl Remote {
         self.lines(lab, &["for-each-ref", "--format=%(refname)"])
     }
 
+    /// Takes the ACME account away, so that the next run registers another, for which nothing is proven.
+    ///
+    /// Pebble takes up a valid authorization again now and then, even with `PEBBLE_AUTHZREUSE=0`: once in a
+    /// hundred times.
+    pub fn forget_account(&self, lab: &Lab) {
+        let checkout = lab.folder().join(format!("checkout-{}", self.name));
+        let git = |args: &[&str]| lab.git(&checkout, args);
+        git(&["pull", "--quiet", "--rebase", "origin", "main"]);
+        git(&["rm", "-r", "--quiet", ".letsencrypt"]);
+        git(&["commit", "--quiet", "--message", "without an account"]);
+        git(&["push", "--quiet", "origin", "main"]);
+    }
+
     /// Refuses pushes to branches, as a protected branch does.
     pub fn refuse_pushes(&self) {
         use std::os::unix::fs::PermissionsExt;
