@@ -1,7 +1,7 @@
 //! `make bench`: git-certs and its peers, side by side on one lab, into docs/benchmarks.md.
 //!
-//! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated] [20x5...] [latency]` measures
-//! only what is named: tools, numbers of certificates and names, and git-certs with slow answers.
+//! `cargo bench --bench peers -- [git-certs lego certbot uacme dehydrated] [20x5...] [latency] [held]` measures
+//! only what is named: tools, numbers of certificates and names, git-certs with slow answers, and all tools with nothing due.
 #![allow(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -14,6 +14,7 @@
     reason = "a benchmark may panic, and prints"
 )]
 
+mod held;
 mod latency;
 #[allow(dead_code, reason = "the lab offers more than the benchmark uses")]
 #[path = "../../tests/it/support/mod.rs"]
@@ -31,6 +32,9 @@ const MANY: &str = "200 certificates, 5 names each";
 
 /// What stands for the measurement with slow answers.
 const LATENCY: &str = "latency";
+
+/// What stands for the measurement with nothing due.
+const HELD: &str = "held";
 
 /// Runs of the quick tools; the slow ones (minutes a run) are measured once.
 const RUNS: usize = 3;
@@ -87,7 +91,12 @@ fn main() {
         }
     }
     let mut text = table::render(&rows);
-    if chosen.is_empty() || names.iter().any(|name| *name == LATENCY) {
+    let is_wanted = |what: &str| chosen.is_empty() || names.iter().any(|name| *name == what);
+    if is_wanted(HELD) {
+        text += &held::measure(&lab);
+    }
+    // Last: its delay stays until the lab ends.
+    if is_wanted(LATENCY) {
         text += &latency::measure(&lab);
     }
     text += &tools::versions(&lab);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::address::{BIND, RESOLVER};
 use crate::support::bind;
 use crate::support::command::{Command, Output};
-use crate::support::lab::{Lab, Server};
+use crate::support::lab::{AgeIdentity, Lab, Server};
 use crate::support::nightly::pebble_log;
 use crate::support::pebble::DIRECTORY;
 use crate::support::repos::{Files, Transport};
@@ -175,13 +175,13 @@ pub fn versions(lab: &Lab) -> String {
 }
 
 /// The command under GNU time, whose last line of stderr is the peak memory.
-fn timed(command_line: Command) -> Command {
+pub fn timed(command_line: Command) -> Command {
     command_line
         .under("/usr/bin/time", &["--format=%M"])
         .deadline(DEADLINE)
 }
 
-fn peak_memory(output: &Output) -> u64 {
+pub fn peak_memory(output: &Output) -> u64 {
     let kilobytes: u64 = output
         .stderr
         .lines()
@@ -203,20 +203,7 @@ pub fn git_certs(lab: &Lab, prefix: &str, certificates: &[(String, Vec<String>)]
         .iter()
         .map(|(name, names)| (*name, names.as_slice()))
         .collect();
-    let run = |certs: &str, dns: &str| {
-        lab.git_certs([
-            "renew",
-            "--repo",
-            certs,
-            "--dns-repo",
-            dns,
-            "--acme",
-            DIRECTORY,
-        ])
-        .args(["--agree-tos", "--key-type", "p256"])
-        .env("GIT_CERTS_CA_BUNDLE", lab.ca())
-        .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
-    };
+    let run = |certs: &str, dns: &str| renew(lab, certs, dns, &identity);
     let dns = Files::dns().publish(lab, &format!("{prefix}-dns"));
     let dns = dns.url(Transport::Https);
     // The account is there before the clock starts, as with the others.
@@ -228,7 +215,23 @@ pub fn git_certs(lab: &Lab, prefix: &str, certificates: &[(String, Vec<String>)]
     vec![timed(run(&certs.url(Transport::Https), &dns))]
 }
 
-fn certbot(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+/// `git-certs renew` of two repositories.
+pub fn renew(lab: &Lab, certs: &str, dns: &str, identity: &AgeIdentity) -> Command {
+    lab.git_certs([
+        "renew",
+        "--repo",
+        certs,
+        "--dns-repo",
+        dns,
+        "--acme",
+        DIRECTORY,
+    ])
+    .args(["--agree-tos", "--key-type", "p256"])
+    .env("GIT_CERTS_CA_BUNDLE", lab.ca())
+    .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
+}
+
+pub fn certbot(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
     let [_, name, secret] = tsig();
     let credentials = folder.join("rfc2136.ini");
     write(
@@ -239,15 +242,7 @@ fn certbot(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> 
              dns_rfc2136_secret = {secret}\ndns_rfc2136_algorithm = HMAC-SHA256\n"
         ),
     );
-    let certbot = || {
-        let mut command = lab.command("certbot");
-        for option in ["--config-dir", "--work-dir", "--logs-dir"] {
-            command = command.arg(option).arg(folder);
-        }
-        command
-            .args(["--non-interactive", "--agree-tos", "--server", DIRECTORY])
-            .env("REQUESTS_CA_BUNDLE", lab.ca())
-    };
+    let certbot = || bare_certbot(lab, folder);
     certbot()
         .args(["register", "--register-unsafely-without-email"])
         .succeed();
@@ -264,37 +259,49 @@ fn certbot(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> 
         .collect()
 }
 
-fn lego(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+/// `certbot` with its folders, the CA and no questions.
+pub fn bare_certbot(lab: &Lab, folder: &Path) -> Command {
+    let mut command = lab.command("certbot");
+    for option in ["--config-dir", "--work-dir", "--logs-dir"] {
+        command = command.arg(option).arg(folder);
+    }
+    command
+        .args(["--non-interactive", "--agree-tos", "--server", DIRECTORY])
+        .env("REQUESTS_CA_BUNDLE", lab.ca())
+}
+
+/// `lego` with its folder, the CA and the way to the zone.
+pub fn bare_lego(lab: &Lab, folder: &Path) -> Command {
     let [_, name, secret] = tsig();
-    let lego = |names: &[String]| {
-        let command = lab
-            .command("lego")
-            .args([
-                "--accept-tos",
-                "--email",
-                "bench@example.test",
-                "--server",
-                DIRECTORY,
-            ])
-            .args([
-                "--dns",
-                "rfc2136",
-                "--dns.resolvers",
-                RESOLVER,
-                "--key-type",
-                "ec256",
-            ])
-            .arg("--path")
-            .arg(folder)
-            .env("LEGO_CA_CERTIFICATES", lab.ca())
-            .env("RFC2136_NAMESERVER", format!("{BIND}:53"))
-            .env("RFC2136_TSIG_ALGORITHM", "hmac-sha256.")
-            .env("RFC2136_TSIG_KEY", &name)
-            .env("RFC2136_TSIG_SECRET", &secret)
-            .env("RFC2136_POLLING_INTERVAL", "0")
-            .env("RFC2136_SEQUENCE_INTERVAL", "0");
-        with_domains(command, "-d", names).arg("run")
-    };
+    lab.command("lego")
+        .args([
+            "--accept-tos",
+            "--email",
+            "bench@example.test",
+            "--server",
+            DIRECTORY,
+        ])
+        .args([
+            "--dns",
+            "rfc2136",
+            "--dns.resolvers",
+            RESOLVER,
+            "--key-type",
+            "ec256",
+        ])
+        .arg("--path")
+        .arg(folder)
+        .env("LEGO_CA_CERTIFICATES", lab.ca())
+        .env("RFC2136_NAMESERVER", format!("{BIND}:53"))
+        .env("RFC2136_TSIG_ALGORITHM", "hmac-sha256.")
+        .env("RFC2136_TSIG_KEY", &name)
+        .env("RFC2136_TSIG_SECRET", &secret)
+        .env("RFC2136_POLLING_INTERVAL", "0")
+        .env("RFC2136_SEQUENCE_INTERVAL", "0")
+}
+
+pub fn lego(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+    let lego = |names: &[String]| with_domains(bare_lego(lab, folder), "-d", names).arg("run");
     let account = format!("{}-account.{ZONE}", certificates[0].0);
     lego(&[account]).deadline(DEADLINE).succeed();
     certificates
@@ -330,7 +337,11 @@ fn uacme(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Ve
         .collect()
 }
 
-fn dehydrated(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+pub fn dehydrated(
+    lab: &Lab,
+    folder: &Path,
+    certificates: &[(String, Vec<String>)],
+) -> Vec<Command> {
     // With HOOK_CHAIN one call has all names: deploy_challenge (DOMAIN TOKEN VALUE)...
     let hook = nsupdate_hook(
         folder,
@@ -386,7 +397,7 @@ fn tsig() -> [String; 3] {
     parts.try_into().unwrap()
 }
 
-fn write(path: &Path, mode: u32, text: &str) {
+pub fn write(path: &Path, mode: u32, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

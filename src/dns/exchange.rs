@@ -17,7 +17,7 @@ use crate::model::name::DnsName;
 /// Questions that one server has to answer at the same time.
 ///
 /// Few enough for the receive buffer of a small server, enough to hide the round trip.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 64;
 
 /// Longest silence over UDP. A lost packet costs this much before TCP is tried.
 const UDP_PATIENCE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, Record, RecordType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
@@ -37,7 +37,7 @@ const UDP_ATTEMPTS: u32 = 3;
 const UDP_SIZE: usize = 1232;
 
 /// How many questions are on their way at once.
-const PIPELINE: usize = 50;
+const PIPELINE: usize = 500;
 
 /// Where a server listens and how messages to it are signed.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl<'a> Connection<'a> {
     pub(super) async fn open(server: &'a Server) -> Result<Self> {
         let mut failure = None;
         for address in server.address.resolve().await? {
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            match timeout(CONNECT_TIMEOUT, connect(address)).await {
                 Ok(Ok(stream)) => return Ok(Self { server, stream }),
                 Ok(Err(error)) => failure = Some(anyhow!(error)),
                 Err(_) => {
@@ -158,18 +158,24 @@ impl<'a> Connection<'a> {
             ids.push(id);
             waiting.insert(id, verifier);
         }
-        self.send(&frames).await?;
+        let (mut reader, mut writer) = self.stream.split();
+        let server = self.server;
         let mut answers = HashMap::new();
-        while !waiting.is_empty() {
-            let bytes = self.receive().await?;
-            let answer = decode(&bytes, self.server)?;
-            let id = answer.metadata.id;
-            let mut verifier = waiting
-                .remove(&id)
-                .ok_or_else(|| anyhow!("`{}` answered what was not asked", self.server.address))?;
-            verifier.check(&bytes, &answer)?;
-            answers.insert(id, answer);
-        }
+        let receiving = async {
+            while !waiting.is_empty() {
+                let bytes = receive(&mut reader, server).await?;
+                let answer = decode(&bytes, server)?;
+                let id = answer.metadata.id;
+                let mut verifier = waiting
+                    .remove(&id)
+                    .ok_or_else(|| anyhow!("`{}` answered what was not asked", server.address))?;
+                verifier.check(&bytes, &answer)?;
+                answers.insert(id, answer);
+            }
+            Ok(())
+        };
+        // A server may stop reading until its first answers are taken.
+        tokio::try_join!(send(&mut writer, server, &frames), receiving)?;
         Ok(ids.iter().filter_map(|id| answers.remove(id)).collect())
     }
 
@@ -179,12 +185,12 @@ impl<'a> Connection<'a> {
         let ((id, bytes), mut verifier) = self.server.sign(question(zone, RecordType::AXFR))?;
         let mut frames = Vec::new();
         frame(&mut frames, &bytes)?;
-        self.send(&frames).await?;
+        send(&mut self.stream, self.server, &frames).await?;
         let mut records: Vec<Record> = Vec::new();
         let mut volume = Volume::default();
         let whose = format!("the zone that `{server}` transfers");
         loop {
-            let bytes = self.receive().await?;
+            let bytes = receive(&mut self.stream, self.server).await?;
             volume.add(&whose, bytes.len())?;
             let answer = decode(&bytes, self.server)?;
             ensure!(
@@ -210,28 +216,32 @@ impl<'a> Connection<'a> {
             }
         }
     }
+}
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        match timeout(ANSWER_TIMEOUT, self.stream.write_all(bytes)).await {
-            Ok(sent) => sent.with_context(|| format!("cannot send to `{}`", self.server.address)),
-            Err(_) => Err(silent(self.server)),
-        }
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // The end of a long message would wait for the acknowledgement of its begin.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), server: &Server, bytes: &[u8]) -> Result<()> {
+    match timeout(ANSWER_TIMEOUT, stream.write_all(bytes)).await {
+        Ok(sent) => sent.with_context(|| format!("cannot send to `{}`", server.address)),
+        Err(_) => Err(silent(server)),
     }
+}
 
-    async fn receive(&mut self) -> Result<Vec<u8>> {
-        let stream = &mut self.stream;
-        let message = async {
-            let length = stream.read_u16().await?;
-            let mut bytes = vec![0; length.into()];
-            stream.read_exact(&mut bytes).await?;
-            Ok::<_, std::io::Error>(bytes)
-        };
-        match timeout(ANSWER_TIMEOUT, message).await {
-            Ok(bytes) => {
-                bytes.with_context(|| format!("`{}` closed the connection", self.server.address))
-            }
-            Err(_) => Err(silent(self.server)),
-        }
+async fn receive(stream: &mut (impl AsyncRead + Unpin), server: &Server) -> Result<Vec<u8>> {
+    let message = async {
+        let length = stream.read_u16().await?;
+        let mut bytes = vec![0; length.into()];
+        stream.read_exact(&mut bytes).await?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    match timeout(ANSWER_TIMEOUT, message).await {
+        Ok(bytes) => bytes.with_context(|| format!("`{}` closed the connection", server.address)),
+        Err(_) => Err(silent(server)),
     }
 }
 
