@@ -101,16 +101,14 @@ impl Place {
             repo: self.repo,
             branch: self.branch,
             dir: self.dir,
-            only: None,
-            format: Format::Text,
             verbose: self.verbose,
-            eab_hmac: None,
             settings: Settings {
                 acme: self.acme,
                 ca_bundle: self.ca_bundle,
                 identity: self.identity,
                 ..Settings::default()
             },
+            ..Run::default()
         }
     }
 }

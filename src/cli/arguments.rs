@@ -240,7 +240,7 @@ pub(super) struct Providers {
 }
 
 /// What every run needs to know: where the repositories are, and the settings.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(super) struct Run {
     /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
     #[arg(
@@ -267,6 +267,14 @@ pub(super) struct Run {
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
+    /// Add a summary in Markdown to this file [default: $GITHUB_STEP_SUMMARY]
+    #[arg(long, env = "GIT_CERTS_SUMMARY_FILE", value_name = "FILE")]
+    pub(super) summary_file: Option<PathBuf>,
+
+    /// Add what later steps can use to this file, as CERTS_NAME=VALUE [default: $GITHUB_OUTPUT, as NAME=VALUE]
+    #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
+    pub(super) output_file: Option<PathBuf>,
+
     /// Log what is done, to stderr
     #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
@@ -286,8 +294,9 @@ pub(super) fn secret(text: String) -> Arc<Secret> {
 }
 
 /// Form of the data on stdout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
+    #[default]
     Text,
     Json,
 }

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
+use crate::cli::ending::Ending;
 use crate::cli::journal::journal;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
     COULD_NOT_RUN, account, config, dnsconfig, environment, keys, providers, revoke, unlock, verify,
 };
 use crate::dnscontrol;
-use crate::model::outcome::{Outcome, Planned};
+use crate::model::outcome::Planned;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
@@ -20,7 +21,7 @@ use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::report::progress::Progress;
-use crate::report::{drill, json, terminal};
+use crate::report::{drill, terminal};
 
 /// Some certificates failed, the rest is pushed.
 pub(super) const SOME_FAILED: u8 = 1;
@@ -68,6 +69,14 @@ async fn print_ir(arguments: &PrintIr) -> Result<ExitCode> {
 }
 
 async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
+    let ending = Ending::of(&arguments.run);
+    match Box::pin(try_renew(arguments, temporary, &ending)).await {
+        Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
+        ended => ended,
+    }
+}
+
+async fn try_renew(arguments: Renew, temporary: &Path, ending: &Ending) -> Result<ExitCode> {
     let is_dry = arguments.dry_run.unwrap_or_default();
     let no_push = arguments.no_push.unwrap_or_default();
     config::refuse_to_keep_nothing(&arguments.run, no_push)?;
@@ -78,46 +87,14 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
     };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let format = arguments.run.format;
     let opened = open(arguments.run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;
     job.push = !no_push;
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if is_dry {
-        let outcome = Box::pin(nightly.dry_run()).await?;
-        let code = end(&outcome);
-        terminal::print(&match format {
-            Format::Text => terminal::dry_run(&outcome),
-            Format::Json => json::dry_run(&outcome),
-        })?;
-        return Ok(code);
-    }
-    report(&Box::pin(nightly.renew()).await?, format)
-}
-
-/// Prints what came of a run.
-pub(super) fn report(outcome: &Outcome, format: Format) -> Result<ExitCode> {
-    let code = end(outcome);
-    terminal::print(&match format {
-        Format::Text => terminal::outcome(outcome),
-        Format::Json => json::outcome(outcome),
-    })?;
-    Ok(code)
-}
-
-/// Prints the errors of a run, dry or not, and makes its exit code of them.
-fn end(outcome: &Outcome) -> ExitCode {
-    let errors = outcome.errors();
-    errors
-        .iter()
-        .chain(&outcome.left_over)
-        .for_each(terminal::print_error);
-    let has_ordered = outcome.has_ordered || !outcome.ready.is_empty();
-    match outcome.is_clean() {
-        true => ExitCode::SUCCESS,
-        // Nothing was asked of the CA and nothing was changed: the run could not run.
-        false if !has_ordered => ExitCode::from(COULD_NOT_RUN),
-        false => ExitCode::from(SOME_FAILED),
+        ending.dry_run(&Box::pin(nightly.dry_run()).await?)
+    } else {
+        ending.outcome(&Box::pin(nightly.renew()).await?)
     }
 }
 
@@ -131,23 +108,18 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    match print_what_is_due(arguments.run, temporary).await {
-        Ok(due) if due && arguments.detailed_exitcode => Ok(ExitCode::from(SOMETHING_DUE)),
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) if arguments.detailed_exitcode => {
-            terminal::print_error(&error);
-            Ok(ExitCode::from(SOME_FAILED))
+    let ending = Ending::of(&arguments.run);
+    let detailed = arguments.detailed_exitcode;
+    let planned = async { ready(arguments.run, temporary).await?.plan().await };
+    match planned.await {
+        Ok(plan) => {
+            let is_due = plan.iter().any(Planned::is_due);
+            let code = if is_due && detailed { SOMETHING_DUE } else { 0 };
+            ending.plan(&plan, code)
         }
-        Err(error) => Err(error),
+        Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),
+        Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
     }
-}
-
-/// Returns whether something is due.
-async fn print_what_is_due(run: Run, temporary: &Path) -> Result<bool> {
-    let format = run.format;
-    let plan = ready(run, temporary).await?.plan().await?;
-    print_plan(&plan, format)?;
-    Ok(plan.iter().any(Planned::is_due))
 }
 
 /// A run that will only look.
@@ -156,13 +128,6 @@ async fn ready(run: Run, temporary: &Path) -> Result<Nightly> {
     let progress = Progress::new();
     let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
     Ok(Nightly::new(workspaces, job, stop, progress))
-}
-
-fn print_plan(plan: &[Planned], format: Format) -> Result<()> {
-    terminal::print(&match format {
-        Format::Text => terminal::plan(plan),
-        Format::Json => json::plan(plan),
-    })
 }
 
 /// Opens the repositories and learns the settings of `git-certs.toml` on the way.

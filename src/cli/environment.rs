@@ -36,6 +36,17 @@ pub(super) const LEGO_EAB_KID: &str = "LEGO_EAB_KID";
 /// The HMAC key that belongs to it.
 pub(super) const LEGO_EAB_HMAC: &str = "LEGO_EAB_HMAC";
 
+/// Where GitHub's runner takes the summary of a step.
+pub(super) const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+
+/// Where GitHub's runner takes the outputs of a step.
+pub(super) const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
+
+/// Whether GitHub's runner, or that of Forgejo or Gitea, reads what is printed.
+pub(super) fn is_github() -> bool {
+    variable("GITHUB_ACTIONS").as_deref() == Some("true")
+}
+
 /// A variable that is set and not empty.
 ///
 /// CI systems set variables to the empty string where an input was left out.

@@ -85,14 +85,12 @@ impl KeyPlace {
             repo: self.repo,
             branch: self.branch,
             dir: self.dir,
-            only: None,
-            format: Format::Text,
             verbose: self.verbose,
-            eab_hmac: None,
             settings: Settings {
                 ca_bundle: self.ca_bundle,
                 ..Settings::default()
             },
+            ..Run::default()
         }
     }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod confirm;
 mod dnsconfig;
+mod ending;
 mod environment;
 mod journal;
 mod keys;
@@ -28,7 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::arguments::Arguments;
 use crate::cli::temporary::Temporary;
 use crate::report::tame::TameStderr;
-use crate::report::terminal;
+use crate::report::{annotations, terminal};
 
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
@@ -41,6 +42,9 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// 0: done, or nothing to do. 1: some certificates failed, the rest is pushed. 2: could not run.
 pub fn main() -> ExitCode {
     harden();
+    if environment::is_github() {
+        annotations::turn_on();
+    }
     let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -10,9 +10,10 @@ use clap::builder::BoolishValueParser;
 use crate::acme::revocation::{Reason, Revoked};
 use crate::cli::account::{accounts_of, with_push};
 use crate::cli::arguments::Run;
-use crate::cli::commands::{open, open_certs, report};
+use crate::cli::commands::{open, open_certs};
 use crate::cli::config;
 use crate::cli::confirm::confirm;
+use crate::cli::ending::Ending;
 use crate::model::certificate::CertificateName;
 use crate::model::chain::list;
 use crate::model::hint::Hint;
@@ -88,7 +89,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
         terminal::print(&with_push(&next, pushed))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let format = run.format;
+    let ending = Ending::of(&run);
     run.only = Some(wish.name.to_string());
     let opened = open(run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;
@@ -98,7 +99,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
     nightly.plan().await?;
     let (said, _) = revoke(nightly.accounts(), &wish, &stop).await?;
     progress.say(&said);
-    report(&Box::pin(nightly.renew()).await?, format)
+    ending.outcome(&Box::pin(nightly.renew()).await?)
 }
 
 /// Revokes at the CA that issued the certificate. Returns what to say, and where the commit went.

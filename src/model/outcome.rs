@@ -45,6 +45,8 @@ pub(crate) struct Planned {
     pub(crate) reason: String,
     /// End of the certificate that is held.
     pub(crate) not_after: Option<OffsetDateTime>,
+    /// From when on that is to be renewed, or the one that was issued; none where it is to be issued or made anew.
+    pub(crate) due_from: Option<OffsetDateTime>,
     /// The certificate that the new one takes the place of (RFC 9773 section 5).
     pub(crate) replaces: Option<Predecessor>,
 }
@@ -98,6 +100,8 @@ pub(crate) struct Outcome {
     pub(crate) kept: Vec<Planned>,
     /// Where the commits went, in words; none if there are no commits.
     pub(crate) pushed: Option<String>,
+    /// The newest of the commits that were pushed.
+    pub(crate) tip: Option<String>,
     /// What the run waited for; none before its end.
     pub(crate) path: Option<Path>,
     /// Challenge values that could not be withdrawn, and other trouble that left a trace.
@@ -105,6 +109,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Certificates that were issued.
+    pub(crate) fn issued(&self) -> impl Iterator<Item = (&CertificateName, &Stored)> {
+        self.done.iter().filter_map(|done| {
+            let stored = done.result.as_ref().ok()?;
+            Some((&done.planned.wanted.name, stored))
+        })
+    }
+
     /// Names of the certificates that failed.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &CertificateName> {
         self.done

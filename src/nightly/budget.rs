@@ -84,6 +84,7 @@ mod tests {
             action,
             reason: String::new(),
             not_after: days_left.map(|days| NOW + Duration::days(days)),
+            due_from: None,
             replaces: None,
         }
     }

@@ -158,6 +158,7 @@ mod tests {
             action: Action::Keep,
             reason: String::new(),
             not_after: None,
+            due_from: None,
             replaces: None,
         }
     }

@@ -300,10 +300,8 @@ impl Issuer<'_> {
         path.ended(Stage::Fetch, Instant::now());
         let (delivered, checked) = fetched?;
         for warning in &delivered.warnings {
-            self.progress.say(&format!(
-                "warning: certificate `{}`: {warning}",
-                wanted.name
-            ));
+            self.progress
+                .warn(&format!("certificate `{}`: {warning}", wanted.name));
         }
         let renewal = self.account.renewal_info(&checked.leaf).await;
         path.ended(Stage::Fetch, Instant::now());

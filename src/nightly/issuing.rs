@@ -19,6 +19,7 @@ use crate::nightly::logbook::Logbook;
 use crate::nightly::permission::is_forbidden;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
+use crate::nightly::{plan, store};
 use crate::report::terminal;
 
 /// A certificate on its way.
@@ -39,6 +40,10 @@ impl Nightly {
         let challenges = Challenges::default();
         let issued = self.issue(&ready, (&means, logbook), &challenges);
         let results = Box::pin(issued).await?;
+        let due_from: Vec<_> = results
+            .iter()
+            .map(|result| plan::due_from(result.as_ref().ok()?, self.job.renew_days))
+            .collect();
         outcome.has_ordered = true;
         let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
@@ -60,16 +65,22 @@ impl Nightly {
             // The error below ends the run: this is the last chance to name them.
             left_over.iter().for_each(terminal::print_error);
         }
-        outcome.pushed = kept.pushed?;
+        if let Some(pushed) = kept.pushed? {
+            outcome.tip = pushed.commits.last().map(ToString::to_string);
+            outcome.pushed = Some(store::in_words(&pushed));
+        }
         let stored = ready.iter().zip(&kept.certificates);
         let stored = stored.filter(|(_, result)| result.is_ok());
         logbook.settle(stored.map(|(planned, _)| &planned.wanted.name));
         outcome.left_over = left_over;
-        let done = ready.into_iter().zip(kept.certificates);
-        outcome.done.extend(done.map(|(planned, result)| Done {
-            planned,
-            result: result.map_err(Shared::new),
-        }));
+        let done = ready.into_iter().zip(kept.certificates).zip(due_from);
+        outcome
+            .done
+            .extend(done.map(|((mut planned, result), due_from)| {
+                planned.due_from = due_from.or(planned.due_from);
+                let result = result.map_err(Shared::new);
+                Done { planned, result }
+            }));
         Ok(())
     }
 

@@ -270,8 +270,8 @@ impl Beginning<'_> {
             )),
             refused => {
                 if let Some(reason) = refused {
-                    self.progress.say(&format!(
-                        "warning: there is no journal, so what a killed run has ordered is lost: the server refuses it: {reason}"
+                    self.progress.warn(&format!(
+                        "there is no journal, so what a killed run has ordered is lost: the server refuses it: {reason}"
                     ));
                 }
                 Ok(Begun::Kept(Box::new(Kept {

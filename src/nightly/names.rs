@@ -110,6 +110,7 @@ mod tests {
             action: Action::Issue,
             reason: String::new(),
             not_after: None,
+            due_from: None,
             replaces: None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::model::certificate::{CertificateName, Held, Wanted};
+use crate::model::certificate::{CertificateName, Held, Issued, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
 use crate::model::outcome::{Action, Planned};
@@ -43,21 +43,34 @@ pub(crate) fn plan(wanted: &[Wanted], held: &Holdings, timing: &Timing<'_>) -> V
         .iter()
         .map(|wanted| {
             let known = held.get(&wanted.name);
-            let (action, reason) = match known {
-                None => (Action::Issue, "not in the repository".to_owned()),
-                Some(Err(reason)) => (Action::Reissue, reason.clone()),
+            let decision = match known {
+                None => Decision::now(Action::Issue, "not in the repository".to_owned()),
+                Some(Err(reason)) => Decision::now(Action::Reissue, reason.clone()),
                 Some(Ok(held)) => decide(wanted, &held.leaf, timing),
             };
             let held = known.and_then(|held| held.as_ref().ok());
             Planned {
                 wanted: wanted.clone(),
-                action,
-                reason,
+                action: decision.action,
+                reason: decision.reason,
                 not_after: held.map(|held| held.leaf.not_after),
+                due_from: decision.due_from,
                 replaces: held.and_then(|held| replaces(wanted, held)),
             }
         })
         .collect()
+}
+
+/// From when on a certificate that was just issued is to be renewed.
+pub(super) fn due_from(issued: &Issued, renew_days: Option<u32>) -> Option<OffsetDateTime> {
+    let name = &issued.wanted.name;
+    let window = issued.renewal.iter();
+    let timing = Timing {
+        renew_days,
+        windows: &window.map(|info| (name.clone(), info.clone())).collect(),
+        now: issued.leaf.not_before,
+    };
+    decide(&issued.wanted, &issued.leaf, &timing).due_from
 }
 
 /// Let's Encrypt wants a name that both have.
@@ -73,29 +86,56 @@ fn replaces(wanted: &Wanted, held: &Held) -> Option<Predecessor> {
     .filter(|_| shares_a_name)
 }
 
-fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> (Action, String) {
+/// What is to be done for one certificate, why, and from when on if not at once.
+struct Decision {
+    action: Action,
+    reason: String,
+    due_from: Option<OffsetDateTime>,
+}
+
+impl Decision {
+    fn now(action: Action, reason: String) -> Self {
+        Self {
+            action,
+            reason,
+            due_from: None,
+        }
+    }
+}
+
+fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Decision {
     let want = wanted.identifier_set();
     let have: BTreeSet<&Identifier> = leaf.identifiers.iter().collect();
     if want != have {
-        return (Action::Reissue, difference(&want, &have));
+        return Decision::now(Action::Reissue, difference(&want, &have));
     }
     let left = leaf.not_after - timing.now;
     if left <= Duration::ZERO {
-        return (
-            Action::Renew,
-            format!("expired on {}", leaf.not_after.date()),
-        );
+        return Decision {
+            action: Action::Renew,
+            reason: format!("expired on {}", leaf.not_after.date()),
+            due_from: Some(leaf.not_after),
+        };
     }
+    let longest = default_threshold(leaf.lifetime());
     let threshold = match (timing.renew_days, suggested(wanted, leaf, timing)) {
-        (_, Some(Suggestion::Now(reason))) => return (Action::Renew, reason),
+        (_, Some(Suggestion::Now(reason, moment))) => {
+            return Decision {
+                action: Action::Renew,
+                reason,
+                due_from: Some(moment),
+            };
+        }
         (Some(days), _) => Duration::days(days.into()),
         // A window that never comes must not let a certificate expire.
-        (None, Some(Suggestion::Later(reason)))
-            if left >= default_threshold(leaf.lifetime()) / 2 =>
-        {
-            return (Action::Keep, reason);
+        (None, Some(Suggestion::Later(reason, moment))) if left >= longest / 2 => {
+            return Decision {
+                action: Action::Keep,
+                reason,
+                due_from: Some(moment.min(leaf.not_after - longest / 2)),
+            };
         }
-        (None, _) => default_threshold(leaf.lifetime()),
+        (None, _) => longest,
     };
     let reason = format!(
         "{} of {} left, due below {}",
@@ -103,17 +143,18 @@ fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> (Action, String)
         amount(leaf.lifetime()),
         amount(threshold)
     );
-    if left < threshold {
-        (Action::Renew, reason)
-    } else {
-        (Action::Keep, reason)
+    let is_due = left < threshold;
+    Decision {
+        action: if is_due { Action::Renew } else { Action::Keep },
+        reason,
+        due_from: Some(leaf.not_after - threshold),
     }
 }
 
-/// What the CA's window means now, and why.
+/// What the CA's window means now, why, and the moment in it.
 enum Suggestion {
-    Now(String),
-    Later(String),
+    Now(String, OffsetDateTime),
+    Later(String, OffsetDateTime),
 }
 
 fn suggested(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Option<Suggestion> {
@@ -121,12 +162,13 @@ fn suggested(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Option<Sugges
     let is_early = window.start < leaf.not_before + leaf.lifetime() * EARLY;
     let moment = window.moment(leaf.id.as_ref()?);
     if moment > timing.now {
-        return Some(Suggestion::Later(format!(
+        let reason = format!(
             "{} of {} left, due on {}, as the CA suggests",
             amount(leaf.not_after - timing.now),
             amount(leaf.lifetime()),
             moment.date()
-        )));
+        );
+        return Some(Suggestion::Later(reason, moment));
     }
     if timing.renew_days.is_some() && !is_early {
         return None;
@@ -139,9 +181,8 @@ fn suggested(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Option<Sugges
     };
     let why = window.explanation_url.as_ref();
     let why = why.map_or_else(String::new, |url| format!(": {url}"));
-    Some(Suggestion::Now(format!(
-        "the CA {what} {start} and {end}{why}"
-    )))
+    let reason = format!("the CA {what} {start} and {end}{why}");
+    Some(Suggestion::Now(reason, moment))
 }
 
 fn default_threshold(lifetime: Duration) -> Duration {
@@ -282,6 +323,25 @@ mod tests {
                 "14 days of 90 days left, due below 30 days".into()
             )
         );
+    }
+
+    #[test]
+    fn the_moment_from_which_it_is_due_is_told() {
+        let due_from = |want: &[&str], held: &Holdings, days: Option<u32>, start: Option<i64>| {
+            let window = start.map(|days| window(NOW + Duration::days(days)));
+            planned(want, held, days, window).due_from
+        };
+        let held = held(&["a.example"], Duration::days(90), Duration::days(80));
+        let after = |days| Some(NOW + Duration::days(days));
+        let want = ["a.example"];
+        assert_eq!(due_from(&want, &held, None, None), after(50));
+        assert_eq!(due_from(&want, &held, Some(15), None), after(65));
+        let suggested = due_from(&want, &held, None, Some(40)).unwrap();
+        assert!((after(40).unwrap()..after(42).unwrap()).contains(&suggested));
+        // However late the window, half of the last third is the latest.
+        assert_eq!(due_from(&want, &held, None, Some(70)), after(65));
+        assert_eq!(due_from(&["b.example"], &held, None, None), None);
+        assert_eq!(due_from(&want, &BTreeMap::new(), None, None), None);
     }
 
     #[test]

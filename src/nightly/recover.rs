@@ -173,8 +173,8 @@ impl Nightly {
                         count(withdrawn, "challenge")
                     ));
                 }
-                Err(error) => self.progress.say(&format!(
-                    "warning: {} of an earlier run cannot be withdrawn from zone `{zone}` at `{entry}`; the next run tries again: {error:#}",
+                Err(error) => self.progress.warn(&format!(
+                    "{} of an earlier run cannot be withdrawn from zone `{zone}` at `{entry}`; the next run tries again: {error:#}",
                     count(values.len(), "challenge")
                 )),
             }

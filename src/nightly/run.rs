@@ -239,7 +239,7 @@ impl Nightly {
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
-            self.progress.say(&format!("warning: {warning}"));
+            self.progress.warn(&warning);
         }
         let wanted = self.selected(wanted)?;
         for warning in wanted.iter().flat_map(names::warnings) {
@@ -307,7 +307,7 @@ impl Nightly {
                 let held = layout::held(workspace, &listed.wanted)?;
                 let instead = job.recipients.as_ref().map(Override::as_pair);
                 if let Some(warning) = stale::warning(workspace, &listed.wanted, &held, instead) {
-                    progress.say(&format!("warning: {warning}"));
+                    progress.warn(&warning);
                 }
                 Ok((listed.wanted, held))
             })

@@ -32,8 +32,8 @@ pub(crate) struct Store<'a> {
 pub(crate) struct Kept {
     /// One for each certificate.
     pub(crate) certificates: Vec<Result<Stored>>,
-    /// Where the commits went, in words; none if there are no commits.
-    pub(crate) pushed: Result<Option<String>>,
+    /// What was pushed; none if there are no commits.
+    pub(super) pushed: Result<Option<git::Done>>,
     /// When everything was committed.
     pub(super) committed_at: Instant,
     /// When everything was pushed.
@@ -57,8 +57,8 @@ impl Store<'_> {
             let mut answers = means.answers.clone();
             answers.retain(|name, _| !issued.contains(name));
             if let Err(error) = self.commit_answers(answers).await {
-                self.progress.say(&format!(
-                    "warning: when to renew cannot be stored, so the next run asks again: {error:#}"
+                self.progress.warn(&format!(
+                    "when to renew cannot be stored, so the next run asks again: {error:#}"
                 ));
             }
         }
@@ -79,7 +79,7 @@ impl Store<'_> {
         self.warn_if_behind().await;
         Kept {
             certificates: all,
-            pushed: pushed.map(|done| done.as_ref().map(in_words)),
+            pushed,
             committed_at,
             ended_at: Instant::now(),
         }
@@ -140,8 +140,8 @@ impl Store<'_> {
             .workspaces
             .with(|workspace| Ok(workspace.take_behind()));
         if let Ok(Some(error)) | Err(error) = behind.await {
-            self.progress.say(&format!(
-                "warning: the checkout could not follow what is committed: {error:#}: \
+            self.progress.warn(&format!(
+                "the checkout could not follow what is committed: {error:#}: \
                  `git reset` puts its index right, `git checkout -- FILE` a file",
             ));
         }
@@ -196,8 +196,8 @@ impl Store<'_> {
         };
         step.done(&in_words(&done));
         if done.work_tree_behind {
-            self.progress.say(
-                "warning: the checkout could not follow the push, as changes of yours are in the way: \
+            self.progress.warn(
+                "the checkout could not follow the push, as changes of yours are in the way: \
                  run `git pull --rebase`",
             );
         }
@@ -205,7 +205,8 @@ impl Store<'_> {
     }
 }
 
-fn in_words(done: &git::Done) -> String {
+/// Where the commits went.
+pub(super) fn in_words(done: &git::Done) -> String {
     format!(
         "pushed {} to `{}`",
         count(done.commits.len(), "commit"),

@@ -72,8 +72,8 @@ impl<'a> Accounts<'a> {
             }
             // No certificate waits for a rollover that can wait: is the old key still good?
             Err(error) if kind.signs_orders() && self.find(&key).await?.is_some() => {
-                self.progress.say(&format!(
-                    "warning: the rollover of the account key that was begun cannot be ended, and the \
+                self.progress.warn(&format!(
+                    "the rollover of the account key that was begun cannot be ended, and the \
                      old key stays in use: {error:#}"
                 ));
                 Ok(key)

@@ -162,6 +162,7 @@ mod tests {
             action: Action::Renew,
             reason: String::new(),
             not_after: None,
+            due_from: None,
             replaces: None,
         };
         Drill {

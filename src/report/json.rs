@@ -89,6 +89,7 @@ fn fields(planned: &Planned) -> Map<String, Value> {
         ("action".to_owned(), planned.action.to_string().into()),
         ("reason".to_owned(), planned.reason.clone().into()),
         ("not_after".to_owned(), planned.not_after.map(moment).into()),
+        ("due_from".to_owned(), planned.due_from.map(moment).into()),
     ])
 }
 
@@ -139,18 +140,10 @@ pub(super) fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use anyhow::anyhow;
     use pretty_assertions::assert_eq;
-    use time::macros::datetime;
 
     use super::*;
-    use crate::model::certificate::{KeySource, KeyType, Wanted};
-    use crate::model::chain::Leaf;
-    use crate::model::hint::{Shared, with_hint};
-    use crate::model::outcome::{Action, Stored};
-    use crate::model::path::Stage;
+    use crate::report::fixture::{mail, outcome_of_a_run, wildcard};
 
     const PAGE: &str = include_str!("../../docs/json.md");
 
@@ -160,67 +153,6 @@ mod tests {
         block.split("```").next().unwrap()
     }
 
-    fn certificate(name: &str, names: &[&str], action: Action, reason: &str) -> Planned {
-        Planned {
-            wanted: Wanted {
-                name: name.parse().unwrap(),
-                identifiers: names.iter().map(|name| name.parse().unwrap()).collect(),
-                key_type: KeyType::P256,
-                key_source: KeySource::New,
-                acme: None,
-                profile: None,
-                preferred_chain: None,
-                recipients: None,
-            },
-            action,
-            reason: reason.to_owned(),
-            not_after: match action {
-                Action::Issue => None,
-                _ => Some(datetime!(2027-02-21 10:00:00 UTC)),
-            },
-            replaces: None,
-        }
-    }
-
-    fn wildcard() -> Planned {
-        let names = ["example.com", "*.example.com"];
-        certificate(
-            "wildcardCert",
-            &names,
-            Action::Issue,
-            "not in the repository",
-        )
-    }
-
-    fn mail() -> Planned {
-        let reason = "90 days of 90 days left, due below 30 days";
-        certificate("mail", &["mail.example.com"], Action::Keep, reason)
-    }
-
-    fn path_of_a_run() -> Path {
-        let start = Instant::now();
-        let mut path = Path::since(start);
-        for (stage, millis) in [
-            (Stage::Open, 812),
-            (Stage::Plan, 1_204),
-            (Stage::Prepare, 1_611),
-            (Stage::Account, 2_040),
-            (Stage::Order, 2_733),
-            (Stage::Write, 3_105),
-            (Stage::See, 9_460),
-            (Stage::Validate, 13_021),
-            (Stage::Finalize, 14_590),
-            (Stage::Fetch, 15_002),
-            (Stage::Commit, 15_020),
-            (Stage::Push, 15_901),
-            (Stage::Withdraw, 15_901),
-        ] {
-            path.ended(stage, start + Duration::from_millis(millis));
-        }
-        path.certificate = Some("wildcardCert".parse().unwrap());
-        path
-    }
-
     #[test]
     fn the_first_example_is_a_plan() {
         assert_eq!(plan(&[wildcard(), mail()]), example(0));
@@ -228,61 +160,6 @@ mod tests {
 
     #[test]
     fn the_second_example_is_an_outcome() {
-        let leaf = Leaf {
-            identifiers: wildcard().wanted.identifiers.into_iter().collect(),
-            not_before: datetime!(2026-11-23 10:00:00 UTC),
-            not_after: datetime!(2027-02-21 10:00:00 UTC),
-            serial: "03A1B2C3".into(),
-            issuer: "E7".into(),
-            key_type: Some(KeyType::P256),
-            public_key: Vec::new(),
-            id: None,
-        };
-        let refused =
-            anyhow!("403 Forbidden").context("cannot add TXT `_acme-challenge.www.example.net`");
-        let refused = with_hint(refused, "the key must be allowed to write");
-        let reissued = certificate(
-            "www",
-            &["www.example.net"],
-            Action::Reissue,
-            "names differ: + www.example.net",
-        );
-        let outcome_of_a_run = Outcome {
-            done: vec![
-                Done {
-                    planned: wildcard(),
-                    result: Ok(Stored {
-                        leaf,
-                        commit: Some("1a2b3c4".into()),
-                    }),
-                },
-                Done {
-                    planned: reissued,
-                    result: Err(Shared::new(refused)),
-                },
-            ],
-            has_ordered: true,
-            ready: Vec::new(),
-            put_off: vec![PutOff {
-                planned: certificate(
-                    "shop",
-                    &["shop.example.com"],
-                    Action::Issue,
-                    "not in the repository",
-                ),
-                reason: "the 50 new certificates in 7 days for `example.com` are used up".into(),
-                until: datetime!(2026-11-23 13:21:36 UTC),
-            }],
-            requests: [("directory", 1), ("newNonce", 2), ("newOrder", 2)]
-                .map(|(name, count)| (name.to_owned(), count))
-                .into(),
-            kept: vec![mail()],
-            pushed: Some("pushed".into()),
-            path: Some(path_of_a_run()),
-            left_over: vec![anyhow!(
-                "cannot withdraw TXT `_acme-challenge.example.com` at `ddns`"
-            )],
-        };
-        assert_eq!(outcome(&outcome_of_a_run), example(1));
+        assert_eq!(outcome(&outcome_of_a_run()), example(1));
     }
 }

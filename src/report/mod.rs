@@ -1,10 +1,16 @@
 //! What a person or a program reads of a run. stdout is data, everything else goes to stderr.
 
 pub(crate) mod account;
+pub(crate) mod annotations;
 pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod json;
+pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod recipients;
+pub(crate) mod summary;
 pub(crate) mod tame;
 pub(crate) mod terminal;
+
+#[cfg(test)]
+mod fixture;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::report::annotations::{self, Kind};
 use crate::report::tame::tame;
 
 /// How often a spinner turns.
@@ -49,7 +50,7 @@ impl Progress {
     pub(crate) fn warn(&self, warning: &str) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(warning.to_owned()) {
-            self.say(&format!("warning: {warning}"));
+            self.write(&annotations::line(Kind::Warning, warning));
         }
     }
 
@@ -73,10 +74,13 @@ impl Progress {
 
     /// Says something that is worth a line of its own.
     pub(crate) fn say(&self, line: &str) {
-        let line = tame(line);
+        self.write(&format!("{}\n", tame(line)));
+    }
+
+    fn write(&self, lines: &str) {
         // Nobody is left to tell when stderr is closed.
         let write = || {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = std::io::stderr().write_all(lines.as_bytes());
         };
         match &self.bars {
             Some(bars) => bars.suspend(write),

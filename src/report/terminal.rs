@@ -8,12 +8,22 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 use crate::model::chain::list;
 use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
+use crate::report::annotations::{self, Kind};
 use crate::report::tame::tame;
 
 /// Prints an error to stderr: what failed, the causes, what to do.
 pub(crate) fn print_error(error: &Error) {
+    print_line(Kind::Error, &told(error));
+}
+
+/// Prints a warning to stderr.
+pub(crate) fn print_warning(warning: &str) {
+    print_line(Kind::Warning, warning);
+}
+
+fn print_line(kind: Kind, text: &str) {
     // Nobody is left to tell when stderr is closed.
-    let _ = std::io::stderr().write_all(describe(error).as_bytes());
+    let _ = std::io::stderr().write_all(annotations::line(kind, text).as_bytes());
 }
 
 /// Prints to stdout. A closed pipe is the reader's choice; a full disk is an error.
@@ -30,13 +40,17 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// An error in full, with a final newline.
 pub(crate) fn describe(error: &Error) -> String {
+    format!("error: {}\n", told(error))
+}
+
+fn told(error: &Error) -> String {
     let explained = explain(error);
-    let mut text = format!("error: {}\n", indented(&explained.what));
+    let mut text = indented(&explained.what);
     for cause in &explained.causes {
-        text += &format!("  caused by: {}\n", indented(cause));
+        text += &format!("\n  caused by: {}", indented(cause));
     }
     for hint in &explained.hints {
-        text += &format!("hint: {}\n", indented(hint));
+        text += &format!("\nhint: {}", indented(hint));
     }
     text
 }
@@ -188,7 +202,7 @@ pub(crate) fn minute(moment: OffsetDateTime) -> String {
     format!("{} {hour:02}:{minute:02} UTC", moment.date())
 }
 
-fn day(moment: OffsetDateTime) -> String {
+pub(super) fn day(moment: OffsetDateTime) -> String {
     moment.date().to_string()
 }
 

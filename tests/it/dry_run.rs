@@ -95,6 +95,7 @@ hint: add `CAA(\"caa\", \"issue\", \"pebble.letsencrypt.org\")` to `D(\"bench.te
                 "action": "issue",
                 "reason": "not in the repository",
                 "not_after": null,
+                "due_from": null,
                 "result": "ready",
             }],
         })

@@ -68,6 +68,7 @@ fn a_plan_touches_nothing() {
                     "action": "issue",
                     "reason": "not in the repository",
                     "not_after": null,
+                    "due_from": null,
                 },
                 {
                     "cert_name": "two",
@@ -75,6 +76,7 @@ fn a_plan_touches_nothing() {
                     "action": "issue",
                     "reason": "not in the repository",
                     "not_after": null,
+                    "due_from": null,
                 },
             ],
         })
