@@ -141,16 +141,16 @@ fn held_by_us(lab: &Lab, folder: &Path, name: &str, host: &str) -> Command {
     );
     command.succeed();
     let checkout = folder.join("checkout");
-    let git = |words: &[&str]| lab.command("git").arg("-C").arg(&checkout).args(words);
+    let git = |words: &[&str]| lab.git(&checkout, words);
     lab.command("git")
         .arg("clone")
         .arg(certs.url(Transport::Path))
         .arg(&checkout)
         .succeed();
     copy(lab, &checkout, GIT_CERTS, name);
-    git(&["add", "--all"]).succeed();
-    git(&["commit", "--quiet", "--message", "copies"]).succeed();
-    git(&["push", "--quiet"]).succeed();
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "copies"]);
+    git(&["push", "--quiet"]);
     let copies = (2..=COUNT).map(|number| format!("{name}-{number}"));
     let names: Vec<_> = std::iter::once(name.to_owned()).chain(copies).collect();
     wanted(&names).commit(lab, &certs, "certificates");

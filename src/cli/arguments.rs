@@ -201,6 +201,9 @@ pub(super) struct Renew {
     #[command(flatten)]
     pub(super) run: Run,
 
+    #[command(flatten)]
+    pub(super) reports: Reports,
+
     /// Stop before anything is ordered or written: look at zones, CAA and the CA's limits, and say what would fail; needs the credentials of the providers, but no key
     #[arg(long, env = "GIT_CERTS_DRY_RUN")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
@@ -217,6 +220,9 @@ pub(super) struct Renew {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) run: Run,
+
+    #[command(flatten)]
+    pub(super) reports: Reports,
 
     /// Say what replacing every certificate on one day would cost, as after a mass revocation
     #[arg(long, conflicts_with = "detailed_exitcode")]
@@ -267,14 +273,6 @@ pub(super) struct Run {
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
-    /// Add a summary in Markdown to this file [default: $GITHUB_STEP_SUMMARY]
-    #[arg(long, env = "GIT_CERTS_SUMMARY_FILE", value_name = "FILE")]
-    pub(super) summary_file: Option<PathBuf>,
-
-    /// Add what later steps can use to this file, as CERTS_NAME=VALUE [default: $GITHUB_OUTPUT, as NAME=VALUE]
-    #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
-    pub(super) output_file: Option<PathBuf>,
-
     /// Log what is done, to stderr
     #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
@@ -286,6 +284,18 @@ pub(super) struct Run {
     /// HMAC key for external account binding; better in the environment, as other users of the machine see command lines
     #[arg(long, env = "GIT_CERTS_EAB_HMAC", value_name = "KEY", help_heading = ACME, allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]
     pub(super) eab_hmac: Option<Arc<Secret>>,
+}
+
+/// Where what a run has to say goes beside stdout.
+#[derive(Args, Debug)]
+pub(super) struct Reports {
+    /// Add a summary in Markdown to this file [default: $GITHUB_STEP_SUMMARY]
+    #[arg(long, env = "GIT_CERTS_SUMMARY_FILE", value_name = "FILE")]
+    pub(super) summary_file: Option<PathBuf>,
+
+    /// Add what later steps can use to this file, as CERTS_NAME=VALUE [default: $GITHUB_OUTPUT, as NAME=VALUE]
+    #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
+    pub(super) output_file: Option<PathBuf>,
 }
 
 /// Wiped after use, and never printed.
@@ -564,6 +574,8 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 
 `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
 by colons, that are trusted besides the system's and those of `--ca-bundle`.
+
+Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written: [ci.md](ci.md).
 "
         )
     }

@@ -69,26 +69,31 @@ async fn print_ir(arguments: &PrintIr) -> Result<ExitCode> {
 }
 
 async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
-    let ending = Ending::of(&arguments.run);
-    match Box::pin(try_renew(arguments, temporary, &ending)).await {
+    let Renew {
+        run,
+        reports,
+        dry_run,
+        no_push,
+    } = arguments;
+    let ending = Ending::of(run.format, reports);
+    let how = (dry_run.unwrap_or_default(), no_push.unwrap_or_default());
+    match Box::pin(try_renew(run, how, temporary, &ending)).await {
         Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
         ended => ended,
     }
 }
 
-async fn try_renew(arguments: Renew, temporary: &Path, ending: &Ending) -> Result<ExitCode> {
-    let is_dry = arguments.dry_run.unwrap_or_default();
-    let no_push = arguments.no_push.unwrap_or_default();
-    config::refuse_to_keep_nothing(&arguments.run, no_push)?;
-    let _lock = if is_dry {
-        None
-    } else {
-        config::lock(&arguments.run)?
-    };
+async fn try_renew(
+    run: Run,
+    (is_dry, no_push): (bool, bool),
+    temporary: &Path,
+    ending: &Ending,
+) -> Result<ExitCode> {
+    config::refuse_to_keep_nothing(&run, no_push)?;
+    let _lock = if is_dry { None } else { config::lock(&run)? };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let opened = open(arguments.run, temporary, &progress);
-    let (workspaces, mut job) = stop.ends(opened).await?;
+    let (workspaces, mut job) = stop.ends(open(run, temporary, &progress)).await?;
     job.push = !no_push;
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if is_dry {
@@ -108,7 +113,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ending = Ending::of(&arguments.run);
+    let ending = Ending::of(arguments.run.format, arguments.reports);
     let detailed = arguments.detailed_exitcode;
     let planned = async { ready(arguments.run, temporary).await?.plan().await };
     match planned.await {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
 
-use crate::cli::arguments::{Format, Run};
+use crate::cli::arguments::{Format, Reports};
 use crate::cli::commands::SOME_FAILED;
 use crate::cli::{COULD_NOT_RUN, environment};
 use crate::model::outcome::{Outcome, Planned};
@@ -23,14 +23,13 @@ pub(super) struct Ending {
 
 impl Ending {
     /// As the options say; on GitHub, where the runner wants it.
-    pub(super) fn of(run: &Run) -> Self {
+    pub(super) fn of(format: Format, reports: Reports) -> Self {
         let path = |variable| environment::variable(variable).map(PathBuf::from);
-        let outputs = run.output_file.clone().map(|path| (path, Style::Dotenv));
+        let outputs = reports.output_file.map(|path| (path, Style::Dotenv));
         Self {
-            format: run.format,
-            summary: run
+            format,
+            summary: reports
                 .summary_file
-                .clone()
                 .or_else(|| path(environment::GITHUB_STEP_SUMMARY)),
             outputs: outputs.or_else(|| Some((path(environment::GITHUB_OUTPUT)?, Style::GitHub))),
         }

@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 
 use crate::acme::revocation::{Reason, Revoked};
 use crate::cli::account::{accounts_of, with_push};
-use crate::cli::arguments::Run;
+use crate::cli::arguments::{Reports, Run};
 use crate::cli::commands::{open, open_certs};
 use crate::cli::config;
 use crate::cli::confirm::confirm;
@@ -50,6 +50,9 @@ pub(super) struct Revoke {
 
     #[command(flatten)]
     pub(super) run: Run,
+
+    #[command(flatten)]
+    reports: Reports,
 }
 
 fn reason(text: &str) -> Result<Reason, String> {
@@ -89,7 +92,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
         terminal::print(&with_push(&next, pushed))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ending = Ending::of(&run);
+    let ending = Ending::of(run.format, arguments.reports);
     run.only = Some(wish.name.to_string());
     let opened = open(run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;

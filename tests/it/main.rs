@@ -18,6 +18,7 @@ mod bad_command_line;
 mod bad_input;
 mod bad_settings;
 mod caa;
+mod ci;
 mod delegation;
 mod dnscontrol;
 mod docs;

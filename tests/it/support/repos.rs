@@ -203,6 +203,11 @@ impl Remote {
         self.lines(lab, &["log", "--format=%s", "main"])
     }
 
+    /// The commit at the tip of `main`.
+    pub fn tip(&self, lab: &Lab) -> String {
+        self.lines(lab, &["rev-parse", "main"]).remove(0)
+    }
+
     /// Names of all refs.
     pub fn refs(&self, lab: &Lab) -> Vec<String> {
         self.lines(lab, &["for-each-ref", "--format=%(refname)"])

@@ -1,0 +1,187 @@
+//! What CI systems get beside the log: annotations, a summary, outputs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use crate::support::command::{Command, Output};
+use crate::support::lab::Lab;
+use crate::support::nightly::Nightly;
+use crate::support::repos::Files;
+
+fn lab() -> Lab {
+    Lab::builder().bind().pebble().start()
+}
+
+/// As GitHub's runner starts a step.
+fn on_github(nightly: &Nightly, args: &[&str]) -> (Command, PathBuf, PathBuf) {
+    let file = |name: &str| nightly.lab.folder().join(name);
+    let (summary, outputs) = (file("summary.md"), file("outputs"));
+    let command = nightly
+        .command(args)
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .env("GITHUB_OUTPUT", &outputs);
+    (command, summary, outputs)
+}
+
+/// Values of `NAME=VALUE` lines.
+fn value(outputs: &str, name: &str) -> String {
+    let mut lines = outputs.lines().filter_map(|line| line.split_once('='));
+    let value = lines.find(|(key, _)| *key == name);
+    value.expect(name).1.to_owned()
+}
+
+fn annotations(output: &Output) -> Vec<&str> {
+    let lines = output.stderr.lines();
+    lines.filter(|line| line.starts_with("::")).collect()
+}
+
+#[test]
+fn a_run_on_github_leaves_a_summary_outputs_and_annotations() {
+    let nightly = Nightly::new(
+        lab(),
+        &[("good", &["good.bench.test"]), ("bad", &["bad.pdns.test"])],
+    );
+    let (run, summary, outputs) = on_github(&nightly, &["renew"]);
+    let output = run.run().expect_code(1);
+    let commit = nightly.certs.tip(&nightly.lab);
+    let outputs = fs::read_to_string(outputs).unwrap();
+    for (name, expected) in [
+        ("changed", "true"),
+        ("issued", "1"),
+        ("failed", "1"),
+        ("put_off", "0"),
+        ("up_to_date", "0"),
+        ("renewed_names", r#"["good"]"#),
+        ("failed_names", r#"["bad"]"#),
+        ("pushed", "true"),
+        ("commit_sha", &commit),
+        ("exit_code", "1"),
+    ] {
+        assert_eq!(value(&outputs, name), expected, "{name}");
+    }
+    let report: Value = serde_json::from_str(&value(&outputs, "report")).unwrap();
+    let mut all = report["certificates"].as_array().unwrap().iter();
+    let good = all.find(|one| one["cert_name"] == "good").unwrap();
+    assert_eq!(
+        value(&outputs, "earliest_expiry"),
+        good["not_after"].as_str().unwrap()
+    );
+    assert_eq!(
+        value(&outputs, "next_check"),
+        good["due_from"].as_str().unwrap()
+    );
+
+    let summary = fs::read_to_string(summary).unwrap();
+    assert!(
+        summary.starts_with("### git-certs: 1 issued, 1 failed, 0 up to date\n\n"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("| `bad` | `bad.pdns.test` | **failed** |"),
+        "{summary}"
+    );
+    // The server refuses both.
+    let annotations = annotations(&output);
+    assert_eq!(annotations.len(), 2, "{annotations:#?}");
+    for annotation in annotations {
+        let begin = "::error title=git-certs::cannot issue `bad`%0A  caused by: ";
+        assert!(annotation.starts_with(begin), "{annotation}");
+    }
+    assert!(!output.stderr.contains("\nerror: "), "{}", output.stderr);
+}
+
+#[test]
+fn what_could_not_run_is_in_the_summary() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
+    let broken = Files::default().with("certs.json", "[{]");
+    broken.commit(&nightly.lab, &nightly.certs, "broken");
+    for (words, code) in [
+        (&["renew"][..], 2),
+        (&["plan"], 2),
+        (&["plan", "--detailed-exitcode"], 1),
+    ] {
+        let (run, summary, outputs) = on_github(&nightly, words);
+        let output = run.run().expect_code(code);
+        assert_eq!(
+            annotations(&output),
+            ["::error title=git-certs::`certs.json` is not JSON%0A  \
+              caused by: key must be a string at line 1 column 3%0A\
+              hint: comments and trailing commas are not allowed in this file"]
+        );
+        assert_eq!(
+            fs::read_to_string(&outputs).unwrap(),
+            format!("exit_code={code}\n")
+        );
+        assert_eq!(
+            fs::read_to_string(&summary).unwrap(),
+            "### git-certs: could not run\n\n\
+             <pre>error: `certs.json` is not JSON\n  \
+             caused by: key must be a string at line 1 column 3\n\
+             hint: comments and trailing commas are not allowed in this file</pre>\n\n"
+        );
+        fs::remove_file(summary).unwrap();
+        fs::remove_file(outputs).unwrap();
+    }
+}
+
+#[test]
+fn elsewhere_files_are_written_where_they_are_asked_for() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
+    let lab = &nightly.lab;
+    let outputs = lab.folder().join("certs.env");
+    let run = |file: &str| {
+        nightly
+            .command(&["plan", "--summary-file", file, "--output-file"])
+            .arg(&outputs)
+            .succeed()
+    };
+    let summary = lab.folder().join("summary.md");
+    run(summary.to_str().unwrap());
+    let page = "### git-certs: 1 due, 0 up to date\n\n\
+                | Certificate | Names | Result | Expires | Why |\n\
+                | --- | --- | --- | --- | --- |\n\
+                | `www` | `www.bench.test` | issue |  | not in the repository |\n\n";
+    assert_eq!(fs::read_to_string(summary).unwrap(), page);
+    let lines = "CERTS_DUE=1\nCERTS_UP_TO_DATE=0\nCERTS_DUE_NAMES=[\"www\"]\nCERTS_NEXT_CHECK=\n\
+                 CERTS_EARLIEST_EXPIRY=\nCERTS_EXIT_CODE=0\n";
+    assert_eq!(fs::read_to_string(&outputs).unwrap(), lines);
+    // What was found out is told all the same.
+    let output = run("/no/such/folder/summary.md");
+    assert!(
+        output.stderr.ends_with(
+            "warning: cannot write `/no/such/folder/summary.md`: No such file or directory (os error 2)\n"
+        ),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(fs::read_to_string(&outputs).unwrap(), lines.repeat(2));
+}
+
+#[test]
+fn more_annotations_than_the_runner_shows_are_counted() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
+    let left = (10..22).fold(Files::default(), |files, number| {
+        files.with(&format!("certificates/c{number}/c{number}.json"), "{}")
+    });
+    left.commit(
+        &nightly.lab,
+        &nightly.certs,
+        "certificates that nobody wants",
+    );
+    let (plan, ..) = on_github(&nightly, &["plan"]);
+    let output = plan.succeed();
+    let warning =
+        |number| format!("certificate `c{number}` is not in certs.json: it is not renewed");
+    let mut expected: Vec<_> = (10..19)
+        .map(|number| format!("::warning title=git-certs::{}", warning(number)))
+        .collect();
+    expected.push("::warning title=git-certs::there are more warnings: see the log".to_owned());
+    expected.extend((19..22).map(|number| format!("warning: {}", warning(number))));
+    let lines = output.stderr.lines();
+    let lines: Vec<_> = lines.filter(|line| line.contains("warning")).collect();
+    assert_eq!(lines, expected);
+}
