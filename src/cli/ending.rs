@@ -37,54 +37,61 @@ impl Ending {
 
     /// Ends `renew`.
     pub(super) fn outcome(&self, outcome: &Outcome) -> Result<ExitCode> {
-        self.end(
-            outcome,
-            &Said {
-                text: terminal::outcome(outcome),
-                report: json::outcome(outcome),
-                summary: summary::outcome(outcome),
-            },
-        )
+        let forms = Forms {
+            text: terminal::outcome,
+            report: json::outcome,
+            summary: summary::outcome,
+        };
+        self.end(outcome, &forms)
     }
 
     /// Ends `renew --dry-run`.
     pub(super) fn dry_run(&self, outcome: &Outcome) -> Result<ExitCode> {
-        self.end(
-            outcome,
-            &Said {
-                text: terminal::dry_run(outcome),
-                report: json::dry_run(outcome),
-                summary: summary::dry_run(outcome),
-            },
-        )
+        let forms = Forms {
+            text: terminal::dry_run,
+            report: json::dry_run,
+            summary: summary::dry_run,
+        };
+        self.end(outcome, &forms)
     }
 
-    fn end(&self, outcome: &Outcome, said: &Said) -> Result<ExitCode> {
+    fn end(&self, outcome: &Outcome, forms: &Forms<Outcome>) -> Result<ExitCode> {
         let errors = outcome.errors();
         errors
             .iter()
             .chain(&outcome.left_over)
             .for_each(terminal::print_error);
-        let outputs = Outputs::of_outcome(outcome, &said.report);
-        self.say(said, outputs, code(outcome))
+        let code = code(outcome);
+        self.say(outcome, forms, (Outputs::of_outcome, code))
     }
 
     /// Ends `plan` with this exit code.
     pub(super) fn plan(&self, plan: &[Planned], code: u8) -> Result<ExitCode> {
-        let said = Said {
-            text: terminal::plan(plan),
-            report: json::plan(plan),
-            summary: summary::plan(plan),
+        let forms = Forms {
+            text: terminal::plan,
+            report: json::plan,
+            summary: summary::plan,
         };
-        let outputs = Outputs::of_plan(plan, &said.report);
-        self.say(&said, outputs, code)
+        self.say(plan, &forms, (Outputs::of_plan, code))
     }
 
-    fn say(&self, said: &Said, outputs: Outputs, code: u8) -> Result<ExitCode> {
-        self.write(&said.summary, &outputs.with_exit_code(code));
-        terminal::print(match self.format {
-            Format::Text => &said.text,
-            Format::Json => &said.report,
+    /// Makes only the forms that somebody reads: a plan can have 10,000 certificates.
+    fn say<T: ?Sized>(
+        &self,
+        what: &T,
+        forms: &Forms<T>,
+        (outputs, code): (fn(&T, &str) -> Outputs, u8),
+    ) -> Result<ExitCode> {
+        if let Some((path, style)) = &self.outputs {
+            let outputs = outputs(what, &(forms.report)(what)).with_exit_code(code);
+            write(path, &outputs.lines(*style));
+        }
+        if let Some(path) = &self.summary {
+            write(path, &(forms.summary)(what));
+        }
+        terminal::print(&match self.format {
+            Format::Text => (forms.text)(what),
+            Format::Json => (forms.report)(what),
         })?;
         Ok(ExitCode::from(code))
     }
@@ -92,32 +99,29 @@ impl Ending {
     /// Ends what could not run, with this exit code.
     pub(super) fn error(&self, error: &Error, code: u8) -> ExitCode {
         terminal::print_error(error);
-        let outputs = Outputs::default().with_exit_code(code);
-        self.write(&summary::error(error), &outputs);
-        ExitCode::from(code)
-    }
-
-    /// What is done is done: a file that cannot be written is no failure of the run.
-    fn write(&self, summary: &str, outputs: &Outputs) {
-        let files = [
-            self.summary.as_ref().map(|path| (path, summary.to_owned())),
-            self.outputs
-                .as_ref()
-                .map(|(path, style)| (path, outputs.lines(*style))),
-        ];
-        for (path, text) in files.into_iter().flatten() {
-            if let Err(error) = append(path, &text) {
-                terminal::print_warning(&format!("{error:#}"));
-            }
+        if let Some((path, style)) = &self.outputs {
+            let outputs = Outputs::default().with_exit_code(code);
+            write(path, &outputs.lines(*style));
         }
+        if let Some(path) = &self.summary {
+            write(path, &summary::error(error));
+        }
+        ExitCode::from(code)
     }
 }
 
 /// The same in each form.
-struct Said {
-    text: String,
-    report: String,
-    summary: String,
+struct Forms<T: ?Sized> {
+    text: fn(&T) -> String,
+    report: fn(&T) -> String,
+    summary: fn(&T) -> String,
+}
+
+/// What is done is done: a file that cannot be written is no failure of the run.
+fn write(path: &Path, text: &str) {
+    if let Err(error) = append(path, text) {
+        terminal::print_warning(&format!("{error:#}"));
+    }
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
