@@ -82,9 +82,9 @@ fn run(lab: &Lab, tool: Tool) -> (f64, u64) {
     let name = &certificates[0].0;
     let host = &certificates[0].1[0];
     let issue = |commands: Vec<Command>| {
-        commands.iter().for_each(|command| {
+        for command in commands {
             command.succeed();
-        })
+        }
     };
     let (command, told) = match tool {
         Tool::GitCerts => (held_by_us(lab, &folder, name, host), "nothing is due"),

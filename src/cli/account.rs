@@ -88,11 +88,6 @@ pub(super) struct Place {
     /// age identity or SSH key that opens the account key
     #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE")]
     identity: Option<PathBuf>,
-
-    /// Log what is done, to stderr
-    #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    pub(super) verbose: Option<bool>,
 }
 
 impl Place {
@@ -101,7 +96,6 @@ impl Place {
             repo: self.repo,
             branch: self.branch,
             dir: self.dir,
-            verbose: self.verbose,
             settings: Settings {
                 acme: self.acme,
                 ca_bundle: self.ca_bundle,

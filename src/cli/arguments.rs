@@ -64,24 +64,28 @@ Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pus
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
+
+    #[command(flatten)]
+    pub(super) log: Logging,
 }
 
-impl Arguments {
-    /// Whether the log is wanted.
-    pub(super) fn is_verbose(&self) -> bool {
-        match &self.command {
-            Command::Renew(renew) => renew.run.verbose,
-            Command::Plan(plan) => plan.run.verbose,
-            Command::Revoke(revoke) => revoke.run.verbose,
-            Command::Unlock(unlock) => unlock.run.verbose,
-            Command::Account { command } => command.place().verbose,
-            Command::Recipients { command } => command.place().verbose,
-            Command::Rekey(rekey) => rekey.place.verbose,
-            Command::Verify(verify) => verify.place.verbose,
-            Command::Providers(_) | Command::PrintIr(_) => None,
-        }
-        .unwrap_or_default()
-    }
+/// What goes to stderr.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Log")]
+pub(super) struct Logging {
+    /// Log what is done
+    #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE", global = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) verbose: Option<bool>,
+
+    /// Say nothing but warnings and errors
+    #[arg(long, short = 'q', env = "GIT_CERTS_QUIET", global = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) quiet: Option<bool>,
+
+    /// Form of the log: lines for people, or a JSON object a line
+    #[arg(long, env = "GIT_CERTS_LOG_FORMAT", value_enum, default_value_t = Format::Text, global = true)]
+    pub(super) log_format: Format,
 }
 
 #[derive(Subcommand, Debug)]
@@ -273,11 +277,6 @@ pub(super) struct Run {
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
-    /// Log what is done, to stderr
-    #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    pub(super) verbose: Option<bool>,
-
     #[command(flatten)]
     pub(super) settings: Settings,
 
@@ -289,11 +288,11 @@ pub(super) struct Run {
 /// Where what a run has to say goes beside stdout.
 #[derive(Args, Debug)]
 pub(super) struct Reports {
-    /// Add a summary in Markdown to this file [default: $GITHUB_STEP_SUMMARY]
+    /// Add a summary in Markdown to this file [default: `$GITHUB_STEP_SUMMARY`]
     #[arg(long, env = "GIT_CERTS_SUMMARY_FILE", value_name = "FILE")]
     pub(super) summary_file: Option<PathBuf>,
 
-    /// Add what later steps can use to this file, as CERTS_NAME=VALUE [default: $GITHUB_OUTPUT, as NAME=VALUE]
+    /// Add what later steps can use to this file, as `CERTS_NAME=VALUE` [default: `$GITHUB_OUTPUT`, as `NAME=VALUE`]
     #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
     pub(super) output_file: Option<PathBuf>,
 }
@@ -391,7 +390,9 @@ mod tests {
             "git-certs renew -agreeTOS -email a@b.test -certConfig c.json -vaultPath /x -js d.js \
              -verbose=false -skip a,b",
         );
-        let Command::Renew(renew) = Arguments::try_parse_from(typed).unwrap().command else {
+        let arguments = Arguments::try_parse_from(typed).unwrap();
+        assert_eq!(arguments.log.verbose, Some(false));
+        let Command::Renew(renew) = arguments.command else {
             panic!("another command");
         };
         let settings = renew.run.settings;
@@ -399,7 +400,6 @@ mod tests {
         assert_eq!(settings.cert_config, Some("c.json".into()));
         assert_eq!(settings.config, Some("d.js".into()));
         assert_eq!(settings.skip, Some(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(renew.run.verbose, Some(false));
     }
 
     #[test]
@@ -575,7 +575,8 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
 by colons, that are trusted besides the system's and those of `--ca-bundle`.
 
-Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written: [ci.md](ci.md).
+Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written; there and where
+`GITLAB_CI` is `true` steps are folded: [ci.md](ci.md).
 "
         )
     }

@@ -75,7 +75,7 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
         dry_run,
         no_push,
     } = arguments;
-    let ending = Ending::of(run.format, reports);
+    let ending = Ending::of("git-certs renew", run.format, reports);
     let how = (dry_run.unwrap_or_default(), no_push.unwrap_or_default());
     match Box::pin(try_renew(run, how, temporary, &ending)).await {
         Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
@@ -113,7 +113,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ending = Ending::of(arguments.run.format, arguments.reports);
+    let ending = Ending::of("git-certs plan", arguments.run.format, arguments.reports);
     let detailed = arguments.detailed_exitcode;
     let planned = async { ready(arguments.run, temporary).await?.plan().await };
     match planned.await {

@@ -12,7 +12,7 @@ use crate::cli::commands::SOME_FAILED;
 use crate::cli::{COULD_NOT_RUN, environment};
 use crate::model::outcome::{Outcome, Planned};
 use crate::report::outputs::{Outputs, Style};
-use crate::report::{json, summary, terminal};
+use crate::report::{json, summary, terminal, voice};
 
 /// What a run has to say, and where it goes.
 pub(super) struct Ending {
@@ -22,8 +22,10 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// As the options say; on GitHub, where the runner wants it.
-    pub(super) fn of(format: Format, reports: Reports) -> Self {
+    /// As the options say; on GitHub, where the runner wants it. What `doing` says until the end is folded, where the
+    /// CI system can.
+    pub(super) fn of(doing: &str, format: Format, reports: Reports) -> Self {
+        voice::open_section(doing);
         let path = |variable| environment::variable(variable).map(PathBuf::from);
         let outputs = reports.output_file.map(|path| (path, Style::Dotenv));
         Self {
@@ -56,6 +58,7 @@ impl Ending {
     }
 
     fn end(&self, outcome: &Outcome, forms: &Forms<Outcome>) -> Result<ExitCode> {
+        voice::close_section();
         let errors = outcome.errors();
         errors
             .iter()
@@ -82,6 +85,7 @@ impl Ending {
         forms: &Forms<T>,
         (outputs, code): (fn(&T, &str) -> Outputs, u8),
     ) -> Result<ExitCode> {
+        voice::close_section();
         if let Some((path, style)) = &self.outputs {
             let outputs = outputs(what, &(forms.report)(what)).with_exit_code(code);
             write(path, &outputs.lines(*style));
@@ -98,6 +102,7 @@ impl Ending {
 
     /// Ends what could not run, with this exit code.
     pub(super) fn error(&self, error: &Error, code: u8) -> ExitCode {
+        voice::close_section();
         terminal::print_error(error);
         if let Some((path, style)) = &self.outputs {
             let outputs = Outputs::default().with_exit_code(code);

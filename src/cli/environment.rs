@@ -47,6 +47,11 @@ pub(super) fn is_github() -> bool {
     variable("GITHUB_ACTIONS").as_deref() == Some("true")
 }
 
+/// Whether GitLab's runner reads what is printed.
+pub(super) fn is_gitlab() -> bool {
+    variable("GITLAB_CI").as_deref() == Some("true")
+}
+
 /// A variable that is set and not empty.
 ///
 /// CI systems set variables to the empty string where an input was left out.

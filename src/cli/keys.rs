@@ -40,15 +40,6 @@ pub(super) enum RecipientsCommand {
     Remove(Change),
 }
 
-impl RecipientsCommand {
-    pub(super) fn place(&self) -> &KeyPlace {
-        match self {
-            Self::List(list) => &list.place,
-            Self::Add(change) | Self::Remove(change) => &change.place,
-        }
-    }
-}
-
 /// Where the keys are.
 #[derive(Args, Clone, Debug)]
 pub(super) struct KeyPlace {
@@ -72,11 +63,6 @@ pub(super) struct KeyPlace {
     /// PEM file of roots to trust besides the system's
     #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE")]
     pub(super) ca_bundle: Option<PathBuf>,
-
-    /// Log what is done, to stderr
-    #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    pub(super) verbose: Option<bool>,
 }
 
 impl KeyPlace {
@@ -85,7 +71,6 @@ impl KeyPlace {
             repo: self.repo,
             branch: self.branch,
             dir: self.dir,
-            verbose: self.verbose,
             settings: Settings {
                 ca_bundle: self.ca_bundle,
                 ..Settings::default()

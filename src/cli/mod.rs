@@ -26,10 +26,11 @@ use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::arguments::Arguments;
+use crate::cli::arguments::{Arguments, Format, Logging};
 use crate::cli::temporary::Temporary;
 use crate::report::tame::TameStderr;
-use crate::report::{annotations, terminal};
+use crate::report::terminal;
+use crate::report::voice::{self, Form, Manner, Sections};
 
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
@@ -42,9 +43,6 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// 0: done, or nothing to do. 1: some certificates failed, the rest is pushed. 2: could not run.
 pub fn main() -> ExitCode {
     harden();
-    if environment::is_github() {
-        annotations::turn_on();
-    }
     let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -53,7 +51,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(COULD_NOT_RUN));
         }
     };
-    start_log(arguments.is_verbose());
+    start_log(&arguments.log);
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -112,17 +110,39 @@ fn harden() {
     );
 }
 
-fn start_log(verbose: bool) {
+fn start_log(log: &Logging) {
+    let (is_github, is_gitlab) = (environment::is_github(), environment::is_gitlab());
+    voice::set(Manner {
+        form: match log.log_format {
+            Format::Json => Form::Json,
+            Format::Text if is_github => Form::Annotations,
+            Format::Text => Form::Plain,
+        },
+        sections: match (is_github, is_gitlab) {
+            (true, _) => Sections::GitHub,
+            (false, true) => Sections::GitLab,
+            (false, false) => Sections::None,
+        },
+        quiet: log.quiet.unwrap_or_default(),
+    });
     // What dnsconfig.js prints with console.log() is seen, as DNSControl shows it.
-    let filter = if verbose {
-        "git_certs=debug,dnsconfig=debug"
-    } else {
-        "dnsconfig=info"
+    let filter = match (
+        log.verbose.unwrap_or_default(),
+        log.quiet.unwrap_or_default(),
+    ) {
+        (true, _) => "git_certs=debug,dnsconfig=debug",
+        (false, true) => "dnsconfig=warn",
+        (false, false) => "dnsconfig=info",
     };
-    tracing_subscriber::fmt()
+    let start = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(|| TameStderr)
-        .without_time()
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match log.log_format {
+        Format::Text => start.without_time().with_writer(|| TameStderr).init(),
+        Format::Json => start
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr)
+            .init(),
+    }
 }

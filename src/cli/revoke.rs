@@ -92,7 +92,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
         terminal::print(&with_push(&next, pushed))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ending = Ending::of(run.format, arguments.reports);
+    let ending = Ending::of("git-certs revoke", run.format, arguments.reports);
     run.only = Some(wish.name.to_string());
     let opened = open(run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;

@@ -22,7 +22,7 @@ use crate::model::change::Txt;
 use crate::model::hint::{Shared, find, with_hint};
 use crate::model::kill;
 use crate::model::outcome::Planned;
-use crate::model::path::{Path, Stage};
+use crate::model::path::Stage;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::logbook::Logbook;
@@ -30,7 +30,7 @@ use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
-use crate::nightly::watch::Watch;
+use crate::nightly::watch::{Track, Watch};
 use crate::nightly::waves::Waves;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -85,6 +85,7 @@ impl Issuer<'_> {
     /// read when no order is being made (see [`Accepted::read`]). A limit for each order by itself
     /// could do neither.
     pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
+        self.watch.show(self.progress.board(due.len()));
         let mut waves = Waves::of(self.account.orders_at_once());
         let mut results = Vec::new();
         let mut rest = due;
@@ -227,9 +228,9 @@ impl Issuer<'_> {
     }
 
     async fn complete(&self, wanted: &Wanted, ordered: Result<Ordered>) -> Result<Issued> {
-        let mut path = self.watch.path();
-        let result = self.see_through(wanted, ordered, &mut path).await;
-        self.watch.follow(&wanted.name, path);
+        let mut track = self.watch.track(&wanted.name);
+        let result = self.see_through(wanted, ordered, &mut track).await;
+        self.watch.follow(track);
         result
     }
 
@@ -238,7 +239,7 @@ impl Issuer<'_> {
         &self,
         wanted: &Wanted,
         ordered: Result<Ordered>,
-        path: &mut Path,
+        track: &mut Track,
     ) -> Result<Issued> {
         let Ordered {
             mut placed,
@@ -248,13 +249,13 @@ impl Issuer<'_> {
         let seen = async { Ok(self.challenges.seen(&placements).await?) };
         let seen = self.stop.ends(seen).await;
         if let Some(written) = self.challenges.written() {
-            path.ended(Stage::Write, written);
+            track.ended(Stage::Write, written);
         }
-        path.ended(Stage::See, Instant::now());
+        track.ended(Stage::See, Instant::now());
         let result = match seen {
             Ok(seen) => {
                 kill::point("seen");
-                let finished = self.finish(wanted, (&mut placed, path), prepared, &seen);
+                let finished = self.finish(wanted, (&mut placed, track), prepared, &seen);
                 self.stop.ends_after(GRACE, finished).await
             }
             Err(error) => Err(error),
@@ -281,12 +282,12 @@ impl Issuer<'_> {
     async fn finish(
         &self,
         wanted: &Wanted,
-        (placed, path): (&mut Placed, &mut Path),
+        (placed, track): (&mut Placed, &mut Track),
         prepared: Prepared,
         seen: &[(Txt, Sighting)],
     ) -> Result<Issued> {
         let proven = placed.prove().await;
-        path.ended(Stage::Validate, Instant::now());
+        track.ended(Stage::Validate, Instant::now());
         proven.map_err(|error| sighting::beside(error, seen))?;
         let Prepared {
             request,
@@ -294,17 +295,17 @@ impl Issuer<'_> {
             key,
         } = prepared;
         let finalized = placed.finalize(&request).await;
-        path.ended(Stage::Finalize, Instant::now());
+        track.ended(Stage::Finalize, Instant::now());
         finalized?;
         let fetched = self.fetch(wanted, placed, &public_key).await;
-        path.ended(Stage::Fetch, Instant::now());
+        track.ended(Stage::Fetch, Instant::now());
         let (delivered, checked) = fetched?;
         for warning in &delivered.warnings {
             self.progress
                 .warn(&format!("certificate `{}`: {warning}", wanted.name));
         }
         let renewal = self.account.renewal_info(&checked.leaf).await;
-        path.ended(Stage::Fetch, Instant::now());
+        track.ended(Stage::Fetch, Instant::now());
         Ok(Issued {
             wanted: wanted.clone(),
             chain_pem: checked.pem,

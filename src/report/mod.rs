@@ -1,7 +1,7 @@
 //! What a person or a program reads of a run. stdout is data, everything else goes to stderr.
 
 pub(crate) mod account;
-pub(crate) mod annotations;
+pub(crate) mod board;
 pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod json;
@@ -11,6 +11,7 @@ pub(crate) mod recipients;
 pub(crate) mod summary;
 pub(crate) mod tame;
 pub(crate) mod terminal;
+pub(crate) mod voice;
 
 #[cfg(test)]
 mod fixture;

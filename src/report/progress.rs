@@ -1,14 +1,15 @@
 //! What is being done, on stderr: spinners on a terminal, a line a step elsewhere.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::report::annotations::{self, Kind};
+use crate::report::board::Board;
 use crate::report::tame::tame;
+use crate::report::voice::{self, Level};
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,10 +33,11 @@ pub(crate) struct Step {
 }
 
 impl Progress {
-    /// Spinners if stderr is a terminal.
+    /// Spinners if stderr is a terminal, and lines are for people.
     pub(crate) fn new() -> Self {
+        let moves = std::io::stderr().is_terminal() && voice::may_move();
         Self {
-            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+            bars: moves.then(MultiProgress::new),
             started: Instant::now(),
             warned: Arc::default(),
         }
@@ -50,8 +52,13 @@ impl Progress {
     pub(crate) fn warn(&self, warning: &str) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(warning.to_owned()) {
-            self.write(&annotations::line(Kind::Warning, warning));
+            self.write(Level::Warning, warning);
         }
+    }
+
+    /// Shows so many certificates on their way.
+    pub(crate) fn board(&self, count: usize) -> Board {
+        Board::new(self.bars.as_ref(), count)
     }
 
     /// Starts a step.
@@ -74,14 +81,11 @@ impl Progress {
 
     /// Says something that is worth a line of its own.
     pub(crate) fn say(&self, line: &str) {
-        self.write(&format!("{}\n", tame(line)));
+        self.write(Level::Info, line);
     }
 
-    fn write(&self, lines: &str) {
-        // Nobody is left to tell when stderr is closed.
-        let write = || {
-            let _ = std::io::stderr().write_all(lines.as_bytes());
-        };
+    fn write(&self, level: Level, text: &str) {
+        let write = || voice::write(&voice::line(level, text));
         match &self.bars {
             Some(bars) => bars.suspend(write),
             None => write(),

@@ -229,7 +229,7 @@ fn count(number: usize, what: &str) -> String {
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut is_code = false;
-    let is_paired = text.matches('`').count() % 2 == 0;
+    let is_paired = text.matches('`').count().is_multiple_of(2);
     for character in text.chars() {
         match character {
             '`' if is_paired => {

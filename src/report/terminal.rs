@@ -8,22 +8,17 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 use crate::model::chain::list;
 use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
-use crate::report::annotations::{self, Kind};
 use crate::report::tame::tame;
+use crate::report::voice::{self, Level};
 
 /// Prints an error to stderr: what failed, the causes, what to do.
 pub(crate) fn print_error(error: &Error) {
-    print_line(Kind::Error, &told(error));
+    voice::write(&voice::line(Level::Error, &told(error)));
 }
 
 /// Prints a warning to stderr.
 pub(crate) fn print_warning(warning: &str) {
-    print_line(Kind::Warning, warning);
-}
-
-fn print_line(kind: Kind, text: &str) {
-    // Nobody is left to tell when stderr is closed.
-    let _ = std::io::stderr().write_all(annotations::line(kind, text).as_bytes());
+    voice::write(&voice::line(Level::Warning, warning));
 }
 
 /// Prints to stdout. A closed pipe is the reader's choice; a full disk is an error.

@@ -36,7 +36,12 @@ fn value(outputs: &str, name: &str) -> String {
 
 fn annotations(output: &Output) -> Vec<&str> {
     let lines = output.stderr.lines();
-    lines.filter(|line| line.starts_with("::")).collect()
+    let is_one = |line: &&str| {
+        ["::error ", "::warning "]
+            .iter()
+            .any(|kind| line.starts_with(kind))
+    };
+    lines.filter(is_one).collect()
 }
 
 #[test]
@@ -92,6 +97,79 @@ fn a_run_on_github_leaves_a_summary_outputs_and_annotations() {
         assert!(annotation.starts_with(begin), "{annotation}");
     }
     assert!(!output.stderr.contains("\nerror: "), "{}", output.stderr);
+}
+
+#[test]
+fn steps_are_folded_and_results_are_not() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
+    let (run, ..) = on_github(&nightly, &["renew"]);
+    let output = run.succeed();
+    let steps = output.stderr.strip_prefix("::group::git-certs renew\n");
+    let steps = steps.unwrap().strip_suffix("::endgroup::\n").unwrap();
+    assert!(steps.contains("\nordered 1 certificate"), "{steps}");
+    assert!(!steps.contains("::"), "{steps}");
+
+    let plan = nightly.command(&["plan"]).env("GITLAB_CI", "true");
+    let said = plan.succeed().stderr;
+    let marks = said
+        .split('\u{1b}')
+        .filter(|part| part.contains("section_"));
+    let marks: Vec<_> = marks
+        .map(|mark| mark.trim_end().replace(|c: char| c.is_ascii_digit(), ""))
+        .collect();
+    assert_eq!(
+        marks,
+        [
+            "[Ksection_start::git_certs[collapsed=true]",
+            "[Ksection_end::git_certs",
+        ]
+    );
+}
+
+#[test]
+fn a_quiet_run_says_warnings_and_errors_only() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test", "*.bench.test"])]);
+    let output = nightly.command(&["renew", "--quiet"]).succeed();
+    assert_eq!(
+        output.stderr,
+        "warning: certificate `www`: `www.bench.test` is covered by `*.bench.test`, and Let's Encrypt \
+         refuses an order for both: take one of them out of the list\n"
+    );
+    assert!(
+        output
+            .stdout
+            .contains("\n1 issued, 0 failed, 0 up to date\n")
+    );
+    let none = nightly
+        .command(&["plan", "-q", "--only", "mail"])
+        .run()
+        .expect_code(2);
+    assert!(
+        none.stderr
+            .starts_with("error: `certs.json` has no certificate `mail`\n"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn the_log_can_be_read_by_programs() {
+    let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
+    let run = nightly.command(&["renew", "-v", "--log-format", "json"]);
+    let output = run.env("GITHUB_ACTIONS", "true").succeed();
+    let lines: Vec<Value> = output
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    for line in &lines {
+        for field in ["timestamp", "level", "message"] {
+            assert!(line[field].is_string(), "{line}");
+        }
+    }
+    let of = |level: &str| lines.iter().filter(|line| line["level"] == level).count();
+    assert!(of("INFO") > 5 && of("DEBUG") > 5, "{}", output.stderr);
+    assert_eq!(of("INFO") + of("DEBUG"), lines.len());
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! In which form lines go to stderr: for people, for a CI system that shows errors and warnings by themselves, or for
+//! programs.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::report::json::moment;
+use crate::report::tame::tame;
+
+/// GitHub's runner shows so many annotations of a kind and step, and drops the rest without a word.
+const MOST: usize = 10;
+
+/// One stderr, one manner.
+static MANNER: OnceLock<Manner> = OnceLock::new();
+
+/// How many annotations of each level were made.
+static MADE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Whether a section is open.
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// How to speak.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) form: Form,
+    pub(crate) sections: Sections,
+    /// Nothing but warnings and errors.
+    pub(crate) quiet: bool,
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    #[default]
+    Plain,
+    /// Errors and warnings are annotations, which GitHub's runner (and those of Forgejo and Gitea) shows beside the run.
+    ///
+    /// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>
+    Annotations,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How lines that belong together are folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sections {
+    #[default]
+    None,
+    GitHub,
+    /// <https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections>
+    GitLab,
+}
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Info,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        })
+    }
+}
+
+/// From now on, until the program ends.
+pub(crate) fn set(manner: Manner) {
+    // Only `main` calls it.
+    let _ = MANNER.set(manner);
+}
+
+/// Whether something that moves may be shown to a person.
+pub(crate) fn may_move() -> bool {
+    let manner = manner();
+    !manner.quiet && manner.form != Form::Json
+}
+
+fn manner() -> Manner {
+    MANNER.get().copied().unwrap_or_default()
+}
+
+/// Text of one or more lines, as it goes to stderr.
+pub(crate) fn line(level: Level, text: &str) -> String {
+    let Manner { form, quiet, .. } = manner();
+    match (form, level) {
+        (_, Level::Info) if quiet => String::new(),
+        (Form::Json, _) => object(level, text, OffsetDateTime::now_utc()),
+        (Form::Annotations, Level::Error | Level::Warning) => {
+            let made = MADE.get(level as usize);
+            let before = made.map_or(0, |made| made.fetch_add(1, Ordering::Relaxed));
+            annotation(level, text, before)
+        }
+        _ => plain(level, text),
+    }
+}
+
+fn plain(level: Level, text: &str) -> String {
+    match level {
+        Level::Info => format!("{}\n", tame(text)),
+        _ => format!("{level}: {}\n", tame(text)),
+    }
+}
+
+fn object(level: Level, text: &str, now: OffsetDateTime) -> String {
+    // As the log library spells them.
+    let level = match level {
+        Level::Error => "ERROR",
+        Level::Warning => "WARN",
+        Level::Info => "INFO",
+    };
+    let object = json!({"timestamp": moment(now), "level": level, "message": text});
+    format!("{object}\n")
+}
+
+/// The last one that the runner would show says that there are more; those stand in the log alone.
+fn annotation(level: Level, text: &str, before: usize) -> String {
+    match before + 1 {
+        ..MOST => command(level, text),
+        MOST => {
+            command(level, &format!("there are more {level}s: see the log")) + &plain(level, text)
+        }
+        _ => plain(level, text),
+    }
+}
+
+fn command(level: Level, text: &str) -> String {
+    let text = tame(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
+    format!("::{level} title=git-certs::{text}\n")
+}
+
+/// From here on lines are folded under `title`, where the CI system can.
+pub(crate) fn open_section(title: &str) {
+    let begin = match manner().sections {
+        _ if !may_move() => return,
+        Sections::None => return,
+        Sections::GitHub => format!("::group::{title}\n"),
+        Sections::GitLab => {
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            format!("\x1b[0Ksection_start:{now}:git_certs[collapsed=true]\r\x1b[0K{title}\n")
+        }
+    };
+    IS_OPEN.store(true, Ordering::Relaxed);
+    write(&begin);
+}
+
+/// Ends what was folded: what comes now is what people look for.
+pub(crate) fn close_section() {
+    if !IS_OPEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    write(&match manner().sections {
+        Sections::None => String::new(),
+        Sections::GitHub => "::endgroup::\n".to_owned(),
+        Sections::GitLab => {
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            format!("\x1b[0Ksection_end:{now}:git_certs\r\x1b[0K\n")
+        }
+    });
+}
+
+/// Writes to stderr. Nobody is left to tell when it is closed.
+pub(crate) fn write(lines: &str) {
+    let _ = std::io::stderr().write_all(lines.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_become_another_command() {
+        assert_eq!(
+            command(Level::Error, "100 % bad\n::set-output name=a::b\u{1b}[31m"),
+            "::error title=git-certs::100 %25 bad%0A\\::set-output name=a::b\\u{1b}[31m\n"
+        );
+    }
+
+    #[test]
+    fn only_as_many_annotations_as_are_shown_are_made() {
+        let made = |before| annotation(Level::Warning, "old", before);
+        assert_eq!(made(8), "::warning title=git-certs::old\n");
+        assert_eq!(
+            made(9),
+            "::warning title=git-certs::there are more warnings: see the log\nwarning: old\n"
+        );
+        assert_eq!(made(10), "warning: old\n");
+    }
+
+    #[test]
+    fn an_object_is_one_line() {
+        assert_eq!(
+            object(Level::Info, "a\n\"b\"", datetime!(2026-11-26 10:00:00 UTC)),
+            "{\"timestamp\":\"2026-11-26T10:00:00Z\",\"level\":\"INFO\",\"message\":\"a\\n\\\"b\\\"\"}\n"
+        );
+    }
+}
