@@ -12,6 +12,7 @@ use crate::cli::account::AccountCommand;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::cli::signing::Signing;
 use crate::cli::unlock::Unlock;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
@@ -277,6 +278,9 @@ pub(super) struct Run {
     #[arg(long, short = 'v', env = "GIT_CERTS_VERBOSE")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) verbose: Option<bool>,
+
+    #[command(flatten)]
+    pub(super) signing: Signing,
 
     #[command(flatten)]
     pub(super) settings: Settings,

@@ -4,12 +4,15 @@
 //! and gives one answer (protocol version 0, gitprotocol-pack(5), which every server speaks). It is
 //! blocking: run it where blocking is allowed, inside a Tokio runtime for HTTP.
 
+mod agent;
 mod child;
+mod configured;
 mod http;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
@@ -20,7 +23,9 @@ use crate::model::secret::Secret;
 use crate::net::http::Http;
 use crate::repo::address::{Address, Place};
 use crate::repo::pkt;
+pub(crate) use crate::repo::transport::agent::Agent;
 use crate::repo::transport::child::ChildWire;
+pub(crate) use crate::repo::transport::configured::Configured;
 use crate::repo::transport::http::HttpWire;
 
 /// How this program calls itself to git servers.
@@ -48,13 +53,24 @@ pub(crate) struct Access {
     pub(crate) token: Option<Arc<Token>>,
     pub(crate) http: Http,
     pub(crate) ssh: Ssh,
+    /// What git's configuration has for HTTP.
+    pub(crate) configured: Configured,
+}
+
+impl Access {
+    /// Takes in the configuration of a repository; helpers are looked up from `folder`.
+    pub(crate) fn read(mut self, config: &git2::Config, folder: Option<&Path>) -> Result<Self> {
+        self.ssh = self.ssh.configured(config);
+        self.configured = self.configured.read(config, folder.map(Path::to_owned))?;
+        Ok(self)
+    }
 }
 
 /// A token for the host of a remote: sent to that host only, over HTTP.
 #[derive(Debug)]
 pub(crate) struct Token {
     user: &'static str,
-    secret: Secret,
+    secret: Arc<Secret>,
 }
 
 impl Token {
@@ -62,7 +78,7 @@ impl Token {
     pub(crate) fn new(secret: Secret) -> Self {
         Self {
             user: TOKEN_USER,
-            secret,
+            secret: Arc::new(secret),
         }
     }
 
@@ -70,7 +86,7 @@ impl Token {
     pub(crate) fn gitlab_job(secret: Secret) -> Self {
         Self {
             user: GITLAB_JOB_USER,
-            secret,
+            secret: Arc::new(secret),
         }
     }
 }
@@ -81,6 +97,8 @@ pub(crate) struct Ssh {
     pub(crate) program: SshProgram,
     /// Whether `ssh` may ask for a passphrase or about a host key on the terminal.
     pub(crate) interactive: bool,
+    /// Holds the key that was given for this run.
+    pub(crate) agent: Option<Arc<Agent>>,
 }
 
 /// The program that opens a channel.
@@ -110,6 +128,7 @@ impl Ssh {
         Self {
             program,
             interactive,
+            agent: None,
         }
     }
 

@@ -344,7 +344,7 @@ fn a_lost_race_is_pushed_again() {
         workspace.commit(name, &[file(&path, name)]).unwrap();
         let path = format!("certificates/{name}2/{name}.crt");
         workspace
-            .commit(&format!("{name}2"), &[file(&path, name)])
+            .commit(format!("{name}2"), &[file(&path, name)])
             .unwrap();
     }
     assert_eq!(done(one.push().unwrap()).retried, 0);
@@ -502,7 +502,9 @@ fn a_commit_that_gives_way_is_no_conflict() {
     let mut two = clone(&lab, &lab.local(), "two");
     for (workspace, text) in [(&mut one, "one"), (&mut two, "two")] {
         let both = [file("a", text), file(text, text)];
-        workspace.commit_yielding("windows", &both).unwrap();
+        workspace
+            .commit_yielding("windows".to_owned(), &both)
+            .unwrap();
         let own = format!("certificates/{text}/x.crt");
         workspace.commit(text, &[file(&own, text)]).unwrap();
         assert_eq!(done(workspace.push().unwrap()).commits.len(), 2);
