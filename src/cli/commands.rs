@@ -132,7 +132,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
 async fn ready(run: Run, temporary: &Path) -> Result<Nightly> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
+    let (workspaces, job) = stop.ends(Box::pin(open(run, temporary, &progress))).await?;
     Ok(Nightly::new(workspaces, job, stop, progress))
 }
 

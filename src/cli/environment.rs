@@ -35,6 +35,9 @@ pub(super) const SIGNING_KEY: &str = "GIT_CERTS_SIGNING_KEY";
 /// SSH key for repositories behind `ssh://`.
 pub(super) const SSH_KEY: &str = "GIT_CERTS_SSH_KEY";
 
+/// Where the user's ssh-agent listens.
+pub(super) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
+
 /// PEM files of roots, separated by colons, as users of lego and get-certs have it.
 pub(super) const LEGO_CA_CERTIFICATES: &str = "LEGO_CA_CERTIFICATES";
 /// Key identifier for external account binding, as lego's users have it.

@@ -86,7 +86,7 @@ impl Signer {
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
             "namespaces" => {
-                self.is_for_git = value.split(',').any(|one| one == "git" || one == "*")
+                self.is_for_git = value.split(',').any(|one| one == "git" || one == "*");
             }
             "valid-after" => self.after = Some(moment(value)?),
             "valid-before" => self.before = Some(moment(value)?),

@@ -257,9 +257,10 @@ impl Workspace {
             return Ok(None);
         };
         let remote = history.remote.clone().filter(|_| push);
+        let people = self.people.clone();
         let place = match remote {
-            Some(remote) => journal::Place::on_server(remote, scratch, reference),
-            None => journal::Place::here(history.repository.path(), reference),
+            Some(remote) => journal::Place::on_server(remote, scratch, reference, people),
+            None => journal::Place::here(history.repository.path(), reference, people),
         };
         place.map(Some)
     }

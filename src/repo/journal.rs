@@ -157,6 +157,7 @@ mod tests {
     use crate::repo::journal::place::{Change, PLACES, Place};
 
     use super::*;
+    use crate::repo::git::People;
 
     const TIMEOUT: Duration = Duration::from_hours(2);
 
@@ -222,7 +223,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Repository::init_bare(folder.path()).unwrap();
         let [name, _] = PLACES;
-        let place = Place::here(folder.path(), name).unwrap();
+        let place =
+            Place::here(folder.path(), name, People::find(|_| None, None).unwrap()).unwrap();
         assert_eq!(place.current().unwrap(), None);
         let done = |change| match change {
             Change::Done(id) => id,

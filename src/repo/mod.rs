@@ -6,6 +6,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod address;
+mod agent_wire;
 pub(crate) mod allowed_signers;
 mod bindings;
 pub(crate) mod certs_json;

@@ -1,5 +1,8 @@
 //! SSH keys: OpenSSH's formats, with the arithmetic of the one crypto backend.
 
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, anyhow, bail};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -18,6 +21,9 @@ use ssh_key::{Algorithm, EcdsaCurve, HashAlg, Mpint, PrivateKey, PublicKey, Sign
 
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
+use crate::repo::agent_wire::{
+    self, IDENTITIES_ANSWER, REQUEST_IDENTITIES, RSA_SHA2_512, SIGN_REQUEST, SIGN_RESPONSE,
+};
 
 /// What to take instead of a key that cannot sign.
 const OTHERS: &str =
@@ -29,8 +35,12 @@ const TOUCH: usize = 5;
 /// Flag of a security key that was touched.
 const TOUCHED: u8 = 1;
 
-/// A private key of OpenSSH's that signs. It does not print, and is wiped on drop.
-pub(crate) struct SshKey(PrivateKey);
+/// An SSH key that signs. It does not print, and is wiped on drop.
+pub(crate) enum SshKey {
+    Private(PrivateKey),
+    /// Held by the ssh-agent at this socket.
+    InAgent(PublicKey, PathBuf),
+}
 
 impl std::fmt::Debug for SshKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,37 +69,100 @@ impl SshKey {
             })?;
         if key.is_encrypted() {
             return Err(anyhow!("a passphrase protects it")).hint(|| {
-                "`ssh-keygen -p -N '' -f COPY` takes it off a copy, which a store for secrets can hold; no run asks for it"
+                "name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy"
             });
         }
         match key.algorithm() {
             Algorithm::Ecdsa {
                 curve: EcdsaCurve::NistP521,
             } => Err(anyhow!("keys of nistp521 are not supported")).hint(|| OTHERS),
-            Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => Ok(Self(key)),
+            Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => {
+                Ok(Self::Private(key))
+            }
             other => Err(anyhow!("keys of the type `{other}` are not supported")).hint(|| OTHERS),
         }
     }
 
+    /// A key that an ssh-agent has, by its public line.
+    pub(crate) fn in_agent(public: PublicKey, socket: PathBuf) -> Result<Self> {
+        let key = Self::InAgent(public, socket);
+        if !key.agent_has().context("cannot ask the ssh-agent")? {
+            return Err(anyhow!("the ssh-agent does not have it"))
+                .hint(|| "`ssh-add FILE` gives it the private key");
+        }
+        Ok(key)
+    }
+
     pub(crate) fn public(&self) -> &PublicKey {
-        self.0.public_key()
+        match self {
+            Self::Private(key) => key.public_key(),
+            Self::InAgent(public, _) => public,
+        }
     }
 
     /// As `ssh-keygen -l` prints it.
     pub(crate) fn fingerprint(&self) -> String {
-        self.0.fingerprint(HashAlg::Sha256).to_string()
+        self.public().fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// Signs bytes; with rsa by SHA-512 (RFC 8332).
     pub(crate) fn sign(&self, data: &[u8]) -> Result<Signature> {
-        match self.0.key_data() {
-            KeypairData::Ed25519(key) => ed25519(key, data),
-            KeypairData::Ecdsa(key) => ecdsa(key, data),
-            KeypairData::Rsa(key) => rsa(key, data),
-            _ => bail!("the key cannot sign"),
+        match self {
+            Self::Private(key) => match key.key_data() {
+                KeypairData::Ed25519(key) => ed25519(key, data),
+                KeypairData::Ecdsa(key) => ecdsa(key, data),
+                KeypairData::Rsa(key) => rsa(key, data),
+                _ => Err(anyhow!("the key cannot sign")),
+            },
+            Self::InAgent(public, socket) => by_agent(public, socket, data),
         }
         .context("cannot sign with the SSH key")
     }
+
+    fn agent_has(&self) -> Result<bool> {
+        let Self::InAgent(public, socket) = self else {
+            return Ok(false);
+        };
+        let answer = ask(socket, &[REQUEST_IDENTITIES])?;
+        let Some((&IDENTITIES_ANSWER, rest)) = answer.split_first() else {
+            bail!("it gives no list of keys");
+        };
+        let wanted = public.to_bytes()?;
+        let mut rest = rest.get(4..).unwrap_or_default();
+        while let Some((key, after)) = agent_wire::split(rest) {
+            if key == wanted {
+                return Ok(true);
+            }
+            // A comment follows each key.
+            rest = agent_wire::split(after).map_or(&[][..], |(_, rest)| rest);
+        }
+        Ok(false)
+    }
+}
+
+fn by_agent(public: &PublicKey, socket: &Path, data: &[u8]) -> Result<Signature> {
+    let request = [
+        &[SIGN_REQUEST][..],
+        &agent_wire::string(&public.to_bytes()?),
+        &agent_wire::string(data),
+        &RSA_SHA2_512.to_be_bytes(),
+    ];
+    let answer = ask(socket, &request.concat())?;
+    match answer.split_first() {
+        Some((&SIGN_RESPONSE, rest)) => {
+            let (signature, _) =
+                agent_wire::split(rest).context("the ssh-agent answers nonsense")?;
+            Ok(Signature::try_from(signature)?)
+        }
+        _ => Err(anyhow!("the ssh-agent refuses")),
+    }
+}
+
+fn ask(socket: &Path, request: &[u8]) -> Result<Vec<u8>> {
+    let shown = || format!("cannot talk to `{}`", socket.display());
+    let mut stream = UnixStream::connect(socket).with_context(shown)?;
+    agent_wire::write(&mut stream, request).with_context(shown)?;
+    agent_wire::read(&mut stream).with_context(shown)
 }
 
 fn ed25519(key: &Ed25519Keypair, data: &[u8]) -> Result<Signature> {

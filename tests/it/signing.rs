@@ -167,6 +167,103 @@ fn the_key_itself_may_be_in_the_environment() {
     }
 }
 
+/// A real ssh-agent, killed on drop.
+struct SshAgent(std::process::Child, std::path::PathBuf);
+
+impl SshAgent {
+    fn start(repo: &CertRepo) -> Self {
+        let socket = repo.path("agent");
+        let child = std::process::Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("ssh-agent is needed");
+        let agent = Self(child, socket);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !agent.1.exists() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "ssh-agent does not listen"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        agent
+    }
+
+    fn add(&self, repo: &CertRepo, name: &str) {
+        let added = std::process::Command::new("ssh-add")
+            .arg("-q")
+            .arg(repo.path(name))
+            .env("SSH_AUTH_SOCK", &self.1)
+            .status();
+        assert!(added.unwrap().success());
+    }
+}
+
+impl Drop for SshAgent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_ssh_agent_signs_for_a_public_key() {
+    let repo = repository();
+    let agent = SshAgent::start(&repo);
+    let run = |words: &str, key: &str, socket: Option<&std::path::Path>| {
+        let mut command = repo.program();
+        command
+            .args(words.split(' '))
+            .arg(BOB)
+            .arg("--signing-key")
+            .arg(repo.path(&format!("{key}.pub")));
+        if let Some(socket) = socket {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), repo.shown(output.stderr))
+    };
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let public = key(&repo, kind, &["-t", kind]);
+        assert_eq!(
+            run("recipients add", kind, Some(&agent.1)),
+            (
+                Some(2),
+                format!(
+                    "error: cannot sign with `[ROOT]/{kind}.pub`\n  \
+                     caused by: the ssh-agent does not have it\n\
+                     hint: `ssh-add FILE` gives it the private key\n"
+                )
+            )
+        );
+        agent.add(&repo, kind);
+        assert_eq!(
+            run("recipients add", kind, Some(&agent.1)),
+            (Some(0), String::new())
+        );
+        assert_eq!(
+            run("recipients remove", kind, Some(&agent.1)),
+            (Some(0), String::new())
+        );
+        assert_eq!(verdicts(&repo, &public, "-2"), "G ci\n".repeat(2), "{kind}");
+    }
+    assert_eq!(
+        run("recipients add", "rsa", None).1,
+        "error: cannot sign with `[ROOT]/rsa.pub`\n  \
+         caused by: it is a public key, and there is no ssh-agent with the private one\n\
+         hint: `ssh-agent` prints what to set, `ssh-add FILE` gives it the key; or name the private key\n"
+    );
+    assert_eq!(
+        run("recipients add", "rsa", Some(&repo.path("nobody"))).1,
+        "error: cannot sign with `[ROOT]/rsa.pub`\n  \
+         caused by: cannot ask the ssh-agent\n  \
+         caused by: cannot talk to `[ROOT]/nobody`\n  \
+         caused by: No such file or directory (os error 2)\n"
+    );
+}
+
 #[test]
 fn commits_name_the_run() {
     let repo = repository();
@@ -234,8 +331,8 @@ fn keys_that_cannot_sign_are_told() {
         "locked",
         "error: cannot sign with `[ROOT]/locked`\n  \
          caused by: a passphrase protects it\n\
-         hint: `ssh-keygen -p -N '' -f COPY` takes it off a copy, which a store for secrets can hold; \
-         no run asks for it\n",
+         hint: name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes \
+         the passphrase off a copy\n",
     );
     refused(
         "pem",
@@ -276,8 +373,8 @@ fn keys_that_cannot_sign_are_told() {
         said(Some(&locked), None),
         "error: cannot sign with the key in GIT_CERTS_SIGNING_KEY\n  \
          caused by: a passphrase protects it\n\
-         hint: `ssh-keygen -p -N '' -f COPY` takes it off a copy, which a store for secrets can hold; \
-         no run asks for it\n"
+         hint: name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes \
+         the passphrase off a copy\n"
     );
     let output = repo
         .program()

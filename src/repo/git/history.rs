@@ -90,7 +90,12 @@ impl History {
         }
         let tree = repository.find_tree(after)?;
         let (author, committer) = (signature(&people.author)?, signature(&people.committer)?);
-        self.tip = people.commit(repository, (&author, &committer), message, (&tree, &parent))?;
+        self.tip = people.commit(
+            repository,
+            (&author, &committer),
+            message,
+            (&tree, &[&parent]),
+        )?;
         if self.cloned {
             self.move_branch()?;
         }

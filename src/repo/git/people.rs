@@ -102,14 +102,14 @@ impl People {
         repository: &Repository,
         (author, committer): (&Signature<'_>, &Signature<'_>),
         message: &str,
-        (tree, parent): (&Tree<'_>, &Commit<'_>),
+        (tree, parents): (&Tree<'_>, &[&Commit<'_>]),
     ) -> Result<Oid> {
         let cannot = "cannot make the commit";
         let Some(key) = &self.key else {
-            let made = repository.commit(None, author, committer, message, tree, &[parent]);
+            let made = repository.commit(None, author, committer, message, tree, parents);
             return made.context(cannot);
         };
-        let text = repository.commit_create_buffer(author, committer, message, tree, &[parent]);
+        let text = repository.commit_create_buffer(author, committer, message, tree, parents);
         let text = text.context(cannot)?;
         let text = std::str::from_utf8(&text).context(cannot)?;
         let signature = signature::sign(key, text.as_bytes())?;

@@ -1,8 +1,8 @@
 //! An ssh-agent with one key, for a child `ssh`: the key itself stays in this process.
 //!
-//! The two requests of the protocol that a login needs (draft-ietf-sshm-ssh-agent).
+//! The two requests of the protocol that a login needs.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,19 +12,11 @@ use anyhow::{Context, Result};
 use ssh_key::Algorithm;
 
 use crate::model::hint::Hint;
+use crate::repo::agent_wire::{
+    self, FAILURE, IDENTITIES_ANSWER, REQUEST_IDENTITIES, RSA_SHA2_512, SIGN_REQUEST,
+    SIGN_RESPONSE, split, string,
+};
 use crate::repo::ssh_key::SshKey;
-
-/// Longest request, as OpenSSH has it.
-const LONGEST: usize = 256 * 1024;
-
-const FAILURE: u8 = 5;
-const REQUEST_IDENTITIES: u8 = 11;
-const IDENTITIES_ANSWER: u8 = 12;
-const SIGN_REQUEST: u8 = 13;
-const SIGN_RESPONSE: u8 = 14;
-
-/// Flag of a request for a signature of rsa by SHA-512.
-const RSA_SHA2_512: u32 = 4;
 
 /// A socket that signs as long as this process lives.
 #[derive(Debug)]
@@ -55,16 +47,9 @@ impl Agent {
 
 fn serve(key: &SshKey, mut stream: UnixStream) -> io::Result<()> {
     loop {
-        let mut length = [0; 4];
-        stream.read_exact(&mut length)?;
-        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
-        if length > LONGEST {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut request = vec![0; length];
-        stream.read_exact(&mut request)?;
+        let request = agent_wire::read(&mut stream)?;
         let answer = answer(key, &request).unwrap_or_else(|| vec![FAILURE]);
-        stream.write_all(&string(&answer))?;
+        agent_wire::write(&mut stream, &answer)?;
     }
 }
 
@@ -97,18 +82,6 @@ fn answer(key: &SshKey, request: &[u8]) -> Option<Vec<u8>> {
         }
         _ => None,
     }
-}
-
-/// Bytes after their length (RFC 4251 section 5).
-fn string(bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    [&length.to_be_bytes(), bytes].concat()
-}
-
-/// Such bytes, and what follows.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 #[cfg(test)]

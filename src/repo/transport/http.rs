@@ -14,7 +14,8 @@ use crate::model::secret::Secret;
 use crate::net::http::{Http, Repeat, body};
 use crate::repo::address::Place;
 use crate::repo::pkt;
-use crate::repo::transport::{Fault, Remote, Service, TOKEN_USER};
+use crate::repo::transport::access::TOKEN_USER;
+use crate::repo::transport::{Fault, Remote, Service};
 
 /// Redirects that are followed; one is normal (`/x` to `/x.git`).
 const MAX_REDIRECTS: u32 = 4;
