@@ -37,7 +37,7 @@ const TOUCHED: u8 = 1;
 
 /// An SSH key that signs. It does not print, and is wiped on drop.
 pub(crate) enum SshKey {
-    Private(PrivateKey),
+    Private(Box<PrivateKey>),
     /// Held by the ssh-agent at this socket.
     InAgent(PublicKey, PathBuf),
 }
@@ -77,7 +77,7 @@ impl SshKey {
                 curve: EcdsaCurve::NistP521,
             } => Err(anyhow!("keys of nistp521 are not supported")).hint(|| OTHERS),
             Algorithm::Ed25519 | Algorithm::Ecdsa { .. } | Algorithm::Rsa { .. } => {
-                Ok(Self::Private(key))
+                Ok(Self::Private(Box::new(key)))
             }
             other => Err(anyhow!("keys of the type `{other}` are not supported")).hint(|| OTHERS),
         }
@@ -86,7 +86,8 @@ impl SshKey {
     /// A key that an ssh-agent has, by its public line.
     pub(crate) fn in_agent(public: PublicKey, socket: PathBuf) -> Result<Self> {
         let key = Self::InAgent(public, socket);
-        if !key.agent_has().context("cannot ask the ssh-agent")? {
+        let has = key.agent_has().context("cannot ask the ssh-agent");
+        if !has.hint(|| "SSH_AUTH_SOCK says where it listens: `ssh-add -l` asks it, too")? {
             return Err(anyhow!("the ssh-agent does not have it"))
                 .hint(|| "`ssh-add FILE` gives it the private key");
         }
