@@ -149,7 +149,7 @@ impl Process {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use pretty_assertions::assert_eq;
 
     use git2::{Oid, Repository};
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    fn full() -> Journal {
+    pub(in crate::repo) fn full() -> Journal {
         let mut journal = Journal::new(run());
         journal.values.insert(ValueNote {
             zone: "a.test".to_owned(),

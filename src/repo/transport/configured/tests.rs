@@ -174,6 +174,25 @@ fn a_token_in_an_included_file_or_the_environment_is_used() {
     assert!(matches!(push(&lab, &access).unwrap(), Pushed::Done(_)));
 }
 
+#[test]
+fn a_header_does_not_follow_to_another_host() {
+    let lab = Lab::new();
+    let server = HttpServer::start(&lab);
+    checkout(&lab, &server);
+    let url = format!("http://127.0.0.1:{}/elsewhere/certs.git", server.port);
+    lab.git("mine", &["remote", "set-url", "origin", &url]);
+    let here = format!("http.http://127.0.0.1:{}/.extraheader", server.port);
+    lab.git("mine", &["config", &here, &basic(TOKEN)]);
+    let explained = explain(&push(&lab, &access(None, None)).unwrap_err());
+    assert_eq!(
+        (explained.what, explained.causes),
+        (
+            format!("cannot push to `{url}`: the answer is not git's protocol"),
+            vec!["it is redirected to another host, `localhost`".to_owned()]
+        )
+    );
+}
+
 /// A helper that writes down what it is asked for and told.
 fn helper(lab: &Lab, password: &str) {
     let log = lab.path("log");
