@@ -13,6 +13,7 @@ use crate::cli::commands::open_certs;
 use crate::cli::config;
 use crate::cli::confirm::confirm;
 use crate::cli::settings::Settings;
+use crate::cli::signing::Signing;
 use crate::model::secret::Secret;
 use crate::nightly::accounts::Registered;
 use crate::nightly::job::AccountJob;
@@ -150,6 +151,9 @@ pub(super) struct Register {
     #[arg(long, env = "GIT_CERTS_NO_PUSH")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     no_push: Option<bool>,
+
+    #[command(flatten)]
+    signing: Signing,
 }
 
 /// `account rollover`
@@ -162,6 +166,9 @@ pub(super) struct Rollover {
     #[arg(long, env = "GIT_CERTS_NO_PUSH")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     no_push: Option<bool>,
+
+    #[command(flatten)]
+    signing: Signing,
 }
 
 /// `account deactivate`
@@ -232,7 +239,11 @@ pub(super) async fn run(command: AccountCommand, temporary: &Path) -> Result<Exi
 /// The account's commands as a run, so that both find repositories and settings in the same way.
 fn run_of(command: &AccountCommand) -> Run {
     let mut run = command.place().clone().run();
+    if let AccountCommand::Rollover(rollover) = command {
+        run.signing.clone_from(&rollover.signing);
+    }
     if let AccountCommand::Register(register) = command {
+        run.signing.clone_from(&register.signing);
         run.settings.agree_tos = register.agree_tos;
         run.settings.email.clone_from(&register.email);
         run.settings.eab_kid.clone_from(&register.eab_kid);

@@ -12,6 +12,7 @@ use crate::cli::account::AccountCommand;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::cli::signing::Signing;
 use crate::cli::unlock::Unlock;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
@@ -54,10 +55,12 @@ const ONE_DASH: &[&str] = &[
 environment, the environment over the file.
 
 Secrets come from the environment only:
-  GIT_CERTS_AGE_KEY    age identity that opens the account key (or SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
-  GIT_CERTS_TOKEN      token for https:// repositories (GITHUB_TOKEN, CI_JOB_TOKEN on their hosts)
-  GIT_CERTS_DNS_TOKEN  the same for --dns-repo, where it is on another host
-  GIT_CERTS_EAB_HMAC   key for external account binding, with --eab-kid (or LEGO_EAB_HMAC)
+  GIT_CERTS_AGE_KEY      age identity that opens the account key (or SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)
+  GIT_CERTS_TOKEN        token for https:// repositories (GITHUB_TOKEN, CI_JOB_TOKEN on their hosts)
+  GIT_CERTS_DNS_TOKEN    the same for --dns-repo, where it is on another host
+  GIT_CERTS_SSH_KEY      text of an SSH key for ssh:// repositories
+  GIT_CERTS_SIGNING_KEY  text of an SSH key that signs commits, or its file
+  GIT_CERTS_EAB_HMAC     key for external account binding, with --eab-kid (or LEGO_EAB_HMAC)
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]
@@ -276,6 +279,9 @@ pub(super) struct Run {
     /// Form of what goes to stdout
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) signing: Signing,
 
     #[command(flatten)]
     pub(super) settings: Settings,
@@ -542,12 +548,24 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
     }
 
     fn secrets() -> String {
-        let [age, sops, sops_file, token, dns_token, kid, hmac] = [
+        let [
+            age,
+            sops,
+            sops_file,
+            token,
+            dns_token,
+            ssh,
+            signing,
+            kid,
+            hmac,
+        ] = [
             environment::AGE_KEY,
             environment::SOPS_AGE_KEY,
             environment::SOPS_AGE_KEY_FILE,
             environment::TOKEN,
             environment::DNS_TOKEN,
+            environment::SSH_KEY,
+            environment::SIGNING_KEY,
             environment::LEGO_EAB_KID,
             environment::LEGO_EAB_HMAC,
         ];
@@ -560,6 +578,8 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
 | `{sops}`, `{sops_file}` | The same and the path of a file with it, as SOPS has them |
 | `{token}` | Token for the `https://` URL of the cert repository, and of the DNSControl repository on the same host |
 | `{dns_token}` | Token for the DNSControl repository |
+| `{ssh}` | SSH key for `ssh://` repositories: its text ([git.md](git.md)) |
+| `{signing}` | SSH key that signs commits: its text, or its file as with `--signing-key` |
 | `{kid}`, `{hmac}` | What `--eab-kid` and `--eab-hmac` take, where those are not given |
 | `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
 
@@ -568,8 +588,8 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 
 ## From other programs
 
-`GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called. `GITHUB_REPOSITORY`, `GITHUB_RUN_ID`, `CI_JOB_URL` and `USER` say in
-[the journal](journal.md) who runs. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
+`GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called, `SSH_AUTH_SOCK` where the ssh-agent is that signs, `GIT_CONFIG_COUNT` that git's configuration has more in the environment ([git.md](git.md)).
+`GITHUB_REPOSITORY`, `GITHUB_RUN_ID`, `CI_JOB_URL` and `USER` say in [the journal](journal.md) and in commits who runs. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
 `GIT_COMMITTER_` twins say who commits, before `user.name` and `user.email` of git's configuration.
 
 `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated

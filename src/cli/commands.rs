@@ -8,9 +8,10 @@ use anyhow::Result;
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::ending::Ending;
 use crate::cli::journal::journal;
+use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, environment, keys, providers, revoke, unlock, verify,
+    COULD_NOT_RUN, account, config, dnsconfig, keys, providers, revoke, unlock, verify,
 };
 use crate::dnscontrol;
 use crate::model::outcome::Planned;
@@ -131,7 +132,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
 async fn ready(run: Run, temporary: &Path) -> Result<Nightly> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let (workspaces, job) = stop.ends(open(run, temporary, &progress)).await?;
+    let (workspaces, job) = stop.ends(Box::pin(open(run, temporary, &progress))).await?;
     Ok(Nightly::new(workspaces, job, stop, progress))
 }
 
@@ -143,17 +144,15 @@ pub(super) async fn open(
 ) -> Result<(Workspaces, Job)> {
     config::refuse_unsupported(&run.settings)?;
     let http = config::http(&run.settings)?;
+    let places = Places::new(&run, &http, temporary)?;
     let known = run.settings.dns_repo.is_some();
-    let dns = known
-        .then(|| config::dns_repo(&run.settings, &run, &http))
-        .transpose()?;
-    let certs = config::cert_repo(&run, &http)?;
-    let people = environment::people()?;
+    let dns = known.then(|| places.dns(&run.settings)).transpose()?;
+    let (certs, people) = (places.certs()?, run.signing.people()?);
     let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;
     let (settings, own_http) = with_file(&run, &workspaces, &http).await?;
     config::refuse_unsupported(&settings)?;
     if !known {
-        let location = config::dns_repo(&settings, &run, &http)?;
+        let location = places.dns(&settings)?;
         workspaces.open_dns(location, progress).await?;
     }
     let mut job = config::job(&run, &settings, own_http, workspaces.dns()?)?;
@@ -170,11 +169,7 @@ pub(super) async fn open_certs(
     temporary: &Path,
     progress: &Progress,
 ) -> Result<(Workspaces, AccountJob)> {
-    let http = config::http(&run.settings)?;
-    let certs = config::cert_repo(run, &http)?;
-    let people = environment::people()?;
-    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
-    let (settings, http) = with_file(run, &workspaces, &http).await?;
+    let (workspaces, settings, http) = open_alone(run, temporary, progress).await?;
     let job = config::account_job(run, &settings, http)?;
     Ok((workspaces, job))
 }
@@ -185,11 +180,7 @@ pub(super) async fn open_certs_with_journal(
     temporary: &Path,
     progress: &Progress,
 ) -> Result<(Workspaces, JournalSettings)> {
-    let http = config::http(&run.settings)?;
-    let certs = config::cert_repo(run, &http)?;
-    let people = environment::people()?;
-    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
-    let (settings, _) = with_file(run, &workspaces, &http).await?;
+    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
     Ok((workspaces, journal(&settings)))
 }
 
@@ -199,17 +190,27 @@ pub(super) async fn open_keys(
     temporary: &Path,
     progress: &Progress,
 ) -> Result<(Workspaces, KeysJob)> {
-    let http = config::http(&run.settings)?;
-    let certs = config::cert_repo(run, &http)?;
-    let people = environment::people()?;
-    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
-    let (settings, _) = with_file(run, &workspaces, &http).await?;
+    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
     let mut job = config::keys_job(run, &settings)?;
     if let Some(path) = config::list_in_clone(run, &settings) {
         let bytes = workspaces.read_cert_repo(path).await?;
         job.certs_json = Some(config::list(path, bytes)?);
     }
     Ok((workspaces, job))
+}
+
+/// The cert repository, with the settings and the HTTP client that it asks for.
+async fn open_alone(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, Settings, Http)> {
+    let http = config::http(&run.settings)?;
+    let certs = Places::new(run, &http, temporary)?.certs()?;
+    let people = run.signing.people()?;
+    let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
+    let (settings, http) = with_file(run, &workspaces, &http).await?;
+    Ok((workspaces, settings, http))
 }
 
 /// The settings with those of `git-certs.toml`, and the HTTP client that they ask for.

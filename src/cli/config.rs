@@ -1,6 +1,6 @@
-//! What was typed becomes what it means: the places of the repositories, and the job.
+//! What was typed becomes what it means: the job.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,46 +16,23 @@ use crate::cli::dnsconfig;
 use crate::cli::environment;
 use crate::cli::journal::journal;
 use crate::cli::name_servers;
-use crate::cli::settings::{FILE, Settings, WhoseLimits};
+use crate::cli::settings::{Settings, WhoseLimits};
 use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Location, Override};
+use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
-use crate::repo::address::Address;
+use crate::repo::allowed_signers::AllowedSigners;
 use crate::repo::certs_json::Defaults;
 use crate::repo::lock::FolderLock;
-use crate::repo::transport::{Access, Remote, Token};
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
-
-/// Where the cert repository is: `--repo`, or the checkout in `--dir`.
-pub(super) fn cert_repo(run: &Run, http: &Http) -> Result<Location> {
-    let branch = run.branch.clone();
-    if let Some(url) = &run.repo {
-        let token = environment::secret(environment::TOKEN).map(Token::new);
-        return remote(url, branch, token, http).map(Location::Remote);
-    }
-    let path = here(run);
-    if !path.is_dir() {
-        return Err(anyhow!("`{}` is not a folder", path.display()))
-            .hint(|| "`--dir` names the folder of the cert repository; `--repo` clones one");
-    }
-    Ok(Location::Folder {
-        path,
-        branch,
-        access: access(
-            environment::secret(environment::TOKEN).map(Token::new),
-            http,
-        ),
-    })
-}
 
 /// A clone is deleted when the run ends.
 pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
@@ -70,76 +47,10 @@ pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
 
 /// Two runs in one checkout would take each other's commits away.
 pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
-    let folder = here(run);
+    let folder = run.here();
     // What is no folder is refused when it is opened.
     let is_here = run.repo.is_none() && folder.is_dir();
     is_here.then(|| FolderLock::take(&folder)).transpose()
-}
-
-fn here(run: &Run) -> PathBuf {
-    run.dir.clone().unwrap_or_else(|| PathBuf::from("."))
-}
-
-/// Where the DNS repository is: `--dns-repo`, or else where the cert repository is.
-pub(super) fn dns_repo(settings: &Settings, run: &Run, http: &Http) -> Result<Location> {
-    let branch = settings.dns_branch.clone();
-    let Some(place) = &settings.dns_repo else {
-        return match cert_repo(run, http)? {
-            remote @ Location::Remote(_) => Ok(remote),
-            Location::Folder { .. } => Ok(folder(Path::new("."), http)),
-        };
-    };
-    // A folder with files is read as it is; a bare repository has to be cloned.
-    let path = Path::new(place);
-    let is_bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
-    if path.is_dir() && !is_bare && branch.is_none() {
-        return Ok(folder(path, http));
-    }
-    let own = environment::secret(environment::DNS_TOKEN).map(Token::new);
-    let dns = remote(place, branch.clone(), None, http)?;
-    let beside = match &run.repo {
-        Some(certs) => Address::parse(certs)?.host() == dns.address.host(),
-        None => false,
-    };
-    // A pull request can change the file, and must not get to choose who is sent the token.
-    if own.is_some() && run.settings.dns_repo.is_none() && !beside && dns.address.host().is_some() {
-        return Err(anyhow!(
-            "GIT_CERTS_DNS_TOKEN is not sent to a host that only `{FILE}` names"
-        ))
-        .hint(|| "name the repository with `--dns-repo` or GIT_CERTS_DNS_REPO");
-    }
-    let token = match own {
-        None if beside => environment::secret(environment::TOKEN).map(Token::new),
-        own => own,
-    };
-    remote(place, branch, token, http).map(Location::Remote)
-}
-
-/// A repository to clone, with `token` or else the one that CI made for its host.
-fn remote(url: &str, branch: Option<String>, token: Option<Token>, http: &Http) -> Result<Remote> {
-    let address = Address::parse(url)?;
-    let token = token.or_else(|| address.host().and_then(|host| environment::ci_token(&host)));
-    Ok(Remote {
-        address: Arc::new(address),
-        branch,
-        access: access(token, http),
-    })
-}
-
-fn access(token: Option<Token>, http: &Http) -> Access {
-    Access {
-        token: token.map(Arc::new),
-        http: http.clone(),
-        ssh: environment::ssh(),
-    }
-}
-
-fn folder(path: &Path, http: &Http) -> Location {
-    Location::Folder {
-        path: path.to_owned(),
-        branch: None,
-        access: access(None, http),
-    }
 }
 
 /// Ends with a clear word where an option of get-certs has no meaning yet.
@@ -321,6 +232,12 @@ fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> 
         })
     })
     .transpose()
+}
+
+/// Who may sign commits, by a file of the user's.
+pub(super) fn allowed_signers(path: &Path) -> Result<AllowedSigners> {
+    let text = read(path, "--allowed-signers")?;
+    AllowedSigners::parse(&String::from_utf8_lossy(&text), &path.display().to_string())
 }
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use time::OffsetDateTime;
@@ -27,6 +28,15 @@ pub(super) const TOKEN: &str = "GIT_CERTS_TOKEN";
 
 /// Token for the host of the DNS repository, where it is another one.
 pub(super) const DNS_TOKEN: &str = "GIT_CERTS_DNS_TOKEN";
+
+/// SSH key that signs commits, or its file.
+pub(super) const SIGNING_KEY: &str = "GIT_CERTS_SIGNING_KEY";
+
+/// SSH key for repositories behind `ssh://`.
+pub(super) const SSH_KEY: &str = "GIT_CERTS_SSH_KEY";
+
+/// Where the user's ssh-agent listens.
+pub(super) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
 
 /// PEM files of roots, separated by colons, as users of lego and get-certs have it.
 pub(super) const LEGO_CA_CERTIFICATES: &str = "LEGO_CA_CERTIFICATES";
@@ -69,17 +79,27 @@ impl Environment {
     }
 }
 
-/// This run, for the journal: the address of the CI job where one is known.
-pub(super) fn this_run() -> JournalRun {
+/// Tells this run from all others.
+static RUN: LazyLock<String> = LazyLock::new(|| {
     let mut id = [0; 8];
     // Without randomness the time tells runs apart.
     let _ = aws_lc_rs::rand::fill(&mut id);
-    let now = OffsetDateTime::now_utc();
+    data_encoding::HEXLOWER.encode(&id)
+});
+
+/// The address of the CI job, where one is known.
+fn job_address() -> Option<String> {
     let github = || {
         let [server, repository, run] =
             ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
         Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
     };
+    github().or_else(|| variable("CI_JOB_URL"))
+}
+
+/// This run, for the journal.
+pub(super) fn this_run() -> JournalRun {
+    let now = OffsetDateTime::now_utc();
     let here = || {
         let host = rustix::system::uname()
             .nodename()
@@ -91,10 +111,8 @@ pub(super) fn this_run() -> JournalRun {
         }
     };
     JournalRun {
-        id: data_encoding::HEXLOWER.encode(&id),
-        by: github()
-            .or_else(|| variable("CI_JOB_URL"))
-            .unwrap_or_else(here),
+        id: RUN.clone(),
+        by: job_address().unwrap_or_else(here),
         began: now,
         seen: now,
         ended: false,
@@ -136,7 +154,25 @@ pub(super) fn ssh() -> Ssh {
     )
 }
 
-/// Who commits: git's variables, then the user's git configuration.
+/// What git's configuration has in the environment, as `git config` would print it.
+///
+/// `GIT_CONFIG_COUNT` says how many `GIT_CONFIG_KEY_0`, `GIT_CONFIG_VALUE_0` and so on there are.
+pub(super) fn git_config() -> Vec<(String, Secret)> {
+    let count = variable("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok());
+    (0..count.unwrap_or(0_u16))
+        .map_while(|number| {
+            let key = variable(&format!("GIT_CONFIG_KEY_{number}"))?;
+            let value = std::env::var(format!("GIT_CONFIG_VALUE_{number}")).ok()?;
+            Some((key, Secret::from(value)))
+        })
+        .collect()
+}
+
+/// Who commits: git's variables, then the user's git configuration. Commits name the CI job, or else the run.
 pub(super) fn people() -> Result<People> {
-    People::find(variable, git2::Config::open_default().ok().as_ref())
+    let config = git2::Config::open_default().ok();
+    Ok(People {
+        run: Some(job_address().unwrap_or_else(|| RUN.clone())),
+        ..People::find(variable, config.as_ref())?
+    })
 }

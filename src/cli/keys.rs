@@ -13,6 +13,7 @@ use crate::cli::arguments::{Format, Run};
 use crate::cli::commands::{SOME_FAILED, open_keys};
 use crate::cli::config;
 use crate::cli::settings::Settings;
+use crate::cli::signing::Signing;
 use crate::model::certificate::CertificateName;
 use crate::model::hint::Hint;
 use crate::nightly::readers::{Edit, Edited, Whose};
@@ -112,6 +113,9 @@ pub(super) struct Change {
     no_push: Option<bool>,
 
     #[command(flatten)]
+    signing: Signing,
+
+    #[command(flatten)]
     place: KeyPlace,
 }
 
@@ -130,6 +134,9 @@ pub(super) struct Rekey {
     #[arg(long, env = "GIT_CERTS_NO_PUSH")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     no_push: Option<bool>,
+
+    #[command(flatten)]
+    signing: Signing,
 
     #[command(flatten)]
     pub(super) place: KeyPlace,
@@ -169,7 +176,8 @@ pub(super) async fn run_recipients(
         Edit::Remove(change.recipient)
     };
     let push = !change.no_push.unwrap_or_default();
-    let run = change.place.run();
+    let mut run = change.place.run();
+    run.signing = change.signing;
     config::refuse_to_keep_nothing(&run, !push)?;
     let _lock = config::lock(&run)?;
     let (workspaces, mut job) = stop.ends(open_keys(&run, temporary, &progress)).await?;
@@ -233,6 +241,7 @@ pub(super) async fn run_rekey(arguments: Rekey, temporary: &Path) -> Result<Exit
     let names = names.collect::<Result<_>>()?;
     let push = !arguments.no_push.unwrap_or_default();
     let mut run = arguments.place.run();
+    run.signing = arguments.signing;
     run.settings.identity = arguments.identity;
     config::refuse_to_keep_nothing(&run, !push)?;
     let _lock = config::lock(&run)?;

@@ -1,6 +1,6 @@
 //! `verify`: keys that leaked, and files that do not belong together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::arguments::Format;
 use crate::cli::commands::{SOME_FAILED, open_keys};
+use crate::cli::config;
 use crate::cli::keys::KeyPlace;
 use crate::model::hint::Hint;
 use crate::nightly::stop::Stop;
@@ -23,6 +24,10 @@ pub(super) struct Verify {
     /// Look at all commits that a branch, a tag or another reference leads to, not only at the last one
     #[arg(long, conflicts_with = "repo")]
     history: bool,
+
+    /// Who may sign commits, in git's format; all have to be signed then [default: `.allowed_signers` of the commits before each]
+    #[arg(long, env = "GIT_CERTS_ALLOWED_SIGNERS", value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
 
     /// Form of what goes to stdout
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
@@ -51,7 +56,9 @@ pub(super) async fn run(arguments: Verify, temporary: &Path) -> Result<ExitCode>
     } else {
         Scope::Tip
     };
-    let found = blocking(move || verify::verify(&place, scope));
+    let signers = arguments.allowed_signers.as_deref();
+    let signers = signers.map(config::allowed_signers).transpose()?;
+    let found = blocking(move || verify::verify(&place, scope, signers.as_ref()));
     let found = stop.ends(found).await?;
     terminal::print(&match arguments.format {
         Format::Text => findings::text(&found),

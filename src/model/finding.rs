@@ -4,13 +4,30 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) level: Level,
-    /// None for the message of a commit.
-    pub(crate) path: Option<String>,
+    pub(crate) place: Place,
     /// The commit that brought it, or that was looked at.
     pub(crate) commit: String,
     pub(crate) what: String,
     /// What to do.
     pub(crate) hint: String,
+}
+
+/// What of a commit it is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Message,
+    Signature,
+    /// A file, by its path.
+    File(String),
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> Option<&str> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Message | Self::Signature => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

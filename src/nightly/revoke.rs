@@ -10,6 +10,7 @@ use crate::model::chain::{self, Leaf};
 use crate::model::hint::Hint;
 use crate::nightly::unlock::Accounts;
 use crate::nightly::workspaces::Workspaces;
+use crate::repo::git::Message;
 use crate::repo::revoked;
 
 /// A certificate that is there to be revoked.
@@ -68,10 +69,7 @@ impl Accounts<'_> {
             .workspaces
             .with(move |workspace| revoked::mark(workspace, &at, &reason.to_string(), now))
             .await?;
-        let message = format!(
-            "Revoke {name}: {reason}\n\nSerial: {}\n",
-            certificate.leaf.serial
-        );
+        let message = Message::new(format!("Revoke {name}: {reason}")).about(&certificate.leaf);
         let pushed = self
             .store()
             .save(message, vec![file])

@@ -6,14 +6,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 
 use crate::model::certificate::Issued;
-use crate::model::chain::list;
 use crate::model::kill;
 use crate::model::outcome::{Action, Planned, Stored};
 use crate::nightly::issue::count;
 use crate::nightly::prepare::Means;
 use crate::nightly::renewal::Answers;
 use crate::nightly::workspaces::Workspaces;
-use crate::repo::git::{self, CommitId, File, PushCheck, Pushed, Workspace};
+use crate::repo::git::{self, CommitId, File, Message, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
@@ -109,9 +108,14 @@ impl Store<'_> {
     /// Commits files and pushes at once: what must be safe before the next step is done.
     ///
     /// Returns where the commit went, in words; none if it stays here.
-    pub(crate) async fn save(&self, message: String, files: Vec<File>) -> Result<Option<String>> {
+    pub(crate) async fn save(
+        &self,
+        message: impl Into<Message>,
+        files: Vec<File>,
+    ) -> Result<Option<String>> {
+        let message = message.into();
         self.workspaces
-            .with(move |workspace| workspace.commit(&message, &files))
+            .with(move |workspace| workspace.commit(message, &files))
             .await?;
         let pushed = self.push().await?;
         self.warn_if_behind().await;
@@ -156,7 +160,7 @@ impl Store<'_> {
                 let files = files.collect::<Result<Vec<_>>>()?;
                 let message = format!("Renewal windows of {}\n", count(files.len(), "certificate"));
                 if !files.is_empty() {
-                    workspace.commit_yielding(&message, &files)?;
+                    workspace.commit_yielding(message, &files)?;
                 }
                 Ok(())
             })
@@ -174,7 +178,7 @@ impl Store<'_> {
         let message = message(planned, &issued);
         let id = self
             .workspaces
-            .with(move |workspace| workspace.commit(&message, &files))
+            .with(move |workspace| workspace.commit(message, &files))
             .await
             .with_context(|| format!("cannot store certificate `{}`", planned.wanted.name))?;
         Ok(Stored {
@@ -236,20 +240,12 @@ fn describe(check: PushCheck) -> &'static str {
 }
 
 /// What, why, and what the certificate says.
-fn message(planned: &Planned, issued: &Issued) -> String {
+fn message(planned: &Planned, issued: &Issued) -> Message {
     let verb = match planned.action {
         Action::Issue | Action::Keep => "Issue",
         Action::Reissue => "Reissue",
         Action::Renew => "Renew",
     };
-    let leaf = &issued.leaf;
-    format!(
-        "{verb} {}: {}\n\nNames: {}\nExpires: {}\nSerial: {}\nIssuer: {}\n",
-        planned.wanted.name,
-        planned.reason,
-        list(&leaf.identifiers),
-        leaf.not_after.date(),
-        leaf.serial,
-        leaf.issuer
-    )
+    let subject = format!("{verb} {}: {}", planned.wanted.name, planned.reason);
+    Message::new(subject).about(&issued.leaf)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use url::{Host, Url};
@@ -16,7 +17,7 @@ pub(crate) struct Address {
     /// User of the URL, for the login over HTTP.
     pub(crate) user: Option<String>,
     /// Password of the URL: a token that a CI system wrote into it.
-    pub(crate) password: Option<Secret>,
+    pub(crate) password: Option<Arc<Secret>>,
     /// What messages show: no password, no user over HTTP, no query.
     shown: String,
 }
@@ -101,7 +102,7 @@ impl Address {
         let bare = bare(url);
         Self {
             user,
-            password: password.map(Secret::from),
+            password: password.map(Secret::from).map(Arc::new),
             shown: bare.to_string(),
             place: Place::Http(bare),
         }

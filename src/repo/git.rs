@@ -6,6 +6,7 @@
 mod checkout;
 mod contest;
 mod history;
+mod message;
 mod people;
 mod push;
 mod read;
@@ -17,6 +18,7 @@ use git2::Oid;
 
 use crate::model::hint::with_hint;
 use crate::model::secret::Sealed;
+use crate::repo::allowed_signers::ALLOWED_SIGNERS;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
@@ -26,6 +28,7 @@ use crate::repo::transport::{Access, Remote};
 use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
+pub(crate) use crate::repo::git::message::Message;
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;
 
@@ -254,9 +257,10 @@ impl Workspace {
             return Ok(None);
         };
         let remote = history.remote.clone().filter(|_| push);
+        let people = self.people.clone();
         let place = match remote {
-            Some(remote) => journal::Place::on_server(remote, scratch, reference),
-            None => journal::Place::here(history.repository.path(), reference),
+            Some(remote) => journal::Place::on_server(remote, scratch, reference, people),
+            None => journal::Place::here(history.repository.path(), reference, people),
         };
         place.map(Some)
     }
@@ -264,8 +268,13 @@ impl Workspace {
     /// Proves, as far as it can be known beforehand, that files can be stored.
     pub(crate) fn prove_commit(&self) -> Result<()> {
         match &self.shape {
-            Shape::Checkout(checkout) => checkout.prove_commit(),
-            Shape::Bare(_) | Shape::Folder(_) => Ok(()),
+            Shape::Checkout(checkout) => checkout.prove_commit()?,
+            Shape::Bare(_) => {}
+            Shape::Folder(_) => return Ok(()),
+        }
+        match self.read(ALLOWED_SIGNERS)? {
+            Some(list) => self.people.may_sign(&String::from_utf8_lossy(&list)),
+            None => Ok(()),
         }
     }
 
@@ -278,7 +287,11 @@ impl Workspace {
     }
 
     /// Stores files; one commit, or none where nothing changed or there is no git.
-    pub(crate) fn commit(&mut self, message: &str, files: &[File]) -> Result<Option<CommitId>> {
+    pub(crate) fn commit(
+        &mut self,
+        message: impl Into<Message>,
+        files: &[File],
+    ) -> Result<Option<CommitId>> {
         for file in files {
             read::checked(&file.path)?;
             if is_plain_key(&file.content) {
@@ -288,9 +301,10 @@ impl Workspace {
                 );
             }
         }
+        let message = message.into().of_run(self.people.run.as_deref());
         match &mut self.shape {
-            Shape::Bare(history) => history.commit(message, "", files, &self.people),
-            Shape::Checkout(checkout) => checkout.commit(message, files, &self.people),
+            Shape::Bare(history) => history.commit(&message, "", files, &self.people),
+            Shape::Checkout(checkout) => checkout.commit(&message, files, &self.people),
             Shape::Folder(folder) => {
                 files.iter().try_for_each(|file| file.write_in(folder))?;
                 Ok(None)
@@ -299,7 +313,7 @@ impl Workspace {
     }
 
     /// The same for a commit that is not worth a conflict: what another push did to its files stays.
-    pub(crate) fn commit_yielding(&mut self, message: &str, files: &[File]) -> Result<()> {
+    pub(crate) fn commit_yielding(&mut self, message: String, files: &[File]) -> Result<()> {
         let id = self.commit(message, files)?;
         if let (Some(CommitId(id)), Some(history)) = (id, self.history_mut()) {
             history.yielding.insert(id);

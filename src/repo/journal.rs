@@ -149,7 +149,7 @@ impl Process {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use pretty_assertions::assert_eq;
 
     use git2::{Oid, Repository};
@@ -157,6 +157,7 @@ mod tests {
     use crate::repo::journal::place::{Change, PLACES, Place};
 
     use super::*;
+    use crate::repo::git::People;
 
     const TIMEOUT: Duration = Duration::from_hours(2);
 
@@ -172,7 +173,7 @@ mod tests {
         }
     }
 
-    fn full() -> Journal {
+    pub(in crate::repo) fn full() -> Journal {
         let mut journal = Journal::new(run());
         journal.values.insert(ValueNote {
             zone: "a.test".to_owned(),
@@ -222,7 +223,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Repository::init_bare(folder.path()).unwrap();
         let [name, _] = PLACES;
-        let place = Place::here(folder.path(), name).unwrap();
+        let place =
+            Place::here(folder.path(), name, People::find(|_| None, None).unwrap()).unwrap();
         assert_eq!(place.current().unwrap(), None);
         let done = |change| match change {
             Change::Done(id) => id,

@@ -6,6 +6,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod address;
+mod agent_wire;
+pub(crate) mod allowed_signers;
 mod bindings;
 pub(crate) mod certs_json;
 pub(crate) mod files;
@@ -24,6 +26,9 @@ pub(crate) mod recipients;
 pub(crate) mod recipients_file;
 pub(crate) mod revoked;
 pub(crate) mod seal;
+pub(crate) mod signature;
+mod signed;
+pub(crate) mod ssh_key;
 pub(crate) mod stale;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;

@@ -128,7 +128,12 @@ fn probe(repository: &Repository, parent: &Commit<'_>, people: &People) -> Resul
     let author = Signature::new(&people.author.name, &people.author.email, &when)?;
     let committer = Signature::new(&people.committer.name, &people.committer.email, &when)?;
     let tree = parent.tree()?;
-    Ok(repository.commit(None, &author, &committer, MESSAGE, &tree, &[parent])?)
+    people.commit(
+        repository,
+        (&author, &committer),
+        MESSAGE,
+        (&tree, &[parent]),
+    )
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::model::secret::Secret;
 use crate::net::http::Http;
 use crate::repo::address::Address;
 use crate::repo::files;
-use crate::repo::transport::{Access, Remote, Ssh, Token};
+use crate::repo::transport::{Access, Configured, Remote, Ssh, Token};
 
 /// Token that the HTTP server takes, for both user names.
 pub(crate) const TOKEN: &str = "lab-token";
@@ -106,6 +106,7 @@ pub(crate) fn access(token: Option<&str>, ssh: Option<&str>) -> Access {
         token,
         http: Http::new(None).unwrap(),
         ssh: Ssh::new(ssh.map(str::to_owned), None, false),
+        configured: Configured::new(Vec::new()),
     }
 }
 

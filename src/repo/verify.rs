@@ -1,16 +1,22 @@
 //! Looks through a tree, or a whole history, for keys that leaked and files that do not belong together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
 use git2::{Odb, Oid};
 
-use crate::model::finding::{Finding, Findings, Level};
+use crate::model::finding::{self, Finding, Findings, Level};
+use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
 use crate::repo::bindings::{self, Fault};
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::leaks::{self, Leak, State};
 use crate::repo::recipients::Recipients;
+use crate::repo::signed::Signatures;
 use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
+
+/// What to do about a commit that nobody signed who may.
+const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever may sign commits it again \
+                        (`git commit --amend --no-edit -S`); if not, somebody can push who should not";
 
 /// Digits of a commit's id that people see.
 const SHORT_ID: usize = 10;
@@ -19,7 +25,13 @@ const CERTIFICATES: &str = "certificates/";
 const ACCOUNTS: &str = ".letsencrypt/";
 
 /// Looks at everything in a scope: each content once at each path.
-pub(crate) fn verify(place: &Place, scope: Scope) -> Result<Findings> {
+///
+/// Signers of `instead` count instead of those that the repository allows itself.
+pub(crate) fn verify(
+    place: &Place,
+    scope: Scope,
+    instead: Option<&AllowedSigners>,
+) -> Result<Findings> {
     let walked = place.walk(scope)?;
     let parts = place.in_parts(&walked.changes, |place, part| {
         let repository = place.open()?;
@@ -32,26 +44,53 @@ pub(crate) fn verify(place: &Place, scope: Scope) -> Result<Findings> {
         part.iter().try_for_each(|change| checker.check(change))?;
         Ok(checker.found)
     })?;
-    let numbered: Vec<_> = walked.commits.iter().enumerate().collect();
-    let messages = place.in_parts(&numbered, |place, part| {
-        let repository = place.open()?;
-        let mut found = Vec::new();
-        for (number, id) in part {
-            let commit = repository.find_commit(**id)?;
-            if let Some(leak) = leaks::find(commit.message_raw_bytes()) {
-                found.push((*number, leaked(None, &leak, short(**id))));
-            }
-        }
-        Ok(found)
-    })?;
-    let mut found: Vec<_> = parts.into_iter().chain(messages).flatten().collect();
-    found.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| a.path.cmp(&b.path)));
+    let commits = commits(place, scope, &walked, instead)?;
+    let mut found: Vec<_> = parts.into_iter().flatten().chain(commits).collect();
+    found.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| a.place.cmp(&b.place)));
     let files = walked.changes.iter();
     Ok(Findings {
         commits: walked.commits.len(),
         files: files.filter(|change| change.what == What::File).count(),
         all: found.into_iter().map(|(_, finding)| finding).collect(),
     })
+}
+
+/// Looks at messages and signatures.
+///
+/// What is on other branches alone may still be signed by who merges it.
+fn commits(
+    place: &Place,
+    scope: Scope,
+    walked: &Walked,
+    instead: Option<&AllowedSigners>,
+) -> Result<Vec<(usize, Finding)>> {
+    let line: HashSet<_> = place.line(scope)?.into_iter().collect();
+    let numbered: Vec<_> = walked.commits.iter().enumerate().collect();
+    let parts = place.in_parts(&numbered, |place, part| {
+        let repository = place.open()?;
+        let mut signatures = Signatures::new(&repository, &place.prefix, instead);
+        let mut found = Vec::new();
+        for (number, id) in part {
+            let commit = repository.find_commit(**id)?;
+            if let Some(leak) = leaks::find(commit.message_raw_bytes()) {
+                found.push((*number, leaked(finding::Place::Message, &leak, short(**id))));
+            }
+            if line.contains(*id)
+                && let Some(what) = signatures.fault(&commit)?
+            {
+                let finding = Finding {
+                    level: Level::Fault,
+                    place: finding::Place::Signature,
+                    commit: short(**id),
+                    what,
+                    hint: UNSIGNED.to_owned(),
+                };
+                found.push((*number, finding));
+            }
+        }
+        Ok(found)
+    })?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 fn short(id: Oid) -> String {
@@ -94,12 +133,19 @@ impl Checker<'_> {
                 if is_list && leak.is_none() {
                     self.list(change, &String::from_utf8_lossy(&bytes));
                 }
+                if change.path == ALLOWED_SIGNERS
+                    && let Err(error) =
+                        AllowedSigners::parse(&String::from_utf8_lossy(&bytes), ALLOWED_SIGNERS)
+                {
+                    self.fault(change, format!("{error:#}"), "take it from an older commit");
+                }
                 leak
             }
         };
         match leak {
             Some(leak) => {
-                let finding = leaked(Some(&change.path), &leak, self.commit(change));
+                let place = finding::Place::File(change.path.clone());
+                let finding = leaked(place, &leak, self.commit(change));
                 self.found.push((change.commit, finding));
             }
             None if is_key(&change.path) => {
@@ -150,7 +196,7 @@ impl Checker<'_> {
             } = fault;
             let finding = Finding {
                 level,
-                path: Some(format!("{}/{file}", change.path)),
+                place: finding::Place::File(format!("{}/{file}", change.path)),
                 commit: self.commit(change),
                 what,
                 hint,
@@ -168,7 +214,7 @@ impl Checker<'_> {
     fn fault(&mut self, change: &Change, what: String, hint: &str) {
         let finding = Finding {
             level: Level::Fault,
-            path: Some(change.path.clone()),
+            place: finding::Place::File(change.path.clone()),
             commit: self.commit(change),
             what,
             hint: hint.to_owned(),
@@ -177,7 +223,7 @@ impl Checker<'_> {
     }
 }
 
-fn leaked(path: Option<&str>, leak: &Leak, commit: String) -> Finding {
+fn leaked(place: finding::Place, leak: &Leak, commit: String) -> Finding {
     let kind = &leak.kind;
     let (level, what) = match leak.state {
         State::Plain => (Level::Fault, format!("a private key in plain text: {kind}")),
@@ -189,15 +235,15 @@ fn leaked(path: Option<&str>, leak: &Leak, commit: String) -> Finding {
     };
     Finding {
         level,
-        path: path.map(str::to_owned),
         commit,
         what,
         hint: match leak.state {
             State::Encrypted => {
                 "it is as safe as its passphrase, as long as the repository can be read".to_owned()
             }
-            State::Plain | State::Stored => remedy(path),
+            State::Plain | State::Stored => remedy(place.path()),
         },
+        place,
     }
 }
 

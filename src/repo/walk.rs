@@ -117,6 +117,17 @@ impl Place {
         walk.map(|id| Ok(id?)).collect()
     }
 
+    /// The commits of a scope that the tip leads to.
+    pub(super) fn line(&self, scope: Scope) -> Result<Vec<Oid>> {
+        if scope == Scope::Tip {
+            return Ok(vec![self.tip]);
+        }
+        let repository = self.open()?;
+        let mut walk = repository.revwalk()?;
+        walk.push(self.tip)?;
+        walk.map(|id| Ok(id?)).collect()
+    }
+
     /// Whether commits are missing that others build on.
     pub(crate) fn is_cut_off(&self) -> Result<bool> {
         Ok(self.open()?.is_shallow())

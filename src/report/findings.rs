@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::model::finding::{Finding, Findings, Level};
+use crate::model::finding::{Finding, Findings, Level, Place};
 use crate::report::json::{self, VERSION};
 use crate::report::tame::tame;
 
@@ -23,7 +23,11 @@ pub(crate) fn text(findings: &Findings) -> String {
 }
 
 fn line(finding: &Finding) -> String {
-    let place = finding.path.as_deref().unwrap_or("the message");
+    let place = match &finding.place {
+        Place::File(path) => path,
+        Place::Message => "the message",
+        Place::Signature => "the signature",
+    };
     format!(
         "{:<5}  {} in {}: {}\n       {}\n",
         level(finding),
@@ -53,7 +57,7 @@ pub(crate) fn json(findings: &Findings) -> String {
     let all = findings.all.iter().map(|finding| {
         json!({
             "level": level(finding),
-            "path": finding.path,
+            "path": finding.place.path(),
             "commit": finding.commit,
             "what": finding.what,
             "hint": finding.hint,

@@ -1,5 +1,7 @@
 //! Every way to the two repositories, and the tokens that lead in.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
@@ -100,6 +102,58 @@ fn a_token_comes_from_the_environment() {
         .run()
         .expect_code(0);
     assert_eq!(nightly.certs.subjects(&nightly.lab).len(), 5);
+}
+
+#[test]
+fn a_token_comes_from_gits_configuration() {
+    let nightly = nightly();
+    let (certs, dns) = ("https://git.test/certs.git", "https://git.test/dns.git");
+    let login = STANDARD.encode(format!("x-access-token:{}", git_server::TOKEN));
+    let header = format!("AUTHORIZATION: basic {login}");
+    renewal(&nightly, certs, dns)
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "http.https://git.test/.extraheader")
+        .env("GIT_CONFIG_VALUE_0", &header)
+        .run()
+        .expect_code(0);
+    assert_eq!(nightly.certs.subjects(&nightly.lab).len(), 3);
+    // Another server's is not sent.
+    let output = renewal(&nightly, certs, dns)
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "http.https://other.test/.extraheader")
+        .env("GIT_CONFIG_VALUE_0", &header)
+        .run()
+        .expect_code(2);
+    assert!(
+        output.stderr.contains("the server asks for a login"),
+        "{}",
+        output.stderr
+    );
+    // A helper is asked, but not for a host that only the file in the repository names.
+    let helper = format!(
+        "!f() {{ echo username=git; echo password={}; }}; f",
+        git_server::TOKEN
+    );
+    let with_helper = |command: Command| {
+        command
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "credential.helper")
+            .env("GIT_CONFIG_VALUE_0", &helper)
+    };
+    with_helper(renewal(&nightly, certs, dns))
+        .run()
+        .expect_code(0);
+    let here = Files::certificates(WANTED, &[&nightly.identity.recipient])
+        .with("git-certs.toml", &format!("dns-repo = \"{dns}\"\n"));
+    here.commit(&nightly.lab, &nightly.certs, "settings");
+    let path = nightly.certs.url(Transport::Path);
+    let by_file = renewal(&nightly, &path, "");
+    let output = with_helper(by_file).run().expect_code(2);
+    assert!(
+        output.stderr.contains("the server asks for a login"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

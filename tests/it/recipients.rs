@@ -3,6 +3,7 @@
 use std::fs;
 
 use pretty_assertions::assert_eq;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::support::cert_repo::CertRepo;
@@ -74,10 +75,12 @@ fn keys_follow_the_lists() {
         Said::done("0 rekeyed, 0 failed, 3 up to date\n")
     );
     assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
+    let messages = repo.git(&["log", "--format=%B", "-2"]);
+    let run = Regex::new("Git-Certs-Run: [0-9a-f]{16}").unwrap();
     assert_eq!(
-        repo.git(&["log", "--format=%B", "-2"]),
-        "Rekey 1 key for the recipients of today\n\nKeys: account `ca.test`\n\n\
-         Rekey 2 keys for the recipients of today\n\nKeys: certificate `mail`, certificate `www`\n\n"
+        run.replace_all(&messages, "Git-Certs-Run: [RUN]"),
+        "Rekey 1 key for the recipients of today\n\nKeys: account `ca.test`\n\nGit-Certs-Run: [RUN]\n\n\
+         Rekey 2 keys for the recipients of today\n\nKeys: certificate `mail`, certificate `www`\n\nGit-Certs-Run: [RUN]\n\n"
     );
     let account: Value =
         serde_json::from_str(&repo.read(".letsencrypt/ca.test/account.json")).unwrap();

@@ -130,11 +130,28 @@ fn assert_history(nightly: &Nightly) {
         normalise(&message.stdout, lab.folder()),
         "Nightly Build <nightly@example.test>\n\
          Issue wildcard: not in the repository\n\n\
-         Names: *.example.test, example.test\n\
-         Expires: [DATE]\n\
-         Serial: [SERIAL]\n\
-         Issuer: Pebble Intermediate CA [ID]\n\n"
+         Git-Certs-Names: *.example.test, example.test\n\
+         Git-Certs-Serial: [SERIAL]\n\
+         Git-Certs-Not-After: [DATE]\n\
+         Git-Certs-Issuer: Pebble Intermediate CA [ID]\n\
+         Git-Certs-Run: [SERIAL]\n\n"
     );
+    let message = lab.git(&certs.folder, &["log", "-1", "--format=%B", "main~2"]);
+    let parsed = lab
+        .command("git")
+        .args(["interpret-trailers", "--parse"])
+        .stdin(message.stdout.clone())
+        .succeed();
+    let (_, trailers) = message.stdout.trim_end().split_once("\n\n").unwrap();
+    assert_eq!(parsed.stdout.trim_end(), trailers);
+    let field = |name: &str| {
+        let line = trailers.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    };
+    let described: Value =
+        serde_json::from_str(&certs.show(lab, "certificates/wildcard/wildcard.json")).unwrap();
+    assert_eq!(described["serial"], field("Git-Certs-Serial: "));
+    assert_eq!(described["not_after"], field("Git-Certs-Not-After: "));
     let changed = lab.git(
         &certs.folder,
         &["diff-tree", "-r", "--no-commit-id", "--name-only", "main"],

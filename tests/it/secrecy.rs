@@ -17,7 +17,11 @@ const WANTED: &[(&str, &[&str])] = &[
 ];
 
 /// Tokens for us, with values that are easy to find.
-const PLANTED: [(&str, &str); 4] = [
+const PLANTED: [(&str, &str); 5] = [
+    (
+        "GIT_CONFIG_VALUE_0",
+        "AUTHORIZATION: basic planted-token-of-git",
+    ),
     ("GIT_CERTS_TOKEN", "planted-token-of-certs"),
     ("GIT_CERTS_DNS_TOKEN", "planted-token-of-dns"),
     ("GITHUB_TOKEN", "planted-token-of-github"),
@@ -28,8 +32,10 @@ const PLANTED: [(&str, &str); 4] = [
 struct Watched {
     nightly: Nightly,
     checkout: PathBuf,
-    /// Secret lines of age identities.
-    identities: [String; 2],
+    /// Secret lines of age identities and of SSH keys.
+    identities: Vec<String>,
+    /// Public line of the key that signs.
+    signer: String,
     /// One line a system call.
     calls: Vec<String>,
     /// Everything that the runs printed, logs included.
@@ -63,13 +69,39 @@ fn watch() -> Watched {
         &["clone", "--quiet", &url, checkout.to_str().unwrap()],
     );
 
+    // ssh finds no key but ours.
+    let ssh_key = home.join(".ssh/id_ed25519");
+    let ssh_text = fs::read_to_string(&ssh_key).unwrap();
+    fs::remove_file(&ssh_key).unwrap();
+    let signing_key = lab.folder().join("signing");
+    let words = ["-q", "-t", "ed25519", "-N", "", "-f"];
+    lab.command("ssh-keygen")
+        .args(words)
+        .arg(&signing_key)
+        .succeed();
+    let signing_text = fs::read_to_string(&signing_key).unwrap();
+    let signer = fs::read_to_string(signing_key.with_extension("pub")).unwrap();
+    // Of five lines of base64 the third and the fourth have the private number.
+    let private = |text: &str| {
+        text.lines()
+            .skip(3)
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let ssh_lines = [private(&ssh_text), private(&signing_text)].concat();
+
     let log = lab.folder().join("strace.log");
     // The second run opens the account that the first one made.
     let said = [(); 2].map(|()| {
         let mut command = strace(&nightly, &log)
             .folder(&checkout)
             .env("GIT_CERTS_AGE_KEY", &identities[0])
-            .env("SOPS_AGE_KEY", &identities[1]);
+            .env("SOPS_AGE_KEY", &identities[1])
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "http.https://git.test/.extraheader")
+            .env("GIT_CERTS_SSH_KEY", &ssh_text)
+            .env("GIT_CERTS_SIGNING_KEY", &signing_text);
         for (name, value) in PLANTED {
             command = command.env(name, value);
         }
@@ -89,7 +121,8 @@ fn watch() -> Watched {
     Watched {
         nightly,
         checkout,
-        identities,
+        identities: [identities.to_vec(), ssh_lines].concat(),
+        signer,
         calls,
         said: said.concat(),
     }
@@ -123,6 +156,7 @@ fn secrets_stay_in_memory() {
     assert_output(&watched);
     assert_hardened(&watched);
     assert_files(&watched);
+    assert_signed(&watched);
 }
 
 /// The lines of base64 of the private keys: two certificates and the account.
@@ -221,6 +255,22 @@ fn assert_hardened(watched: &Watched) {
         before(hidden) && before(no_core),
         "{hidden:?} {no_core:?} {first_config:?}"
     );
+}
+
+/// Every commit of ours: those of the account, of certificates, and of when to renew.
+fn assert_signed(watched: &Watched) {
+    let Nightly { lab, certs, .. } = &watched.nightly;
+    let list = lab
+        .namespace()
+        .write("signers", format!("ci {}", watched.signer));
+    let list = format!("gpg.ssh.allowedSignersFile={}", list.display());
+    let log = ["-c", &list, "log", "--format=%G? %GS%d", "main"];
+    let said = lab.git(&certs.folder, &log).stdout;
+    let lines: Vec<_> = said
+        .lines()
+        .map(|line| line.replace(" (HEAD -> main)", ""))
+        .collect();
+    assert_eq!(lines, ["G ci", "G ci", "G ci", "G ci", "G ci", "N "]);
 }
 
 /// Every object that git has, here and at the server, and every other file.

@@ -341,8 +341,9 @@ fn remote(repository: &Repository, name: &str, access: &Access) -> Result<Remote
         Some(url) => url,
         None => found.url()?,
     };
-    let mut access = access.clone();
-    access.ssh = access.ssh.configured(&repository.config()?);
+    let access = access
+        .clone()
+        .read(&repository.config()?, repository.workdir())?;
     // A relative path is relative to the work tree.
     let beside = repository.workdir().map(|work_tree| work_tree.join(url));
     let path = beside.as_deref().filter(|path| path.exists());

@@ -90,9 +90,12 @@ impl History {
         }
         let tree = repository.find_tree(after)?;
         let (author, committer) = (signature(&people.author)?, signature(&people.committer)?);
-        self.tip = repository
-            .commit(None, &author, &committer, message, &tree, &[&parent])
-            .context("cannot make the commit")?;
+        self.tip = people.commit(
+            repository,
+            (&author, &committer),
+            message,
+            (&tree, &[&parent]),
+        )?;
         if self.cloned {
             self.move_branch()?;
         }
@@ -209,7 +212,7 @@ pub(super) fn fetch_new(
     // What is read must be what was committed, whatever the user's own setting.
     config.set_bool("core.autocrlf", false)?;
     let mut remote = remote.clone();
-    remote.access.ssh = remote.access.ssh.configured(&config);
+    remote.access = remote.access.read(&config, None)?;
     let fetched = upload_pack::fetch(&remote, &repository, &[], Depth::Tip)?;
     // Opened again, because the file `shallow` is read at that moment only.
     let repository = Repository::open(repository.path()).with_context(here)?;

@@ -1,13 +1,25 @@
-//! Who commits.
+//! Who commits, and how others know it.
 
-use anyhow::{Result, ensure};
-use git2::Config;
+use std::sync::Arc;
 
-/// Author and committer of the commits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use anyhow::{Context, Result, anyhow, ensure};
+use git2::{Commit, Config, Oid, Repository, Signature, Tree};
+use time::OffsetDateTime;
+
+use crate::model::hint::Hint;
+use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
+use crate::repo::signature;
+use crate::repo::ssh_key::SshKey;
+
+/// Author and committer of the commits, and what makes these recognisable.
+#[derive(Clone, Debug)]
 pub(crate) struct People {
     pub(crate) author: Person,
     pub(crate) committer: Person,
+    /// Signs every commit.
+    pub(crate) key: Option<Arc<SshKey>>,
+    /// What every commit says of the run that made it.
+    pub(crate) run: Option<String>,
 }
 
 /// Name and mail address as git keeps them.
@@ -55,7 +67,54 @@ impl People {
         Ok(Self {
             author: person("AUTHOR")?,
             committer: person("COMMITTER")?,
+            key: None,
+            run: None,
         })
+    }
+
+    /// Fails where commits would lack a signature that a list of allowed signers asks for.
+    pub(super) fn may_sign(&self, list: &str) -> Result<()> {
+        let list = AllowedSigners::parse(list, ALLOWED_SIGNERS)?;
+        let Some(key) = &self.key else {
+            return Err(anyhow!("`{ALLOWED_SIGNERS}` asks for signed commits, and there is no key"))
+                .hint(|| "`--signing-key` names its file; in CI GIT_CERTS_SIGNING_KEY holds the key itself");
+        };
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        if list.allows(key.public().key_data(), now) {
+            return Ok(());
+        }
+        let line = key.public().to_openssh()?;
+        Err(anyhow!(
+            "the signing key `{}` is not in `{ALLOWED_SIGNERS}`",
+            key.fingerprint()
+        ))
+        .hint(|| {
+            format!(
+                "whoever may sign can add it: `{} namespaces=\"git\" {line}`",
+                self.committer.email
+            )
+        })
+    }
+
+    /// Makes a commit, signed where there is a key. No reference leads to it.
+    pub(crate) fn commit(
+        &self,
+        repository: &Repository,
+        (author, committer): (&Signature<'_>, &Signature<'_>),
+        message: &str,
+        (tree, parents): (&Tree<'_>, &[&Commit<'_>]),
+    ) -> Result<Oid> {
+        let cannot = "cannot make the commit";
+        let Some(key) = &self.key else {
+            let made = repository.commit(None, author, committer, message, tree, parents);
+            return made.context(cannot);
+        };
+        let text = repository.commit_create_buffer(author, committer, message, tree, parents);
+        let text = text.context(cannot)?;
+        let text = std::str::from_utf8(&text).context(cannot)?;
+        let signature = signature::sign(key, text.as_bytes())?;
+        let made = repository.commit_signed(text, &signature, None);
+        made.context(cannot)
     }
 }
 

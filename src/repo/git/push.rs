@@ -180,7 +180,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
         let author: Signature<'_> = commit.author();
         let committer = signature(&people.committer)?;
         let message = commit.message()?;
-        let id = repository.commit(None, &author, &committer, message, &tree, &[&tip])?;
+        let id = people.commit(repository, (&author, &committer), message, (&tree, &[&tip]))?;
         tip = repository.find_commit(id)?;
         if gives_way {
             yielding.insert(id);

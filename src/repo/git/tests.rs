@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+use std::sync::Arc;
 
 use pretty_assertions::assert_eq;
 
 use super::push::Conflict;
 use super::*;
 use crate::model::hint::explain;
+use crate::model::secret::Secret;
 use crate::repo::prove::PushRefused;
 use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, free_port, remote};
+use crate::repo::ssh_key::SshKey;
 use crate::repo::transport::{Fault, RemoteError};
 
 fn people() -> People {
@@ -344,7 +348,7 @@ fn a_lost_race_is_pushed_again() {
         workspace.commit(name, &[file(&path, name)]).unwrap();
         let path = format!("certificates/{name}2/{name}.crt");
         workspace
-            .commit(&format!("{name}2"), &[file(&path, name)])
+            .commit(format!("{name}2"), &[file(&path, name)])
             .unwrap();
     }
     assert_eq!(done(one.push().unwrap()).retried, 0);
@@ -502,7 +506,9 @@ fn a_commit_that_gives_way_is_no_conflict() {
     let mut two = clone(&lab, &lab.local(), "two");
     for (workspace, text) in [(&mut one, "one"), (&mut two, "two")] {
         let both = [file("a", text), file(text, text)];
-        workspace.commit_yielding("windows", &both).unwrap();
+        workspace
+            .commit_yielding("windows".to_owned(), &both)
+            .unwrap();
         let own = format!("certificates/{text}/x.crt");
         workspace.commit(text, &[file(&own, text)]).unwrap();
         assert_eq!(done(workspace.push().unwrap()).commits.len(), 2);
@@ -924,4 +930,68 @@ fn a_checkout_that_does_not_know_of_certificates_is_outdated() {
     assert_eq!(seen(&here(&lab, "mine").prove_push().unwrap_err()), behind);
     lab.git("mine", &["pull", "-q", "--rebase"]);
     here(&lab, "mine").prove_push().unwrap();
+}
+
+/// A key that `ssh-keygen` made.
+fn signer(lab: &Lab) -> Arc<SshKey> {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(lab.path("signer"))
+        .status();
+    assert!(made.unwrap().success());
+    let text = Secret::from(lab.text("signer"));
+    Arc::new(SshKey::parse(&text).unwrap())
+}
+
+#[test]
+fn a_server_that_wants_signatures_takes_everything() {
+    let lab = Lab::new();
+    let signed = People {
+        key: Some(signer(&lab)),
+        ..people()
+    };
+    let mut workspace = Workspace::clone(&lab.local(), &lab.path("clone"), signed).unwrap();
+    let unsigned = clone(&lab, &lab.local(), "unsigned");
+    workspace.commit("ours", &[file("a", "a")]).unwrap();
+    lab.git("first", &["commit", "-q", "--allow-empty", "-m", "other"]);
+    lab.git("first", &["push", "-q", "origin", "HEAD:main"]);
+    lab.hook(
+        "pre-receive",
+        "while read old new ref; do\n\
+         case $new in *[!0]*) ;; *) continue ;; esac\n\
+         for id in $(git rev-list $new --not --all); do\n\
+         git cat-file commit $id | grep -q '^gpgsig -----BEGIN SSH' || { echo unsigned; exit 1; }\n\
+         done; done",
+    );
+    assert_eq!(
+        seen(&unsigned.prove_push().unwrap_err()),
+        format!(
+            "`{}` refuses pushes to `main`: pre-receive hook declined\n  \
+             the server printed: unsigned\n\
+             hint: let this login push to the branch (branch protection, hooks), or choose another with `--branch`",
+            lab.path("certs.git").display()
+        )
+    );
+    workspace.prove_push().unwrap();
+    let place = workspace
+        .journal_place(&lab.path("scratch"), journal::PLACES[1], true)
+        .unwrap()
+        .unwrap();
+    let journal = crate::repo::journal::tests::full();
+    assert!(matches!(
+        place.change(None, Some(&journal)).unwrap(),
+        journal::Change::Done(Some(_))
+    ));
+    let done = done(workspace.push().unwrap());
+    assert_eq!((done.retried, done.commits.len()), (1, 1));
+    let list = format!(
+        "gpg.ssh.allowedSignersFile={}",
+        lab.path("signers").display()
+    );
+    lab.write("signers", &format!("ci {}", lab.text("signer.pub")));
+    let log = ["-c", &list, "log", "--format=%s %G? %GS", "main"];
+    assert_eq!(
+        lab.git("certs.git", &log),
+        "ours G ci\nother N \ntwo N \none N"
+    );
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 
 use crate::model::hint::Hint;
+use crate::repo::git::People;
 use crate::repo::journal::Journal;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
@@ -18,9 +19,6 @@ pub(crate) const PLACES: [&str; 2] = ["refs/git-certs/journal", "refs/heads/git-
 /// The one file of the commit.
 const FILE: &str = "journal.json";
 
-/// Who is named as author: nobody pulls these commits.
-const AUTHOR: (&str, &str) = ("git-certs", "git-certs@localhost");
-
 /// How often a change whose answer was lost is tried.
 const ATTEMPTS: u32 = 3;
 
@@ -30,6 +28,7 @@ pub(crate) struct Place {
     remote: Option<Remote>,
     /// Full name.
     reference: &'static str,
+    people: People,
 }
 
 /// What came of a change.
@@ -49,6 +48,7 @@ impl Place {
         remote: Remote,
         scratch: &Path,
         reference: &'static str,
+        people: People,
     ) -> Result<Self> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
@@ -58,15 +58,17 @@ impl Place {
             repository,
             remote: Some(remote),
             reference,
+            people,
         })
     }
 
     /// In a checkout that nothing is pushed from.
-    pub(crate) fn here(repository: &Path, reference: &'static str) -> Result<Self> {
+    pub(crate) fn here(repository: &Path, reference: &'static str, people: People) -> Result<Self> {
         Ok(Self {
             repository: Repository::open(repository)?,
             remote: None,
             reference,
+            people,
         })
     }
 
@@ -181,9 +183,11 @@ impl Place {
         let mut tree = repository.treebuilder(None)?;
         tree.insert(FILE, blob, git2::FileMode::Blob.into())?;
         let tree = repository.find_tree(tree.write()?)?;
-        let author = Signature::now(AUTHOR.0, AUTHOR.1)?;
+        let committer = &self.people.committer;
+        let committer = Signature::now(&committer.name, &committer.email)?;
         let message = format!("Journal of a run by {}\n", journal.run.by);
-        Ok(repository.commit(None, &author, &author, &message, &tree, &[])?)
+        self.people
+            .commit(repository, (&committer, &committer), &message, (&tree, &[]))
     }
 }
 

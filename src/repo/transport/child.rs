@@ -56,6 +56,12 @@ impl ChildWire {
         if !ssh.interactive {
             arguments.extend(["-o".into(), "BatchMode=yes".into()]);
         }
+        if let Some(agent) = &ssh.agent {
+            let socket = agent.socket.display();
+            arguments.extend(["-o".into(), format!("IdentityAgent={socket}").into()]);
+            // Or ssh would pass over what only an agent has.
+            arguments.extend(["-o".into(), "IdentitiesOnly=no".into()]);
+        }
         if let Some(port) = place.port {
             arguments.extend(["-p".into(), port.to_string().into()]);
         }
@@ -89,12 +95,13 @@ impl ChildWire {
     }
 
     fn start(mut command: Command, name: &str, need: &str) -> Result<Self> {
-        for variable in MISLEADING {
-            command.env_remove(variable);
-        }
+        without_secrets(&mut command, is_secret);
         for (variable, value) in std::env::vars_os() {
-            if is_secret(&variable.to_string_lossy(), &value.to_string_lossy()) {
-                command.env_remove(variable);
+            let value = value.to_string_lossy().to_lowercase();
+            let variable = variable.to_string_lossy();
+            if variable.starts_with("GIT_CONFIG_VALUE_") && value.contains("authorization:") {
+                // Gone it would be an error, as it is counted.
+                command.env(&*variable, "");
             }
         }
         let mut child = command
@@ -192,6 +199,18 @@ fn listen(mut from: impl Read) -> Vec<u8> {
     words
 }
 
+/// Keeps variables from a child that would mislead it, and those that hold a secret.
+pub(super) fn without_secrets(command: &mut Command, is_secret: impl Fn(&str, &str) -> bool) {
+    for variable in MISLEADING {
+        command.env_remove(variable);
+    }
+    for (variable, value) in std::env::vars_os() {
+        if is_secret(&variable.to_string_lossy(), &value.to_string_lossy()) {
+            command.env_remove(variable);
+        }
+    }
+}
+
 /// Whether a variable holds a key or a token, which no child needs.
 ///
 /// Known by its name, or by the private key in it. Others stay: a command of the user's for ssh may
@@ -201,8 +220,12 @@ fn is_secret(variable: &str, value: &str) -> bool {
     variable.starts_with("GIT_CERTS_")
         || variable.starts_with("SOPS_AGE_KEY")
         || WORDS.iter().any(|word| variable.contains(word))
-        || value.contains("PRIVATE KEY")
-        || value.contains("AGE-SECRET-KEY-")
+        || is_key(value)
+}
+
+/// Whether a value is a private key.
+pub(super) fn is_key(value: &str) -> bool {
+    value.contains("PRIVATE KEY") || value.contains("AGE-SECRET-KEY-")
 }
 
 /// In single quotes for the shell of the other side.

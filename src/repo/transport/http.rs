@@ -1,17 +1,21 @@
 //! Smart HTTP (gitprotocol-http(5)) on the shared client.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::{Buf, Bytes};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use tokio::runtime::Handle;
 use url::Url;
 
+use crate::model::secret::Secret;
 use crate::net::http::{Http, Repeat, body};
+use crate::repo::address::Place;
 use crate::repo::pkt;
-use crate::repo::transport::{Fault, Remote, Service, TOKEN_USER};
+use crate::repo::transport::access::TOKEN_USER;
+use crate::repo::transport::{Fault, Remote, Service};
 
 /// Redirects that are followed; one is normal (`/x` to `/x.git`).
 const MAX_REDIRECTS: u32 = 4;
@@ -35,6 +39,7 @@ impl HttpWire {
     /// Asks for the advertisement; it is then read from this.
     pub(super) fn open(remote: &Remote, url: &Url, service: Service) -> Result<Self> {
         let runtime = Handle::try_current().context("HTTP needs a running Tokio runtime")?;
+        let user = remote.address.user.as_deref();
         let mut base = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut target = below(&base, "info/refs");
@@ -47,7 +52,17 @@ impl HttpWire {
                 base = redirected(remote, service, &base, &answer)?;
                 continue;
             }
-            let answer = checked(&runtime, remote, service, answer)?;
+            let is_refused = answer.status() == StatusCode::UNAUTHORIZED;
+            let configured = &remote.access.configured;
+            if is_refused && !remote.has_login() && configured.ask(url, user)? {
+                continue;
+            }
+            let answer = checked(&runtime, remote, service, answer);
+            if is_refused {
+                configured.reject(url)?;
+            }
+            let answer = answer?;
+            configured.approve(url)?;
             expect_type(remote, service, &answer, "advertisement")?;
             return Ok(Self {
                 runtime,
@@ -99,21 +114,43 @@ impl Read for HttpWire {
 }
 
 impl Remote {
-    /// Adds the login: the token that was passed in, or the one in the URL.
+    /// Adds the login, and the headers of git's configuration.
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        let user = self.address.user.as_deref();
-        let (default, secret) = match (&self.access.token, &self.address.password) {
-            (Some(token), _) => (token.user, Some(&token.secret)),
-            (None, secret) => (TOKEN_USER, secret.as_ref()),
+        let mut headers = self.configured_headers();
+        let Some((user, secret)) = self.login() else {
+            return request.headers(headers);
         };
-        match secret.and_then(|secret| secret.expose_str()) {
-            Some(secret) => request.basic_auth(user.unwrap_or(default), Some(secret.trim())),
-            None => request,
+        headers.remove(AUTHORIZATION);
+        let secret = secret.expose_str().unwrap_or_default().trim();
+        request.headers(headers).basic_auth(user, Some(secret))
+    }
+
+    /// User and secret: the token that was passed in, the one in the URL, or what a helper gave.
+    fn login(&self) -> Option<(String, Arc<Secret>)> {
+        let user = self.address.user.as_deref();
+        let named = |default: &str| user.unwrap_or(default).to_owned();
+        if let Some(token) = &self.access.token {
+            return Some((named(token.user), Arc::clone(&token.secret)));
+        }
+        if let Some(password) = &self.address.password {
+            return Some((named(TOKEN_USER), Arc::clone(password)));
+        }
+        let given = self.access.configured.given()?;
+        Some((given.user, given.password))
+    }
+
+    fn configured_headers(&self) -> HeaderMap {
+        match &self.address.place {
+            Place::Http(url) => {
+                let user = self.address.user.as_deref();
+                self.access.configured.headers(url, user)
+            }
+            Place::Ssh(_) | Place::Local(_) => HeaderMap::new(),
         }
     }
 
     fn has_login(&self) -> bool {
-        self.access.token.is_some() || self.address.password.is_some()
+        self.login().is_some() || self.configured_headers().contains_key(AUTHORIZATION)
     }
 }
 
