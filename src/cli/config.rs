@@ -23,7 +23,8 @@ use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Location, Override};
+use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Location, Override};
+use crate::nightly::keyring::{IdentitySource, Keyring};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
@@ -197,7 +198,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .hint(|| "it takes a `cert_name` of certs.json")?,
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
-        identities: identities(settings),
+        keyring: Keyring::new(identities(settings)),
         dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
         skip: words(settings.skip.as_deref()).collect(),
@@ -259,7 +260,7 @@ pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<
         connections: Connections::new(patient(http, settings)),
         directory: directory(settings)?,
         registration: registration(run, settings),
-        identities: identities(settings),
+        keyring: Keyring::new(identities(settings)),
         push: true,
     })
 }
@@ -267,7 +268,7 @@ pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<
 /// The job of a command that is about the keys.
 pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
     Ok(KeysJob {
-        identities: identities(settings),
+        keyring: Keyring::new(identities(settings)),
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         push: true,

@@ -29,7 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::arguments::Arguments;
 use crate::cli::temporary::Temporary;
 use crate::report::tame::TameStderr;
-use crate::report::{annotations, terminal};
+use crate::report::{annotations, questions, terminal};
 
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
@@ -93,6 +93,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .build()?;
     let result = runtime.block_on(commands::run(arguments, temporary.path()));
     runtime.shutdown_timeout(SHUTDOWN);
+    questions::show_again();
     result
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod outputs;
 pub(crate) mod progress;
+pub(crate) mod questions;
 pub(crate) mod recipients;
 pub(crate) mod summary;
 pub(crate) mod tame;

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use pretty_assertions::assert_eq;
 
+use age::NoCallbacks;
+
 use super::*;
 use crate::model::hint::explain;
 use crate::repo::files;
@@ -55,7 +57,7 @@ fn ssh_key(folder: &Path, kind: &str, passphrase: &str) -> (String, String) {
 }
 
 fn identities(text: &str) -> Result<Identities> {
-    Identities::parse(&Secret::from(text.to_owned()), "key.txt")
+    Identities::parse(&Secret::from(text.to_owned()), "key.txt", &NoCallbacks)
 }
 
 fn error<T>(result: Result<T>) -> String {
