@@ -140,7 +140,7 @@ fn fresh(
     if others.is_empty() {
         return Ok(fresh);
     }
-        for key in others {
+    for key in others {
         let opened = job.keyring.decrypt(&key.sealed, &key.path, progress);
         match opened.and_then(|secret| encrypted_anew(workspace, &key, &secret)) {
             Ok(files) => {
@@ -156,11 +156,7 @@ fn fresh(
     Ok(fresh)
 }
 
-fn encrypted_anew(
-    workspace: &Workspace,
-    key: &KeyFile,
-    secret: &Secret,
-) -> Result<Vec<File>> {
+fn encrypted_anew(workspace: &Workspace, key: &KeyFile, secret: &Secret) -> Result<Vec<File>> {
     // Whoever can push could have put another key there; a hash of ours must not vouch for it.
     if let Owner::Certificate(name) = &key.owner
         && let Some(public_key) = keys::public_key(workspace, name)?

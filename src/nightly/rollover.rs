@@ -73,11 +73,11 @@ impl Accounts<'_> {
             None => None,
         };
         if let Some(next) = &next
-            && let Some(holder) = self.find(&next.key).await?
+            && let Some(holder) = self.find(stored, &next.key).await?
         {
             return self.settle(stored, old, (next, holder.url())).await;
         }
-        let holder = self.find(old).await?;
+        let holder = self.find(stored, old).await?;
         let holder = holder.ok_or_else(|| self.unknown(stored))?;
         holder.can_change_key()?;
         let next = match next {

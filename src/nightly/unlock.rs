@@ -45,8 +45,10 @@ impl<'a> Accounts<'a> {
         let opened = match self.stored().await? {
             Some(stored) => {
                 let key = Box::pin(self.key_for_orders(&stored)).await?;
+                let account = Account::open(self.directory, self.connections, &key).await?;
+                stored.must_be(account.url())?;
                 Opened {
-                    account: Account::open(self.directory, self.connections, &key).await?,
+                    account,
                     new_files: Vec::new(),
                 }
             }
@@ -68,7 +70,7 @@ impl<'a> Accounts<'a> {
                 Ok(changed.key)
             }
             // No certificate waits for a rollover that can wait: is the old key still good?
-            Err(error) if kind.signs_orders() && self.find(&key).await?.is_some() => {
+            Err(error) if kind.signs_orders() && self.find(stored, &key).await?.is_some() => {
                 self.progress.warn(&format!(
                     "the rollover of the account key that was begun cannot be ended, and the \
                      old key stays in use: {error:#}"
@@ -121,22 +123,31 @@ impl<'a> Accounts<'a> {
     /// The account with the key that the CA knows it by, of whatever kind.
     pub(super) async fn holder(&self, stored: &StoredAccount) -> Result<Holder> {
         let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
-        if let Some(holder) = self.find(&key).await? {
+        if let Some(holder) = self.find(stored, &key).await? {
             return Ok(holder);
         }
         if let Some(next) = &stored.next {
             let path = accounts::next_key_path(&self.directory.host());
             let next = self.decrypt(next, &path).await?;
-            if let Some(holder) = self.find(&next).await? {
+            if let Some(holder) = self.find(stored, &next).await? {
                 return Ok(holder);
             }
         }
         Err(self.unknown(stored))
     }
 
-    /// The account of a key; none if the CA has none.
-    pub(super) async fn find(&self, key: &Secret) -> Result<Option<Holder>> {
-        Holder::find(self.directory, self.connections, self.parse(key)?).await
+    /// The stored account by one of its keys; none if the CA has none for that key.
+    pub(super) async fn find(
+        &self,
+        stored: &StoredAccount,
+        key: &Secret,
+    ) -> Result<Option<Holder>> {
+        let key = self.parse(key)?;
+        let found = Holder::find(self.directory, self.connections, key).await?;
+        if let Some(holder) = &found {
+            stored.must_be(holder.url())?;
+        }
+        Ok(found)
     }
 
     pub(super) fn parse(&self, key: &Secret) -> Result<AccountKey> {

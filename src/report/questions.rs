@@ -82,10 +82,7 @@ impl Callbacks for Questions {
 
 /// Shows what is typed, as before. Also what is left to do when a signal ended the program at a question.
 pub(crate) fn show_again() {
-    let hidden = HIDDEN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((mut terminal, before)) = hidden {
         // A terminal that is gone has nothing to be restored.
         let _ = tcsetattr(&terminal, OptionalActions::Flush, &before);

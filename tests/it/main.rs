@@ -27,6 +27,7 @@ mod examples;
 mod failures;
 mod faults;
 mod help;
+mod identities;
 mod in_place;
 mod journal;
 mod journal_lock;

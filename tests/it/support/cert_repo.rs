@@ -135,9 +135,36 @@ impl CertRepo {
         }
     }
 
+    /// The same on a terminal, where `dialogue` waits for words and types answers. What was typed is in
+    /// stdout as far as the terminal showed it, and at the end whether it would show more.
+    #[track_caller]
+    pub fn run_on_terminal(&self, words: &str, identity: &str, dialogue: &[(&str, &str)]) -> Said {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", include_str!("terminal.py")])
+            .arg(serde_json::to_string(dialogue).unwrap())
+            .arg(env!("CARGO_BIN_EXE_git-certs"))
+            .args(words.split_whitespace())
+            // Spinners, which come and go, are not compared.
+            .env("TERM", "dumb");
+        let output = self
+            .with_variables(command)
+            .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code(),
+            stdout: self.shown(output.stdout),
+            stderr: self.shown(output.stderr),
+        }
+    }
+
     /// The program, in the repository, with nothing of our environment.
     pub fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_git-certs"));
+        self.with_variables(Command::new(env!("CARGO_BIN_EXE_git-certs")))
+    }
+
+    fn with_variables(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path("certs"))
             .env_clear()
