@@ -576,6 +576,8 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 by colons, that are trusted besides the system's and those of `--ca-bundle`.
 
 Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written: [ci.md](ci.md).
+The runner is told then (`::add-mask::`, on stderr) of the secrets above, of what identity files hold, and of the fields of `creds.json`
+whose names speak of keys, tokens, secrets or passwords, so that its log shows none of them.
 "
         )
     }

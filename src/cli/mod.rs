@@ -8,6 +8,7 @@ mod confirm;
 mod dnsconfig;
 mod ending;
 mod environment;
+mod identities;
 mod journal;
 mod keys;
 mod name_servers;
@@ -29,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::arguments::Arguments;
 use crate::cli::temporary::Temporary;
 use crate::report::tame::TameStderr;
-use crate::report::{annotations, questions, terminal};
+use crate::report::{annotations, masks, questions, terminal};
 
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
     harden();
     if environment::is_github() {
         annotations::turn_on();
+        environment::secrets().for_each(|secret| masks::mask(secret.expose()));
     }
     let arguments = match parse() {
         Ok(arguments) => arguments,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::model::hint::Hint;
 use crate::model::secret::{Sealed, Secret, looks_secret};
 use crate::repo::seal::Identities;
+use crate::report::masks;
 use crate::report::progress::Progress;
 use crate::report::questions::Questions;
 
@@ -77,7 +78,9 @@ fn identities(source: &IdentitySource, questions: &Questions) -> Result<Identiti
             let text = std::fs::read(path)
                 .with_context(|| format!("cannot read the identity `{origin}`"))
                 .hint(|| "an identity is a file of `age-keygen`, or an SSH private key")?;
-            Identities::parse(&Secret::new(text), &origin, questions)
+            let text = Secret::new(text);
+            masks::mask(text.expose());
+            Identities::parse(&text, &origin, questions)
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod annotations;
 pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod json;
+pub(crate) mod masks;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod questions;

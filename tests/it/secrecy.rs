@@ -125,6 +125,49 @@ fn secrets_stay_in_memory() {
     assert_files(&watched);
 }
 
+#[test]
+fn github_is_told_what_its_log_must_not_show() {
+    let lab = Lab::builder().bind().powerdns().pebble().start();
+    let nightly = Nightly::new(lab, WANTED);
+    let identity = fs::read_to_string(&nightly.identity.file).unwrap();
+    let identity = identity.lines().last().unwrap();
+    let mut command = nightly.command(&["renew", "--renew", "1000", "--format", "json"]);
+    for (name, value) in PLANTED {
+        command = command.env(name, value);
+    }
+    let quiet = command.run().expect_code(0);
+    assert!(!quiet.stderr.contains("add-mask"), "{}", quiet.stderr);
+    // The account is there: now the identity is needed, and no HMAC key.
+    let output = command
+        .env("GIT_CERTS_EAB_HMAC", "planted-%-key\n")
+        .env("GITHUB_ACTIONS", "true")
+        .run()
+        .expect_code(0);
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(report["issued"], 2);
+    let masks = |stderr: &str| -> Vec<String> {
+        let lines = stderr.lines();
+        lines
+            .filter_map(|line| Some(line.strip_prefix("::add-mask::")?.to_owned()))
+            .collect()
+    };
+    let own = [
+        "planted-token-of-certs",
+        "planted-token-of-dns",
+        "planted-%25-key",
+        "planted-token-of-github",
+        "planted-token-of-gitlab",
+    ];
+    // Before anything else.
+    let first: Vec<_> = output.stderr.lines().take(own.len()).collect();
+    assert_eq!(masks(&first.join("\n")), own);
+    let told = masks(&output.stderr);
+    let tsig = bind::TSIG.rsplit(':').next().unwrap();
+    for secret in [identity, bind::TSIG, tsig, powerdns::API_KEY] {
+        assert!(told.iter().any(|told| told == secret), "{secret}: {told:?}");
+    }
+}
+
 /// The lines of base64 of the private keys: two certificates and the account.
 fn key_lines(watched: &Watched) -> Vec<String> {
     let Nightly {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
@@ -12,6 +12,7 @@ use time::macros::datetime;
 use x509_parser::pem::Pem;
 
 use crate::support::folders::Said;
+use crate::support::secrets;
 
 /// A repository in the folder `certs`, and identities beside it.
 pub struct CertRepo {
@@ -128,11 +129,7 @@ impl CertRepo {
             .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
             .output()
             .unwrap();
-        Said {
-            code: output.status.code(),
-            stdout: self.shown(output.stdout),
-            stderr: self.shown(output.stderr),
-        }
+        self.said(words, output)
     }
 
     /// The same on a terminal, where `dialogue` waits for words and types answers. What was typed is in
@@ -152,11 +149,18 @@ impl CertRepo {
             .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
             .output()
             .unwrap();
-        Said {
+        self.said(words, output)
+    }
+
+    #[track_caller]
+    fn said(&self, words: &str, output: Output) -> Said {
+        let said = Said {
             code: output.status.code(),
             stdout: self.shown(output.stdout),
             stderr: self.shown(output.stderr),
-        }
+        };
+        secrets::check(words, [], [&said.stdout, &said.stderr]);
+        said
     }
 
     /// The program, in the repository, with nothing of our environment.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use crate::support::namespace::{PATH, program};
+use crate::support::secrets;
 
 /// A command that has not ended after this is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -169,6 +170,7 @@ impl Command {
             enter: self.enter.clone(),
             lab: self.lab.clone(),
             line: format!("{} {:?}", self.program.display(), self.args),
+            variables: self.variables.clone(),
             pid_file,
             stdout,
             stderr,
@@ -185,6 +187,7 @@ pub struct Running {
     enter: Vec<OsString>,
     lab: PathBuf,
     line: String,
+    variables: BTreeMap<OsString, OsString>,
     pid_file: PathBuf,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -254,7 +257,8 @@ impl Running {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for its end. Whatever our program said, there must be no secret in it.
+    #[track_caller]
     pub fn wait(mut self) -> Output {
         let status = loop {
             if let Some(status) = self.ended() {
@@ -269,10 +273,17 @@ impl Running {
             );
             sleep(Duration::from_millis(2));
         };
+        let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
+        if self.line.contains(env!("CARGO_BIN_EXE_git-certs")) {
+            let variables = self.variables.iter();
+            let variables =
+                variables.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+            secrets::check(&self.line, variables, [&stdout, &stderr]);
+        }
         Output {
             status,
-            stdout: read(&self.stdout),
-            stderr: read(&self.stderr),
+            stdout,
+            stderr,
             took: self.started.elapsed(),
             line: self.line,
             lab: self.lab,
