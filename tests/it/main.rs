@@ -33,6 +33,7 @@ mod journal;
 mod journal_lock;
 mod lab;
 mod limits;
+mod memory;
 mod opening;
 mod packaging;
 mod pending;
