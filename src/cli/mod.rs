@@ -14,7 +14,7 @@ mod keys;
 mod name_servers;
 mod providers;
 mod revoke;
-mod settings;
+pub(crate) mod settings;
 mod temporary;
 mod type_errors;
 mod unlock;

@@ -6,7 +6,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod address;
-mod bindings;
+pub(crate) mod bindings;
 pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;

@@ -206,3 +206,33 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// Reads what a fuzzer makes: what is accepted is a list that means the same when it is written anew.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    use crate::repo::recipients_file::{with, without};
+
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = Recipients::parse(text, "r") else {
+        return;
+    };
+    let lines: Vec<_> = read.lines().collect();
+    let again = Recipients::parse(&lines.join("\n"), "r");
+    assert_eq!(
+        again.map(|again| again.hash()).ok(),
+        Some(read.hash()),
+        "{lines:?}"
+    );
+    for line in &lines {
+        assert!(!looks_secret(line) && !line.contains('\n'), "{line:?}");
+        // Whoever is there is not added twice, and is gone when taken off.
+        assert!(matches!(with(text, "r", line), Ok(None)), "{line:?}");
+        if let Ok(fewer) = without(text, "r", line) {
+            let rest = Recipients::parse(&fewer, "r");
+            assert!(rest.is_ok_and(|rest| rest.lines().all(|other| other != *line)));
+        }
+    }
+}
