@@ -279,7 +279,9 @@ pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
 fn registration(run: &Run, settings: &Settings) -> Registration {
     let kid = settings.eab_kid.clone();
     let hmac = run.eab_hmac.clone();
-    hmac.iter().for_each(|hmac| masks::mask(hmac.expose()));
+    if let Some(hmac) = &hmac {
+        masks::mask(hmac.expose());
+    }
     Registration {
         email: settings.email.clone(),
         agreed: settings.agree_tos.unwrap_or_default(),

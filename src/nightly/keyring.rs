@@ -25,7 +25,10 @@ pub(crate) enum IdentitySource {
 ///
 /// Each is read when it is needed first, and kept: nobody types a passphrase twice.
 #[derive(Clone, Debug)]
-pub(crate) struct Keyring(Arc<Mutex<Vec<(IdentitySource, Option<Identities>)>>>);
+pub(crate) struct Keyring(Arc<Mutex<Vec<Entry>>>);
+
+/// Where identities are, and what was there when they were read.
+type Entry = (IdentitySource, Option<Identities>);
 
 impl Keyring {
     pub(crate) fn new(sources: Vec<IdentitySource>) -> Self {

@@ -99,7 +99,7 @@ fn watch() -> Watched {
 fn strace(nightly: &Nightly, log: &Path) -> Command {
     let Nightly { lab, dns, .. } = nightly;
     let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,openat,\
-                  execve,prctl,prlimit64";
+                  execve,prctl,prlimit64,landlock_create_ruleset,landlock_restrict_self";
     let mut command = lab
         .command("strace")
         .args(["-f", "-v", "-s", "1000000", "-e", traced, "-A", "-o"])
@@ -256,6 +256,12 @@ fn assert_output(watched: &Watched) {
 /// No other process of the user can read the memory, and a crash writes none of it.
 fn assert_hardened(watched: &Watched) {
     let position = |words: &str| watched.calls.iter().position(|line| line.contains(words));
+    // The thread of dnsconfig.js; a kernel without Landlock says so, and there is nothing to see then.
+    let confined = position("landlock_restrict_self(");
+    let has_landlock = position("landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) = -1").is_none();
+    assert_eq!(confined.is_some(), has_landlock, "{confined:?}");
+    let words = "the script engine can write no file and start no program (Landlock)";
+    assert_eq!(watched.said.contains(words), has_landlock);
     let hidden = position("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0");
     let no_core = position("RLIMIT_CORE, {rlim_cur=0, rlim_max=0}, NULL) = 0");
     let first_config = position(".git/config\"");
