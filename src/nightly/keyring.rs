@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, Shared, several};
 use crate::model::secret::{Sealed, Secret, looks_secret};
 use crate::repo::seal::Identities;
 use crate::report::masks;
@@ -43,7 +43,7 @@ impl Keyring {
         key_path: &str,
         progress: &Progress,
     ) -> Result<Secret> {
-        let mut failed = None;
+        let mut failed = Vec::new();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (source, read) in all.iter_mut() {
             let identities = match read {
@@ -52,11 +52,11 @@ impl Keyring {
             };
             match identities.open(key) {
                 Ok(secret) => return Ok(secret),
-                Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
+                Err(error) => failed.push(Shared::new(error)),
             }
         }
-        match failed {
-            Some(error) => Err(error),
+        match several(failed) {
+            Some(error) => Err(error.context(format!("cannot decrypt `{key_path}`"))),
             None => Err(anyhow!(
                 "there is no age identity to open `{key_path}` with"
             ))

@@ -1,7 +1,9 @@
 //! Plugins of age (<https://c2sp.org/age-plugin>), and what they want to know.
 
+use std::collections::BTreeSet;
+
 use age::secrecy::SecretString;
-use age::{Callbacks, Identity, plugin};
+use age::{Callbacks, Identity, NoCallbacks, plugin};
 use anyhow::{Result, anyhow};
 
 use crate::model::hint::{Hint, with_hint};
@@ -17,6 +19,7 @@ pub(super) fn identity(
     let asker = Asker {
         inner: asker.clone(),
         name: format!("age-plugin-{name}"),
+        unanswered: UNANSWERED,
         why: why.clone(),
     };
     let plugin = plugin::IdentityPluginV1::new(&name, &[key], asker)
@@ -25,12 +28,46 @@ pub(super) fn identity(
     Ok(Box::new(plugin))
 }
 
+/// One plugin for each kind of recipient. Nobody is asked when keys are encrypted: runs do it unattended.
+pub(super) fn recipients(
+    all: &[plugin::Recipient],
+    why: &Why,
+) -> Result<Vec<plugin::RecipientPluginV1<Asker<NoCallbacks>>>> {
+    let names: BTreeSet<_> = all.iter().map(plugin::Recipient::plugin).collect();
+    let plugins = names.into_iter().map(|name| {
+        let asker = Asker {
+            inner: NoCallbacks,
+            name: format!("age-plugin-{name}"),
+            unanswered: UNATTENDED,
+            why: why.clone(),
+        };
+        plugin::RecipientPluginV1::new(name, all, &[], asker)
+            .map_err(|_| anyhow!("there is no `age-plugin-{name}` on PATH"))
+            .hint(|| format!("install `age-plugin-{name}`, or take its recipients out"))
+    });
+    plugins.collect()
+}
+
+/// Why a question has no answer, and what to do.
+type Unanswered = (&'static str, &'static str);
+
+const UNANSWERED: Unanswered = (
+    "which is answered on a terminal only",
+    "run it where there is a terminal, or give an identity that asks for nothing",
+);
+
+const UNATTENDED: Unanswered = (
+    "but nobody is asked when keys are encrypted",
+    "take its recipients out, or use those of a plugin that encrypts without questions",
+);
+
 /// Says which plugin asks, and keeps in mind what nobody answered.
 #[derive(Clone)]
-struct Asker<C> {
+pub(super) struct Asker<C> {
     inner: C,
     /// Of the program.
     name: String,
+    unanswered: Unanswered,
     why: Why,
 }
 
@@ -38,12 +75,10 @@ impl<C: Callbacks> Asker<C> {
     fn answer<T>(&self, question: &str, ask: impl FnOnce(&C, &str) -> Option<T>) -> Option<T> {
         let answer = ask(&self.inner, &format!("{}: {question}", self.name));
         if answer.is_none() {
+            let (why, hint) = self.unanswered;
             self.why.set(with_hint(
-                anyhow!(
-                    "`{}` asks `{question}`, which is answered on a terminal only",
-                    self.name
-                ),
-                "run it where there is a terminal, or give an identity that asks for nothing",
+                anyhow!("`{}` asks `{question}`, {why}", self.name),
+                hint,
             ));
         }
         answer

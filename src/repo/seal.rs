@@ -22,6 +22,9 @@ const AGE_FILE: [&[u8]; 2] = [
     b"age-encryption.org/",
 ];
 
+/// Beginning of a post-quantum key (`age-keygen -pq` of age 1.3), which the age crate does not know.
+const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
+
 /// Why an identity could not be asked. Clones share it.
 ///
 /// age has no place for it in its own errors.
@@ -33,7 +36,7 @@ impl Why {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    fn take(&self) -> Option<Error> {
+    pub(super) fn take(&self) -> Option<Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -163,6 +166,14 @@ fn age_keys(
             keys.push(Box::new(key));
         } else if let Ok(key) = line.parse::<plugin::Identity>() {
             keys.push(plugins::identity(key, asker, why)?);
+        } else if line.to_ascii_uppercase().starts_with(POST_QUANTUM) {
+            return Err(with_hint(
+                anyhow!(
+                    "line {} of the identity in `{origin}` is a post-quantum key, which age's plugin for them opens",
+                    index + 1
+                ),
+                "`age-plugin-pq -identity` makes an identity for the plugin of it: give that",
+            ));
         } else {
             return Err(with_hint(
                 anyhow!(

@@ -184,6 +184,29 @@ fn without_a_terminal_nobody_is_asked() {
 }
 
 #[test]
+fn every_identity_says_why_it_does_not_open() {
+    let mut repo = with_locked_ssh_key();
+    repo.identity("other");
+    let output = repo
+        .program()
+        .args(["rekey", "www"])
+        .env("GIT_CERTS_AGE_KEY_FILE", repo.path("other"))
+        .env("SOPS_AGE_KEY_FILE", repo.path("locked"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        repo.shown(output.stderr),
+        "error: cannot rekey certificate `www`\n  \
+         caused by: cannot decrypt `certificates/www/www.key.age`\n  \
+         caused by: no identity in `[ROOT]/other` can open it; cannot use the SSH key in `[ROOT]/locked`: \
+         it is protected by a passphrase, which is asked for on a terminal only\n\
+         hint: it is encrypted for other recipients: give the identity of one of them, \
+         or let one of them encrypt it for yours\n\
+         hint: `ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`\n"
+    );
+}
+
+#[test]
 fn a_question_that_is_broken_off_leaves_the_terminal_as_it_was() {
     let repo = with_locked_ssh_key();
     let tip = repo.git(&["rev-parse", "HEAD"]);
@@ -273,6 +296,23 @@ fn a_plugin_encrypts_and_opens_and_is_missed() {
     let said = repo.run("rekey www", "alice");
     assert_eq!(said, Said::done(REKEYED));
     assert!(repo.opened(WWW, "alice").is_some());
+
+    // To encrypt, it gets no answers, on a terminal neither.
+    repo.commit("encrypted for both");
+    repo.put("certificates/www/.age-recipients", recipient);
+    repo.commit("the plugin alone");
+    fs::write(plugin.with_file_name("asks"), "").unwrap();
+    let said = repo.run_on_terminal("rekey www", "alice", &[]);
+    assert!(
+        said.stdout.starts_with(
+            "error: cannot rekey certificate `www`\n  \
+             caused by: cannot encrypt for the recipients in `certificates/www/.age-recipients`\n  \
+             caused by: `age-plugin-lab` asks `Enter the PIN`, but nobody is asked when keys are encrypted\n\
+             hint: take its recipients out, or use those of a plugin that encrypts without questions\n\
+             0 rekeyed, 1 failed, 0 up to date\n"
+        ),
+        "{said:?}"
+    );
 
     fs::remove_file(&plugin).unwrap();
     repo.put("certificates/www/.age-recipients", recipient);

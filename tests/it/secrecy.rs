@@ -258,7 +258,9 @@ fn assert_hardened(watched: &Watched) {
     let position = |words: &str| watched.calls.iter().position(|line| line.contains(words));
     // The thread of dnsconfig.js; a kernel without Landlock says so, and there is nothing to see then.
     let confined = position("landlock_restrict_self(");
-    let has_landlock = position("landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) = -1").is_none();
+    let has_landlock =
+        position("landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) = -1")
+            .is_none();
     assert_eq!(confined.is_some(), has_landlock, "{confined:?}");
     let words = "the script engine can write no file and start no program (Landlock)";
     assert_eq!(watched.said.contains(words), has_landlock);

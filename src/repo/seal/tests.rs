@@ -242,6 +242,11 @@ fn bad_identities() {
         "cannot use the identity in `key.txt`\n  it is encrypted for recipients, not with a passphrase\n\
          hint: `age -d -i KEY` opens it; give what it prints"
     );
+    assert_eq!(
+        error(identities("# of age 1.3\nAGE-SECRET-KEY-PQ-1QQQQ")),
+        "line 2 of the identity in `key.txt` is a post-quantum key, which age's plugin for them opens\n\
+         hint: `age-plugin-pq -identity` makes an identity for the plugin of it: give that"
+    );
     // In the form of OpenSSL, which age does not open.
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
                DEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";

@@ -3,7 +3,7 @@
 
 It masks file keys with the payload of its identities: a plugin for tests, and no encryption. Without
 arguments it prints an identity and its recipient. Where there is a file `asks` beside it, it asks for
-everything that a plugin may ask for before it opens something.
+everything that a plugin may ask for, before it encrypts or opens something.
 """
 import base64
 import hashlib
@@ -89,6 +89,8 @@ if sys.argv[1:] == ["--age-plugin=recipient-v1"]:
         elif command == "wrap-file-key":
             assert len(body) == 16, body
             keys.append(body)
+    if pathlib.Path(__file__).with_name("asks").exists():
+        ask()
     for place, key in enumerate(keys):
         send(["recipient-stanza", str(place), "lab", "argument"], mask(PAYLOAD, key))
     send(["done"], answer=None)
