@@ -20,6 +20,10 @@ pub use cli::main;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz {
+    pub use crate::cli::settings::fuzz as settings;
     pub use crate::dnscontrol::fuzz::{Times, creds, evaluator, ir, measure};
+    pub use crate::repo::bindings::fuzz as name_json;
     pub use crate::repo::certs_json::fuzz as certs_json;
+    pub use crate::repo::journal::fuzz as journal;
+    pub use crate::repo::recipients::fuzz as recipients;
 }

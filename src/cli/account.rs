@@ -263,7 +263,7 @@ pub(super) fn accounts_of<'a>(
         progress,
         connections: &job.connections,
         directory: &job.directory,
-        identities: &job.identities,
+        keyring: &job.keyring,
         push: job.push,
     }
 }

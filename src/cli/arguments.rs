@@ -597,6 +597,8 @@ by colons, that are trusted besides the system's and those of `--ca-bundle`.
 
 Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written; there and where
 `GITLAB_CI` is `true` steps are folded: [ci.md](ci.md).
+GitHub's runner is told then (`::add-mask::`, on stderr) of the secrets above, of what identity files hold, and of the fields of `creds.json`
+whose names speak of keys, tokens, secrets or passwords, so that its log shows none of them.
 "
         )
     }

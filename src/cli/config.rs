@@ -14,6 +14,7 @@ use crate::acme::presets::{Directory, WHAT_ACME_TAKES};
 use crate::cli::arguments::Run;
 use crate::cli::dnsconfig;
 use crate::cli::environment;
+use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
 use crate::cli::name_servers;
 use crate::cli::settings::{Settings, WhoseLimits};
@@ -23,13 +24,14 @@ use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
-use crate::nightly::job::{AccountJob, IdentitySource, Job, KeysJob, LimitsOf, Override};
+use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::allowed_signers::AllowedSigners;
 use crate::repo::certs_json::Defaults;
 use crate::repo::lock::FolderLock;
+use crate::report::masks;
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
@@ -108,7 +110,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .hint(|| "it takes a `cert_name` of certs.json")?,
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
-        identities: identities(settings),
+        keyring: keyring(settings),
         dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
         skip: words(settings.skip.as_deref()).collect(),
@@ -170,7 +172,7 @@ pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<
         connections: Connections::new(patient(http, settings)),
         directory: directory(settings)?,
         registration: registration(run, settings),
-        identities: identities(settings),
+        keyring: keyring(settings),
         push: true,
     })
 }
@@ -178,7 +180,7 @@ pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<
 /// The job of a command that is about the keys.
 pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
     Ok(KeysJob {
-        identities: identities(settings),
+        keyring: keyring(settings),
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         push: true,
@@ -188,6 +190,9 @@ pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
 fn registration(run: &Run, settings: &Settings) -> Registration {
     let kid = settings.eab_kid.clone();
     let hmac = run.eab_hmac.clone();
+    if let Some(hmac) = &hmac {
+        masks::mask(hmac.expose());
+    }
     Registration {
         email: settings.email.clone(),
         agreed: settings.agree_tos.unwrap_or_default(),
@@ -253,33 +258,6 @@ fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
         .hint(|| "a relative path starts at the current folder")
-}
-
-fn identities(settings: &Settings) -> Vec<IdentitySource> {
-    let text = |variable: &str| {
-        environment::secret(variable).map(|text| IdentitySource::Text {
-            variable: variable.to_owned(),
-            text,
-        })
-    };
-    let mut all: Vec<_> = text(environment::AGE_KEY).into_iter().collect();
-    all.extend(settings.identity.clone().map(IdentitySource::File));
-    all.extend(text(environment::SOPS_AGE_KEY));
-    all.extend(
-        environment::variable(environment::SOPS_AGE_KEY_FILE)
-            .map(|path| IdentitySource::File(path.into())),
-    );
-    if all.is_empty()
-        && let Some(home) = environment::home()
-    {
-        let keys = [".ssh/id_ed25519", ".ssh/id_rsa"].map(|key| home.join(key));
-        all.extend(
-            keys.into_iter()
-                .filter(|key| key.is_file())
-                .map(IdentitySource::File),
-        );
-    }
-    all
 }
 
 fn pending(settings: &Settings) -> Result<Policy> {

@@ -37,6 +37,14 @@ pub(super) const SSH_KEY: &str = "GIT_CERTS_SSH_KEY";
 
 /// Where the user's ssh-agent listens.
 pub(super) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
+/// Token that GitHub made for the job.
+const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
+
+/// Token that GitLab made for the job.
+const CI_JOB_TOKEN: &str = "CI_JOB_TOKEN";
+
+/// HMAC key for external account binding.
+const EAB_HMAC: &str = "GIT_CERTS_EAB_HMAC";
 
 /// PEM files of roots, separated by colons, as users of lego and get-certs have it.
 pub(super) const LEGO_CA_CERTIFICATES: &str = "LEGO_CA_CERTIFICATES";
@@ -120,6 +128,23 @@ pub(super) fn this_run() -> JournalRun {
     }
 }
 
+/// Secrets that this program takes from the environment, whether it comes to need them or not.
+pub(super) fn secrets() -> impl Iterator<Item = Secret> {
+    const NAMES: [&str; 10] = [
+        AGE_KEY,
+        SIGNING_KEY,
+        SSH_KEY,
+        SOPS_AGE_KEY,
+        TOKEN,
+        DNS_TOKEN,
+        EAB_HMAC,
+        LEGO_EAB_HMAC,
+        GITHUB_TOKEN,
+        CI_JOB_TOKEN,
+    ];
+    NAMES.into_iter().filter_map(secret)
+}
+
 /// A secret that is set and not empty.
 pub(super) fn secret(name: &str) -> Option<Secret> {
     variable(name).map(Secret::from)
@@ -136,11 +161,11 @@ pub(super) fn ci_token(host: &str) -> Option<Token> {
         || host == "github.com",
         |server| server.split("//").nth(1) == Some(host),
     );
-    if of_github && let Some(token) = secret("GITHUB_TOKEN") {
+    if of_github && let Some(token) = secret(GITHUB_TOKEN) {
         return Some(Token::new(token));
     }
     if variable("CI_SERVER_HOST").as_deref() == Some(host) {
-        return secret("CI_JOB_TOKEN").map(Token::gitlab_job);
+        return secret(CI_JOB_TOKEN).map(Token::gitlab_job);
     }
     None
 }

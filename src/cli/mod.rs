@@ -8,13 +8,14 @@ mod confirm;
 mod dnsconfig;
 mod ending;
 mod environment;
+mod identities;
 mod journal;
 mod keys;
 mod name_servers;
 mod places;
 mod providers;
 mod revoke;
-mod settings;
+pub(crate) mod settings;
 mod signing;
 mod temporary;
 mod type_errors;
@@ -31,8 +32,8 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::arguments::{Arguments, Format, Logging};
 use crate::cli::temporary::Temporary;
 use crate::report::tame::TameStderr;
-use crate::report::terminal;
 use crate::report::voice::{self, Form, Manner, Sections};
+use crate::report::{masks, questions, terminal};
 
 /// Could not run: usage, configuration, clone, decrypt, push.
 const COULD_NOT_RUN: u8 = 2;
@@ -45,6 +46,10 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// 0: done, or nothing to do. 1: some certificates failed, the rest is pushed. 2: could not run.
 pub fn main() -> ExitCode {
     harden();
+    if environment::is_github() {
+        masks::turn_on();
+        environment::secrets().for_each(|secret| masks::mask(secret.expose()));
+    }
     let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -93,6 +98,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .build()?;
     let result = runtime.block_on(commands::run(arguments, temporary.path()));
     runtime.shutdown_timeout(SHUTDOWN);
+    questions::show_again();
     result
 }
 

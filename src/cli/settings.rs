@@ -324,6 +324,24 @@ fn mode(text: &str) -> Result<Mode, String> {
     serde_json::from_value(text.into()).map_err(|_| "one of abort, warn, off is needed".to_owned())
 }
 
+/// Reads what a fuzzer makes: what is accepted runs nothing, and flags win over it.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let Ok(settings) = Settings::from_file(bytes) else {
+        return;
+    };
+    let is_command = |creds: &String| creds.starts_with('!');
+    assert!(!settings.creds.as_ref().is_some_and(is_command));
+    let flags = Settings {
+        creds: Some("!flag".to_owned()),
+        ..Settings::default()
+    };
+    if let Ok(both) = flags.over(&settings) {
+        assert_eq!(both.creds, flags.creds);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

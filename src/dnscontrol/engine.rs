@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow};
 use rquickjs::context::EvalOptions;
 use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Runtime, Value};
 
+use crate::dnscontrol::confinement::confine;
 use crate::dnscontrol::failure::Failure;
 use crate::dnscontrol::files::{Files, Loaded};
 use crate::dnscontrol::memory::Memory;
@@ -143,6 +144,11 @@ fn start(
         .name("dnsconfig".to_owned())
         .stack_size(script.limits.stack.saturating_add(STACK_MARGIN))
         .spawn(move || {
+            match confine() {
+                Ok(confinement) => tracing::debug!("{confinement}"),
+                // Some sandboxes forbid it; the engine keeps scripts in without it.
+                Err(error) => tracing::debug!("the script engine is not confined: {error}"),
+            }
             if let Err(error) = run(&script, &teller, result) {
                 teller.tell(Told::End(Err(error)));
             }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod config;
+mod confinement;
 mod creds;
 mod engine;
 mod failure;

@@ -84,6 +84,15 @@ pub(crate) fn is_own_variable(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CI_TOKENS.contains(&name)
 }
 
+/// Whether a variable or a field has a name that people give to secrets.
+pub(crate) fn names_secret(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["TOKEN", "SECRET", "PASSW", "KEY", "HMAC", "CREDENTIAL"];
+    let name = name.to_ascii_uppercase();
+    // A file's name is no secret, nor is what the CA calls the key.
+    let is_public = name.ends_with("_FILE") || name.ends_with("_ID");
+    WORDS.iter().any(|word| name.contains(word)) && !is_public
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +103,28 @@ mod tests {
             format!("{:?}", Secret::from("hunter2".to_owned())),
             "Secret(..)"
         );
+    }
+
+    #[test]
+    fn names_tell_secrets() {
+        for name in [
+            "GIT_CERTS_AGE_KEY",
+            "apitoken",
+            "transfer-key",
+            "private_key",
+            "GITHUB_TOKEN",
+        ] {
+            assert!(names_secret(name), "{name}");
+        }
+        for name in [
+            "GIT_CERTS_AGE_KEY_FILE",
+            "LEGO_EAB_KID",
+            "apiuser",
+            "directory",
+            "key_id",
+        ] {
+            assert!(!names_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Accounts<'_> {
         self.store().prove().await?;
         match &stored.key {
             StoredKey::Sealed(sealed) => {
-                let old = self.decrypt(sealed, &stored.key_path)?;
+                let old = self.decrypt(sealed, &stored.key_path).await?;
                 self.change_key(&stored, &old).await
             }
             StoredKey::Plain(old) => self.change_key(&stored, old).await,

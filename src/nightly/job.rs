@@ -13,9 +13,9 @@ use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::environment::Environment;
-use crate::model::secret::Secret;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
+use crate::nightly::keyring::Keyring;
 use crate::nightly::pending::Policy;
 use crate::repo::certs_json::Defaults;
 use crate::repo::transport::{Access, Remote};
@@ -32,15 +32,6 @@ pub(crate) enum Location {
         branch: Option<String>,
         access: Access,
     },
-}
-
-/// Something that may open the account key; a file is read when the key is needed.
-#[derive(Debug)]
-pub(crate) enum IdentitySource {
-    /// The text of an age identity, from a variable.
-    Text { variable: String, text: Secret },
-    /// An age identity file or an SSH key.
-    File(PathBuf),
 }
 
 /// A text that replaces a file of the cert repository, and where it came from.
@@ -63,14 +54,14 @@ pub(crate) struct AccountJob {
     pub(crate) connections: Connections,
     pub(crate) directory: Directory,
     pub(crate) registration: Registration,
-    pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) keyring: Keyring,
     pub(crate) push: bool,
 }
 
 /// What a command for the keys of the repository needs to know.
 #[derive(Debug)]
 pub(crate) struct KeysJob {
-    pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) keyring: Keyring,
     /// certs.json from elsewhere than the root of the cert repository.
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,
@@ -110,7 +101,7 @@ pub(crate) struct Job {
     /// certs.json from elsewhere than the root of the cert repository.
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,
-    pub(crate) identities: Vec<IdentitySource>,
+    pub(crate) keyring: Keyring,
     pub(crate) dns: Source,
     /// The DNS repository is a clone that is gone after the run.
     pub(crate) dns_is_temporary: bool,

@@ -13,6 +13,7 @@ mod hands_off;
 pub(crate) mod issue;
 mod issuing;
 pub(crate) mod job;
+pub(crate) mod keyring;
 pub(crate) mod logbook;
 mod names;
 mod noting;

@@ -230,7 +230,7 @@ impl Nightly {
             progress: &self.progress,
             connections: &self.job.connections,
             directory,
-            identities: &self.job.identities,
+            keyring: &self.job.keyring,
             push: self.job.push,
         }
     }

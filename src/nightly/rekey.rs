@@ -9,10 +9,10 @@ use crate::acme::key::CertificateKey;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::Hint;
 use crate::model::recipients::{Past, Rekeyed};
+use crate::model::secret::Secret;
 use crate::nightly::issue::count;
 use crate::nightly::job::{KeysJob, Override};
 use crate::nightly::store::Store;
-use crate::nightly::unlock::Keyring;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::certs_json::{self, Defaults};
 use crate::repo::git::{File, Workspace};
@@ -55,10 +55,11 @@ impl Keys<'_> {
     pub(crate) async fn rekey(&self, names: BTreeSet<CertificateName>) -> Result<Rekeyed> {
         let job = Arc::clone(&self.job);
         let at = names.clone();
+        let progress = self.progress.clone();
         let step = self.progress.step("encrypting keys anew");
         let Fresh { files, mut rekeyed } = self
             .workspaces
-            .with(move |workspace| fresh(workspace, &job, &at))
+            .with(move |workspace| fresh(workspace, &job, &at, &progress))
             .await?;
         if !files.is_empty() {
             let done = count(rekeyed.done.len(), "key");
@@ -117,7 +118,12 @@ fn all(workspace: &Workspace, job: &KeysJob) -> Result<Vec<KeyFile>> {
     keys::all(workspace, &lists)
 }
 
-fn fresh(workspace: &Workspace, job: &KeysJob, names: &BTreeSet<CertificateName>) -> Result<Fresh> {
+fn fresh(
+    workspace: &Workspace,
+    job: &KeysJob,
+    names: &BTreeSet<CertificateName>,
+    progress: &Progress,
+) -> Result<Fresh> {
     let keys = keys::named(all(workspace, job)?, names)?;
     let (current, others): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.fit == Fit::Current);
@@ -134,9 +140,9 @@ fn fresh(workspace: &Workspace, job: &KeysJob, names: &BTreeSet<CertificateName>
     if others.is_empty() {
         return Ok(fresh);
     }
-    let keyring = Keyring::new(&job.identities);
     for key in others {
-        match encrypted_anew(workspace, &keyring, &key) {
+        let opened = job.keyring.decrypt(&key.sealed, &key.path, progress);
+        match opened.and_then(|secret| encrypted_anew(workspace, &key, &secret)) {
             Ok(files) => {
                 fresh.files.extend(files);
                 fresh.rekeyed.done.push(key.owner.to_string());
@@ -150,21 +156,16 @@ fn fresh(workspace: &Workspace, job: &KeysJob, names: &BTreeSet<CertificateName>
     Ok(fresh)
 }
 
-fn encrypted_anew(
-    workspace: &Workspace,
-    keyring: &Keyring<'_>,
-    key: &KeyFile,
-) -> Result<Vec<File>> {
-    let secret = keyring.decrypt(&key.sealed, &key.path)?;
+fn encrypted_anew(workspace: &Workspace, key: &KeyFile, secret: &Secret) -> Result<Vec<File>> {
     // Whoever can push could have put another key there; a hash of ours must not vouch for it.
     if let Owner::Certificate(name) = &key.owner
         && let Some(public_key) = keys::public_key(workspace, name)?
     {
-        let own = CertificateKey::parse(&secret)
+        let own = CertificateKey::parse(secret)
             .with_context(|| format!("cannot use what is in `{}`", key.path))?;
         ensure_same(&own.public_key_der(), &public_key, &key.path)?;
     }
-    Ok(key.replaced_by(key.recipients.seal(&secret)?))
+    Ok(key.replaced_by(key.recipients.seal(secret)?))
 }
 
 fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Result<()> {

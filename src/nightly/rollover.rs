@@ -68,14 +68,16 @@ struct NextKey {
 impl Accounts<'_> {
     /// Gives the account of the key `old` another one, or brings to its end what a run before began.
     pub(super) async fn change_key(&self, stored: &StoredAccount, old: &Secret) -> Result<Changed> {
-        let next = stored.next.as_ref().map(|next| self.begun(next));
-        let next = next.transpose()?;
+        let next = match &stored.next {
+            Some(next) => Some(self.begun(next).await?),
+            None => None,
+        };
         if let Some(next) = &next
-            && let Some(holder) = self.find(&next.key).await?
+            && let Some(holder) = self.find(stored, &next.key).await?
         {
             return self.settle(stored, old, (next, holder.url())).await;
         }
-        let holder = self.find(old).await?;
+        let holder = self.find(stored, old).await?;
         let holder = holder.ok_or_else(|| self.unknown(stored))?;
         holder.can_change_key()?;
         let next = match next {
@@ -91,10 +93,10 @@ impl Accounts<'_> {
         self.settle(stored, old, (&next, holder.url())).await
     }
 
-    fn begun(&self, next: &Sealed) -> Result<NextKey> {
+    async fn begun(&self, next: &Sealed) -> Result<NextKey> {
         let path = accounts::next_key_path(&self.directory.host());
         Ok(NextKey {
-            key: self.decrypt(next, &path)?,
+            key: self.decrypt(next, &path).await?,
             sealed: next.clone(),
         })
     }
@@ -112,6 +114,7 @@ impl Accounts<'_> {
         if let StoredKey::Sealed(_) = stored.key {
             let path = accounts::next_key_path(&self.directory.host());
             self.decrypt(&sealed, &path)
+                .await
                 .context("the account keeps its key: this run could not open the new one")
                 .hint(|| {
                     "add the recipient of its identity to `.letsencrypt/.age-recipients`, or to \

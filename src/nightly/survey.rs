@@ -13,6 +13,8 @@ use crate::model::certificate::Wanted;
 use crate::model::hint::{Shared, several, with_hint};
 use crate::model::name::{DnsName, Identifier};
 use crate::model::outcome::{Done, Planned};
+use crate::model::provider::ProviderEntry;
+use crate::model::secret::names_secret;
 use crate::model::zone::Zone;
 use crate::nightly::delegation::Trail;
 use crate::nightly::findings::{Findings, Need, Step};
@@ -21,6 +23,7 @@ use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::blocking;
 use crate::nightly::zones::{self, ReadyZone, ZoneAccess};
 use crate::provider::registry::{self, Context as ProviderContext, Provider};
+use crate::report::masks;
 
 /// Where the values of a challenge name are written.
 #[derive(Clone, Debug)]
@@ -215,6 +218,7 @@ impl Surveyor<'_> {
         let connect = move |entry: String| {
             let described = dns.provider(&entry).map_err(Shared::new);
             let warning = described.as_ref().ok().and_then(registry::unknown_fields);
+            described.iter().for_each(mask);
             let provider = described.and_then(|described| {
                 registry::open(&described, &dns.zones, &context).map_err(Shared::new)
             });
@@ -250,6 +254,18 @@ impl Surveyor<'_> {
         match several(problems.iter().cloned()) {
             Some(error) if providers.is_empty() => Err(error),
             _ => Ok((providers, problems)),
+        }
+    }
+}
+
+/// The log shows no credential of an entry.
+fn mask(entry: &ProviderEntry) {
+    let secrets = entry.fields.iter().filter(|(key, _)| names_secret(key));
+    for (_, value) in secrets {
+        masks::mask(value.as_bytes());
+        // TSIG keys are written as algorithm, name and secret.
+        if let Some((_, secret)) = value.rsplit_once(':') {
+            masks::mask(secret.as_bytes());
         }
     }
 }

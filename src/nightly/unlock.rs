@@ -1,7 +1,5 @@
 //! The account key: opened when something needs it, or made with a new account.
 
-use std::cell::OnceCell;
-
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account::{Account, Registration};
@@ -11,14 +9,13 @@ use crate::acme::holder::Holder;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
 use crate::model::hint::{Hint, with_hint};
-use crate::model::secret::{Sealed, Secret, looks_secret};
-use crate::nightly::job::IdentitySource;
+use crate::model::secret::{Sealed, Secret};
+use crate::nightly::keyring::Keyring;
 use crate::nightly::store::Store;
-use crate::nightly::workspaces::Workspaces;
+use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::accounts::{self, StoredAccount};
 use crate::repo::git::File;
 use crate::repo::layout;
-use crate::repo::seal::Identities;
 use crate::report::progress::Progress;
 
 /// The accounts of a cert repository at one CA, and what opens them.
@@ -28,7 +25,7 @@ pub(crate) struct Accounts<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) connections: &'a Connections,
     pub(crate) directory: &'a Directory,
-    pub(crate) identities: &'a [IdentitySource],
+    pub(crate) keyring: &'a Keyring,
     pub(crate) push: bool,
 }
 
@@ -48,8 +45,10 @@ impl<'a> Accounts<'a> {
         let opened = match self.stored().await? {
             Some(stored) => {
                 let key = Box::pin(self.key_for_orders(&stored)).await?;
+                let account = Account::open(self.directory, self.connections, &key).await?;
+                stored.must_be(account.url())?;
                 Opened {
-                    account: Account::open(self.directory, self.connections, &key).await?,
+                    account,
                     new_files: Vec::new(),
                 }
             }
@@ -60,7 +59,7 @@ impl<'a> Accounts<'a> {
     }
 
     async fn key_for_orders(&self, stored: &StoredAccount) -> Result<Secret> {
-        let key = self.decrypt(stored.sealed_key()?, &stored.key_path)?;
+        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
         let kind = self.parse(&key)?;
         if stored.next.is_none() && kind.signs_orders() {
             return Ok(key);
@@ -71,7 +70,7 @@ impl<'a> Accounts<'a> {
                 Ok(changed.key)
             }
             // No certificate waits for a rollover that can wait: is the old key still good?
-            Err(error) if kind.signs_orders() && self.find(&key).await?.is_some() => {
+            Err(error) if kind.signs_orders() && self.find(stored, &key).await?.is_some() => {
                 self.progress.warn(&format!(
                     "the rollover of the account key that was begun cannot be ended, and the \
                      old key stays in use: {error:#}"
@@ -108,7 +107,7 @@ impl<'a> Accounts<'a> {
         let Some((key, path)) = stored else {
             return Ok(None);
         };
-        self.decrypt(&key, &path).map(Some).hint(|| {
+        self.decrypt(&key, &path).await.map(Some).hint(|| {
             "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
         })
     }
@@ -123,22 +122,32 @@ impl<'a> Accounts<'a> {
 
     /// The account with the key that the CA knows it by, of whatever kind.
     pub(super) async fn holder(&self, stored: &StoredAccount) -> Result<Holder> {
-        let key = self.decrypt(stored.sealed_key()?, &stored.key_path)?;
-        if let Some(holder) = self.find(&key).await? {
+        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
+        if let Some(holder) = self.find(stored, &key).await? {
             return Ok(holder);
         }
         if let Some(next) = &stored.next {
-            let next = self.decrypt(next, &accounts::next_key_path(&self.directory.host()))?;
-            if let Some(holder) = self.find(&next).await? {
+            let path = accounts::next_key_path(&self.directory.host());
+            let next = self.decrypt(next, &path).await?;
+            if let Some(holder) = self.find(stored, &next).await? {
                 return Ok(holder);
             }
         }
         Err(self.unknown(stored))
     }
 
-    /// The account of a key; none if the CA has none.
-    pub(super) async fn find(&self, key: &Secret) -> Result<Option<Holder>> {
-        Holder::find(self.directory, self.connections, self.parse(key)?).await
+    /// The stored account by one of its keys; none if the CA has none for that key.
+    pub(super) async fn find(
+        &self,
+        stored: &StoredAccount,
+        key: &Secret,
+    ) -> Result<Option<Holder>> {
+        let key = self.parse(key)?;
+        let found = Holder::find(self.directory, self.connections, key).await?;
+        if let Some(holder) = &found {
+            stored.must_be(holder.url())?;
+        }
+        Ok(found)
     }
 
     pub(super) fn parse(&self, key: &Secret) -> Result<AccountKey> {
@@ -172,62 +181,9 @@ impl<'a> Accounts<'a> {
     }
 
     /// Opens a key with the first identity that can.
-    pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
-        Keyring::new(self.identities).decrypt(key, key_path)
-    }
-}
-
-/// Identities to be tried one after another; each is read when it is needed first.
-pub(super) struct Keyring<'a>(Vec<(&'a IdentitySource, OnceCell<Identities>)>);
-
-impl<'a> Keyring<'a> {
-    pub(super) fn new(sources: &'a [IdentitySource]) -> Self {
-        let unread = |source| (source, OnceCell::new());
-        Self(sources.iter().map(unread).collect())
-    }
-
-    /// Opens a key with the first identity that can.
-    pub(super) fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
-        let mut failed = None;
-        for (source, read) in &self.0 {
-            let identities = if let Some(identities) = read.get() {
-                identities
-            } else {
-                let new = identities(source)?;
-                read.get_or_init(|| new)
-            };
-            match identities.open(key) {
-                Ok(secret) => return Ok(secret),
-                Err(error) => failed = Some(error.context(format!("cannot decrypt `{key_path}`"))),
-            }
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => Err(anyhow!(
-                "there is no age identity to open `{key_path}` with"
-            ))
-            .hint(
-                || "set `GIT_CERTS_AGE_KEY` to the text of one, or name its file with `--identity`",
-            ),
-        }
-    }
-}
-
-fn identities(source: &IdentitySource) -> Result<Identities> {
-    match source {
-        IdentitySource::Text { variable, text } => Identities::parse(text, variable),
-        IdentitySource::File(path) => {
-            let origin = path.display().to_string();
-            if looks_secret(&origin) {
-                return Err(anyhow!(
-                    "the file of the identity is named by a private key"
-                ))
-                .hint(|| "that is the key itself: give it as GIT_CERTS_AGE_KEY");
-            }
-            let text = std::fs::read(path)
-                .with_context(|| format!("cannot read the identity `{origin}`"))
-                .hint(|| "an identity is a file of `age-keygen`, or an SSH private key")?;
-            Identities::parse(&Secret::new(text), &origin)
-        }
+    pub(super) async fn decrypt(&self, key: &Sealed, key_path: &str) -> Result<Secret> {
+        let (keyring, progress) = (self.keyring.clone(), self.progress.clone());
+        let (key, key_path) = (key.clone(), key_path.to_owned());
+        blocking(move || keyring.decrypt(&key, &key_path, &progress)).await
     }
 }

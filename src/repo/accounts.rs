@@ -93,6 +93,24 @@ impl StoredAccount {
             )),
         }
     }
+
+    /// Fails unless the key, which belongs to the account at `url`, is the one that account.json is about.
+    ///
+    /// Whoever can push can encrypt a key of their own for us, and would hold the account that
+    /// certificates are ordered with.
+    pub(crate) fn must_be(&self, url: &str) -> Result<()> {
+        match self.url.as_deref() {
+            Some(noted) if noted != url => Err(anyhow!(
+                "the key in `{}` belongs to the account `{url}`, but account.json beside it names `{noted}`",
+                self.key_path
+            ))
+            .hint(|| {
+                "somebody may have put another key there: `git log` says who; take the right one from an \
+                 older commit, or correct account.json if the key is right"
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A file that is encrypted; none if there is none.

@@ -218,3 +218,25 @@ impl Faults {
         self.same_key(name, fields, key);
     }
 }
+
+/// Reads what a fuzzer makes: NAME.json and, after a zero byte, the chain. Faults are those of the files that are there.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0).map(<[u8]>::to_vec);
+    let (description, chain) = (parts.next(), parts.next());
+    let reason = description
+        .as_deref()
+        .and_then(crate::repo::revoked::reason);
+    assert!(reason.is_none_or(|reason| reason.starts_with("revoked on ")));
+    let mut read = |file: &str| {
+        Ok(match file {
+            "x.json" => description.clone(),
+            "x.crt" => chain.clone(),
+            _ => None,
+        })
+    };
+    for fault in certificate("x", &mut read).into_iter().flatten() {
+        assert!(fault.file.starts_with("x."), "{fault:?}");
+    }
+}

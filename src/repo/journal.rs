@@ -148,6 +148,17 @@ impl Process {
     }
 }
 
+/// Reads what a fuzzer makes: what is accepted is the same when it was written and read again.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let Ok(journal) = Journal::parse(bytes) else {
+        return;
+    };
+    let written = serde_json::to_vec(&journal).unwrap_or_default();
+    assert_eq!(Journal::parse(&written).ok().as_ref(), Some(&journal));
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use pretty_assertions::assert_eq;

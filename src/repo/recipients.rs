@@ -5,12 +5,14 @@ use std::io::Write;
 
 use age::armor::{ArmoredWriter, Format};
 use age::ssh::ParseRecipientKeyError;
-use age::{EncryptError, Encryptor, NoCallbacks, Recipient, plugin, ssh, tag, tagpq, x25519};
+use age::{EncryptError, Encryptor, Recipient, plugin, ssh, tag, tagpq, x25519};
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret, looks_secret};
+use crate::repo::plugin as plugins;
+use crate::repo::seal::Why;
 
 /// What a recipient can be, for hints.
 const KINDS: &str = "a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment";
@@ -93,42 +95,25 @@ impl Recipients {
     }
 
     fn encrypt(&self, secret: &Secret) -> Result<Sealed> {
-        let plugins = self.plugins()?;
+        let plugins = self.lines.values().filter_map(|kind| match kind {
+            Kind::Plugin(recipient) => Some(recipient.clone()),
+            Kind::Direct(_) => None,
+        });
+        let why = Why::default();
+        let plugins = plugins::recipients(&plugins.collect::<Vec<_>>(), &why)?;
         let direct = self.lines.values().filter_map(|kind| match kind {
             Kind::Direct(recipient) => Some(&**recipient as &dyn Recipient),
             Kind::Plugin(_) => None,
         });
         let all = direct.chain(plugins.iter().map(|plugin| plugin as &dyn Recipient));
-        let encryptor = Encryptor::with_recipients(all).map_err(explained)?;
+        let encryptor = Encryptor::with_recipients(all)
+            .map_err(|error| why.take().unwrap_or_else(|| explained(error)))?;
         let mut bytes = Vec::new();
         let armour = ArmoredWriter::wrap_output(&mut bytes, Format::AsciiArmor)?;
         let mut stream = encryptor.wrap_output(armour)?;
         stream.write_all(secret.expose())?;
         stream.finish()?.finish()?;
         Ok(Sealed::new(String::from_utf8(bytes)?)?)
-    }
-
-    /// One helper program for each kind of plugin.
-    fn plugins(&self) -> Result<Vec<plugin::RecipientPluginV1<NoCallbacks>>> {
-        let recipients: Vec<_> = self
-            .lines
-            .values()
-            .filter_map(|kind| match kind {
-                Kind::Plugin(recipient) => Some(recipient.clone()),
-                Kind::Direct(_) => None,
-            })
-            .collect();
-        let mut names: Vec<_> = recipients.iter().map(plugin::Recipient::plugin).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-            .into_iter()
-            .map(|name| {
-                plugin::RecipientPluginV1::new(name, &recipients, &[], NoCallbacks)
-                    .map_err(|_| anyhow!("there is no `age-plugin-{name}` on PATH"))
-                    .hint(|| format!("install `age-plugin-{name}`, or take its recipients out"))
-            })
-            .collect()
     }
 }
 
@@ -205,4 +190,34 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Reads what a fuzzer makes: what is accepted is a list that means the same when it is written anew.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    use crate::repo::recipients_file::{with, without};
+
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = Recipients::parse(text, "r") else {
+        return;
+    };
+    let lines: Vec<_> = read.lines().collect();
+    let again = Recipients::parse(&lines.join("\n"), "r");
+    assert_eq!(
+        again.map(|again| again.hash()).ok(),
+        Some(read.hash()),
+        "{lines:?}"
+    );
+    for line in &lines {
+        assert!(!looks_secret(line) && !line.contains('\n'), "{line:?}");
+        // Whoever is there is not added twice, and is gone when taken off.
+        assert!(matches!(with(text, "r", line), Ok(None)), "{line:?}");
+        if let Ok(fewer) = without(text, "r", line) {
+            let rest = Recipients::parse(&fewer, "r");
+            assert!(rest.is_ok_and(|rest| rest.lines().all(|other| other != *line)));
+        }
+    }
 }

@@ -1,45 +1,82 @@
 //! Opens what age sealed. The other direction is [`crate::repo::recipients`].
 
+use std::fmt;
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use age::armor::ArmoredReader;
 use age::ssh::UnsupportedKey;
-use age::{DecryptError, Decryptor, Identity, NoCallbacks, plugin, ssh, x25519};
-use anyhow::{Context, Result, anyhow, bail};
+use age::{Callbacks, DecryptError, Decryptor, Identity, plugin, ssh, x25519};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
+use crate::repo::locked::{LockedKey, open_file};
+use crate::repo::plugin as plugins;
 
 pub(crate) use crate::repo::recipients::Recipients;
 
 /// First words of an age file: an identity file that is itself encrypted.
-const AGE_FILE: [&str; 2] = ["-----BEGIN AGE ENCRYPTED FILE-----", "age-encryption.org/"];
+const AGE_FILE: [&[u8]; 2] = [
+    b"-----BEGIN AGE ENCRYPTED FILE-----",
+    b"age-encryption.org/",
+];
+
+/// Beginning of a post-quantum key (`age-keygen -pq` of age 1.3), which the age crate does not know.
+const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
+
+/// Why an identity could not be asked. Clones share it.
+///
+/// age has no place for it in its own errors.
+#[derive(Clone, Default)]
+pub(super) struct Why(Arc<Mutex<Option<Error>>>);
+
+impl Why {
+    pub(super) fn set(&self, error: Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    pub(super) fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// Keys that open sealed files.
 pub(crate) struct Identities {
     keys: Vec<Box<dyn Identity + Send + Sync>>,
     origin: String,
+    why: Why,
+}
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identities({})", self.origin)
+    }
 }
 
 impl Identities {
     /// Reads an age identity file (several keys, comments) or one SSH private key.
     ///
-    /// `origin` is what messages call the source. No message repeats a line.
-    pub(crate) fn parse(text: &Secret, origin: &str) -> Result<Self> {
+    /// `origin` is what messages call the source. No message repeats a line. `asker` is asked for
+    /// passphrases and for what plugins want to know: for that of an age file at once, otherwise when
+    /// something is opened that needs it.
+    pub(crate) fn parse(text: &Secret, origin: &str, asker: &impl Callbacks) -> Result<Self> {
+        let bytes = text.expose().trim_ascii_start();
+        if AGE_FILE.iter().any(|start| bytes.starts_with(start)) {
+            let opened = open_file(bytes, origin, asker)?;
+            return Self::parse(&opened, origin, asker);
+        }
         let Some(text) = text.expose_str() else {
             bail!("the identity in `{origin}` is not text");
         };
         let text = text.trim();
-        if AGE_FILE.iter().any(|start| text.starts_with(start)) {
-            return Err(with_hint(
-                anyhow!("the identity in `{origin}` is protected by a passphrase"),
-                "`age -d` opens it; give what it prints",
-            ));
-        }
+        let why = Why::default();
         let keys = if text.starts_with("-----BEGIN") {
-            vec![ssh_key(text).with_context(|| format!("cannot use the SSH key in `{origin}`"))?]
+            let key = ssh_key(text, origin, asker, &why)
+                .with_context(|| format!("cannot use the SSH key in `{origin}`"))?;
+            vec![key]
         } else {
-            age_keys(text, origin)?
+            age_keys(text, origin, asker, &why)?
         };
         if keys.is_empty() {
             return Err(with_hint(
@@ -50,11 +87,14 @@ impl Identities {
         Ok(Self {
             keys,
             origin: origin.to_owned(),
+            why,
         })
     }
 
     /// Decrypts with whichever identity fits.
     pub(crate) fn open(&self, sealed: &Sealed) -> Result<Secret> {
+        // What was not answered before another identity fitted is no reason of this time.
+        self.why.take();
         let text = sealed.as_str();
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(text.as_bytes()))
             .map_err(|error| not_age(&error))?;
@@ -65,19 +105,13 @@ impl Identities {
             ));
         }
         let keys = self.keys.iter().map(|key| &**key as &dyn Identity);
-        let mut stream = decryptor
+        let stream = decryptor
             .decrypt(keys)
-            .map_err(|error| self.explained(&error))?;
-        // Longer than any plaintext, so that no half-filled buffer is moved and left unwiped.
-        let mut plain = Vec::with_capacity(text.len());
-        let read = stream.read_to_end(&mut plain);
-        let plain = Secret::new(plain);
-        read.map(|_| plain)
-            .map_err(|_| anyhow!("the ciphertext is damaged"))
-            .hint(|| DAMAGED)
+            .map_err(|error| self.why.take().unwrap_or_else(|| self.explained(&error)))?;
+        read(stream, text.len())
     }
 
-    fn explained(&self, error: &DecryptError) -> anyhow::Error {
+    fn explained(&self, error: &DecryptError) -> Error {
         match error {
             DecryptError::NoMatchingKeys => with_hint(
                 anyhow!("no identity in `{}` can open it", self.origin),
@@ -92,10 +126,21 @@ impl Identities {
     }
 }
 
-/// What to do about a broken file.
-const DAMAGED: &str = "take the file from an older commit";
+/// Reads a plaintext, which is no longer than its ciphertext: no half-filled buffer is moved and left
+/// unwiped.
+pub(super) fn read(mut stream: impl Read, most: usize) -> Result<Secret> {
+    let mut plain = Vec::with_capacity(most);
+    let read = stream.read_to_end(&mut plain);
+    let plain = Secret::new(plain);
+    read.map(|_| plain)
+        .map_err(|_| anyhow!("the ciphertext is damaged"))
+        .hint(|| DAMAGED)
+}
 
-fn not_age(error: &DecryptError) -> anyhow::Error {
+/// What to do about a broken file.
+pub(super) const DAMAGED: &str = "take the file from an older commit";
+
+pub(super) fn not_age(error: &DecryptError) -> Error {
     match error {
         DecryptError::UnknownFormat => with_hint(
             anyhow!("it is an age file of a version that is not known"),
@@ -105,7 +150,12 @@ fn not_age(error: &DecryptError) -> anyhow::Error {
     }
 }
 
-fn age_keys(text: &str, origin: &str) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
+fn age_keys(
+    text: &str,
+    origin: &str,
+    asker: &impl Callbacks,
+    why: &Why,
+) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
     let mut keys: Vec<Box<dyn Identity + Send + Sync>> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -115,11 +165,15 @@ fn age_keys(text: &str, origin: &str) -> Result<Vec<Box<dyn Identity + Send + Sy
         if let Ok(key) = line.parse::<x25519::Identity>() {
             keys.push(Box::new(key));
         } else if let Ok(key) = line.parse::<plugin::Identity>() {
-            let name = key.plugin().to_owned();
-            let plugin = plugin::IdentityPluginV1::new(&name, &[key], NoCallbacks)
-                .map_err(|_| anyhow!("there is no `age-plugin-{name}` on PATH"))
-                .hint(|| format!("install `age-plugin-{name}`, or give another identity"))?;
-            keys.push(Box::new(plugin));
+            keys.push(plugins::identity(key, asker, why)?);
+        } else if line.to_ascii_uppercase().starts_with(POST_QUANTUM) {
+            return Err(with_hint(
+                anyhow!(
+                    "line {} of the identity in `{origin}` is a post-quantum key, which age's plugin for them opens",
+                    index + 1
+                ),
+                "`age-plugin-pq -identity` makes an identity for the plugin of it: give that",
+            ));
         } else {
             return Err(with_hint(
                 anyhow!(
@@ -133,7 +187,12 @@ fn age_keys(text: &str, origin: &str) -> Result<Vec<Box<dyn Identity + Send + Sy
     Ok(keys)
 }
 
-fn ssh_key(text: &str) -> Result<Box<dyn Identity + Send + Sync>> {
+fn ssh_key(
+    text: &str,
+    origin: &str,
+    asker: &impl Callbacks,
+    why: &Why,
+) -> Result<Box<dyn Identity + Send + Sync>> {
     // Variables of CI systems lose the final line feed, which the format wants.
     let text = zeroize::Zeroizing::new(format!("{text}\n"));
     let key = ssh::Identity::from_buffer(text.as_bytes(), None)
@@ -141,12 +200,15 @@ fn ssh_key(text: &str) -> Result<Box<dyn Identity + Send + Sync>> {
         .hint(|| "give the whole file, first and last line included")?;
     match key {
         ssh::Identity::Unencrypted(_) => Ok(Box::new(key)),
-        ssh::Identity::Encrypted(_)
-        | ssh::Identity::Unsupported(
+        ssh::Identity::Encrypted(key) => {
+            let locked = LockedKey::new((key, &text), origin, asker, why)?;
+            Ok(Box::new(locked))
+        }
+        ssh::Identity::Unsupported(
             UnsupportedKey::EncryptedPem | UnsupportedKey::EncryptedSsh(_),
         ) => Err(with_hint(
-            anyhow!("it is protected by a passphrase"),
-            "`ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`",
+            anyhow!("its passphrase protects it in a way that age does not know"),
+            "`ssh-keygen -p` writes it in today's way; or make an age key with `age-keygen`",
         )),
         ssh::Identity::Unsupported(UnsupportedKey::Hardware(kind)) => Err(with_hint(
             anyhow!("`{kind}` is kept on a security key, which cannot decrypt"),

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::report::board::Board;
 use crate::report::tame::tame;
@@ -90,6 +90,23 @@ impl Progress {
             Some(bars) => bars.suspend(write),
             None => write(),
         }
+    }
+
+    /// Does something while no spinner draws. Steps may end meanwhile, which `suspend` would not let them.
+    pub(super) fn unseen<T>(&self, work: impl FnOnce() -> T) -> T {
+        let draw_to = |target| {
+            if let Some(bars) = &self.bars {
+                bars.set_draw_target(target);
+            }
+        };
+        if let Some(bars) = &self.bars {
+            // A terminal that is gone has nothing to be cleared.
+            let _ = bars.clear();
+        }
+        draw_to(ProgressDrawTarget::hidden());
+        let done = work();
+        draw_to(ProgressDrawTarget::stderr());
+        done
     }
 }
 

@@ -7,6 +7,7 @@ use crate::support::command::Command;
 use crate::support::lab::Lab;
 use crate::support::nightly::Nightly;
 use crate::support::pebble::{EAB_KEY, EAB_KEY_ID, Settings};
+use crate::support::repos::{Files, Remote, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
 
@@ -123,6 +124,57 @@ fn an_account_is_registered_shown_and_closed() {
 }
 
 #[test]
+fn a_key_of_another_account_is_not_used() {
+    const METADATA: &str = ".letsencrypt/acme.test/account.json";
+    const KEY: &str = ".letsencrypt/acme.test/account.key.age";
+    let nightly = nightly(Settings::default());
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let register = nightly.command(&["account", "register"]);
+    register.succeed();
+    // Encrypted for us by somebody who can push, and holds the account that it belongs to.
+    let theirs = Files::certificates(WANTED, &[&identity.recipient]).publish(lab, "theirs");
+    let their_repo = theirs.url(Transport::Path);
+    register.env("GIT_CERTS_REPO", their_repo).succeed();
+    let swapped = Files::default().with(KEY, &theirs.show(lab, KEY));
+    swapped.commit(lab, certs, "an innocent change");
+    let url = |remote: &Remote| {
+        let metadata: Value = serde_json::from_str(&remote.show(lab, METADATA)).unwrap();
+        metadata["registration"]["uri"].as_str().unwrap().to_owned()
+    };
+    let (ours, theirs) = (url(certs), url(&theirs));
+    assert_ne!(ours, theirs);
+    let before = nightly.requests();
+    for words in [
+        &["renew"][..],
+        &["account", "show"],
+        &["account", "rollover"],
+    ] {
+        let output = nightly.command(words).run().expect_code(2);
+        let stderr = output.stderr.split_inclusive('\n');
+        let is_step = |line: &&str| line.ends_with(" s)\n") || line.starts_with("to issue: ");
+        assert_eq!(
+            stderr.filter(|line| !is_step(line)).collect::<String>(),
+            format!(
+                "error: the key in `{KEY}` belongs to the account `{theirs}`, but account.json beside \
+                 it names `{ours}`\n\
+                 hint: somebody may have put another key there: `git log` says who; take the right one from \
+                 an older commit, or correct account.json if the key is right\n"
+            )
+        );
+    }
+    let asked = nightly.requests().split_off(before.len());
+    let other = asked
+        .iter()
+        .filter(|request| !["HEAD /nonce-plz", "POST /sign-me-up"].contains(&request.as_str()));
+    assert_eq!(other.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn a_terminal_is_asked() {
     let nightly = nightly(Settings::default());
     let lab = &nightly.lab;
@@ -222,7 +274,7 @@ fn an_account_is_bound_to_another() {
 fn the_hmac_key_is_no_setting_of_the_file_and_no_message_repeats_it() {
     let nightly = nightly(Settings::default());
     let Nightly { lab, certs, .. } = &nightly;
-    crate::support::repos::Files::default()
+    Files::default()
         .with("git-certs.toml", &format!("eab-hmac = \"{EAB_KEY}\"\n"))
         .commit(lab, certs, "a secret in the file");
     for command in [

@@ -1,7 +1,5 @@
 //! `recipients` and `rekey`, and what runs say of keys that are encrypted for others.
 
-use std::fs;
-
 use pretty_assertions::assert_eq;
 use regex::Regex;
 use serde_json::Value;
@@ -347,49 +345,5 @@ fn a_clone_without_history_says_so() {
         "rekeyed  certificate `mail`\nrekeyed  certificate `www`\n\n2 rekeyed, 0 failed, 1 up to date\n\n\
          the history is not here, and with it who can open older versions of these keys: \
          run `git-certs rekey` in a full clone\n"
-    );
-}
-
-#[test]
-fn a_plugin_encrypts_and_opens() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let repo = repo();
-    let plugin = repo.path("bin/age-plugin-lab");
-    fs::create_dir_all(plugin.parent().unwrap()).unwrap();
-    fs::write(&plugin, include_str!("support/age_plugin.py")).unwrap();
-    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
-    let keys = repo.tool(plugin.to_str().unwrap(), &[], "");
-    let (identity, recipient) = keys.trim().split_once('\n').unwrap();
-    fs::write(repo.path("plugin"), identity).unwrap();
-    repo.run(&format!("recipients add {recipient}"), "none");
-    let rekeyed = "rekeyed  certificate `www`\n\n1 rekeyed, 0 failed, 0 up to date\n";
-    assert_eq!(repo.run("rekey www", "alice"), Said::done(rekeyed));
-    assert!(repo.read(WWW).len() > 100 && repo.opened(WWW, "alice").is_some());
-    // Now the plugin opens, for a list of its own.
-    repo.put("certificates/www/.age-recipients", recipient);
-    repo.commit("the plugin alone");
-    let said = repo.run("rekey www", "plugin");
-    assert!(said.stdout.starts_with(rekeyed), "{said:?}");
-    assert!(repo.opened(WWW, "alice").is_none());
-    repo.remove("certificates/www/.age-recipients");
-    repo.commit("all again");
-    let said = repo.run("rekey www", "plugin");
-    assert!(said.stdout.starts_with(rekeyed), "{said:?}");
-    assert!(repo.opened(WWW, "alice").is_some());
-
-    fs::remove_file(&plugin).unwrap();
-    let said = repo.run("rekey mail", "alice");
-    assert_eq!(
-        said,
-        Said {
-            code: Some(1),
-            stdout: "0 rekeyed, 1 failed, 0 up to date\n".to_owned(),
-            stderr: "error: cannot rekey certificate `mail`\n  \
-                     caused by: cannot encrypt for the recipients in `.age-recipients`\n  \
-                     caused by: there is no `age-plugin-lab` on PATH\n\
-                     hint: install `age-plugin-lab`, or take its recipients out\n"
-                .to_owned(),
-        }
     );
 }

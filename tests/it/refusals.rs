@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::lab::{Lab, Server};
+use crate::support::nightly::open;
 use crate::support::repos::Files;
 use crate::support::scene::Scene;
 
@@ -159,22 +160,32 @@ hint: an identity is a file of `age-keygen`, or an SSH private key
 
 #[test]
 fn an_ssh_key_with_a_passphrase() {
+    const KEY: &str = ".letsencrypt/acme.test/account.key.age";
     let scene = Scene::with_account();
-    let file = scene.lab.folder().join("id_ed25519");
-    let keygen = scene
-        .lab
-        .command("ssh-keygen")
-        .args(["-q", "-t", "ed25519"]);
+    let Scene {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &scene;
+    let file = lab.folder().join("id_ed25519");
+    let keygen = lab.command("ssh-keygen").args(["-q", "-t", "ed25519"]);
     let keygen = keygen.args(["-N", "open sesame", "-C", "lab", "-f"]);
     keygen.arg(&file).succeed();
+    // The passphrase is asked for only where something is encrypted for the key.
+    let key = open(lab, &certs.show(lab, KEY), &identity.file).expect_code(0);
+    let seal = lab.command("age").args(["--armor", "--recipients-file"]);
+    let seal = seal.arg(file.with_extension("pub")).stdin(key.stdout);
+    scene.change(&Files::default().with(KEY, &seal.succeed().stdout));
     let command = scene.renew().env("GIT_CERTS_AGE_KEY_FILE", file);
     scene.refused(
         &command,
         "\
 warning: certificate `www` is not in certs.json: it is not renewed
 to issue: `another`, not in the repository
-error: cannot use the SSH key in `[LAB]/id_ed25519`
-  caused by: it is protected by a passphrase
+error: cannot decrypt `.letsencrypt/acme.test/account.key.age`
+  caused by: cannot use the SSH key in `[LAB]/id_ed25519`
+  caused by: it is protected by a passphrase, which is asked for on a terminal only
 hint: `ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`
 ",
     );

@@ -132,7 +132,7 @@ fn watch() -> Watched {
 fn strace(nightly: &Nightly, log: &Path) -> Command {
     let Nightly { lab, dns, .. } = nightly;
     let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,openat,\
-                  execve,prctl,prlimit64";
+                  execve,prctl,prlimit64,landlock_create_ruleset,landlock_restrict_self";
     let mut command = lab
         .command("strace")
         .args(["-f", "-v", "-s", "1000000", "-e", traced, "-A", "-o"])
@@ -157,6 +157,49 @@ fn secrets_stay_in_memory() {
     assert_hardened(&watched);
     assert_files(&watched);
     assert_signed(&watched);
+}
+
+#[test]
+fn github_is_told_what_its_log_must_not_show() {
+    let lab = Lab::builder().bind().powerdns().pebble().start();
+    let nightly = Nightly::new(lab, WANTED);
+    let identity = fs::read_to_string(&nightly.identity.file).unwrap();
+    let identity = identity.lines().last().unwrap();
+    let mut command = nightly.command(&["renew", "--renew", "1000", "--format", "json"]);
+    for (name, value) in PLANTED {
+        command = command.env(name, value);
+    }
+    let quiet = command.run().expect_code(0);
+    assert!(!quiet.stderr.contains("add-mask"), "{}", quiet.stderr);
+    // The account is there: now the identity is needed, and no HMAC key.
+    let output = command
+        .env("GIT_CERTS_EAB_HMAC", "planted-%-key\n")
+        .env("GITHUB_ACTIONS", "true")
+        .run()
+        .expect_code(0);
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(report["issued"], 2);
+    let masks = |stderr: &str| -> Vec<String> {
+        let lines = stderr.lines();
+        lines
+            .filter_map(|line| Some(line.strip_prefix("::add-mask::")?.to_owned()))
+            .collect()
+    };
+    let own = [
+        "planted-token-of-certs",
+        "planted-token-of-dns",
+        "planted-%25-key",
+        "planted-token-of-github",
+        "planted-token-of-gitlab",
+    ];
+    // Before anything else.
+    let first: Vec<_> = output.stderr.lines().take(own.len()).collect();
+    assert_eq!(masks(&first.join("\n")), own);
+    let told = masks(&output.stderr);
+    let tsig = bind::TSIG.rsplit(':').next().unwrap();
+    for secret in [identity, bind::TSIG, tsig, powerdns::API_KEY] {
+        assert!(told.iter().any(|told| told == secret), "{secret}: {told:?}");
+    }
 }
 
 /// The lines of base64 of the private keys: two certificates and the account.
@@ -247,6 +290,14 @@ fn assert_output(watched: &Watched) {
 /// No other process of the user can read the memory, and a crash writes none of it.
 fn assert_hardened(watched: &Watched) {
     let position = |words: &str| watched.calls.iter().position(|line| line.contains(words));
+    // The thread of dnsconfig.js; a kernel without Landlock says so, and there is nothing to see then.
+    let confined = position("landlock_restrict_self(");
+    let has_landlock =
+        position("landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) = -1")
+            .is_none();
+    assert_eq!(confined.is_some(), has_landlock, "{confined:?}");
+    let words = "the script engine can write no file and start no program (Landlock)";
+    assert_eq!(watched.said.contains(words), has_landlock);
     let hidden = position("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0");
     let no_core = position("RLIMIT_CORE, {rlim_cur=0, rlim_max=0}, NULL) = 0");
     let first_config = position(".git/config\"");

@@ -139,7 +139,7 @@ fn what_is_stored_is_held_again() {
 
     let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
     let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
-    let identities = Identities::parse(&Secret::from(text), "k").unwrap();
+    let identities = Identities::parse(&Secret::from(text), "k", &age::NoCallbacks).unwrap();
     let opened = identities.open(&Sealed::new(key).unwrap()).unwrap();
     assert_eq!(opened.expose(), b"-----BEGIN PRIVATE KEY-----");
 }

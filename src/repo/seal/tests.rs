@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use pretty_assertions::assert_eq;
 
+use age::NoCallbacks;
+
 use super::*;
 use crate::model::hint::explain;
 use crate::repo::files;
@@ -55,7 +57,7 @@ fn ssh_key(folder: &Path, kind: &str, passphrase: &str) -> (String, String) {
 }
 
 fn identities(text: &str) -> Result<Identities> {
-    Identities::parse(&Secret::from(text.to_owned()), "key.txt")
+    Identities::parse(&Secret::from(text.to_owned()), "key.txt", &NoCallbacks)
 }
 
 fn error<T>(result: Result<T>) -> String {
@@ -216,17 +218,14 @@ fn bad_identities() {
         "line 5 of the identity in `key.txt` is not a key\n\
          hint: a key is `AGE-SECRET-KEY-1...`, whole and on one line; `age1...` is a recipient, not a key"
     );
-    let passphrase = "cannot use the SSH key in `key.txt`\n  it is protected by a passphrase\n\
-         hint: `ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`";
-    let (locked, _) = ssh_key(folder.path(), "ed25519", "hunter2");
-    assert_eq!(error(identities(&locked)), passphrase);
     let (ecdsa, _) = ssh_key(folder.path(), "ecdsa", "");
     assert!(
         error(identities(&ecdsa)).contains("ecdsa"),
         "{}",
         error(identities(&ecdsa))
     );
-    let cut: String = locked.chars().take(100).collect();
+    let (plain, _) = ssh_key(folder.path(), "ed25519", "");
+    let cut: String = plain.chars().take(100).collect();
     assert_eq!(
         error(identities(&cut)),
         "cannot use the SSH key in `key.txt`\n  it is cut off or mistyped\n\
@@ -234,7 +233,28 @@ fn bad_identities() {
     );
     assert_eq!(
         error(identities("-----BEGIN AGE ENCRYPTED FILE-----\nx")),
-        "the identity in `key.txt` is protected by a passphrase\nhint: `age -d` opens it; give what it prints"
+        "cannot use the identity in `key.txt`\n  it is not an age file, or it is damaged\n\
+         hint: take the file from an older commit"
+    );
+    let for_recipient = run("age", &["-a", "-r", &recipient], &identity);
+    assert_eq!(
+        error(identities(&for_recipient)),
+        "cannot use the identity in `key.txt`\n  it is encrypted for recipients, not with a passphrase\n\
+         hint: `age -d -i KEY` opens it; give what it prints"
+    );
+    assert_eq!(
+        error(identities("# of age 1.3\nAGE-SECRET-KEY-PQ-1QQQQ")),
+        "line 2 of the identity in `key.txt` is a post-quantum key, which age's plugin for them opens\n\
+         hint: `age-plugin-pq -identity` makes an identity for the plugin of it: give that"
+    );
+    // In the form of OpenSSL, which age does not open.
+    let pem = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+               DEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    assert_eq!(
+        error(identities(pem)),
+        "cannot use the SSH key in `key.txt`\n  \
+         its passphrase protects it in a way that age does not know\n\
+         hint: `ssh-keygen -p` writes it in today's way; or make an age key with `age-keygen`"
     );
 }
 

@@ -2,10 +2,12 @@
 """age-plugin-lab: an age plugin as https://c2sp.org/age-plugin has it, strict about every line.
 
 It masks file keys with the payload of its identities: a plugin for tests, and no encryption. Without
-arguments it prints an identity and its recipient.
+arguments it prints an identity and its recipient. Where there is a file `asks` beside it, it asks for
+everything that a plugin may ask for, before it encrypts or opens something.
 """
 import base64
 import hashlib
+import pathlib
 import sys
 
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -43,14 +45,31 @@ def receive():
 
 
 def send(words, body=b"", answer="ok"):
+    """Sends a stanza. Returns arguments and body of the answer, which must be the expected one."""
     text = base64.b64encode(body).decode().rstrip("=")
     lines = [text[place:place + 64] for place in range(0, len(text), 64)]
     if not lines or len(lines[-1]) == 64:
         lines.append("")
     print("-> " + " ".join(words), *lines, sep="\n", flush=True)
     if answer:
-        command, _, _ = receive()
+        command, arguments, body = receive()
+        if command == "fail":
+            # What a plugin does whose question nobody answers.
+            send(["error", "internal"], b"nobody answered")
+            send(["done"], answer=None)
+            sys.exit()
         assert command == answer, command
+        return arguments, body
+
+
+def ask():
+    """Asks for everything; the answers are known to the test."""
+    encoded = [base64.b64encode(word).decode().rstrip("=") for word in (b"the first", b"the second")]
+    send(["msg"], b"touch the \x1b[1mkey")
+    assert send(["request-secret"], b"Enter the PIN") == ([], b"123 456"), "PIN"
+    assert send(["request-public"], b"Name the slot") == ([], b"slot 9"), "slot"
+    assert send(["confirm", *encoded], b"Which key?") == (["no"], b""), "key"
+    assert send(["confirm", encoded[0]], b"Sure?") == (["yes"], b""), "sure"
 
 
 def mask(payload, key):
@@ -70,6 +89,8 @@ if sys.argv[1:] == ["--age-plugin=recipient-v1"]:
         elif command == "wrap-file-key":
             assert len(body) == 16, body
             keys.append(body)
+    if pathlib.Path(__file__).with_name("asks").exists():
+        ask()
     for place, key in enumerate(keys):
         send(["recipient-stanza", str(place), "lab", "argument"], mask(PAYLOAD, key))
     send(["done"], answer=None)
@@ -82,6 +103,8 @@ elif sys.argv[1:] == ["--age-plugin=identity-v1"]:
         elif command == "recipient-stanza" and words[1] == "lab":
             assert words[2:] == ["argument"], words
             found[words[0]] = body
+    if pathlib.Path(__file__).with_name("asks").exists():
+        ask()
     for place, body in found.items():
         send(["file-key", place], mask(PAYLOAD, body))
     send(["done"], answer=None)

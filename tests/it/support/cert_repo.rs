@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
@@ -12,6 +12,7 @@ use time::macros::datetime;
 use x509_parser::pem::Pem;
 
 use crate::support::folders::Said;
+use crate::support::secrets;
 
 /// A repository in the folder `certs`, and identities beside it.
 pub struct CertRepo {
@@ -128,16 +129,46 @@ impl CertRepo {
             .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
             .output()
             .unwrap();
-        Said {
+        self.said(words, output)
+    }
+
+    /// The same on a terminal, where `dialogue` waits for words and types answers. What was typed is in
+    /// stdout as far as the terminal showed it, and at the end whether it would show more.
+    #[track_caller]
+    pub fn run_on_terminal(&self, words: &str, identity: &str, dialogue: &[(&str, &str)]) -> Said {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", include_str!("terminal.py")])
+            .arg(serde_json::to_string(dialogue).unwrap())
+            .arg(env!("CARGO_BIN_EXE_git-certs"))
+            .args(words.split_whitespace())
+            // Spinners, which come and go, are not compared.
+            .env("TERM", "dumb");
+        let output = self
+            .with_variables(command)
+            .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
+            .output()
+            .unwrap();
+        self.said(words, output)
+    }
+
+    #[track_caller]
+    fn said(&self, words: &str, output: Output) -> Said {
+        let said = Said {
             code: output.status.code(),
             stdout: self.shown(output.stdout),
             stderr: self.shown(output.stderr),
-        }
+        };
+        secrets::check(words, [], [&said.stdout, &said.stderr]);
+        said
     }
 
     /// The program, in the repository, with nothing of our environment.
     pub fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_git-certs"));
+        self.with_variables(Command::new(env!("CARGO_BIN_EXE_git-certs")))
+    }
+
+    fn with_variables(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path("certs"))
             .env_clear()

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use crate::support::namespace::{PATH, program};
+use crate::support::secrets;
 
 /// A command that has not ended after this is a failure.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -30,6 +31,7 @@ pub struct Command {
     folder: PathBuf,
     stdin: Vec<u8>,
     deadline: Duration,
+    shown_on_purpose: Vec<String>,
 }
 
 impl Command {
@@ -61,6 +63,7 @@ impl Command {
             folder: home,
             stdin: Vec::new(),
             deadline: DEADLINE,
+            shown_on_purpose: Vec::new(),
         }
     }
 
@@ -91,6 +94,12 @@ impl Command {
     /// Longer than this is a failure; two minutes if nothing is said.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// A secret that a command of the test's own prints: the one exception from [`secrets::check`].
+    pub fn shows_on_purpose(mut self, secret: impl Into<String>) -> Self {
+        self.shown_on_purpose.push(secret.into());
         self
     }
 
@@ -169,6 +178,8 @@ impl Command {
             enter: self.enter.clone(),
             lab: self.lab.clone(),
             line: format!("{} {:?}", self.program.display(), self.args),
+            variables: self.variables.clone(),
+            shown_on_purpose: self.shown_on_purpose.clone(),
             pid_file,
             stdout,
             stderr,
@@ -185,6 +196,8 @@ pub struct Running {
     enter: Vec<OsString>,
     lab: PathBuf,
     line: String,
+    variables: BTreeMap<OsString, OsString>,
+    shown_on_purpose: Vec<String>,
     pid_file: PathBuf,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -254,7 +267,8 @@ impl Running {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for its end. Whatever our program said, there must be no secret in it.
+    #[track_caller]
     pub fn wait(mut self) -> Output {
         let status = loop {
             if let Some(status) = self.ended() {
@@ -269,10 +283,21 @@ impl Running {
             );
             sleep(Duration::from_millis(2));
         };
+        let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
+        if self.line.contains(env!("CARGO_BIN_EXE_git-certs")) {
+            let variables = self.variables.iter();
+            let variables =
+                variables.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+            let [stdout, stderr] = [&stdout, &stderr].map(|text| {
+                let secrets = self.shown_on_purpose.iter();
+                secrets.fold(text.clone(), |text, secret| text.replace(secret, ""))
+            });
+            secrets::check(&self.line, variables, [&stdout, &stderr]);
+        }
         Output {
             status,
-            stdout: read(&self.stdout),
-            stderr: read(&self.stderr),
+            stdout,
+            stderr,
             took: self.started.elapsed(),
             line: self.line,
             lab: self.lab,

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use pretty_assertions::assert_eq;
 
+use crate::support::secrets;
+
 /// A cert folder `certs`, a DNS folder `dns`, and a home, as temporary folders.
 ///
 /// The program runs in `certs`.
@@ -88,11 +90,15 @@ impl Folders {
                 .unwrap()
                 .replace(self.root.path().to_str().unwrap(), "[ROOT]")
         };
-        Said {
+        let said = Said {
             code: output.status.code(),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
-        }
+        };
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        secrets::check(words, variables, [&said.stdout, &said.stderr]);
+        said
     }
 
     /// Runs `plan` on the DNS folder, with more words; it must refuse with this on stderr.

@@ -38,4 +38,5 @@ pub mod repos;
 pub mod resolver;
 pub mod route53;
 pub mod scene;
+pub mod secrets;
 pub mod zones;
