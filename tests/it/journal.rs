@@ -138,7 +138,8 @@ impl Rig {
         let placed = self.placed();
         let killed = self
             .renew(&certs)
-            .env("GIT_CERTS_TEST_KILL_AT", point)
+            .env("GIT_CERTS_TEST_AT", point)
+            .env("GIT_CERTS_TEST_DO", "KILL")
             .run();
         assert_eq!(
             killed.status.signal(),
