@@ -60,6 +60,7 @@ impl Nightly {
         for (zone, entry) in &withdrawn.clean {
             logbook.withdrawn(zone, entry);
         }
+        self.rescue(kept.not_kept, logbook).await;
         let left_over = withdrawn.failed;
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.

@@ -100,6 +100,11 @@ impl Logbook {
         Self { kept, beat }
     }
 
+    /// Whether it is kept where the next run finds it.
+    pub(crate) fn is_kept(&self) -> bool {
+        lock(&self.kept).place.is_some()
+    }
+
     /// An order of an earlier run that may lead to this certificate at this CA.
     pub(crate) fn order(
         &self,

@@ -23,6 +23,7 @@ use crate::nightly::logbook::{Beginning, Logbook};
 use crate::nightly::run::Nightly;
 use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
+use crate::repo::git::Workspace;
 use crate::repo::journal::{OrderNote, ValueNote};
 use crate::repo::seal::Recipients;
 
@@ -134,6 +135,14 @@ impl Nightly {
             progress: &self.progress,
         };
         Logbook::begin(beginning, earlier).await
+    }
+
+    /// Whether a run that has ended since ours began has pushed what ours would do again.
+    pub(super) async fn catch_up(&self) -> Result<bool> {
+        if !self.job.push {
+            return Ok(false);
+        }
+        self.workspaces.with(Workspace::catch_up).await
     }
 
     /// Takes over what an earlier run has left: withdraws its values, and keeps the orders that something is

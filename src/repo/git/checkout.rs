@@ -12,14 +12,9 @@ use crate::model::hint::{Hint, with_hint};
 use crate::repo::address::Address;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
-use crate::repo::git::read::Trees;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 use crate::repo::walk::{self, Place};
-
-/// Folders that runs write to.
-const CERTIFICATES: &str = "certificates";
-const ACCOUNTS: &str = ".letsencrypt";
 
 /// Name of the remote that is used where the branch names none.
 const ORIGIN: &str = "origin";
@@ -131,27 +126,25 @@ impl Checkout {
         self.history.past(since, &self.prefix, path_of)
     }
 
-    /// Whether the server's `tip` has certificates or accounts that this checkout does not know.
-    pub(super) fn is_outdated(&self, tip: git2::Oid) -> Result<bool> {
+    /// An error if the server's `tip` has certificates or accounts that this checkout does not know.
+    pub(super) fn refuse_outdated(
+        &self,
+        remote: &Remote,
+        (branch, tip): (&str, git2::Oid),
+    ) -> Result<()> {
         let History {
             repository, base, ..
         } = &self.history;
-        if tip == *base || repository.graph_descendant_of(*base, tip)? {
-            return Ok(false);
+        let is_known = tip == *base || repository.graph_descendant_of(*base, tip)?;
+        if is_known || !self.history.differs_from(tip, &self.prefix)? {
+            return Ok(());
         }
-        let (here, there) = (repository.find_commit(*base)?, repository.find_commit(tip)?);
-        let (here, there) = (here.tree()?, there.tree()?);
-        for kept in [CERTIFICATES, ACCOUNTS] {
-            let path = format!("{}{kept}", self.prefix);
-            let id = |tree: &git2::Tree<'_>| {
-                let mut trees = Trees::new(repository, tree.clone());
-                trees.entry(&path).map(|found| found.map(|e| e.id()))
-            };
-            if id(&here)? != id(&there)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Err(with_hint(
+            anyhow!(
+                "this checkout is behind `{branch}` of `{remote}`, where certificates have changed"
+            ),
+            "`git pull --rebase`, then run again: what is due here may be renewed there",
+        ))
     }
 
     /// Fails where another git program holds the index, or left its lock behind.
