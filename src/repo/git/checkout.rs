@@ -9,6 +9,7 @@ use git2::build::CheckoutBuilder;
 use git2::{ErrorClass, ErrorCode, Repository};
 
 use crate::model::hint::{Hint, with_hint};
+use crate::model::kill;
 use crate::repo::address::Address;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
@@ -187,6 +188,7 @@ impl Checkout {
             self.history.tip = head;
             return Err(error);
         }
+        kill::point("before files");
         if let Err(error) = self.write(files) {
             self.behind.get_or_insert(error);
         }
@@ -198,6 +200,7 @@ impl Checkout {
         files
             .iter()
             .try_for_each(|file| file.write_in(&self.folder))?;
+        kill::point("before index");
         let repository = &self.history.repository;
         let mut index = repository.index()?;
         for file in files {
