@@ -98,6 +98,11 @@ impl Prepared {
 impl Nightly {
     /// The journal of another run.
     pub(super) async fn found(&self) -> Result<Option<Found>> {
+        // What was cloned told on the way whether there is one.
+        let may_be = |workspace: &mut Workspace| Ok(workspace.may_have_journal());
+        if !self.workspaces.with(may_be).await? {
+            return Ok(None);
+        }
         Found::look(&self.workspaces, &self.job.journal, self.job.push).await
     }
 
@@ -156,6 +161,11 @@ impl Nightly {
         let (due, kept) = plan;
         self.progress.say(&left_by(&found));
         let logbook = self.begin(Some(found)).await?;
+        if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
+            self.progress.say(&format!(
+                "warning: the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
+            ));
+        }
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
         // With `--only` the others are not in the plan.
         let names: BTreeSet<_> = due

@@ -281,6 +281,15 @@ impl Workspace {
         }
     }
 
+    /// Enters files in the index of a checkout that a killed run has committed and written, but not entered:
+    /// the user's next commit would remove them.
+    pub(crate) fn mend(&self) -> Result<()> {
+        match &self.shape {
+            Shape::Checkout(checkout) => checkout.mend(),
+            Shape::Bare(_) | Shape::Folder(_) => Ok(()),
+        }
+    }
+
     /// Why the work tree or the index of a checkout could not follow what was committed; told once.
     pub(crate) fn take_behind(&mut self) -> Option<anyhow::Error> {
         match &mut self.shape {

@@ -18,7 +18,7 @@ use crate::repo::transport::Remote;
 use crate::repo::upload_pack::{self, Depth, Fetched, HEADS};
 
 /// Folders that runs write to.
-const WRITTEN: [&str; 2] = ["certificates", ".letsencrypt"];
+pub(super) const WRITTEN: [&str; 2] = ["certificates", ".letsencrypt"];
 
 /// Own commits on top of `base`.
 pub(super) struct History {
