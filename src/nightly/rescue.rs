@@ -11,7 +11,7 @@ use crate::repo::git::{self, File, Workspace};
 
 impl Nightly {
     /// Saves files that the repository did not take in the folder that is for it, and says who has them else.
-    pub(super) async fn rescue(&self, files: Vec<File>, logbook: &Logbook) {
+    pub(super) async fn rescue(&self, files: Vec<File>, (is_committed, logbook): (bool, &Logbook)) {
         if files.is_empty() {
             return;
         }
@@ -32,7 +32,7 @@ impl Nightly {
             });
         }
         let here = |workspace: &mut Workspace| Ok(workspace.keeps_commits());
-        if self.workspaces.with(here).await.unwrap_or(false) {
+        if is_committed && self.workspaces.with(here).await.unwrap_or(false) {
             self.progress
                 .say(&format!("{certificates} not pushed: see `git log` here; `git push` brings what is committed to the server"));
         } else if logbook.is_kept() {

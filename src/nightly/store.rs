@@ -126,9 +126,9 @@ impl Store<'_> {
         self.workspaces
             .with(move |workspace| workspace.commit(&message, &files))
             .await?;
-        let pushed = self.push().await?;
+        let pushed = self.push().await;
         self.warn_if_behind().await;
-        Ok(pushed.as_ref().map(in_words))
+        Ok(pushed?.as_ref().map(in_words))
     }
 
     /// Proves that what is committed can be pushed, as far as that can be known beforehand.

@@ -1,6 +1,6 @@
 //! Disks that are full or cannot be written to: it is said, nothing is lost, and the next run recovers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
 
@@ -8,31 +8,40 @@ use crate::support::command::{Command, Output};
 use crate::support::disk::Disk;
 use crate::support::lab::Lab;
 use crate::support::nightly::{Gate, Nightly, pebble_log};
-use crate::support::repos::Transport;
+use crate::support::repos::{Files, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
+
+/// Enough for a run, in megabytes.
+const ROOM: u32 = 2;
+
+const FULL: &str =
+    "hint: the disk is full: make room, or let TMPDIR name a folder that has some, and run again\n";
+const SERVER_FULL: &str = "hint: the server's disk is full: make room there, and run again\n";
+const FROM_THE_JOURNAL: &str = "1 certificate not pushed, but in the journal: the next run fetches what the CA has issued, and pushes it\n";
+const JOURNAL_STAYS: &str =
+    "hint: the next run takes it over; `git-certs unlock` lets it do so at once\n";
 
 fn nightly() -> Nightly {
     Nightly::new(Lab::builder().bind().pebble().git_http().start(), WANTED)
 }
 
-fn orders(lab: &Lab) -> usize {
-    pebble_log(lab).matches("Added order").count()
+/// Another cert repository for the same certificate.
+fn fresh(nightly: &mut Nightly, name: &str) {
+    let files = Files::certificates(WANTED, &[&nightly.identity.recipient]);
+    nightly.certs = files.publish(&nightly.lab, name);
 }
 
 fn temporary(lab: &Lab) -> PathBuf {
     lab.folder().join("tmp")
 }
 
-/// From the first word on, to the end.
-fn from(word: &str, output: &Output) -> String {
-    let said = output.normal_stderr();
-    let at = said.find(word).unwrap_or_else(|| panic!("{output:?}"));
-    said[at..].to_owned()
+fn orders(lab: &Lab) -> usize {
+    pebble_log(lab).matches("Added order").count()
 }
 
 /// Runs it, and does something when it is at a point.
-fn at<T>(nightly: &Nightly, point: &str, run: Command, act: impl FnOnce() -> T) -> Output {
+fn when_at(nightly: &Nightly, point: &str, run: Command, act: impl FnOnce()) -> Output {
     let gate = Gate::new(&nightly.lab);
     let run = gate.at(point, run).spawn();
     gate.wait();
@@ -41,12 +50,25 @@ fn at<T>(nightly: &Nightly, point: &str, run: Command, act: impl FnOnce() -> T) 
     run.wait()
 }
 
-/// The next run brings it to a good end with the order of the first; nothing is left anywhere.
-fn assert_recovers(nightly: &Nightly, placed: usize) {
+/// All that a run says after its steps.
+#[track_caller]
+fn assert_ends(output: &Output, code: i32, end: &str) {
+    let said = output.normal_stderr();
+    let steps = said
+        .split_inclusive('\n')
+        .take_while(|line| !line.starts_with("error: ") && !line.starts_with("1 certificate "));
+    let steps: usize = steps.map(str::len).sum();
+    assert_eq!(&said[steps..], end, "{output:?}");
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+}
+
+/// The run brings it to a good end, with so many orders since then; nothing is left anywhere.
+#[track_caller]
+fn assert_recovers(nightly: &Nightly, run: &Command, before: usize, placed: usize) {
     let lab = &nightly.lab;
-    let next = nightly.renew().expect_code(0);
+    let next = run.run().expect_code(0);
     nightly.assert_valid("www");
-    assert_eq!(orders(lab), placed, "{next:?}");
+    assert_eq!(orders(lab) - before, placed, "{next:?}");
     assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"], "{next:?}");
     assert_eq!(lab.challenges().len(), 0, "{next:?}");
 }
@@ -55,160 +77,243 @@ fn assert_recovers(nightly: &Nightly, placed: usize) {
 fn no_room_for_temporary_files() {
     let nightly = nightly();
     let lab = &nightly.lab;
-    let disk = Disk::mount(lab, &temporary(lab), 2);
+    let disk = Disk::mount(lab, &temporary(lab), ROOM);
     disk.fill();
     let output = nightly.renew().expect_code(2);
-    assert_eq!(output.normal_stderr(), "?");
+    // Both repositories are cloned at once.
+    assert_eq!(
+        output.normal_stderr().replace("/dns`", "/certs`"),
+        format!(
+            "error: cannot make a clone in `[TMP]/certs`\n  \
+             caused by: failed to initialize repository with template 'description': No space left on device; class=Os (2)\n\
+             {FULL}"
+        )
+    );
+    disk.free();
+    assert_eq!(disk.names(), [""; 0]);
+    assert_recovers(&nightly, &nightly.command(&["renew"]), 0, 1);
 }
 
 #[test]
 fn temporary_files_cannot_be_written() {
     let nightly = nightly();
     let lab = &nightly.lab;
-    let disk = Disk::mount(lab, &temporary(lab), 2);
+    let disk = Disk::mount(lab, &temporary(lab), ROOM);
     disk.make_read_only();
     let output = nightly.renew().expect_code(2);
-    assert_eq!(output.normal_stderr(), "?");
+    assert_eq!(
+        output.normal_stderr(),
+        "error: cannot make a temporary folder in `[LAB]/tmp`\n  \
+         caused by: Read-only file system (os error 30) at path \"[TMP]\"\n\
+         hint: nothing can be written there: change that, or let TMPDIR name another folder, and run again\n"
+    );
+    disk.make_writable();
+    assert_recovers(&nightly, &nightly.command(&["renew"]), 0, 1);
 }
+
+const NO_ACCOUNT: &str = "\
+error: cannot store the new ACME account `https://acme.test/my-account/[ID]`
+  caused by: cannot write to `[TMP]/certs/`
+  caused by: failed to write out file: No space left on device; class=Os (2)
+";
+
+const NO_RECORD: &str = "\
+error: cannot issue `www`
+  caused by: cannot write the journal, without which nothing is proven
+  caused by: cannot write to `[TMP]/journal-0/`
+  caused by: failed to write out file: No space left on device; class=Os (2)
+";
+
+const NO_COMMIT: &str = "\
+error: cannot issue `www`
+  caused by: cannot store certificate `www`
+  caused by: cannot write to `[TMP]/certs/`
+  caused by: failed to write out file: No space left on device; class=Os (2)
+";
+
+const NO_END: &str = "\
+error: cannot end the journal
+  caused by: cannot write to `[TMP]/journal-0/`
+  caused by: failed to write out file: No space left on device; class=Os (2)
+";
 
 #[test]
 fn room_for_temporary_files_ends_in_the_middle() {
-    let nightly = nightly();
-    let lab = &nightly.lab;
-    let disk = Disk::mount(lab, &temporary(lab), 2);
-    let mut all = Vec::new();
-    for point in [
-        "after journal begins",
-        "before record",
-        "seen",
-        "before commit",
-        "before push#2",
-        "before journal ends",
+    let mut nightly = nightly();
+    let folder = temporary(&nightly.lab);
+    for (point, code, end, placed) in [
+        ("after journal begins", 2, format!("{NO_ACCOUNT}{FULL}"), 1),
+        (
+            "before record",
+            1,
+            format!("{NO_RECORD}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}"),
+            2,
+        ),
+        (
+            "seen",
+            1,
+            format!("{FROM_THE_JOURNAL}{NO_COMMIT}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}"),
+            1,
+        ),
+        (
+            "before commit",
+            1,
+            format!("{FROM_THE_JOURNAL}{NO_COMMIT}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}"),
+            1,
+        ),
     ] {
-        let output = at(
-            &nightly,
-            point,
-            nightly.command(&["renew", "--renew", "1000"]),
-            || disk.fill(),
-        );
-        all.push(format!(
-            "=== {point} {:?} {}\n{}\n--- {:?} {:?}",
-            output.status,
-            output.stdout,
-            output.normal_stderr(),
-            nightly.certs.refs(lab),
-            lab.challenges()
-        ));
+        fresh(&mut nightly, &point.replace(' ', "-"));
+        let before = orders(&nightly.lab);
+        let disk = Disk::mount(&nightly.lab, &folder, ROOM);
+        let output = when_at(&nightly, point, nightly.command(&["renew"]), || disk.fill());
+        assert_ends(&output, code, &end);
+        assert_eq!(nightly.lab.challenges().len(), 0, "{output:?}");
         disk.free();
-        let next = nightly.renew();
-        all.push(format!(
-            "next {:?} {}\n{}\n--- {:?} {:?} {:?}",
-            next.status,
-            next.stdout,
-            next.normal_stderr(),
-            nightly.certs.refs(lab),
-            lab.challenges(),
-            disk.names()
-        ));
+        assert_recovers(&nightly, &nightly.command(&["renew"]), before, placed);
+        assert_eq!(disk.names(), [""; 0]);
     }
-    panic!("{}", all.join("\n"));
+}
+
+/// A checkout on a disk of its own.
+fn checkout<'lab>(nightly: &'lab Nightly, folder: &Path) -> Disk<'lab> {
+    let lab = &nightly.lab;
+    let home = lab.folder().join("home");
+    let url = nightly.certs.url(Transport::Path);
+    lab.git(&home, &["clone", "--quiet", &url, folder.to_str().unwrap()]);
+    Disk::mount(lab, folder, ROOM)
+}
+
+fn in_place(nightly: &Nightly, folder: &Path) -> Command {
+    let run = nightly.command(&["renew"]).env("GIT_CERTS_REPO", "");
+    run.folder(folder)
 }
 
 #[test]
 fn a_checkout_that_cannot_be_written() {
     let nightly = nightly();
-    let lab = &nightly.lab;
-    let home = lab.folder().join("home");
-    let mine = home.join("mine");
-    lab.git(
-        &home,
-        &[
-            "clone",
-            "--quiet",
-            &nightly.certs.url(Transport::Path),
-            mine.to_str().unwrap(),
-        ],
-    );
-    let disk = Disk::mount(lab, &mine, 2);
-    let run = || {
-        nightly
-            .command(&["renew", "--renew", "1000"])
-            .env("GIT_CERTS_REPO", "")
-            .folder(&mine)
-    };
+    let folder = nightly.lab.folder().join("mine");
+    let disk = checkout(&nightly, &folder);
     disk.make_read_only();
-    let output = run().run();
-    let mut all = vec![format!(
-        "=== {:?} {}\n{}\n--- {:?} {:?} {}",
-        output.status,
-        output.stdout,
-        output.normal_stderr(),
-        nightly.certs.refs(lab),
-        lab.challenges(),
-        orders(lab)
-    )];
+    let run = in_place(&nightly, &folder);
+    assert_ends(
+        &run.run(),
+        2,
+        "error: cannot write to `[LAB]/mine/.git/`\n  \
+         caused by: Read-only file system (os error 30) at path \"[LAB]/mine/.git/\"\n\
+         hint: nothing can be written there: change that, or let TMPDIR name another folder, and run again\n",
+    );
+    assert_eq!(orders(&nightly.lab), 0);
     disk.make_writable();
-    for point in ["looked", "before commit", "before files", "before files#2"] {
-        let output = at(&nightly, point, run(), || disk.fill());
-        all.push(format!(
-            "=== {point} {:?} {}\n{}\n--- {:?} {:?}",
-            output.status,
-            output.stdout,
-            output.normal_stderr(),
-            nightly.certs.refs(lab),
-            lab.challenges()
-        ));
+    disk.fill();
+    assert_ends(
+        &run.run(),
+        2,
+        &format!(
+            "error: cannot write to `[LAB]/mine/.git/`\n  \
+             caused by: No space left on device (os error 28)\n{FULL}"
+        ),
+    );
+    assert_eq!(orders(&nightly.lab), 0);
+    disk.free();
+    assert_recovers(&nightly, &run, 0, 1);
+}
+
+#[test]
+fn room_for_a_checkout_ends_in_the_middle() {
+    let mut nightly = nightly();
+    for (point, code, end) in [
+        (
+            "before commit",
+            1,
+            format!(
+                "{FROM_THE_JOURNAL}{}{FULL}",
+                NO_COMMIT.replace("[TMP]/certs/", "[LAB]/mine-before-commit/.git/")
+            ),
+        ),
+        ("before files#2", 0, "?".to_owned()),
+    ] {
+        let name = point.replace([' ', '#'], "-");
+        fresh(&mut nightly, &name);
+        let lab = &nightly.lab;
+        let folder = lab.folder().join(format!("mine-{name}"));
+        let disk = checkout(&nightly, &folder);
+        let before = orders(lab);
+        let run = in_place(&nightly, &folder);
+        let output = when_at(&nightly, point, run.clone(), || disk.fill());
+        assert_ends(&output, code, &end);
         disk.free();
-        let next = run().run();
-        all.push(format!(
-            "next {:?} {}\n{}\n--- {:?} {:?} {:?}",
-            next.status,
-            next.stdout,
-            next.normal_stderr(),
-            nightly.certs.refs(lab),
-            lab.challenges(),
-            disk.names()
-        ));
+        assert_recovers(&nightly, &run, before, 1);
+        let status = lab.git(&folder, &["status", "--porcelain"]);
+        assert_eq!(status.stdout, "", "`{point}`");
     }
-    panic!("{}", all.join("\n"));
 }
 
 #[test]
 fn the_server_s_disk_is_full() {
-    let nightly = nightly();
-    let lab = &nightly.lab;
-    let disk = Disk::mount(lab, &nightly.certs.folder, 2);
-    let mut all = Vec::new();
-    for point in [
-        "planned",
-        "before push",
-        "before record",
-        "before push#2",
-        "before journal ends",
+    let mut nightly = nightly();
+    for (point, way, code, end, placed) in [
+        (
+            "planned",
+            Transport::Path,
+            2,
+            format!(
+                "error: `[LAB]/git/planned.git` refuses pushes to `main`: unpack-objects abnormal exit\n  \
+                 caused by: the server printed: fatal: unable to write loose object file: No space left on device\n\
+                 {SERVER_FULL}"
+            ),
+            1,
+        ),
+        (
+            "before record",
+            Transport::Https,
+            1,
+            format!(
+                "error: cannot issue `www`\n  \
+                 caused by: cannot write the journal, without which nothing is proven\n  \
+                 caused by: the server refuses the journal: unpack-objects abnormal exit; fatal: unable to write loose object file: No space left on device\n\
+                 {SERVER_FULL}\
+                 error: cannot end the journal\n  \
+                 caused by: the server refuses the journal: unpack-objects abnormal exit; fatal: unable to write loose object file: No space left on device\n\
+                 {JOURNAL_STAYS}{SERVER_FULL}"
+            ),
+            2,
+        ),
+        (
+            "before push#2",
+            Transport::Https,
+            2,
+            format!(
+                "{FROM_THE_JOURNAL}\
+                 error: `https://git.test/before-push-2.git` refuses pushes to `main`: unpack-objects abnormal exit\n  \
+                 caused by: the server printed: fatal: unable to write loose object file: No space left on device\n\
+                 {SERVER_FULL}"
+            ),
+            1,
+        ),
     ] {
-        for way in [Transport::Path, Transport::Https] {
-            let run = nightly
-                .command(&["renew", "--renew", "1000"])
-                .env("GIT_CERTS_REPO", nightly.certs.url(way));
-            let output = at(&nightly, point, run, || disk.fill());
-            all.push(format!(
-                "=== {point} {:?} {}\n{}\n--- {:?}",
-                output.status,
-                output.stdout,
-                output.normal_stderr(),
-                lab.challenges()
-            ));
-            disk.free();
-            let next = nightly.renew();
-            all.push(format!(
-                "next {:?} {}\n{}\n--- {:?} {:?}",
-                next.status,
-                next.stdout,
-                next.normal_stderr(),
-                lab.challenges(),
-                disk.names()
-            ));
-        }
+        fresh(&mut nightly, &point.replace([' ', '#'], "-"));
+        let before = orders(&nightly.lab);
+        let disk = Disk::mount(&nightly.lab, &nightly.certs.folder, ROOM);
+        let run = nightly.command(&["renew"]);
+        let run = run.env("GIT_CERTS_REPO", nightly.certs.url(way));
+        let output = when_at(&nightly, point, run.clone(), || disk.fill());
+        assert_ends(&output, code, &end);
+        assert_eq!(nightly.lab.challenges().len(), 0, "{output:?}");
+        disk.free();
+        // The disk is seen inside alone.
+        let next = run.run().expect_code(0);
+        assert_eq!(orders(&nightly.lab) - before, placed, "{next:?}");
+        let git = |words: &[&str]| {
+            let git = nightly.lab.command("git").args(words.to_vec());
+            git.folder(&nightly.certs.folder).succeed().stdout
+        };
+        assert_eq!(
+            git(&["for-each-ref", "--format=%(refname)"]),
+            "refs/heads/main\n"
+        );
+        assert_eq!(
+            git(&["log", "--format=%s"]),
+            "Issue www: not in the repository\nRegister an ACME account at acme.test\nfiles of the test\n"
+        );
     }
-    panic!("{}", all.join("\n"));
 }

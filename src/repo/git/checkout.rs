@@ -1,6 +1,7 @@
 //! The user's checkout as a workspace, and a checkout of our own for the DNS repository.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ use crate::repo::git::people::People;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 use crate::repo::walk::{self, Place};
+
+/// As much as a few certificates need.
+const ROOM: [u8; 64 * 1024] = [0; _];
 
 /// Name of the remote that is used where the branch names none.
 const ORIGIN: &str = "origin";
@@ -148,8 +152,13 @@ impl Checkout {
         ))
     }
 
-    /// Fails where another git program holds the index, or left its lock behind.
+    /// Fails where nothing can be written, and where another git program holds the index, or left its lock
+    /// behind.
     pub(super) fn prove_commit(&self) -> Result<()> {
+        for folder in [self.history.repository.path(), &self.folder] {
+            let written = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&ROOM));
+            written.with_context(|| format!("cannot write to `{}`", folder.display()))?;
+        }
         let lock = self.history.repository.path().join("index.lock");
         if lock.try_exists()? {
             return Err(with_hint(
@@ -254,12 +263,13 @@ impl Checkout {
         };
         if let Some(name) = &self.remote_name {
             let tracking = format!("refs/remotes/{name}/{}", done.branch);
-            self.history.repository.reference(
-                &tracking,
-                self.history.tip,
-                true,
-                "git-certs: push",
-            )?;
+            let tip = self.history.tip;
+            let repository = &self.history.repository;
+            if let Err(error) = repository.reference(&tracking, tip, true, "git-certs: push") {
+                // The server has it.
+                let error = anyhow!(error).context(format!("cannot write `{tracking}`"));
+                self.behind.get_or_insert(error);
+            }
         }
         if self.history.tip != before {
             done.work_tree_behind = !self.follow(before)?;

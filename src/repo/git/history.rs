@@ -80,7 +80,10 @@ impl History {
         for file in files {
             let path = format!("{prefix}{}", file.path);
             if let Some(bytes) = file.content.bytes() {
-                update.upsert(path, repository.blob(bytes)?, FileMode::Blob);
+                let blob = repository.blob(bytes).with_context(|| {
+                    format!("cannot write to `{}`", repository.path().display())
+                })?;
+                update.upsert(path, blob, FileMode::Blob);
             } else if before.get_path(Path::new(&path)).is_ok() {
                 update.remove(path);
             }

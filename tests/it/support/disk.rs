@@ -10,7 +10,7 @@ const BALLAST: &str = "ballast";
 /// A file system in memory, gone with the lab.
 #[derive(Debug)]
 pub struct Disk<'lab> {
-    lab: &'lab Lab,
+    pub lab: &'lab Lab,
     pub folder: PathBuf,
 }
 
@@ -35,17 +35,13 @@ impl<'lab> Disk<'lab> {
     pub fn fill(&self) {
         let script = r#"
             cd "$1"
-            dd if=/dev/zero of="$2" bs=64k 2> /dev/null && exit 1
-            dd if=/dev/zero of="$2" bs=1 count=1 oflag=append conv=notrunc 2> /dev/null && exit 1
-            # No room for a folder either.
-            i=0
-            while mkdir "$2-$i" 2> /dev/null; do i=$((i + 1)); done
+            if dd if=/dev/zero of="$2" bs=4k 2> /dev/null; then exit 1; fi
         "#;
         self.inside(script, &[BALLAST]);
     }
 
     pub fn free(&self) {
-        self.inside(r#"rm -r "$1/$2"*"#, &[BALLAST]);
+        self.inside(r#"rm "$1/$2""#, &[BALLAST]);
     }
 
     /// Nothing can be written below a path of it any more, though files there are open.
