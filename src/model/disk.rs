@@ -4,9 +4,8 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 const FULL: &str =
-    "the disk is full: make room, or let TMPDIR name a folder that has some, and run again";
-const READ_ONLY: &str =
-    "nothing can be written there: change that, or let TMPDIR name another folder, and run again";
+    "the disk is full: make room, and run again; temporary files go where TMPDIR says";
+const READ_ONLY: &str = "nothing can be written there: change that, and run again; temporary files go where TMPDIR says";
 
 /// How libgit2 and git say it.
 const FULL_WORDS: [&str; 2] = ["No space left on device", "Disk quota exceeded"];

@@ -165,6 +165,10 @@ impl Nightly {
             )
             .await;
         self.close(Some(logbook), &mut outcome).await;
+        if issued.is_err() {
+            // The error below ends the run: this is the last chance to name them.
+            outcome.left_over.iter().for_each(terminal::print_error);
+        }
         issued?;
         Ok(outcome)
     }

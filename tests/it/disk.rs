@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
+use regex::Regex;
 
 use crate::support::command::{Command, Output};
 use crate::support::disk::Disk;
@@ -16,7 +17,7 @@ const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
 const ROOM: u32 = 2;
 
 const FULL: &str =
-    "hint: the disk is full: make room, or let TMPDIR name a folder that has some, and run again\n";
+    "hint: the disk is full: make room, and run again; temporary files go where TMPDIR says\n";
 const SERVER_FULL: &str = "hint: the server's disk is full: make room there, and run again\n";
 const FROM_THE_JOURNAL: &str = "1 certificate not pushed, but in the journal: the next run fetches what the CA has issued, and pushes it\n";
 const JOURNAL_STAYS: &str =
@@ -105,7 +106,7 @@ fn temporary_files_cannot_be_written() {
         output.normal_stderr(),
         "error: cannot make a temporary folder in `[LAB]/tmp`\n  \
          caused by: Read-only file system (os error 30) at path \"[TMP]\"\n\
-         hint: nothing can be written there: change that, or let TMPDIR name another folder, and run again\n"
+         hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n"
     );
     disk.make_writable();
     assert_recovers(&nightly, &nightly.command(&["renew"]), 0, 1);
@@ -199,8 +200,8 @@ fn a_checkout_that_cannot_be_written() {
         &run.run(),
         2,
         "error: cannot write to `[LAB]/mine/.git/`\n  \
-         caused by: Read-only file system (os error 30) at path \"[LAB]/mine/.git/\"\n\
-         hint: nothing can be written there: change that, or let TMPDIR name another folder, and run again\n",
+         caused by: Read-only file system (os error 30)\n\
+         hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n",
     );
     assert_eq!(orders(&nightly.lab), 0);
     disk.make_writable();
@@ -219,33 +220,44 @@ fn a_checkout_that_cannot_be_written() {
 }
 
 #[test]
-fn room_for_a_checkout_ends_in_the_middle() {
-    let mut nightly = nightly();
-    for (point, code, end) in [
-        (
-            "before commit",
-            1,
-            format!(
-                "{FROM_THE_JOURNAL}{}{FULL}",
-                NO_COMMIT.replace("[TMP]/certs/", "[LAB]/mine-before-commit/.git/")
-            ),
-        ),
-        ("before files#2", 0, "?".to_owned()),
-    ] {
-        let name = point.replace([' ', '#'], "-");
-        fresh(&mut nightly, &name);
-        let lab = &nightly.lab;
-        let folder = lab.folder().join(format!("mine-{name}"));
-        let disk = checkout(&nightly, &folder);
-        let before = orders(lab);
-        let run = in_place(&nightly, &folder);
-        let output = when_at(&nightly, point, run.clone(), || disk.fill());
-        assert_ends(&output, code, &end);
-        disk.free();
-        assert_recovers(&nightly, &run, before, 1);
-        let status = lab.git(&folder, &["status", "--porcelain"]);
-        assert_eq!(status.stdout, "", "`{point}`");
-    }
+fn room_for_a_checkout_ends_before_the_commit() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let folder = lab.folder().join("mine");
+    let disk = checkout(&nightly, &folder);
+    let run = in_place(&nightly, &folder);
+    let output = when_at(&nightly, "before commit", run.clone(), || disk.fill());
+    let no_commit = NO_COMMIT.replace("[TMP]/certs/", "[LAB]/mine/.git/");
+    assert_ends(&output, 1, &format!("{FROM_THE_JOURNAL}{no_commit}{FULL}"));
+    disk.free();
+    assert_recovers(&nightly, &run, 0, 1);
+    assert_eq!(lab.git(&folder, &["status", "--porcelain"]).stdout, "");
+}
+
+/// What is committed is pushed, though the work tree cannot follow.
+#[test]
+fn room_for_a_checkout_ends_after_the_commit() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let folder = lab.folder().join("mine");
+    let disk = checkout(&nightly, &folder);
+    let run = in_place(&nightly, &folder);
+    let output = when_at(&nightly, "before files#2", run.clone(), || disk.fill()).expect_code(0);
+    let said = output.normal_stderr();
+    let temporary = Regex::new(r"\.git-certs-\w+").unwrap();
+    assert_eq!(
+        temporary.replace(said.lines().last().unwrap(), "[FILE]"),
+        "warning: the checkout could not follow what is committed: \
+         cannot write `[LAB]/mine/certificates/www/www.key.age`: \
+         No space left on device (os error 28) at path \"[LAB]/mine/certificates/www/[FILE]\": \
+         `git reset` puts its index right, `git checkout -- FILE` a file"
+    );
+    nightly.assert_valid("www");
+    disk.free();
+    lab.git(&folder, &["reset", "--quiet"]);
+    lab.git(&folder, &["checkout", "--", "certificates"]);
+    assert_eq!(lab.git(&folder, &["status", "--porcelain"]).stdout, "");
+    assert_recovers(&nightly, &run, 0, 1);
 }
 
 #[test]
@@ -284,6 +296,9 @@ fn the_server_s_disk_is_full() {
             2,
             format!(
                 "{FROM_THE_JOURNAL}\
+                 error: cannot end the journal\n  \
+                 caused by: the server refuses the journal: unpack-objects abnormal exit; fatal: unable to write loose object file: No space left on device\n\
+                 {JOURNAL_STAYS}{SERVER_FULL}\
                  error: `https://git.test/before-push-2.git` refuses pushes to `main`: unpack-objects abnormal exit\n  \
                  caused by: the server printed: fatal: unable to write loose object file: No space left on device\n\
                  {SERVER_FULL}"

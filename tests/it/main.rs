@@ -34,6 +34,7 @@ mod journal_lock;
 mod lab;
 mod limits;
 mod network;
+mod odd_repositories;
 mod opening;
 mod packaging;
 mod pending;
