@@ -52,7 +52,7 @@ fn act() {
 
 #[cfg(debug_assertions)]
 fn wait_in(folder: &std::path::Path) {
-    let _ = std::fs::write(folder.join("reached"), "");
+    let _ = std::fs::File::create_new(folder.join("reached"));
     while !folder.join("open").exists() {
         std::thread::sleep(Duration::from_millis(10));
     }

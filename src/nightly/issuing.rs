@@ -61,7 +61,7 @@ impl Nightly {
             logbook.withdrawn(zone, entry);
         }
         let is_committed = kept.pushed.is_err();
-        self.rescue(kept.not_kept, (is_committed, logbook)).await;
+        self.rescue(kept.unstored, (is_committed, logbook)).await;
         let left_over = withdrawn.failed;
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.

@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     /// What was pushed; none if there are no commits.
     pub(super) pushed: Result<Option<git::Done>>,
     /// Files of certificates that were issued, but are not where they were to be kept.
-    pub(super) not_kept: Vec<File>,
+    pub(super) unstored: Vec<File>,
     /// When everything was committed.
     pub(super) committed_at: Instant,
     /// When everything was pushed.
@@ -65,7 +65,7 @@ impl Store<'_> {
             }
         }
         let mut all = Vec::new();
-        let (mut committed, mut not_kept) = (Vec::new(), Vec::new());
+        let (mut committed, mut unstored) = (Vec::new(), Vec::new());
         for (planned, result) in planned.iter().zip(results) {
             let (stored, files) = match result {
                 Ok(issued) => self.commit(planned, issued, means).await,
@@ -74,7 +74,7 @@ impl Store<'_> {
             let kept = if stored.is_ok() {
                 &mut committed
             } else {
-                &mut not_kept
+                &mut unstored
             };
             kept.extend(files);
             all.push(stored);
@@ -82,7 +82,7 @@ impl Store<'_> {
         let committed_at = Instant::now();
         let pushed = self.push().await;
         if pushed.is_err() {
-            not_kept.extend(committed);
+            unstored.extend(committed);
         }
         if let Ok(Some(done)) = &pushed {
             self.leave_superseded(planned, &mut all, &done.superseded);
@@ -92,7 +92,7 @@ impl Store<'_> {
         Kept {
             certificates: all,
             pushed,
-            not_kept,
+            unstored,
             committed_at,
             ended_at: Instant::now(),
         }

@@ -19,7 +19,7 @@ use crate::repo::transport::{Access, Remote, SHA256_HINT};
 use crate::repo::walk::{self, Place};
 
 /// As much as a few certificates need.
-const ROOM: [u8; 64 * 1024] = [0; _];
+static ROOM: [u8; 64 * 1024] = [0; _];
 
 /// Name of the remote that is used where the branch names none.
 const ORIGIN: &str = "origin";
