@@ -98,7 +98,7 @@ fn links_in_the_tree_are_not_followed() {
     for (link, path) in [
         ("certificates/www", "certificates/www/www.key"),
         ("certificates", "certificates"),
-        (".letsencrypt", ".letsencrypt/acme.test/account.json"),
+        (".letsencrypt", ".letsencrypt/acme.test/account.key.age"),
     ] {
         let nightly = nightly();
         let Nightly { lab, certs, .. } = &nightly;
