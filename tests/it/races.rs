@@ -207,7 +207,9 @@ fn eight_writers(args: &[&str]) {
             .zip(ways)
             .map(|(name, way)| scope.spawn(move || push_by_git(lab, certs, &certs.url(way), name)))
             .collect();
-        runs.into_iter().for_each(|run| run.join().unwrap());
+        for run in runs {
+            run.join().unwrap();
+        }
         let races = clients.into_iter().map(|client| client.join().unwrap());
         races.sum::<usize>()
     });
