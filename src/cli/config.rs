@@ -124,6 +124,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         http,
         push: true,
         journal: journal(settings),
+        rescue_dir: settings.rescue_dir.clone(),
     })
 }
 

@@ -192,6 +192,10 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_LOCK_TIMEOUT", value_name = "SECONDS", help_heading = KEYS, allow_negative_numbers = true, value_parser = at_least_one)]
     pub(super) lock_timeout: Option<NonZeroU32>,
 
+    /// Folder for certificates that were issued but cannot be pushed, keys encrypted
+    #[arg(long, env = "GIT_CERTS_RESCUE_DIR", value_name = "DIR", help_heading = KEYS)]
+    pub(super) rescue_dir: Option<PathBuf>,
+
     /// By zone, in the file alone.
     #[arg(skip)]
     pub(super) zones: Option<BTreeMap<String, ZoneSettings>>,

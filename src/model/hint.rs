@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::change::FailedChange;
+use crate::model::disk;
 
 /// An error with a remedy. It prints as the error that it carries.
 #[derive(Debug)]
@@ -165,6 +166,11 @@ fn collect_hints(cause: &(dyn StdError + 'static), hints: &mut Vec<String>) {
         && !hints.contains(hint)
     {
         hints.push(hint.clone());
+    }
+    if let Some(remedy) = disk::remedy(cause)
+        && !hints.iter().any(|hint| hint == remedy)
+    {
+        hints.push(remedy.to_owned());
     }
     if let Some(first) = carried(cause).and_then(|error| error.chain().next()) {
         collect_hints(first, hints);

@@ -1,24 +1,26 @@
-//! Named points at which a test ends the process as a crash would.
+//! Named points of a run at which a test does something to it: ends it as a crash would, sends it a signal, or
+//! holds it while the test does something to the world.
 //!
-//! Debug builds alone look at `GIT_CERTS_TEST_KILL_AT`: `NAME`, or `NAME#2` for the second time that the point
-//! is passed.
+//! Debug builds alone look at `GIT_CERTS_TEST_AT`: `NAME`, or `NAME#2` for the second time that the point
+//! is passed. `GIT_CERTS_TEST_DO` is `KILL`, `INT`, `TERM`, `HUP`, or a folder: a file `reached` appears there,
+//! and the run goes on when there is a file `open`.
 
-/// Ends the process here if a test asked for it.
+use std::time::Duration;
+
+/// Does here what a test asked for.
 #[cfg(not(debug_assertions))]
 pub(crate) fn point(_: &str) {}
 
-/// Ends the process here if a test asked for it.
+/// Does here what a test asked for.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use rustix::process::{Signal, getpid, kill_process};
-
     static WISH: OnceLock<Option<(String, u32)>> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
     let wish = WISH.get_or_init(|| {
-        let wish = std::env::var("GIT_CERTS_TEST_KILL_AT").ok()?;
+        let wish = std::env::var("GIT_CERTS_TEST_AT").ok()?;
         Some(match wish.split_once('#') {
             Some((name, times)) => (name.to_owned(), times.parse().ok()?),
             None => (wish, 1),
@@ -28,7 +30,46 @@ pub(crate) fn point(name: &str) {
         && wished == name
         && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *times
     {
-        // Never returns: the signal cannot be caught.
-        let _ = kill_process(getpid(), Signal::KILL);
+        act();
     }
+}
+
+#[cfg(debug_assertions)]
+fn act() {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    let wish = std::env::var("GIT_CERTS_TEST_DO").unwrap_or_default();
+    let signal = match wish.as_str() {
+        "KILL" => Signal::KILL,
+        "INT" => Signal::INT,
+        "TERM" => Signal::TERM,
+        "HUP" => Signal::HUP,
+        folder => return wait_in(folder.as_ref()),
+    };
+    // Of SIGKILL it never returns: that cannot be caught.
+    let _ = kill_process(getpid(), signal);
+}
+
+#[cfg(debug_assertions)]
+fn wait_in(folder: &std::path::Path) {
+    let _ = std::fs::File::create_new(folder.join("reached"));
+    while !folder.join("open").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A time between two things that a test cannot wait for: debug builds take milliseconds from
+/// `GIT_CERTS_TEST_BEAT`.
+#[cfg(not(debug_assertions))]
+pub(crate) fn beat(usual: Duration) -> Duration {
+    usual
+}
+
+/// A time between two things that a test cannot wait for: debug builds take milliseconds from
+/// `GIT_CERTS_TEST_BEAT`.
+#[cfg(debug_assertions)]
+pub(crate) fn beat(usual: Duration) -> Duration {
+    let wish = std::env::var("GIT_CERTS_TEST_BEAT").ok();
+    let wish = wish.and_then(|wish| wish.parse().ok());
+    wish.map_or(usual, Duration::from_millis)
 }

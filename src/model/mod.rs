@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod change;
+pub(crate) mod disk;
 pub(crate) mod drill;
 pub(crate) mod environment;
 pub(crate) mod finding;

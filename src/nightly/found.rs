@@ -71,9 +71,6 @@ impl Found {
         let scratch = workspaces.temporary().to_owned();
         workspaces
             .with(move |workspace| {
-                if !workspace.may_have_journal() {
-                    return Ok(None);
-                }
                 for (index, reference) in PLACES.into_iter().enumerate() {
                     let Some(place) =
                         workspace.journal_place(&scratch_of(&scratch, index), reference, push)?

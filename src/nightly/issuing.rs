@@ -60,6 +60,8 @@ impl Nightly {
         for (zone, entry) in &withdrawn.clean {
             logbook.withdrawn(zone, entry);
         }
+        let is_committed = kept.pushed.is_err();
+        self.rescue(kept.unstored, (is_committed, logbook)).await;
         let left_over = withdrawn.failed;
         if kept.pushed.is_err() {
             // The error below ends the run: this is the last chance to name them.

@@ -114,6 +114,8 @@ pub(crate) struct Job {
     pub(crate) name_servers: Rules,
     pub(crate) push: bool,
     pub(crate) journal: JournalSettings,
+    /// Where files go that the cert repository does not take.
+    pub(crate) rescue_dir: Option<PathBuf>,
 }
 
 impl Job {

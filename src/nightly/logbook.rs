@@ -16,6 +16,7 @@ use crate::nightly::found::{Found, JournalSettings, Keeping, at_work, scratch_of
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::journal::place::{Change, Place};
 use crate::repo::journal::{Journal, OrderNote, ValueNote};
+use crate::repo::prove::journal_refused;
 use crate::report::progress::Progress;
 
 /// How often a run gives a sign of life.
@@ -87,7 +88,7 @@ impl Logbook {
             let kept = Arc::clone(&kept);
             tokio::spawn(async move {
                 loop {
-                    tokio::time::sleep(BEAT).await;
+                    tokio::time::sleep(kill::beat(BEAT)).await;
                     let kept = Arc::clone(&kept);
                     // One that is missed is followed by the next.
                     if let Err(error) = blocking(move || lock(&kept).write()).await {
@@ -98,6 +99,11 @@ impl Logbook {
             .abort_handle()
         });
         Self { kept, beat }
+    }
+
+    /// Whether it is kept where the next run finds it.
+    pub(crate) fn is_kept(&self) -> bool {
+        lock(&self.kept).place.is_some()
     }
 
     /// An order of an earlier run that may lead to this certificate at this CA.
@@ -223,7 +229,7 @@ impl Kept {
                 anyhow!("another run has taken the journal over, as if this one were dead"),
                 "let runs follow each other (`concurrency` of GitHub, `resource_group` of GitLab), or wait longer with `--lock-timeout`",
             )),
-            Change::Refused(reason) => Err(anyhow!("the server refuses the journal: {reason}")),
+            Change::Refused(words) => Err(journal_refused(&words)),
         }
     }
 }
@@ -264,10 +270,7 @@ impl Beginning<'_> {
             }
         }
         match refused {
-            Some(reason) if self.settings.keeping != Keeping::Auto => Err(with_hint(
-                anyhow!("the server refuses the journal: {reason}"),
-                "let this login push to it, or choose another place with `--journal`",
-            )),
+            Some(words) if self.settings.keeping != Keeping::Auto => Err(journal_refused(&words)),
             refused => {
                 if let Some(reason) = refused {
                     self.progress.warn(&format!(

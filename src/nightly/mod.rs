@@ -26,6 +26,7 @@ pub(crate) mod readers;
 mod recover;
 pub(crate) mod rekey;
 mod renewal;
+mod rescue;
 pub(crate) mod revoke;
 mod rollover;
 pub(crate) mod run;

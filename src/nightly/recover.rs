@@ -23,6 +23,7 @@ use crate::nightly::logbook::{Beginning, Logbook};
 use crate::nightly::run::Nightly;
 use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
+use crate::repo::git::Workspace;
 use crate::repo::journal::{OrderNote, ValueNote};
 use crate::repo::seal::Recipients;
 
@@ -97,6 +98,11 @@ impl Prepared {
 impl Nightly {
     /// The journal of another run.
     pub(super) async fn found(&self) -> Result<Option<Found>> {
+        // What was cloned told on the way whether there is one.
+        let may_be = |workspace: &mut Workspace| Ok(workspace.may_have_journal());
+        if !self.workspaces.with(may_be).await? {
+            return Ok(None);
+        }
         Found::look(&self.workspaces, &self.job.journal, self.job.push).await
     }
 
@@ -136,6 +142,14 @@ impl Nightly {
         Logbook::begin(beginning, earlier).await
     }
 
+    /// Whether a run that has ended since ours began has pushed what ours would do again.
+    pub(super) async fn catch_up(&self) -> Result<bool> {
+        if !self.job.push {
+            return Ok(false);
+        }
+        self.workspaces.with(Workspace::catch_up).await
+    }
+
     /// Takes over what an earlier run has left: withdraws its values, and keeps the orders that something is
     /// still wanted of.
     pub(super) async fn take_over(
@@ -147,6 +161,11 @@ impl Nightly {
         let (due, kept) = plan;
         self.progress.say(&left_by(&found));
         let logbook = self.begin(Some(found)).await?;
+        if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
+            self.progress.say(&format!(
+                "warning: the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
+            ));
+        }
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
         // With `--only` the others are not in the plan.
         let names: BTreeSet<_> = due

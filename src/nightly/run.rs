@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
@@ -139,15 +139,23 @@ impl Nightly {
         };
         // A certificate that cannot be stored would be lost, and counts against the CA's limits.
         let begin = async {
-            match logbook {
-                Some(logbook) => Ok(logbook),
+            let logbook = match logbook {
+                Some(logbook) => logbook,
                 // Not ended by a signal: what is begun must be known, to be closed.
-                None => self.begin(None).await,
-            }
+                None => self.begin(None).await?,
+            };
+            Ok::<_, Error>((logbook, self.stop.ends(self.catch_up()).await))
         };
         let (looked, begun) = tokio::join!(self.stop.ends(look), begin);
-        let logbook = begun?;
+        let (logbook, changed) = begun?;
         kill::point("looked");
+        if let Ok(true) = changed {
+            self.progress
+                .say("another run has pushed certificates meanwhile: looking again");
+            logbook.close().await?;
+            return Box::pin(self.renew_what_is_due()).await;
+        }
+        let looked = looked.and_then(|looked| changed.map(|_| looked));
         let issued = self
             .issue_what_is_ready(
                 due,
@@ -157,6 +165,10 @@ impl Nightly {
             )
             .await;
         self.close(Some(logbook), &mut outcome).await;
+        if issued.is_err() {
+            // The error below ends the run: this is the last chance to name them.
+            outcome.left_over.iter().for_each(terminal::print_error);
+        }
         issued?;
         Ok(outcome)
     }

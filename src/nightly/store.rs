@@ -1,9 +1,10 @@
 //! Step five: every certificate that was issued becomes a commit; then one push.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::model::certificate::Issued;
 use crate::model::kill;
@@ -14,7 +15,6 @@ use crate::nightly::renewal::Answers;
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::git::{self, CommitId, File, Message, PushCheck, Pushed, Workspace};
 use crate::repo::layout;
-use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 
 /// Digits of a commit's id that people see.
@@ -33,6 +33,8 @@ pub(crate) struct Kept {
     pub(crate) certificates: Vec<Result<Stored>>,
     /// What was pushed; none if there are no commits.
     pub(super) pushed: Result<Option<git::Done>>,
+    /// Files of certificates that were issued, but are not where they were to be kept.
+    pub(super) unstored: Vec<File>,
     /// When everything was committed.
     pub(super) committed_at: Instant,
     /// When everything was pushed.
@@ -62,15 +64,25 @@ impl Store<'_> {
             }
         }
         let mut all = Vec::new();
+        let (mut committed, mut unstored) = (Vec::new(), Vec::new());
         for (planned, result) in planned.iter().zip(results) {
-            all.push(match (result, means.recipients.get(&planned.wanted.name)) {
-                (Ok(issued), Some(recipients)) => self.commit(planned, issued, recipients).await,
-                (Ok(issued), None) => Err(anyhow!("`{}` has no recipients", issued.wanted.name)),
-                (Err(error), _) => Err(error),
-            });
+            let (stored, files) = match result {
+                Ok(issued) => self.commit(planned, issued, means).await,
+                Err(error) => (Err(error), Vec::new()),
+            };
+            let kept = if stored.is_ok() {
+                &mut committed
+            } else {
+                &mut unstored
+            };
+            kept.extend(files);
+            all.push(stored);
         }
         let committed_at = Instant::now();
         let pushed = self.push().await;
+        if pushed.is_err() {
+            unstored.extend(committed);
+        }
         if let Ok(Some(done)) = &pushed {
             self.leave_superseded(planned, &mut all, &done.superseded);
             take_ids(&mut all, &done.commits);
@@ -79,6 +91,7 @@ impl Store<'_> {
         Kept {
             certificates: all,
             pushed,
+            unstored,
             committed_at,
             ended_at: Instant::now(),
         }
@@ -117,9 +130,9 @@ impl Store<'_> {
         self.workspaces
             .with(move |workspace| workspace.commit(message, &files))
             .await?;
-        let pushed = self.push().await?;
+        let pushed = self.push().await;
         self.warn_if_behind().await;
-        Ok(pushed.as_ref().map(in_words))
+        Ok(pushed?.as_ref().map(in_words))
     }
 
     /// Proves that what is committed can be pushed, as far as that can be known beforehand.
@@ -167,24 +180,35 @@ impl Store<'_> {
             .await
     }
 
+    /// Commits a certificate; its files are there for the case that they are to be saved elsewhere.
     async fn commit(
         &self,
         planned: &Planned,
         issued: Issued,
-        recipients: &Recipients,
-    ) -> Result<Stored> {
+        means: &Means,
+    ) -> (Result<Stored>, Vec<File>) {
         kill::point("before commit");
-        let files = layout::certificate_files(&issued, recipients, planned.action)?;
+        let name = &planned.wanted.name;
+        let recipients = means.recipients.get(name);
+        let files = recipients
+            .with_context(|| format!("`{name}` has no recipients"))
+            .and_then(|recipients| layout::certificate_files(&issued, recipients, planned.action));
+        let files = match files {
+            Ok(files) => Arc::new(files),
+            Err(error) => return (Err(error), Vec::new()),
+        };
         let message = message(planned, &issued);
+        let committed = Arc::clone(&files);
         let id = self
             .workspaces
-            .with(move |workspace| workspace.commit(message, &files))
+            .with(move |workspace| workspace.commit(message, &committed))
             .await
-            .with_context(|| format!("cannot store certificate `{}`", planned.wanted.name))?;
-        Ok(Stored {
+            .with_context(|| format!("cannot store certificate `{name}`"));
+        let stored = id.map(|id| Stored {
             leaf: issued.leaf,
             commit: id.map(short),
-        })
+        });
+        (stored, Arc::unwrap_or_clone(files))
     }
 
     pub(super) async fn push(&self) -> Result<Option<git::Done>> {

@@ -10,13 +10,13 @@ mod message;
 mod people;
 mod push;
 mod read;
+mod rescue;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use git2::Oid;
 
-use crate::model::hint::with_hint;
 use crate::model::secret::Sealed;
 use crate::repo::allowed_signers::ALLOWED_SIGNERS;
 use crate::repo::files;
@@ -31,6 +31,7 @@ pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::message::Message;
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;
+pub(crate) use crate::repo::git::rescue::save;
 
 /// What no file in the clear may contain: the label of every PEM private key ends so.
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
@@ -225,18 +226,29 @@ impl Workspace {
         let branch = history.target()?;
         // A clone's tip is the server's; a checkout may be behind or ahead, so its base is no help.
         let tip = history.tip_on_server(remote, branch)?;
-        if let Shape::Checkout(checkout) = &self.shape
-            && checkout.is_outdated(tip)?
-        {
-            return Err(with_hint(
-                anyhow!(
-                    "this checkout is behind `{branch}` of `{remote}`, where certificates have changed"
-                ),
-                "`git pull --rebase`, then run again: what is due here may be renewed there",
-            ));
+        if let Shape::Checkout(checkout) = &self.shape {
+            checkout.refuse_outdated(remote, (branch, tip))?;
         }
         prove::prove(&history.repository, remote, (branch, tip), &self.people)?;
         Ok(PushCheck::WouldBeAccepted)
+    }
+
+    /// Whether other runs have changed certificates or accounts on the server since this was opened. A clone
+    /// has them then; a checkout is the user's own, so that it is an error there.
+    pub(crate) fn catch_up(&mut self) -> Result<bool> {
+        match &mut self.shape {
+            Shape::Bare(history) => history.catch_up(),
+            Shape::Checkout(checkout) => {
+                let history = &checkout.history;
+                if let Some(remote) = &history.remote {
+                    let branch = history.target()?;
+                    let tip = history.tip_on_server(remote, branch)?;
+                    checkout.refuse_outdated(remote, (branch, tip))?;
+                }
+                Ok(false)
+            }
+            Shape::Folder(_) => Ok(false),
+        }
     }
 
     /// Whether it is worth while to look for the journal of another run.
@@ -275,6 +287,15 @@ impl Workspace {
         match self.read(ALLOWED_SIGNERS)? {
             Some(list) => self.people.may_sign(&String::from_utf8_lossy(&list)),
             None => Ok(()),
+        }
+    }
+
+    /// Enters files in the index of a checkout that a killed run has committed and written, but not entered:
+    /// the user's next commit would remove them.
+    pub(crate) fn mend(&self) -> Result<()> {
+        match &self.shape {
+            Shape::Checkout(checkout) => checkout.mend(),
+            Shape::Bare(_) | Shape::Folder(_) => Ok(()),
         }
     }
 
@@ -336,6 +357,11 @@ impl Workspace {
             Shape::Checkout(checkout) => Some(&mut checkout.history),
             Shape::Folder(_) => None,
         }
+    }
+
+    /// Whether commits stay here when they are not pushed.
+    pub(crate) fn keeps_commits(&self) -> bool {
+        matches!(self.shape, Shape::Checkout(_))
     }
 
     /// Where its commits can be walked through; none where there is no git.

@@ -11,6 +11,7 @@
 use anyhow::{Context, Result, anyhow};
 use git2::{Commit, Oid, Repository, Signature};
 
+use crate::model::disk;
 use crate::model::hint::with_hint;
 use crate::repo::git::People;
 use crate::repo::receive_pack::{Push, RefUpdate, Report};
@@ -35,6 +36,9 @@ const STALE: [&str; 12] = [
     "stale",
     "unexpectedly",
 ];
+
+/// What to do about a server that cannot store anything.
+const SERVER_FULL: &str = "the server's disk is full: make room there, and run again";
 
 /// The server would refuse a push, or refused it.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +100,12 @@ pub(crate) fn refused(
     } else {
         anyhow!("the server printed: {}", report.said)
     };
-    with_hint(
-        said,
-        "let this login push to the branch (branch protection, hooks), or choose another with `--branch`",
-    )
-    .context(refused)
+    let hint = if disk::is_full(&report.said) {
+        SERVER_FULL
+    } else {
+        "let this login push to the branch (branch protection, hooks), or choose another with `--branch`"
+    };
+    with_hint(said, hint).context(refused)
 }
 
 /// Whether the only complaint is that the reference has another value.
@@ -120,6 +125,16 @@ pub(crate) fn is_stale(reason: &str, said: &str) -> bool {
             || said.contains("unable to resolve reference");
     }
     STALE.iter().any(|words| reason.contains(words))
+}
+
+/// The error for a journal that the server refused; its words.
+pub(crate) fn journal_refused(words: &str) -> anyhow::Error {
+    let hint = if disk::is_full(words) {
+        SERVER_FULL
+    } else {
+        "let this login push to it, or choose another place with `--journal`"
+    };
+    with_hint(anyhow!("the server refuses the journal: {words}"), hint)
 }
 
 /// An empty commit on `parent`, dated as it, so that the same tip gives the same probe.

@@ -257,7 +257,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r"error: cannot read `git-certs.toml`
-  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `caa-identity`, `limits`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `journal`, `lock-timeout`, `zones`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `caa-identity`, `limits`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `journal`, `lock-timeout`, `rescue-dir`, `zones`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),

@@ -1,13 +1,14 @@
 //! Runs in the user's own checkout, and in a folder without git.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, assert_valid};
+use crate::support::nightly::{Gate, Nightly, assert_valid, at};
 use crate::support::repos::{Files, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -351,4 +352,86 @@ fn a_folder_without_git_gets_files() {
     assert_valid(lab, &chain, &text("certificates/www/www.key.age"), identity);
     assert!(run().stdout.starts_with("nothing is due"));
     assert_eq!(text("certificates/www/www.crt"), chain);
+}
+
+/// Killed while it works in the user's checkout.
+fn survives_in_place(args: &[&str], points: &[&str]) {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    for point in points {
+        let folder = checkout(&nightly);
+        let killed = at(point, "KILL", in_place(&nightly, &folder, args)).run();
+        assert_eq!(
+            killed.status.signal(),
+            Some(9),
+            "`{point}` is not reached: {killed:?}"
+        );
+        let next = in_place(&nightly, &folder, args).run().expect_code(0);
+        let again = in_place(&nightly, &folder, args).run().expect_code(0);
+        assert!(
+            again.stdout.starts_with("nothing is due: 1 up to date"),
+            "`{point}`: {again:?}"
+        );
+        assert_eq!(status(lab, &folder), STATUS, "`{point}`: {next:?}");
+        let show = |end: &str| {
+            let path = format!("HEAD:certificates/www/www.{end}");
+            lab.git(&folder, &["show", &path]).stdout
+        };
+        assert_valid(lab, &show("crt"), &show("key.age"), &nightly.identity);
+        let refs = lab.git(&folder, &["for-each-ref", "--format=%(refname)"]);
+        assert_eq!(
+            refs.stdout, "refs/heads/main\nrefs/remotes/origin/HEAD\nrefs/remotes/origin/main\n",
+            "`{point}`: {next:?}"
+        );
+        assert_eq!(certs.refs(lab), ["refs/heads/main"], "`{point}`");
+        let merges = lab.git(&folder, &["rev-list", "--merges", "--count", "main"]);
+        assert_eq!(merges.stdout, "0\n", "`{point}`");
+        assert_eq!(lab.challenges().len(), 0, "`{point}`: {next:?}");
+        assert_eq!(lab.left_over().len(), 0, "`{point}`");
+        fs::remove_dir_all(&folder).unwrap();
+        // Begin anew.
+        let first = lab.git(&certs.folder, &["rev-list", "--max-parents=0", "main"]);
+        let first = first.stdout.trim().to_owned();
+        lab.git(&certs.folder, &["update-ref", "refs/heads/main", &first]);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_in_a_checkout_is_gone_on_with() {
+    survives_in_place(
+        &[],
+        &[
+            "after journal begins",
+            "before files",
+            "before index",
+            "after push",
+            "after record",
+            "after add ddns",
+            "after finalize",
+            "before commit",
+            "before files#2",
+            "before index#2",
+            "before push#2",
+            "after push#2",
+            "before journal ends",
+        ],
+    );
+}
+
+#[test]
+fn a_run_that_is_killed_without_a_push_is_gone_on_with() {
+    survives_in_place(
+        &["--no-push"],
+        &[
+            "after journal begins",
+            "before files",
+            "after record",
+            "seen",
+            "before commit",
+            "before files#2",
+            "before index#2",
+            "before journal ends",
+            "after journal ends",
+        ],
+    );
 }

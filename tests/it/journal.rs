@@ -1,5 +1,6 @@
 //! Runs that are killed, and what the next run makes of it.
 
+use std::fmt::Debug;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,9 +8,9 @@ use pretty_assertions::assert_eq;
 
 use crate::support::command::{Command, Output};
 use crate::support::lab::{AgeIdentity, Lab};
-use crate::support::nightly::{assert_valid, pebble_log};
+use crate::support::nightly::{Gate, assert_valid, at, pebble_log, wait_until};
 use crate::support::pebble;
-use crate::support::repos::{Files, Remote, Transport};
+use crate::support::repos::{Files, Remote, Transport, variables};
 
 const WANTED: &[(&str, &[&str])] = &[
     ("wildcard", &["example.test", "*.example.test"]),
@@ -76,6 +77,29 @@ const NOTED: &[&str] = &[
     "after journal ends",
 ];
 
+/// A signal and the point where it comes.
+const SIGNALLED: &[(&str, &str)] = &[
+    ("planned", "INT"),
+    ("after journal begins", "TERM"),
+    ("looked", "HUP"),
+    ("after newAccount", "INT"),
+    ("before push", "TERM"),
+    ("after newOrder#2", "HUP"),
+    ("before record", "INT"),
+    ("after record", "TERM"),
+    ("after add ddns", "HUP"),
+    ("before add powerdns#2", "INT"),
+    ("seen", "TERM"),
+    ("after challenge", "HUP"),
+    ("after finalize", "INT"),
+    ("before certificate#2", "TERM"),
+    ("before commit#2", "HUP"),
+    ("before push#2", "INT"),
+    ("before remove ddns", "TERM"),
+    ("after remove powerdns#2", "HUP"),
+    ("before journal ends", "INT"),
+];
+
 #[test]
 fn a_run_that_is_killed_early_leaves_nothing() {
     Rig::new().survives_all(EARLY, |_| true);
@@ -84,6 +108,47 @@ fn a_run_that_is_killed_early_leaves_nothing() {
 #[test]
 fn a_run_that_is_killed_at_work_is_gone_on_with() {
     Rig::new().survives_all(NOTED, |placed| placed == 2);
+}
+
+#[test]
+fn a_run_that_is_signalled_sweeps_and_is_gone_on_with() {
+    let rig = Rig::new();
+    for (point, signal) in SIGNALLED {
+        let certs = rig.certs(&point.replace([' ', '#'], "-"));
+        let signalled = at(point, signal, rig.renew(&certs)).run();
+        let code = signalled.status.code();
+        assert!(
+            matches!(code, Some(0..=2)),
+            "`{point}`: {code:?}: {signalled:?}"
+        );
+        rig.assert_swept(point, &certs, &signalled);
+        rig.next_is_good(point, &certs);
+    }
+}
+
+/// The terminal goes: SIGHUP comes, and nothing can be said any more.
+#[test]
+fn a_run_that_loses_its_terminal_sweeps_and_is_gone_on_with() {
+    let rig = Rig::new();
+    let lab = &rig.lab;
+    for point in ["looked", "after add powerdns", "seen", "before push#2"] {
+        let certs = rig.certs(&point.replace([' ', '#'], "-"));
+        let gate = Gate::new(lab);
+        let line = format!("exec {} renew", env!("CARGO_BIN_EXE_git-certs"));
+        let script = lab.command("script");
+        let script = script.args(["--quiet", "--command", &line, "/dev/null"]);
+        let script = variables(lab)
+            .into_iter()
+            .fold(script, |script, (name, value)| script.env(name, value));
+        let terminal = gate.at(point, rig.set_up(script, &certs)).spawn();
+        gate.wait();
+        terminal.signal("KILL");
+        terminal.wait();
+        gate.open();
+        wait_until(lab, "the end of the run", || lab.left_over().is_empty());
+        rig.assert_swept(point, &certs, &"on a terminal");
+        rig.next_is_good(point, &certs);
+    }
 }
 
 struct Rig {
@@ -107,8 +172,11 @@ impl Rig {
     }
 
     fn renew(&self, certs: &Remote) -> Command {
-        self.lab
-            .git_certs(["renew"])
+        self.set_up(self.lab.git_certs(["renew"]), certs)
+    }
+
+    fn set_up(&self, command: Command, certs: &Remote) -> Command {
+        command
             .env("GIT_CERTS_CA_BUNDLE", self.lab.ca())
             .env("GIT_CERTS_ACME", pebble::DIRECTORY)
             .env("GIT_CERTS_AGREE_TOS", "true")
@@ -133,32 +201,39 @@ impl Rig {
     /// Kills a run at a point; the next one brings everything to a good end. Returns how many orders the two
     /// placed together.
     fn survives(&self, point: &str) -> usize {
-        let lab = &self.lab;
         let certs = self.certs(&point.replace([' ', '#'], "-"));
         let placed = self.placed();
-        let killed = self
-            .renew(&certs)
-            .env("GIT_CERTS_TEST_KILL_AT", point)
-            .run();
+        let killed = at(point, "KILL", self.renew(&certs)).run();
         assert_eq!(
             killed.status.signal(),
             Some(9),
             "`{point}` is not reached: {killed:?}"
         );
-        let next = self.renew(&certs).run().expect_code(0);
-        self.assert_good(point, &certs, &next);
-        let placed = self.placed() - placed;
-        let again = self.renew(&certs).run().expect_code(0);
+        self.next_is_good(point, &certs);
+        self.placed() - placed
+    }
+
+    /// The next run brings everything to a good end, and then nothing is left to do.
+    fn next_is_good(&self, point: &str, certs: &Remote) {
+        let next = self.renew(certs).run().expect_code(0);
+        self.assert_good(point, certs, &next);
+        let again = self.renew(certs).run().expect_code(0);
         assert!(
             again.stdout.starts_with("nothing is due: 2 up to date"),
             "`{point}`: {again:?}"
         );
-        assert_eq!(
-            lab.left_over(),
-            Vec::<std::path::PathBuf>::new(),
-            "`{point}`"
+        assert_eq!(self.lab.left_over().len(), 0, "`{point}`");
+    }
+
+    /// What a run leaves that had time for an end: at most a journal.
+    fn assert_swept(&self, point: &str, certs: &Remote, run: &dyn Debug) {
+        let refs = certs.refs(&self.lab);
+        assert!(
+            refs == ["refs/heads/main"] || refs == ["refs/git-certs/journal", "refs/heads/main"],
+            "`{point}`: {refs:?}: {run:?}"
         );
-        placed
+        assert_eq!(self.lab.challenges().len(), 0, "`{point}`: {run:?}");
+        assert_eq!(self.lab.left_over().len(), 0, "`{point}`: {run:?}");
     }
 
     fn assert_good(&self, point: &str, certs: &Remote, next: &Output) {

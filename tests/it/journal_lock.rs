@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, pebble_log};
+use crate::support::nightly::{Gate, Nightly, pebble_log, wait_until};
 use crate::support::repos::Remote;
 use crate::support::{bind, pebble};
 
@@ -107,6 +107,58 @@ fn a_run_without_a_sign_of_life_is_taken_over() {
     first.signal("KILL");
     first.wait();
     nightly.assert_valid("files");
+}
+
+#[test]
+fn a_run_that_gives_signs_of_life_is_not_taken_over() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let gate = Gate::new(lab);
+    let (variable, command) = gate.variable();
+    let first = nightly
+        .command(&["renew"])
+        .env(variable, command)
+        .env("GIT_CERTS_TEST_BEAT", "500")
+        .spawn();
+    gate.wait();
+    let journal = |lab: &Lab| {
+        let tip = ["rev-parse", "refs/git-certs/journal"];
+        lab.git(&nightly.certs.folder, &tip).stdout
+    };
+    let before = journal(lab);
+    // Without signs of life this were long enough.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_ne!(journal(lab), before);
+    let second = nightly.command(&["renew", "--lock-timeout", "2"]).run();
+    let second = second.expect_code(2);
+    assert_eq!(
+        without_moments(second.stderr.split_once("error: ").unwrap().1),
+        "another run is at work: lab, begun [MOMENT], last sign of life [MOMENT]\n\
+         hint: wait until it has ended; if it is dead, `git-certs unlock` lets the next run take over what it has left\n"
+    );
+
+    // One that was taken for dead does not come back by its signs of life.
+    let unlock = nightly.command(&["unlock", "--yes"]);
+    wait_until(lab, "a moment between two signs of life", || {
+        let output = unlock.run();
+        let changed = "error: the journal has changed meanwhile: a run is at work\n\
+             hint: if that run is dead, run `git-certs unlock` again\n";
+        assert!(
+            output.status.success() || output.stderr.ends_with(changed),
+            "{output:?}"
+        );
+        output.status.success()
+    });
+    nightly.renew().expect_code(0);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    let chain = nightly.chain("files");
+    gate.open();
+    first.signal("TERM");
+    first.wait().expect_code(1);
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    assert_eq!(nightly.chain("files"), chain);
+    assert_eq!(lab.challenges().len(), 0);
 }
 
 #[test]

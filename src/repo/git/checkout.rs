@@ -1,25 +1,25 @@
 //! The user's checkout as a workspace, and a checkout of our own for the DNS repository.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use git2::build::CheckoutBuilder;
-use git2::{ErrorClass, ErrorCode, Repository};
+use git2::{DiffOptions, ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 
 use crate::model::hint::{Hint, with_hint};
+use crate::model::kill;
 use crate::repo::address::Address;
-use crate::repo::git::history::{History, fetch_new};
+use crate::repo::git::history::{History, WRITTEN, fetch_new};
 use crate::repo::git::people::People;
-use crate::repo::git::read::Trees;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 use crate::repo::walk::{self, Place};
 
-/// Folders that runs write to.
-const CERTIFICATES: &str = "certificates";
-const ACCOUNTS: &str = ".letsencrypt";
+/// As much as a few certificates need.
+static ROOM: [u8; 64 * 1024] = [0; _];
 
 /// Name of the remote that is used where the branch names none.
 const ORIGIN: &str = "origin";
@@ -131,31 +131,34 @@ impl Checkout {
         self.history.past(since, &self.prefix, path_of)
     }
 
-    /// Whether the server's `tip` has certificates or accounts that this checkout does not know.
-    pub(super) fn is_outdated(&self, tip: git2::Oid) -> Result<bool> {
+    /// An error if the server's `tip` has certificates or accounts that this checkout does not know.
+    pub(super) fn refuse_outdated(
+        &self,
+        remote: &Remote,
+        (branch, tip): (&str, Oid),
+    ) -> Result<()> {
         let History {
             repository, base, ..
         } = &self.history;
-        if tip == *base || repository.graph_descendant_of(*base, tip)? {
-            return Ok(false);
+        let is_known = tip == *base || repository.graph_descendant_of(*base, tip)?;
+        if is_known || !self.history.differs_from(tip, &self.prefix)? {
+            return Ok(());
         }
-        let (here, there) = (repository.find_commit(*base)?, repository.find_commit(tip)?);
-        let (here, there) = (here.tree()?, there.tree()?);
-        for kept in [CERTIFICATES, ACCOUNTS] {
-            let path = format!("{}{kept}", self.prefix);
-            let id = |tree: &git2::Tree<'_>| {
-                let mut trees = Trees::new(repository, tree.clone());
-                trees.entry(&path).map(|found| found.map(|e| e.id()))
-            };
-            if id(&here)? != id(&there)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Err(with_hint(
+            anyhow!(
+                "this checkout is behind `{branch}` of `{remote}`, where certificates have changed"
+            ),
+            "`git pull --rebase`, then run again: what is due here may be renewed there",
+        ))
     }
 
-    /// Fails where another git program holds the index, or left its lock behind.
+    /// Fails where nothing can be written, and where another git program holds the index, or left its lock
+    /// behind.
     pub(super) fn prove_commit(&self) -> Result<()> {
+        for folder in [self.history.repository.path(), &self.folder] {
+            let written = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&ROOM));
+            written.with_context(|| format!("cannot write to `{}`", folder.display()))?;
+        }
         let lock = self.history.repository.path().join("index.lock");
         if lock.try_exists()? {
             return Err(with_hint(
@@ -194,6 +197,7 @@ impl Checkout {
             self.history.tip = head;
             return Err(error);
         }
+        kill::point("before files");
         if let Err(error) = self.write(files) {
             self.behind.get_or_insert(error);
         }
@@ -205,6 +209,7 @@ impl Checkout {
         files
             .iter()
             .try_for_each(|file| file.write_in(&self.folder))?;
+        kill::point("before index");
         let repository = &self.history.repository;
         let mut index = repository.index()?;
         for file in files {
@@ -220,6 +225,35 @@ impl Checkout {
         index.write().context("cannot write the index")
     }
 
+    /// Enters files of HEAD that are in the work tree, but not in the index.
+    pub(super) fn mend(&self) -> Result<()> {
+        let repository = &self.history.repository;
+        let head = repository.head()?.peel_to_tree()?;
+        let mut index = repository.index()?;
+        let mut options = DiffOptions::new();
+        options.disable_pathspec_match(true);
+        for folder in WRITTEN {
+            options.pathspec(format!("{}{folder}", self.prefix));
+        }
+        let behind =
+            repository.diff_tree_to_index(Some(&head), Some(&index), Some(&mut options))?;
+        let Some(top) = repository.workdir() else {
+            return Ok(());
+        };
+        let behind = behind.deltas().filter_map(|delta| {
+            let committed = delta.old_file();
+            let path = committed.path()?;
+            let here = Oid::hash_file(ObjectType::Blob, top.join(path)).ok()?;
+            (here == committed.id()).then(|| path.to_owned())
+        });
+        let behind: Vec<_> = behind.collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        behind.iter().try_for_each(|path| index.add_path(path))?;
+        index.write().context("cannot write the index")
+    }
+
     /// Pushes; where the commits had to be re-applied, HEAD and the work tree follow.
     pub(super) fn push(&mut self, people: &People) -> Result<Pushed> {
         let before = self.history.repository.head()?.peel_to_commit()?.id();
@@ -229,12 +263,13 @@ impl Checkout {
         };
         if let Some(name) = &self.remote_name {
             let tracking = format!("refs/remotes/{name}/{}", done.branch);
-            self.history.repository.reference(
-                &tracking,
-                self.history.tip,
-                true,
-                "git-certs: push",
-            )?;
+            let tip = self.history.tip;
+            let repository = &self.history.repository;
+            if let Err(error) = repository.reference(&tracking, tip, true, "git-certs: push") {
+                // The server has it.
+                let error = anyhow!(error).context(format!("cannot write `{tracking}`"));
+                self.behind.get_or_insert(error);
+            }
         }
         if self.history.tip != before {
             done.work_tree_behind = !self.follow(before)?;
@@ -243,7 +278,7 @@ impl Checkout {
     }
 
     /// Brings HEAD and the work tree to the tip; false if the user's changes are in the way.
-    fn follow(&mut self, before: git2::Oid) -> Result<bool> {
+    fn follow(&mut self, before: Oid) -> Result<bool> {
         let repository = &self.history.repository;
         let tip = repository.find_commit(self.history.tip)?;
         let mut safely = CheckoutBuilder::new();
@@ -263,7 +298,7 @@ impl Checkout {
         }
     }
 
-    fn move_head(&self, from: git2::Oid, why: &str) -> Result<()> {
+    fn move_head(&self, from: Oid, why: &str) -> Result<()> {
         let repository = &self.history.repository;
         let tip = self.history.tip;
         if repository.head_detached()? {

@@ -17,6 +17,9 @@ use crate::repo::receive_pack::Push;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::{self, Depth, Fetched, HEADS};
 
+/// Folders that runs write to.
+pub(super) const WRITTEN: [&str; 2] = ["certificates", ".letsencrypt"];
+
 /// Own commits on top of `base`.
 pub(super) struct History {
     pub(super) repository: Repository,
@@ -77,7 +80,10 @@ impl History {
         for file in files {
             let path = format!("{prefix}{}", file.path);
             if let Some(bytes) = file.content.bytes() {
-                update.upsert(path, repository.blob(bytes)?, FileMode::Blob);
+                let blob = repository.blob(bytes).with_context(|| {
+                    format!("cannot write to `{}`", repository.path().display())
+                })?;
+                update.upsert(path, blob, FileMode::Blob);
             } else if before.get_path(Path::new(&path)).is_ok() {
                 update.remove(path);
             }
@@ -166,6 +172,46 @@ impl History {
             Some(tip) if self.repository.odb()?.exists(tip) => Ok(tip),
             _ => Ok(self.fetch(branch)?.tip),
         }
+    }
+
+    /// Whether the certificates or accounts below `prefix` are others in a commit than in `base`.
+    pub(super) fn differs_from(&self, other: Oid, prefix: &str) -> Result<bool> {
+        let repository = &self.repository;
+        let tree = |id| repository.find_commit(id)?.tree();
+        let (mut ours, mut theirs) = (
+            Trees::new(repository, tree(self.base)?),
+            Trees::new(repository, tree(other)?),
+        );
+        for folder in WRITTEN {
+            let path = format!("{prefix}{folder}");
+            let (ours, theirs) = (ours.entry(&path)?, theirs.entry(&path)?);
+            if ours.map(|entry| entry.id()) != theirs.map(|entry| entry.id()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Brings a clone without commits of ours to the server's tip, and says whether certificates or accounts
+    /// have changed.
+    pub(super) fn catch_up(&mut self) -> Result<bool> {
+        let Some(remote) = &self.remote else {
+            return Ok(false);
+        };
+        let branch = self.target()?.to_owned();
+        let open = Push::open(remote)?;
+        let current = open.current(&format!("{HEADS}{branch}"));
+        open.leave()?;
+        if current == Some(self.base) || self.tip != self.base {
+            return Ok(false);
+        }
+        let tip = self.fetch(&branch)?.tip;
+        // Opened again for its `shallow` file.
+        self.repository = Repository::open(self.repository.path())?;
+        let differs = self.differs_from(tip, "")?;
+        (self.base, self.tip) = (tip, tip);
+        self.move_branch()?;
+        Ok(differs)
     }
 
     /// Fetches the branch from the server.

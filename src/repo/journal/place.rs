@@ -179,7 +179,9 @@ impl Place {
 
     fn commit(&self, journal: &Journal) -> Result<Oid> {
         let repository = &self.repository;
-        let blob = repository.blob(&serde_json::to_vec_pretty(journal)?)?;
+        let blob = repository
+            .blob(&serde_json::to_vec_pretty(journal)?)
+            .with_context(|| format!("cannot write to `{}`", repository.path().display()))?;
         let mut tree = repository.treebuilder(None)?;
         tree.insert(FILE, blob, git2::FileMode::Blob.into())?;
         let tree = repository.find_tree(tree.write()?)?;

@@ -22,6 +22,7 @@ pub mod authority;
 pub mod bind;
 pub mod cert_repo;
 pub mod command;
+pub mod disk;
 pub mod dns;
 pub mod dnscontrol;
 pub mod faults;

@@ -163,7 +163,14 @@ pub fn wait_until(lab: &Lab, what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Holds a run where it writes challenges to `files.test`: the reload command waits for us.
+/// Does something to a run at one of its points, which debug builds know: `KILL`, `INT`, `TERM` or `HUP`.
+pub fn at(point: &str, what: &str, run: Command) -> Command {
+    run.env("GIT_CERTS_TEST_AT", point)
+        .env("GIT_CERTS_TEST_DO", what)
+}
+
+/// Holds a run: where it writes challenges to `files.test`, as the reload command waits for us, or at a named
+/// point of the run.
 #[derive(Debug)]
 pub struct Gate<'lab> {
     lab: &'lab Lab,
@@ -179,6 +186,9 @@ impl<'lab> Gate<'lab> {
             ": > {shown}/reached\nwhile [ ! -e {shown}/open ]; do sleep 0.02; done\nexec {reload}\n"
         );
         lab.namespace().write("gate/reload.sh", script);
+        for state in ["reached", "open"] {
+            drop(fs::remove_file(folder.join(state)));
+        }
         Self { lab, folder }
     }
 
@@ -186,6 +196,11 @@ impl<'lab> Gate<'lab> {
     pub fn variable(&self) -> (&'static str, String) {
         let script = self.folder.join("reload.sh");
         ("LAB_RELOAD_COMMAND", format!("sh {} %z", script.display()))
+    }
+
+    /// Puts the gate in the way of a run at one of its points: `NAME`, or `NAME#2` for the second time.
+    pub fn at(&self, point: &str, run: Command) -> Command {
+        at(point, self.folder.to_str().unwrap(), run)
     }
 
     /// Waits until a run stands before the gate.
