@@ -12,6 +12,7 @@
 
 mod account;
 mod account_commands;
+mod action;
 mod attack;
 mod authorities;
 mod bad_command_line;

@@ -1,4 +1,4 @@
-//! What is shipped: the action's build step, the image's recipe, the package, and the files that a run makes.
+//! What is shipped: the image's recipe, the package, and the files that a run makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -11,7 +11,6 @@ use regex::Regex;
 use crate::docs::{read, root, text};
 use crate::support::lab::Lab;
 use crate::support::nightly::Nightly;
-use crate::yaml;
 
 #[test]
 fn a_run_makes_the_files_that_the_readme_shows() {
@@ -50,43 +49,6 @@ fn tree() -> BTreeMap<String, String> {
         .map(|line| line.split_once(' ').unwrap_or((line, "")))
         .map(|(path, meaning)| (path.to_owned(), meaning.trim().to_owned()))
         .collect()
-}
-
-/// Stands for cargo, whose release build takes minutes: shows its arguments, one a line.
-const CARGO: &str = "#!/bin/sh\nprintf '%s\\n' \"$@\"\n";
-
-#[test]
-fn the_action_builds_its_own_commit() {
-    let lab = Lab::builder().start();
-    let action = yaml::parse(&read("action.yml"));
-    let steps = action["runs"]["steps"].as_array().unwrap();
-    let step = &steps[0];
-    let bin = lab.namespace().write("bin/cargo", CARGO);
-    lab.command("chmod").arg("755").arg(&bin).succeed();
-    let places = [
-        ("${{ github.action_path }}", "/a folder/action"),
-        ("${{ runner.temp }}", "/a folder/temp"),
-    ];
-    let mut command = lab
-        .command("bash")
-        .args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c"])
-        .arg(step["run"].as_str().unwrap())
-        .env("PATH", bin.parent().unwrap());
-    for (name, value) in step["env"].as_object().unwrap() {
-        let value = value.as_str().unwrap().to_owned();
-        let value = places
-            .iter()
-            .fold(value, |value, (name, is)| value.replace(name, is));
-        command = command.env(name, value);
-    }
-    assert_eq!(
-        command.succeed().stdout,
-        "install\n--locked\n--quiet\n--path\n/a folder/action\n--root\n/a folder/temp/git-certs\n"
-    );
-    // The other step runs what this one installs.
-    let run = steps[1]["run"].as_str().unwrap();
-    assert!(run.contains("\"$ROOT/bin/git-certs\""), "{run}");
-    assert_eq!(steps[1]["env"]["ROOT"], step["env"]["ROOT"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Git servers: lighttpd with `git http-backend`, and sshd. Bare repositories live in `/srv`, as seen inside.
+//! lighttpd also has files that everybody may read, below `/releases/`.
 
 use std::path::PathBuf;
 
@@ -27,6 +28,11 @@ pub fn make_repository(namespace: &Namespace, name: &str) -> PathBuf {
     folder
 }
 
+/// The folder of what lighttpd has below `/releases/`.
+pub fn releases(namespace: &Namespace) -> PathBuf {
+    namespace.folder().join("releases")
+}
+
 /// Writes lighttpd's configuration: plain HTTP on port 80, HTTPS on 443.
 pub fn configure_http(namespace: &Namespace) {
     let folder = namespace.folder().display();
@@ -52,9 +58,13 @@ $SERVER["socket"] == "{GIT}:443" {{
 }}
 auth.backend = "plain"
 auth.backend.plain.userfile = "{folder}/lighttpd/users"
-auth.require = ("" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))
-alias.url = ("/" => "{exec_path}/git-http-backend/")
-cgi.assign = ("" => "")
+$HTTP["url"] =~ "^/releases/" {{
+    alias.url = ("/releases/" => "{folder}/releases/")
+}} else {{
+    auth.require = ("" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))
+    alias.url = ("/" => "{exec_path}/git-http-backend/")
+    cgi.assign = ("" => "")
+}}
 setenv.set-environment = ("GIT_PROJECT_ROOT" => "{folder}/git", "GIT_HTTP_EXPORT_ALL" => "1", "PATH" => "{path}")
 "#
         ),
