@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build install demo test test-deps docs lint lint-yaml image bench clean
+.PHONY: help build install demo test test-action test-deps docs lint lint-yaml image bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: ## issue certificates in a throw-away lab of real servers
 test: test-deps ## run all tests against real servers
 	$(CARGO) test --locked
 
+test-action: test-deps ## run the action and the example workflow, with act on real servers
+	$(CARGO) test --locked --test it -- act:: action:: examples::
+
 test-deps: ## install the servers that demo and test need
 	@scripts/install-test-deps
 
@@ -37,8 +40,10 @@ lint: ## formatting, clippy, documentation, scripts
 lint-yaml: ## workflows, action, GitLab example, Dockerfile; linters from PyPI
 	@scripts/lint-yaml
 
-image: build ## build and try the container image (root, buildah, podman, debootstrap)
+image: build ## build, measure and try the container images (as root)
+	@scripts/install-test-deps --image
 	@scripts/check-image target/release/git-certs
+	$(CARGO) test --locked --test it -- --ignored the_images_renew
 
 bench: ## measure git-certs and its peers side by side, into docs/benchmarks.md, and large configurations
 	@scripts/install-test-deps --bench

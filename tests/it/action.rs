@@ -91,7 +91,7 @@ fn it_downloads_from_this_repository() {
 }
 
 /// The action on a runner: a copy of it, and the folders and files that a runner makes.
-struct Runner<'lab> {
+pub struct Runner<'lab> {
     lab: &'lab Lab,
     action: PathBuf,
     temp: PathBuf,
@@ -121,7 +121,7 @@ impl<'lab> Runner<'lab> {
     }
 
     /// With the action of a release, whose archive runs the program under test.
-    fn of_a_release(lab: &'lab Lab) -> Self {
+    pub fn of_a_release(lab: &'lab Lab) -> Self {
         let runner = Self::new(lab);
         let program = env!("CARGO_BIN_EXE_git-certs");
         let binary = lab.namespace().write(
@@ -142,6 +142,16 @@ impl<'lab> Runner<'lab> {
         let sums = release(&["sums", "1.2.3"]).arg(&folder).succeed().stdout;
         runner.write_sums(&sums);
         runner
+    }
+
+    /// The folder of the action, which has releases of the lab.
+    pub fn action_of_the_lab(&self) -> &Path {
+        let action = read("action.yml");
+        let address = "https://github.com/git-certs/git-certs/releases/download";
+        assert_eq!(action.matches(address).count(), 1);
+        let text = action.replace(address, RELEASES);
+        fs::write(self.action.join("action.yml"), text).unwrap();
+        &self.action
     }
 
     fn write_sums(&self, sums: &str) {

@@ -4,13 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use pretty_assertions::assert_eq;
+use serde_json::Value;
 
 use crate::action::{self, keys};
-use crate::docs::{git_certs, read, root, text};
+use crate::docs::{blocks, git_certs, read, root, text};
 use crate::support::lab::Lab;
+use crate::support::namespace::PATH;
+use crate::support::repos::{Files, variables};
+use crate::support::{git_server, pebble};
 use crate::yaml;
 
-const WORKFLOW: &str = "examples/cert-repo/.github/workflows/renew.yml";
+pub const WORKFLOW: &str = "examples/cert-repo/.github/workflows/renew.yml";
 
 const DNSCONFIG: &str =
     r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#;
@@ -77,14 +81,186 @@ fn copy_example(parent: &Path) -> (String, String) {
 fn workflows_give_inputs_that_the_action_has() {
     let inputs = keys(&action::action()["inputs"]);
     let page = read("README.md");
-    let block = page.split("```yaml\n").nth(1).unwrap().split("```").next();
+    let block = blocks(&page, "yaml").remove(0);
     let workflow = yaml::parse(&read(WORKFLOW));
     for step in [
         &workflow["jobs"]["renew"]["steps"][0],
-        &yaml::parse(block.unwrap())[0],
+        &yaml::parse(&block)[0],
     ] {
         assert_eq!(step["uses"], "git-certs/git-certs@main");
         let given = keys(&step["with"]);
         assert!(!given.is_empty() && given.is_subset(&inputs), "{given:?}");
     }
+}
+
+/// What is before and after `---` in GitLab's component, with its inputs filled in.
+fn component(given: &[(&str, &str)]) -> (Value, Value) {
+    let text = read("templates/git-certs.yml");
+    let (header, body) = text.split_once("\n---\n").unwrap();
+    let header = yaml::parse(header);
+    let inputs = header["spec"]["inputs"].as_object().unwrap();
+    let mut body = body.to_owned();
+    for (name, input) in inputs {
+        let given = given.iter().find(|(given, _)| given == name);
+        let value = given.map_or(input["default"].as_str().unwrap(), |(_, value)| *value);
+        let place = format!("$[[ inputs.{name} ]]");
+        assert!(body.contains(&place), "`{name}` is not used");
+        body = body.replace(&place, value);
+    }
+    assert!(!body.contains("$[["), "{body}");
+    (header, yaml::parse(&body))
+}
+
+#[test]
+fn the_component_renews() {
+    let lab = Lab::builder().all().start();
+    let identity = lab.age_identity("renewer");
+    let wanted: [(&str, &[&str]); 1] = [("www", &["www.bench.test", "www.pdns.test"])];
+    let certs = Files::certificates(&wanted, &[&identity.recipient]).publish(&lab, "certs");
+    Files::dns().publish(&lab, "dns");
+    let run = |command: &str| {
+        let (_, body) = component(&[
+            ("command", command),
+            ("dns_repo", "https://git.test/dns.git"),
+        ]);
+        let job = &body["git-certs"];
+        // GitLab puts the lines of `script` together, and stops where one fails.
+        let lines = job["script"].as_array().unwrap().iter();
+        let lines: Vec<_> = lines.map(|line| line.as_str().unwrap()).collect();
+        let program = Path::new(env!("CARGO_BIN_EXE_git-certs"));
+        let path = format!("{}:{PATH}", program.parent().unwrap().display());
+        let mut shell = lab
+            .command("sh")
+            .args(["-e", "-c", &lines.join("\n")])
+            .env("PATH", path)
+            .env("GITLAB_CI", "true")
+            .env("CI_SERVER_HOST", "git.test");
+        for (name, value) in job["variables"].as_object().unwrap() {
+            let value = value.as_str().unwrap();
+            let value = value.replace("$CI_PROJECT_URL", "https://git.test/certs");
+            shell = shell.env(name, value.replace("$CI_DEFAULT_BRANCH", "main"));
+        }
+        let of_the_project = [
+            (
+                "GIT_CERTS_AGE_KEY",
+                fs::read_to_string(&identity.file).unwrap(),
+            ),
+            ("GIT_CERTS_TOKEN", git_server::TOKEN.to_owned()),
+            ("GIT_CERTS_ACME", pebble::DIRECTORY.to_owned()),
+            ("GIT_CERTS_AGREE_TOS", "true".to_owned()),
+            ("GIT_CERTS_CA_BUNDLE", lab.ca().display().to_string()),
+        ];
+        for (name, value) in variables(&lab).into_iter().chain(of_the_project) {
+            shell = shell.env(name, value);
+        }
+        let output = shell.succeed();
+        // The files that it hands over.
+        let file = |path: &Value| {
+            let file = lab.folder().join("home").join(path.as_str().unwrap());
+            let text = fs::read_to_string(&file).unwrap();
+            fs::remove_file(file).unwrap();
+            text
+        };
+        let artifacts = &job["artifacts"];
+        let handed = file(&artifacts["paths"][0]) + &file(&artifacts["reports"]["dotenv"]);
+        (output, handed)
+    };
+    let (output, handed) = run("renew");
+    let done = "\n1 issued, 0 failed, 0 up to date\n";
+    assert!(output.stdout.contains(done), "{}", output.stdout);
+    action::assert_is_sealed(&lab, &certs);
+    let title = "### git-certs: 1 issued, 0 up to date\n";
+    assert!(handed.starts_with(title), "{handed}");
+    assert!(
+        handed.contains("\nCERTS_RENEWED_NAMES=[\"www\"]\n"),
+        "{handed}"
+    );
+    assert!(handed.contains("\nCERTS_PUSHED=true\n"), "{handed}");
+    let (_, handed) = run("plan");
+    assert!(handed.contains("\nCERTS_DUE=0\n"), "{handed}");
+}
+
+#[test]
+fn the_component_is_given_inputs_that_it_has_and_sets_what_is_known() {
+    let (header, body) = component(&[]);
+    let inputs = keys(&header["spec"]["inputs"]);
+    let page = read("README.md");
+    let start = yaml::parse(&blocks(&page, "yaml")[1]);
+    for text in [
+        yaml::parse(&read("examples/cert-repo/.gitlab-ci.yml")),
+        start,
+    ] {
+        let include = &text["include"][0];
+        let url = include["remote"].as_str().unwrap();
+        assert!(
+            url.ends_with("/git-certs/main/templates/git-certs.yml"),
+            "{url}"
+        );
+        let given = keys(&include["inputs"]);
+        assert!(given.is_subset(&inputs), "{given:?}");
+    }
+    let documented = read("docs/configuration.md");
+    let mut names = keys(&body["git-certs"]["variables"]);
+    names.retain(|name| name.starts_with("GIT_CERTS_"));
+    assert_eq!(names.len(), 5, "{names:?}");
+    for name in names {
+        assert!(
+            documented.contains(&format!("`{name}`")),
+            "`{name}` is no setting"
+        );
+    }
+}
+
+#[test]
+fn the_makefile_does_what_it_says() {
+    let lab = Lab::builder().all().start();
+    let identity = lab.age_identity("renewer");
+    let wanted: [(&str, &[&str]); 1] = [("www", &["www.bench.test"])];
+    let makefile = read("examples/cert-repo/Makefile");
+    let files = Files::certificates(&wanted, &[&identity.recipient]).with("Makefile", &makefile);
+    let certs = files.publish(&lab, "certs");
+    Files::dns().write(&lab.folder().join("dns"));
+    let checkout = lab.folder().join("checkout-certs");
+    lab.git(&checkout, &["branch", "--set-upstream-to=origin/main"]);
+    let program = Path::new(env!("CARGO_BIN_EXE_git-certs"));
+    let path = format!("{}:{PATH}", program.parent().unwrap().display());
+    let make = |target: &str| {
+        let mut make = lab
+            .command("make")
+            .arg(target)
+            .folder(&checkout)
+            .env("PATH", &path)
+            .env("GIT_AUTHOR_NAME", "Lab")
+            .env("GIT_AUTHOR_EMAIL", "lab@example.test")
+            .env("GIT_CERTS_ACME", pebble::DIRECTORY)
+            .env("GIT_CERTS_AGREE_TOS", "true")
+            .env("GIT_CERTS_CA_BUNDLE", lab.ca());
+        for (name, value) in variables(&lab) {
+            make = make.env(name, value);
+        }
+        make
+    };
+    // The identity is not there yet: a plan needs none.
+    let plan = make("plan").succeed();
+    assert!(
+        plan.stdout.ends_with("\n1 due, 0 up to date\n"),
+        "{}",
+        plan.stdout
+    );
+    let place = lab.folder().join("home/.config/age");
+    fs::create_dir_all(&place).unwrap();
+    fs::copy(&identity.file, place.join("key.txt")).unwrap();
+    make("renew").succeed();
+    action::assert_is_sealed(&lab, &certs);
+    let verify = make("verify").succeed().stdout;
+    assert_eq!(verify, "1 commit, 8 files: 0 faults, 0 notes\n");
+    let rekey = make("rekey").succeed().stdout;
+    assert_eq!(rekey, "0 rekeyed, 0 failed, 2 up to date\n");
+    let targets: Vec<_> = makefile
+        .lines()
+        .filter_map(|line| line.split_once(": ## "))
+        .map(|(target, what)| format!("{target}\t{what}\n"))
+        .collect();
+    assert_eq!(targets.len(), 5);
+    assert_eq!(make("help").succeed().stdout, targets.concat());
 }

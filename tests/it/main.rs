@@ -12,6 +12,7 @@
 
 mod account;
 mod account_commands;
+mod act;
 mod action;
 mod attack;
 mod authorities;
@@ -30,6 +31,7 @@ mod failures;
 mod faults;
 mod help;
 mod identities;
+mod image;
 mod in_place;
 mod journal;
 mod journal_lock;
