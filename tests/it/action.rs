@@ -386,7 +386,7 @@ fn inputs_become_settings_and_secrets_are_hidden() {
     fs::create_dir_all(&bin).unwrap();
     runner.has(
         "git-certs",
-        "echo \"$*\"\nenv | grep -E '^(GIT_CERTS|INPUT)_' | sort",
+        "echo \"$*\"\necho $$ > \"$TMPDIR/pid\"\nenv | grep -E '^(GIT_CERTS|INPUT)_' | sort",
     );
     fs::rename(runner.bin.join("git-certs"), bin.join("git-certs")).unwrap();
     let key =
@@ -397,11 +397,16 @@ fn inputs_become_settings_and_secrets_are_hidden() {
         ("acme", "$(id); `id`"),
         ("dnsconfig_file", "dns/config.js"),
     ];
-    let output = runner
+    let running = runner
         .step(1, &given)
         .env("GIT_CERTS_EMAIL", "ops@example.test")
         .env("GIT_CERTS_ACME", "staging")
-        .succeed();
+        .spawn();
+    let started = running.pid();
+    let output = running.wait().expect_code(0);
+    // The signals of a cancelled job go to what was started.
+    let pid = fs::read_to_string(lab.folder().join("tmp/pid")).unwrap();
+    assert_eq!(pid, format!("{started}\n"));
     assert_eq!(
         output.stdout,
         "::add-mask::AGE-SECRET-KEY-1%25TEST\n::add-mask::long enough\n\

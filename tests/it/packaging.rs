@@ -60,6 +60,15 @@ fn the_image_is_built_from_what_is_there() {
         &rust.captures(&recipe).unwrap()[1],
         minimum.as_str().unwrap()
     );
+    let workflow = read(".github/workflows/release.yml");
+    let rust = Regex::new(r"toolchain install (\S+)|cargo \+(\S+)").unwrap();
+    let versions = rust.captures_iter(&workflow);
+    let versions: BTreeSet<_> = versions
+        .flat_map(|found| [found.get(1), found.get(2)])
+        .flatten()
+        .map(|version| version.as_str())
+        .collect();
+    assert_eq!(versions, BTreeSet::from([minimum.as_str().unwrap()]));
 
     let sent = read(".dockerignore");
     let copied: BTreeSet<_> = recipe
@@ -130,6 +139,45 @@ fn the_package_has_the_program_and_its_documentation() {
     for path in ["src/main.rs", "src/dnscontrol/helpers.js", "docs/json.md"] {
         assert!(listed.lines().any(|line| line == path), "no `{path}`");
     }
+}
+
+#[test]
+fn a_release_has_the_version_and_the_section_that_its_tag_names() {
+    let release = |words: &[&str]| {
+        let mut script = Command::new(root().join("scripts/release"));
+        let output = script.args(words).output().unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        release(&["check", &format!("release-{version}")]),
+        (Some(0), format!("{version}\n"), String::new())
+    );
+    let error = |words: &str| (Some(2), String::new(), format!("error: {words}\n"));
+    assert_eq!(
+        release(&["check", "release-99.0.0"]),
+        error(&format!(
+            "the tag is `release-99.0.0`, but Cargo.toml says version {version}"
+        ))
+    );
+    let changelog = read("CHANGELOG.md");
+    let section = changelog.split("## Unreleased\n\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    assert_eq!(
+        release(&["notes", "Unreleased"]),
+        (Some(0), section.to_owned(), String::new())
+    );
+    assert_eq!(
+        release(&["notes", "99.0.0"]),
+        error("CHANGELOG.md says nothing under `## 99.0.0`")
+    );
+    let (code, stdout, usage) = release(&["no-such-part"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert_eq!(usage.matches("scripts/release ").count(), 4);
 }
 
 /// The cargo that runs the tests.
