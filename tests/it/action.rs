@@ -221,7 +221,7 @@ fn in_context(value: &str) -> String {
     let contexts = [
         ("${{ github.server_url }}", "https://git.test"),
         ("${{ github.repository }}", "certs.git"),
-        ("${{ github.ref_name }}", "main"),
+        ("${{ github.head_ref || github.ref_name }}", "main"),
         ("${{ github.token }}", git_server::TOKEN),
     ];
     let value = contexts.iter().fold(value.to_owned(), |value, (name, is)| {
