@@ -102,7 +102,7 @@ fn component(given: &[(&str, &str)]) -> (Value, Value) {
     let mut body = body.to_owned();
     for (name, input) in inputs {
         let given = given.iter().find(|(given, _)| given == name);
-        let value = given.map_or(input["default"].as_str().unwrap(), |(_, value)| *value);
+        let value = given.map_or_else(|| input["default"].as_str().unwrap(), |(_, value)| *value);
         let place = format!("$[[ inputs.{name} ]]");
         assert!(body.contains(&place), "`{name}` is not used");
         body = body.replace(&place, value);
