@@ -10,7 +10,7 @@ use crate::support::namespace::{Namespace, program};
 /// What a client must show over HTTP, as the password; any of [`USERS`] will do.
 pub const TOKEN: &str = "lab-token";
 /// User names under which forges take tokens.
-pub const USERS: [&str; 3] = ["git", "oauth2", "x-access-token"];
+pub const USERS: [&str; 4] = ["git", "gitlab-ci-token", "oauth2", "x-access-token"];
 
 /// Makes an empty bare repository that all servers offer, and returns its folder.
 pub fn make_repository(namespace: &Namespace, name: &str) -> PathBuf {
