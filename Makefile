@@ -35,7 +35,7 @@ lint: ## formatting, clippy, documentation, scripts
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
-	shellcheck .ci/run action/install action/run scripts/*
+	shellcheck .ci/run action/comment action/install action/run scripts/*
 
 lint-yaml: ## workflows, action, GitLab example, Dockerfile; linters from PyPI
 	@scripts/lint-yaml

@@ -12,6 +12,7 @@ use crate::cli::arguments::{Format, Run, secret};
 use crate::cli::commands::open_certs;
 use crate::cli::config;
 use crate::cli::confirm::confirm;
+use crate::cli::places::CertRepo;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
 use crate::model::secret::Secret;
@@ -61,22 +62,8 @@ impl AccountCommand {
 /// Where an account is, and what opens its key.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Place {
-    /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
-    #[arg(
-        long,
-        env = "GIT_CERTS_REPO",
-        value_name = "URL|PATH",
-        conflicts_with = "dir"
-    )]
-    repo: Option<String>,
-
-    /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
-    #[arg(long, env = "GIT_CERTS_BRANCH", value_name = "NAME")]
-    branch: Option<String>,
-
-    /// Folder of the cert repository, to work in place [default: the current folder]
-    #[arg(long, env = "GIT_CERTS_DIR", value_name = "FOLDER")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    certs: CertRepo,
 
     /// The CA, as `renew` takes it [default: live]
     #[arg(long, env = "GIT_CERTS_ACME", value_name = "SERVER")]
@@ -94,9 +81,7 @@ pub(super) struct Place {
 impl Place {
     fn run(self) -> Run {
         Run {
-            repo: self.repo,
-            branch: self.branch,
-            dir: self.dir,
+            certs: self.certs,
             settings: Settings {
                 acme: self.acme,
                 ca_bundle: self.ca_bundle,

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
 use crate::cli::keys::{RecipientsCommand, Rekey};
+use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
 use crate::cli::signing::Signing;
@@ -255,22 +256,8 @@ pub(super) struct Providers {
 /// What every run needs to know: where the repositories are, and the settings.
 #[derive(Args, Debug, Default)]
 pub(super) struct Run {
-    /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
-    #[arg(
-        long,
-        env = "GIT_CERTS_REPO",
-        value_name = "URL|PATH",
-        conflicts_with = "dir"
-    )]
-    pub(super) repo: Option<String>,
-
-    /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
-    #[arg(long, env = "GIT_CERTS_BRANCH", value_name = "NAME")]
-    pub(super) branch: Option<String>,
-
-    /// Folder of the cert repository, to work in place [default: the current folder]
-    #[arg(long, env = "GIT_CERTS_DIR", value_name = "FOLDER")]
-    pub(super) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) certs: CertRepo,
 
     /// Only this certificate
     #[arg(long, env = "GIT_CERTS_ONLY", value_name = "CERT_NAME")]
@@ -294,11 +281,11 @@ pub(super) struct Run {
 /// Where what a run has to say goes beside stdout.
 #[derive(Args, Debug)]
 pub(super) struct Reports {
-    /// Add a summary in Markdown to this file [default: `$GITHUB_STEP_SUMMARY`]
+    /// Add a summary in Markdown to this file, besides `$GITHUB_STEP_SUMMARY`
     #[arg(long, env = "GIT_CERTS_SUMMARY_FILE", value_name = "FILE")]
     pub(super) summary_file: Option<PathBuf>,
 
-    /// Add what later steps can use to this file, as `CERTS_NAME=VALUE` [default: `$GITHUB_OUTPUT`, as `NAME=VALUE`]
+    /// Add what later steps can use to this file, as `CERTS_NAME=VALUE`, besides `$GITHUB_OUTPUT`
     #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
     pub(super) output_file: Option<PathBuf>,
 }

@@ -38,7 +38,7 @@ const DNS_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A clone is deleted when the run ends.
 pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
-    match &run.repo {
+    match &run.certs.repo {
         Some(_) if no_push => Err(anyhow!(
             "`--no-push` with `--repo` would keep nothing: the clone is deleted when the run ends"
         ))
@@ -51,7 +51,7 @@ pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
 pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
     let folder = run.here();
     // What is no folder is refused when it is opened.
-    let is_here = run.repo.is_none() && folder.is_dir();
+    let is_here = run.certs.repo.is_none() && folder.is_dir();
     is_here.then(|| FolderLock::take(&folder)).transpose()
 }
 
@@ -206,7 +206,7 @@ fn registration(run: &Run, settings: &Settings) -> Registration {
 
 /// `--cert-config` beside the current folder.
 fn list_beside(run: &Run, settings: &Settings) -> Result<Option<Override>> {
-    match run.repo {
+    match run.certs.repo {
         None => override_file(settings.cert_config.as_deref(), "--cert-config"),
         Some(_) => Ok(None),
     }
@@ -214,7 +214,7 @@ fn list_beside(run: &Run, settings: &Settings) -> Result<Option<Override>> {
 
 /// `--cert-config` in a clone: a path in its tree.
 pub(super) fn list_in_clone<'a>(run: &Run, settings: &'a Settings) -> Option<&'a str> {
-    run.repo.as_ref()?;
+    run.certs.repo.as_ref()?;
     settings.cert_config.as_ref()?.to_str()
 }
 

@@ -17,23 +17,23 @@ use crate::report::{json, summary, terminal, voice};
 /// What a run has to say, and where it goes.
 pub(super) struct Ending {
     format: Format,
-    summary: Option<PathBuf>,
-    outputs: Option<(PathBuf, Style)>,
+    summaries: Vec<PathBuf>,
+    outputs: Vec<(PathBuf, Style)>,
 }
 
 impl Ending {
-    /// As the options say; on GitHub, where the runner wants it. What `doing` says until the end is folded, where the
-    /// CI system can.
+    /// As the options say, and on GitHub where the runner wants it too. What `doing` says until the end is folded, where
+    /// the CI system can.
     pub(super) fn of(doing: &str, format: Format, reports: Reports) -> Self {
         voice::open_section(doing);
         let path = |variable| environment::variable(variable).map(PathBuf::from);
-        let outputs = reports.output_file.map(|path| (path, Style::Dotenv));
+        let dotenv = reports.output_file.map(|path| (path, Style::Dotenv));
+        let github = path(environment::GITHUB_OUTPUT).map(|path| (path, Style::GitHub));
+        let summary = path(environment::GITHUB_STEP_SUMMARY);
         Self {
             format,
-            summary: reports
-                .summary_file
-                .or_else(|| path(environment::GITHUB_STEP_SUMMARY)),
-            outputs: outputs.or_else(|| Some((path(environment::GITHUB_OUTPUT)?, Style::GitHub))),
+            summaries: reports.summary_file.into_iter().chain(summary).collect(),
+            outputs: dotenv.into_iter().chain(github).collect(),
         }
     }
 
@@ -86,12 +86,11 @@ impl Ending {
         (outputs, code): (fn(&T, &str) -> Outputs, u8),
     ) -> Result<ExitCode> {
         voice::close_section();
-        if let Some((path, style)) = &self.outputs {
-            let outputs = outputs(what, &(forms.report)(what)).with_exit_code(code);
-            write(path, &outputs.lines(*style));
+        if !self.outputs.is_empty() {
+            self.write_outputs(&outputs(what, &(forms.report)(what)).with_exit_code(code));
         }
-        if let Some(path) = &self.summary {
-            write(path, &(forms.summary)(what));
+        if !self.summaries.is_empty() {
+            self.write_summary(&(forms.summary)(what));
         }
         terminal::print(&match self.format {
             Format::Text => (forms.text)(what),
@@ -104,14 +103,19 @@ impl Ending {
     pub(super) fn error(&self, error: &Error, code: u8) -> ExitCode {
         voice::close_section();
         terminal::print_error(error);
-        if let Some((path, style)) = &self.outputs {
-            let outputs = Outputs::default().with_exit_code(code);
+        self.write_outputs(&Outputs::default().with_exit_code(code));
+        self.write_summary(&summary::error(error));
+        ExitCode::from(code)
+    }
+
+    fn write_outputs(&self, outputs: &Outputs) {
+        for (path, style) in &self.outputs {
             write(path, &outputs.lines(*style));
         }
-        if let Some(path) = &self.summary {
-            write(path, &summary::error(error));
-        }
-        ExitCode::from(code)
+    }
+
+    fn write_summary(&self, summary: &str) {
+        self.summaries.iter().for_each(|path| write(path, summary));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cli::account::with_push;
 use crate::cli::arguments::{Format, Run};
 use crate::cli::commands::{SOME_FAILED, open_keys};
 use crate::cli::config;
+use crate::cli::places::CertRepo;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
 use crate::model::certificate::CertificateName;
@@ -44,22 +45,8 @@ pub(super) enum RecipientsCommand {
 /// Where the keys are.
 #[derive(Args, Clone, Debug)]
 pub(super) struct KeyPlace {
-    /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
-    #[arg(
-        long,
-        env = "GIT_CERTS_REPO",
-        value_name = "URL|PATH",
-        conflicts_with = "dir"
-    )]
-    pub(super) repo: Option<String>,
-
-    /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
-    #[arg(long, env = "GIT_CERTS_BRANCH", value_name = "NAME")]
-    pub(super) branch: Option<String>,
-
-    /// Folder of the cert repository, to work in place [default: the current folder]
-    #[arg(long, env = "GIT_CERTS_DIR", value_name = "FOLDER")]
-    pub(super) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) certs: CertRepo,
 
     /// PEM file of roots to trust besides the system's
     #[arg(long, env = "GIT_CERTS_CA_BUNDLE", value_name = "FILE")]
@@ -69,9 +56,7 @@ pub(super) struct KeyPlace {
 impl KeyPlace {
     pub(super) fn run(self) -> Run {
         Run {
-            repo: self.repo,
-            branch: self.branch,
-            dir: self.dir,
+            certs: self.certs,
             settings: Settings {
                 ca_bundle: self.ca_bundle,
                 ..Settings::default()

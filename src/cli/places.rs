@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use clap::Args;
 
 use crate::cli::arguments::Run;
 use crate::cli::environment;
@@ -15,6 +16,27 @@ use crate::nightly::job::Location;
 use crate::repo::address::Address;
 use crate::repo::transport::{Access, Agent, Configured, Remote, Ssh, Token};
 
+/// Where the cert repository is.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct CertRepo {
+    /// Cert repository: URL or path of a repository to clone [default: the checkout in --dir]
+    #[arg(
+        long,
+        env = "GIT_CERTS_REPO",
+        value_name = "URL|PATH",
+        conflicts_with = "dir"
+    )]
+    pub(super) repo: Option<String>,
+
+    /// Branch to read and to push [default: the remote's HEAD, or the one that is checked out]
+    #[arg(long, env = "GIT_CERTS_BRANCH", value_name = "NAME")]
+    pub(super) branch: Option<String>,
+
+    /// Folder of the cert repository, to work in place [default: the current folder]
+    #[arg(long, env = "GIT_CERTS_DIR", value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+}
+
 /// Finds the repositories of a run.
 pub(super) struct Places<'r> {
     run: &'r Run,
@@ -25,7 +47,7 @@ pub(super) struct Places<'r> {
 impl Run {
     /// Folder of the cert repository, where it is not cloned.
     pub(super) fn here(&self) -> PathBuf {
-        self.dir.clone().unwrap_or_else(|| PathBuf::from("."))
+        self.certs.dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 }
 
@@ -40,9 +62,9 @@ impl<'r> Places<'r> {
 
     /// Where the cert repository is: `--repo`, or the checkout in `--dir`.
     pub(super) fn certs(&self) -> Result<Location> {
-        let branch = self.run.branch.clone();
+        let branch = self.run.certs.branch.clone();
         let token = environment::secret(environment::TOKEN).map(Token::new);
-        if let Some(url) = &self.run.repo {
+        if let Some(url) = &self.run.certs.repo {
             return self.remote(url, branch, token).map(Location::Remote);
         }
         let path = self.run.here();
@@ -74,7 +96,7 @@ impl<'r> Places<'r> {
         }
         let own = environment::secret(environment::DNS_TOKEN).map(Token::new);
         let host = Address::parse(place)?.host();
-        let beside = match &self.run.repo {
+        let beside = match &self.run.certs.repo {
             Some(certs) => Address::parse(certs)?.host() == host,
             None => false,
         };

@@ -210,7 +210,8 @@ impl<'lab> Runner<'lab> {
                 None if name == "RELEASES" => RELEASES,
                 None => value,
             };
-            command = command.env(name, in_context(value));
+            let value = value.replace("${{ runner.temp }}", self.temp.to_str().unwrap());
+            command = command.env(name, in_context(&value));
         }
         command
     }
@@ -219,8 +220,11 @@ impl<'lab> Runner<'lab> {
 /// What the runner makes of an expression in this lab.
 fn in_context(value: &str) -> String {
     let contexts = [
-        ("${{ github.server_url }}", "https://git.test"),
-        ("${{ github.repository }}", "certs.git"),
+        (
+            "${{ github.event.pull_request.head.repo.html_url || format('{0}/{1}', github.server_url, github.repository) }}",
+            "https://git.test/certs.git",
+        ),
+        ("${{ github.event.pull_request.number }}", "7"),
         ("${{ github.head_ref || github.ref_name }}", "main"),
         ("${{ github.token }}", git_server::TOKEN),
     ];
@@ -418,6 +422,67 @@ fn inputs_become_settings_of_the_program() {
          GIT_CERTS_TOKEN=lab-token\n"
     );
     assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn a_pull_request_has_one_comment() {
+    let lab = lab();
+    let runner = Runner::new(&lab);
+    let place = runner.temp.join("git-certs");
+    fs::create_dir_all(&place).unwrap();
+    let (asked, body) = (runner.temp.join("asked"), runner.temp.join("body"));
+    // As `gh api` behaves: the answer is what `--jq` makes of it.
+    let answers = |comment: &str| {
+        let (asked, body) = (asked.display(), body.display());
+        runner.has(
+            "gh",
+            &format!(
+                "[ -n \"$GH_TOKEN\" ] || exit 4\n\
+                 case $2 in\n\
+                 graphql) printf '%s\\n' \"$*\" | grep -q 'owner=example -F name=certs -F number=7' || exit 5; {comment} ;;\n\
+                 --method) echo \"$3 $4 $5 $6\" > {asked}; cat > {body}; echo https://github.com/example/certs/pull/7#c1 ;;\n\
+                 *) exit 6 ;;\n\
+                 esac"
+            ),
+        );
+    };
+    let comment = |event: &str, given: &str| {
+        let step = runner.step(2, &[("comment", given)]);
+        step.env("GITHUB_EVENT_NAME", event)
+            .env("GITHUB_REPOSITORY", "example/certs")
+            .succeed()
+            .stdout
+    };
+    answers("exit 7");
+    assert_eq!(comment("pull_request", "true"), "");
+    fs::write(place.join("summary.md"), "### git-certs: 1 due\n").unwrap();
+    assert_eq!(comment("pull_request", "false") + &comment("push", "true"), "");
+    assert!(!asked.exists());
+
+    answers("true");
+    let said = "commented: https://github.com/example/certs/pull/7#c1\n";
+    assert_eq!(comment("pull_request", "true"), said);
+    let post = "POST repos/example/certs/issues/7/comments -F body=@-\n";
+    assert_eq!(fs::read_to_string(&asked).unwrap(), post);
+    let whole = "<!-- git-certs -->\n### git-certs: 1 due\n";
+    assert_eq!(fs::read_to_string(&body).unwrap(), whole);
+
+    answers("echo 41; echo 42");
+    fs::write(place.join("summary.md"), "x".repeat(70_000)).unwrap();
+    assert_eq!(comment("pull_request", "true"), said);
+    let patch = "PATCH repos/example/certs/issues/comments/41 -F body=@-\n";
+    assert_eq!(fs::read_to_string(&asked).unwrap(), patch);
+    let cut = fs::read_to_string(&body).unwrap();
+    assert!(cut.len() < 65_536);
+    assert!(cut.ends_with("xxx\n\nThe summary of the run has the rest.\n"));
+
+    answers("echo 'HTTP 403: Resource not accessible by integration'; exit 1");
+    assert_eq!(
+        comment("pull_request", "true"),
+        "HTTP 403: Resource not accessible by integration\n\
+         ::notice title=git-certs::the summary of the run is not a comment too, as the token may not write one: \
+         give the job `pull-requests: write`\n"
+    );
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn what_could_not_run_is_in_the_summary() {
 }
 
 #[test]
-fn elsewhere_files_are_written_where_they_are_asked_for() {
+fn files_are_written_where_they_are_asked_for() {
     let nightly = Nightly::new(lab(), &[("www", &["www.bench.test"])]);
     let lab = &nightly.lab;
     let outputs = lab.folder().join("certs.env");

@@ -83,8 +83,10 @@ fn workflows_give_inputs_that_the_action_has() {
     let page = read("README.md");
     let block = blocks(&page, "yaml").remove(0);
     let workflow = yaml::parse(&read(WORKFLOW));
+    let plan = yaml::parse(&read("examples/cert-repo/.github/workflows/plan.yml"));
     for step in [
         &workflow["jobs"]["renew"]["steps"][0],
+        &plan["jobs"]["plan"]["steps"][0],
         &yaml::parse(&block)[0],
     ] {
         assert_eq!(step["uses"], "git-certs/git-certs@main");
