@@ -410,8 +410,11 @@ fn inputs_become_settings_of_the_program() {
     // The signals of a cancelled job go to what was started.
     let pid = fs::read_to_string(lab.folder().join("tmp/pid")).unwrap();
     assert_eq!(pid, format!("{started}\n"));
+    let said = output
+        .stdout
+        .replace(runner.temp.to_str().unwrap(), "[TEMP]");
     assert_eq!(
-        output.stdout,
+        said,
         "plan\n\
          GIT_CERTS_ACME=$(id); `id`\n\
          GIT_CERTS_AGE_KEY=# public key: age1xyz\n\
@@ -419,6 +422,7 @@ fn inputs_become_settings_of_the_program() {
          GIT_CERTS_CONFIG=dns/config.js\n\
          GIT_CERTS_EMAIL=ops@example.test\n\
          GIT_CERTS_REPO=https://git.test/certs.git\n\
+         GIT_CERTS_SUMMARY_FILE=[TEMP]/git-certs/summary.md\n\
          GIT_CERTS_TOKEN=lab-token\n"
     );
     assert_eq!(output.stderr, "");
@@ -456,7 +460,10 @@ fn a_pull_request_has_one_comment() {
     answers("exit 7");
     assert_eq!(comment("pull_request", "true"), "");
     fs::write(place.join("summary.md"), "### git-certs: 1 due\n").unwrap();
-    assert_eq!(comment("pull_request", "false") + &comment("push", "true"), "");
+    assert_eq!(
+        comment("pull_request", "false") + &comment("push", "true"),
+        ""
+    );
     assert!(!asked.exists());
 
     answers("true");

@@ -227,7 +227,7 @@ fn files_are_written_where_they_are_asked_for() {
                 | Certificate | Names | Result | Expires | Why |\n\
                 | --- | --- | --- | --- | --- |\n\
                 | `www` | `www.bench.test` | issue |  | not in the repository |\n\n";
-    assert_eq!(fs::read_to_string(summary).unwrap(), page);
+    assert_eq!(fs::read_to_string(&summary).unwrap(), page);
     let lines = "CERTS_DUE=1\nCERTS_UP_TO_DATE=0\nCERTS_DUE_NAMES=[\"www\"]\nCERTS_NEXT_CHECK=\n\
                  CERTS_EARLIEST_EXPIRY=\nCERTS_EXIT_CODE=0\n";
     assert_eq!(fs::read_to_string(&outputs).unwrap(), lines);
@@ -241,6 +241,12 @@ fn files_are_written_where_they_are_asked_for() {
         output.stderr
     );
     assert_eq!(fs::read_to_string(&outputs).unwrap(), lines.repeat(2));
+    // On GitHub besides those of the runner.
+    let (run, of_runner, _) = on_github(&nightly, &["plan", "--summary-file"]);
+    let besides = lab.folder().join("besides.md");
+    run.arg(&besides).succeed();
+    assert_eq!(fs::read_to_string(besides).unwrap(), page);
+    assert_eq!(fs::read_to_string(of_runner).unwrap(), page.repeat(2));
 }
 
 #[test]
