@@ -97,6 +97,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(commands::run(arguments, temporary.path()));
+    // What is still under way has no timers from here on: that it panics then is nobody's concern.
+    std::panic::set_hook(Box::new(|_| ()));
     runtime.shutdown_timeout(SHUTDOWN);
     questions::show_again();
     result

@@ -10,7 +10,7 @@ fn words_that_are_no_command_line() {
             "frobnicate",
             r"error: unrecognized subcommand 'frobnicate'
 
-Usage: git-certs <COMMAND>
+Usage: git-certs [OPTIONS] <COMMAND>
 
 For more information, try '--help'.
 ",
