@@ -85,7 +85,6 @@ impl Issuer<'_> {
     /// read when no order is being made (see [`Accepted::read`]). A limit for each order by itself
     /// could do neither.
     pub(crate) async fn issue(&self, due: &[&Planned]) -> Vec<Result<Issued>> {
-        self.watch.show(self.progress.board(due.len()));
         let mut waves = Waves::of(self.account.orders_at_once());
         let mut results = Vec::new();
         let mut rest = due;

@@ -20,6 +20,7 @@ use crate::nightly::permission::is_forbidden;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
 use crate::nightly::{plan, store};
+use crate::report::board::Board;
 use crate::report::terminal;
 
 /// A certificate on its way.
@@ -169,7 +170,9 @@ impl Nightly {
         let allowed = allowed.filter_map(|(planned, judged)| judged.is_ok().then_some(planned));
         let allowed: Vec<_> = allowed.collect();
         self.watch.ended(Stage::Account);
+        self.watch.show(self.progress.board(allowed.len()));
         let mut issued = issuer.issue(&allowed).await.into_iter();
+        self.watch.show(Board::default());
         let results = judged.into_iter().map(|judged| match judged {
             Ok(()) => issued
                 .next()

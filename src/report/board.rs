@@ -1,10 +1,11 @@
 //! Certificates under way, on a terminal: a line each while there is room, and a total with an estimate.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::model::certificate::CertificateName;
 
@@ -33,7 +34,7 @@ impl Board {
         let total = bars.add(ProgressBar::new(count as u64));
         style(
             &total,
-            "{bar:24} {pos} of {len} certificates, {elapsed} so far, about {eta} left",
+            "{bar:24} {pos} of {len} certificates, {elapsed} so far{estimate}",
         );
         total.enable_steady_tick(TICK);
         Self(Some(Arc::new(Shown {
@@ -100,6 +101,14 @@ impl Drop for Lane {
 
 fn style(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("estimate", estimate));
+    }
+}
+
+/// Once there is something to go by.
+fn estimate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if (1..state.len().unwrap_or_default()).contains(&state.pos()) {
+        // A bar that cannot be drawn is no failure.
+        let _ = write!(out, ", about {} s left", state.eta().as_secs() + 1);
     }
 }

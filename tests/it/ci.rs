@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use pretty_assertions::assert_eq;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::support::command::{Command, Output};
@@ -127,6 +128,29 @@ fn steps_are_folded_and_results_are_not() {
             "[Ksection_end::git_certs",
         ]
     );
+}
+
+#[test]
+fn a_terminal_shows_the_certificates_under_way() {
+    let nightly = Nightly::new(
+        lab(),
+        &[("www", &["www.bench.test"]), ("mail", &["mail.bench.test"])],
+    );
+    let script = ["-c", include_str!("support/terminal.py"), "[]"];
+    let run = nightly.command(&["renew"]).under("python3", &script);
+    let shown = run.env("TERM", "xterm").succeed().stdout;
+    for part in [
+        "www: writing challenges",
+        "mail: writing challenges",
+        " 0 of 2 certificates, 0s so far ",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown:?}");
+    }
+    let (_, results) = shown.split_once("issued   www ").unwrap();
+    assert!(!results.contains("of 2 certificates"), "{results:?}");
+    // No colour, with NO_COLOR and without.
+    let colour = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+    assert!(!colour.is_match(&shown), "{shown:?}");
 }
 
 #[test]
