@@ -183,19 +183,20 @@ fn orders_key(key: &Secret) -> Result<Document> {
 }
 
 /// Says what to do about an account that cannot be opened.
-fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
-    let kind = find::<Refusal>(&error).and_then(Refusal::kind);
-    if kind != Some("accountDoesNotExist") {
-        return error;
-    }
-    with_hint(
-        error,
-        format!(
+pub(super) fn unopened(error: anyhow::Error, directory: &Directory) -> anyhow::Error {
+    let host = directory.host();
+    let hint = match find::<Refusal>(&error).and_then(Refusal::kind) {
+        Some("accountDoesNotExist") => format!(
             "check that `--acme` is the CA of this key; for a new account, move the files in \
-             `.letsencrypt/{}/` away and run again with `--agree-tos`",
-            directory.host()
+             `.letsencrypt/{host}/` away and run again with `--agree-tos`"
         ),
-    )
+        Some("unauthorized") => format!(
+            "an account that was closed stays closed; for a new one, move the files in \
+             `.letsencrypt/{host}/` away and run again with `--agree-tos`"
+        ),
+        _ => return error,
+    };
+    with_hint(error, hint)
 }
 
 /// Says what to do about an account that the CA does not make.

@@ -11,6 +11,7 @@ use instant_acme::{BodyWrapper, Error, HttpClient, Problem};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::acme::account::unopened;
 use crate::acme::account_key::{AccountKey, encoded};
 use crate::acme::client::{Client, call};
 use crate::acme::connections::Connections;
@@ -82,7 +83,9 @@ impl Holder {
             key,
             url: String::new(),
         };
-        let Some(url) = holder.known().await.with_context(context)? else {
+        let known = holder.known().await;
+        let known = known.map_err(|error| unopened(error, directory));
+        let Some(url) = known.with_context(context)? else {
             return Ok(None);
         };
         holder.url = url;

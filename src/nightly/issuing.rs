@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 
 use crate::acme::account::Account;
 use crate::acme::presets::Directory;
@@ -124,7 +124,7 @@ impl Nightly {
                 Err(error) => {
                     let error = Shared::new(error);
                     for attempt in turn {
-                        attempt.result = Some(Err(error.clone().into()));
+                        self.settle(attempt, &directory.host(), Err(error.clone().into()));
                     }
                     continue;
                 }
@@ -195,7 +195,9 @@ impl Nightly {
                     "`{name}` cannot be ordered at `{host}`, which would stand in: {error:#}"
                 ));
             }
-            if let Some(next) = attempt.left.front() {
+            if let Some(next) = attempt.left.front()
+                && may_go_elsewhere(error)
+            {
                 self.progress.say(&format!(
                     "`{name}` failed at `{host}`, ordering at `{}`: {error:#}",
                     next.host()
@@ -237,7 +239,7 @@ fn next_turn<'t, 'a>(
         .filter(|attempt| match &attempt.result {
             None => true,
             Some(Ok(_)) => false,
-            Some(Err(error)) => is_fault_of_the_ca(error) || is_forbidden(error),
+            Some(Err(error)) => may_go_elsewhere(error),
         })
         .filter(|attempt| !attempt.left.is_empty())
         .collect();
@@ -247,4 +249,9 @@ fn next_turn<'t, 'a>(
         attempt.left.pop_front();
     }
     Some((directory, open))
+}
+
+/// Whether another CA could issue what failed.
+fn may_go_elsewhere(error: &Error) -> bool {
+    is_fault_of_the_ca(error) || is_forbidden(error)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::acme::limits::{Budget, Limits, MEMORY};
 use crate::acme::presets::Directory;
@@ -11,7 +11,7 @@ use crate::dns::lookup::Lookup;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Held, Issuance, KeySource, Wanted};
-use crate::model::hint::Shared;
+use crate::model::hint::{Hint, Shared};
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
 use crate::nightly::budget::{self, in_order};
@@ -23,8 +23,9 @@ use crate::nightly::survey::{Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
+use crate::repo::git::Workspace;
 use crate::repo::seal::Recipients;
-use crate::repo::{issuances, layout};
+use crate::repo::{issuances, keys, layout, revoked};
 
 /// Recipients of the keys that a run makes.
 pub(super) type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
@@ -72,7 +73,8 @@ impl Nightly {
             .await
     }
 
-    /// Opens the keys of certificates that keep them. One that cannot be opened fails its certificate.
+    /// Opens the keys of certificates that keep them. One that cannot be opened, or must not be used again,
+    /// fails its certificate.
     pub(super) async fn kept_keys(
         &self,
         due: Vec<Planned>,
@@ -80,14 +82,9 @@ impl Nightly {
     ) -> Result<(Vec<Planned>, KeysByName)> {
         let (mut ready, mut kept) = (Vec::new(), KeysByName::new());
         for planned in due {
-            let name = &planned.wanted.name;
-            if planned.wanted.key_source != KeySource::Kept {
-                ready.push(planned);
-                continue;
-            }
-            match self.accounts().certificate_key(name).await {
+            match self.kept_key(&planned.wanted).await {
                 Ok(key) => {
-                    kept.extend(key.map(|key| (name.clone(), Arc::new(key))));
+                    kept.extend(key.map(|key| (planned.wanted.name.clone(), Arc::new(key))));
                     ready.push(planned);
                 }
                 Err(error) => outcome.done.push(Done {
@@ -97,6 +94,25 @@ impl Nightly {
             }
         }
         Ok((ready, kept))
+    }
+
+    /// None where the key is new, or somebody else has it.
+    async fn kept_key(&self, wanted: &Wanted) -> Result<Option<Secret>> {
+        let request = match &wanted.key_source {
+            KeySource::New => return Ok(None),
+            KeySource::Kept => return self.accounts().certificate_key(&wanted.name).await,
+            KeySource::Request(request) => request.public_key.clone(),
+        };
+        let name = wanted.name.clone();
+        let is_spoilt = move |workspace: &mut Workspace| {
+            Ok(revoked::is_compromised(workspace, &name)?
+                && keys::public_key(workspace, &name)?.is_some_and(|held| held == request))
+        };
+        if self.workspaces.with(is_spoilt).await? {
+            return Err(anyhow!("its `csr` is of the key that was compromised"))
+                .hint(|| "whoever keeps the key makes a new one, and a new request for it");
+        }
+        Ok(None)
     }
 
     pub(super) async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Survey> {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::model::certificate::CertificateName;
+use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::with_hint;
 use crate::model::recipients::{Readers, RecipientList};
+use crate::nightly::fits::first_of;
 use crate::nightly::job::Override;
 use crate::nightly::rekey::{Keys, listed};
 use crate::repo::git::{Content, File, Workspace};
@@ -78,6 +79,7 @@ impl Keys<'_> {
             .with(move |workspace| {
                 if let Whose::Certificate(name) = &whose {
                     let wanted = listed(workspace, &job)?;
+                    refuse_unknown(workspace, name, &wanted)?;
                     refuse_if_listed(name, keys::listed(&wanted).contains_key(name))?;
                 }
                 edited(workspace, &whose, &edit)
@@ -133,6 +135,19 @@ fn all_lists(
         lists: all,
         ..Readers::default()
     })
+}
+
+/// A list for a misspelt name would be of no effect.
+fn refuse_unknown(workspace: &Workspace, name: &CertificateName, wanted: &[Wanted]) -> Result<()> {
+    let mut names = wanted.iter().map(|wanted| &wanted.name);
+    if names.any(|known| known == name) || keys::certificates(workspace)?.contains(name) {
+        return Ok(());
+    }
+    let names: Vec<_> = wanted.iter().map(|wanted| &wanted.name).collect();
+    Err(with_hint(
+        anyhow!("there is no certificate `{name}`, in certs.json or in the repository"),
+        format!("certs.json has {}", first_of(&names)),
+    ))
 }
 
 fn refuse_if_listed(name: &CertificateName, is_listed: bool) -> Result<()> {

@@ -52,8 +52,9 @@ impl Revocable {
 impl Accounts<'_> {
     /// Revokes the certificate, then marks it in NAME.json.
     ///
-    /// One that is revoked already is marked too. A mark that cannot be stored is an error that says
-    /// what was done; revoking again does no harm.
+    /// One that is revoked already is marked too, but a key that was compromised stays so, whatever reason
+    /// is given later. A mark that cannot be stored is an error that says what was done; revoking again does
+    /// no harm.
     pub(crate) async fn revoke(&self, certificate: &Revocable, reason: Reason) -> Result<Done> {
         let name = certificate.name.clone();
         let stored = self.must_have().await?;
@@ -65,9 +66,17 @@ impl Accounts<'_> {
             .with_context(|| format!("cannot revoke `{name}`"))?;
         let now = OffsetDateTime::now_utc();
         let at = name.clone();
-        let file = self
+        let (file, reason) = self
             .workspaces
-            .with(move |workspace| revoked::mark(workspace, &at, &reason.to_string(), now))
+            .with(move |workspace| {
+                let reason = if revoked::is_compromised(workspace, &at)? {
+                    Reason::KeyCompromise
+                } else {
+                    reason
+                };
+                let file = revoked::mark(workspace, &at, &reason.to_string(), now)?;
+                Ok((file, reason))
+            })
             .await?;
         let message = Message::new(format!("Revoke {name}: {reason}")).about(&certificate.leaf);
         let pushed = self

@@ -27,6 +27,7 @@ use crate::model::secret::{Sealed, Secret};
 use crate::nightly::unlock::Accounts;
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
 use crate::repo::layout;
+use crate::repo::seal::Recipients;
 
 /// An account that has another key now. Prints as what is said about it.
 pub(crate) struct Changed {
@@ -63,6 +64,8 @@ impl fmt::Display for Changed {
 struct NextKey {
     sealed: Sealed,
     key: Secret,
+    /// None: an earlier run encrypted it.
+    recipients: Option<Recipients>,
 }
 
 impl Accounts<'_> {
@@ -98,6 +101,7 @@ impl Accounts<'_> {
         Ok(NextKey {
             key: self.decrypt(next, &path).await?,
             sealed: next.clone(),
+            recipients: None,
         })
     }
 
@@ -127,7 +131,11 @@ impl Accounts<'_> {
             .save(message, vec![file])
             .await
             .context("cannot store the new key of the account: its old key stays in use")?;
-        Ok(NextKey { sealed, key })
+        Ok(NextKey {
+            sealed,
+            key,
+            recipients: Some(recipients),
+        })
     }
 
     /// Step 3.
@@ -139,7 +147,8 @@ impl Accounts<'_> {
     ) -> Result<Changed> {
         let host = self.directory.host();
         let next_path = accounts::next_key_path(&host);
-        let files = accounts::changed_key_files(&host, stored, next.sealed.clone());
+        let (sealed, recipients) = (next.sealed.clone(), next.recipients.as_ref());
+        let files = accounts::changed_key_files(&host, stored, sealed, recipients);
         let message = format!("Change the key of the ACME account {url}\n");
         let pushed = self.store().save(message, files).await.with_context(|| {
             format!(

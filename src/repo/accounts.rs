@@ -162,14 +162,24 @@ pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
 /// What a rollover stores when it has ended: the new key in the place of the old one, which may have
 /// been in plain text.
 ///
-/// In this order, as a folder without git takes one file after another. What account.json says of the old
-/// key goes: for whom the new one is encrypted may have been decided by an earlier run.
-pub(crate) fn changed_key_files(host: &str, account: &StoredAccount, new: Sealed) -> Vec<File> {
+/// In this order, as a folder without git takes one file after another. Without `recipients`, an earlier
+/// run has decided for whom the new key is encrypted.
+pub(crate) fn changed_key_files(
+    host: &str,
+    account: &StoredAccount,
+    new: Sealed,
+    recipients: Option<&Recipients>,
+) -> Vec<File> {
     let names = Names::of(host);
-    let mut fields = account.fields.clone().unwrap_or_default();
-    let forgotten = keys::forget(&mut fields).then(|| File {
-        path: names.metadata,
-        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
+    let described = account.fields.clone().map(|mut fields| {
+        match recipients {
+            Some(recipients) => keys::note(&mut fields, &new, recipients),
+            None => keys::bind(&mut fields, &new),
+        }
+        File {
+            path: names.metadata,
+            content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
+        }
     });
     let removed = |path| File {
         path,
@@ -183,7 +193,7 @@ pub(crate) fn changed_key_files(host: &str, account: &StoredAccount, new: Sealed
         removed(names.next),
         removed(names.plain),
     ];
-    changed.into_iter().chain(forgotten).collect()
+    changed.into_iter().chain(described).collect()
 }
 
 /// Where the encrypted key of the account at `host` is.
@@ -226,6 +236,7 @@ mod tests {
     use crate::model::hint::explain;
     use crate::repo::files;
     use crate::repo::git::People;
+    use crate::repo::layout::sha256;
     use crate::repo::servers::access;
 
     fn put(folder: &Path, path: &str, text: &str) {
@@ -307,15 +318,24 @@ mod tests {
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert!(matches!(&found.key, StoredKey::Plain(key) if key.expose() == b"plain"));
         assert_eq!(found.next.as_ref(), Some(&new));
-        let files = changed_key_files("ca.test", &found, new.clone());
+        let files = changed_key_files("ca.test", &found, new.clone(), None);
         workspace.commit("x", &files).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert_eq!(found.sealed_key().unwrap(), &new);
         assert!(found.next.is_none());
         let place = folder.join(".letsencrypt/ca.test");
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
-        // It belonged to the old key.
-        let metadata = std::fs::read_to_string(place.join("account.json")).unwrap();
-        assert_eq!(metadata, "{\n  \"status\": \"valid\"\n}\n");
+        let metadata = || std::fs::read_to_string(place.join("account.json")).unwrap();
+        let hash = sha256(new.as_str().as_bytes());
+        let bound = format!("{{\n  \"status\": \"valid\",\n  \"key_age_sha256\": \"{hash}\"");
+        assert_eq!(metadata(), format!("{bound}\n}}\n"));
+        let recipients = recipients();
+        let files = changed_key_files("ca.test", &found, new, Some(&recipients));
+        workspace.commit("x", &files).unwrap();
+        let readers = recipients.hash();
+        assert_eq!(
+            metadata(),
+            format!("{bound},\n  \"recipients_sha256\": \"{readers}\"\n}}\n")
+        );
     }
 }

@@ -92,17 +92,17 @@ impl KeyFile {
     }
 }
 
-/// Writes down for whom a key is encrypted.
+/// Writes down which key it is, and for whom it is encrypted.
 pub(super) fn note(fields: &mut Map<String, Value>, sealed: &Sealed, recipients: &Recipients) {
-    let hash = sha256(sealed.as_str().as_bytes());
-    fields.insert(KEY_AGE.to_owned(), hash.into());
+    bind(fields, sealed);
     fields.insert(RECIPIENTS.to_owned(), recipients.hash().into());
 }
 
-/// Takes back what [`note`] wrote; whether there was anything.
-pub(super) fn forget(fields: &mut Map<String, Value>) -> bool {
-    let gone = [KEY_AGE, RECIPIENTS].map(|field| fields.shift_remove(field).is_some());
-    gone.contains(&true)
+/// Writes down which key it is. For whom it is encrypted is not known.
+pub(super) fn bind(fields: &mut Map<String, Value>, sealed: &Sealed) {
+    let hash = sha256(sealed.as_str().as_bytes());
+    fields.insert(KEY_AGE.to_owned(), hash.into());
+    fields.shift_remove(RECIPIENTS);
 }
 
 /// All encrypted keys: those of the accounts, then those of the certificates, by name.

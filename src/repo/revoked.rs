@@ -62,7 +62,7 @@ pub(super) fn reason(description: &[u8]) -> Option<String> {
 }
 
 /// Whether a certificate was revoked because of its key, which is never used again then.
-pub(super) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
+pub(crate) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
     let bytes = workspace.read(&certificate_file(name, "json"))?;
     let description = bytes.and_then(|bytes| serde_json::from_slice::<Description>(&bytes).ok());
     let mark = description.and_then(|description| description.revoked);

@@ -115,7 +115,7 @@ impl Identities {
         match error {
             DecryptError::NoMatchingKeys => with_hint(
                 anyhow!("no identity in `{}` can open it", self.origin),
-                "it is encrypted for other recipients: give the identity of one of them, \
+                "it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), \
                  or let one of them encrypt it for yours",
             ),
             DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => {
@@ -175,12 +175,15 @@ fn age_keys(
                 "`age-plugin-pq -identity` makes an identity for the plugin of it: give that",
             ));
         } else {
+            let hint = if line.contains('/') {
+                "the path of a file goes into `GIT_CERTS_AGE_KEY_FILE`, or `--identity`"
+            } else {
+                "a key is `AGE-SECRET-KEY-1...`, whole and on one line; `age1...` is a recipient, not a key"
+            };
+            let number = index + 1;
             return Err(with_hint(
-                anyhow!(
-                    "line {} of the identity in `{origin}` is not a key",
-                    index + 1
-                ),
-                "a key is `AGE-SECRET-KEY-1...`, whole and on one line; `age1...` is a recipient, not a key",
+                anyhow!("line {number} of the identity in `{origin}` is not a key"),
+                hint,
             ));
         }
     }

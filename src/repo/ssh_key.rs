@@ -69,7 +69,7 @@ impl SshKey {
             })?;
         if key.is_encrypted() {
             return Err(anyhow!("a passphrase protects it")).hint(|| {
-                "name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy"
+                "let an ssh-agent have it (to sign commits, `--signing-key` names its `.pub` file); for CI, `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy"
             });
         }
         match key.algorithm() {

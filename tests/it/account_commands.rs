@@ -119,8 +119,18 @@ fn an_account_is_registered_shown_and_closed() {
          the next run registers another: `git rm -r .letsencrypt/acme.test`\n"
     );
     assert_eq!(certs.subjects(lab), tips);
-    let output = nightly.renew().expect_code(2);
-    assert!(output.stderr.contains("deactivated"), "{}", output.stderr);
+    let closed = "caused by: An account with the provided public key exists but is deactivated (unauthorized)\n\
+         hint: an account that was closed stays closed; for a new one, move the files in \
+         `.letsencrypt/acme.test/` away and run again with `--agree-tos`\n";
+    let opened = "error: cannot open the account at `https://acme.test/dir`";
+    is_refused(
+        &nightly.command(&["renew"]),
+        &format!("to issue: `www`, not in the repository\n{opened}\n  {closed}"),
+    );
+    is_refused(
+        &nightly.command(&["account", "show"]),
+        &format!("error: cannot look for the account at `https://acme.test/dir`\n  {closed}"),
+    );
 }
 
 #[test]

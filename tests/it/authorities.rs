@@ -52,12 +52,37 @@ fn another_ca_stands_in_where_one_does_not_answer() {
         "{}",
         together.stdout
     );
+    let said = "`other` failed at `127.0.0.1:1`, ordering at `acme.test`: cannot register an account at \
+                `https://127.0.0.1:1/dir`: error sending request: client error (Connect): tcp connect error: Connection refused \
+                (os error 111)\n";
+    assert!(together.stderr.contains(said), "{}", together.stderr);
     let described = nightly
         .certs
         .show(&nightly.lab, "certificates/other/other.json");
     assert!(
         described.contains(&format!("\"directory\": \"{}\"", pebble::DIRECTORY)),
         "{described}"
+    );
+}
+
+#[test]
+fn what_is_no_fault_of_the_ca_is_not_ordered_elsewhere() {
+    let nightly = nightly(&json!([
+        {"cert_name": "own", "names": ["own.bench.test"], "required_profile": "none"},
+    ]));
+    let output = nightly.command(&["renew", "--fallback-acme", NOWHERE]);
+    let output = output.run().expect_code(1);
+    let said = output.normal_stderr();
+    let said = said.lines().filter(|line| !line.ends_with(" ([TIME])"));
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            "to issue: `own`, not in the repository",
+            "registered the ACME account `https://acme.test/my-account/[ID]`",
+            "error: cannot issue `own`",
+            "  caused by: the CA does not have the profile `none`",
+            "hint: it has `default`",
+        ]
     );
 }
 
@@ -168,4 +193,34 @@ fn a_request_of_somebody_else_is_signed_without_its_key() {
         "{}",
         output.stdout
     );
+    // Nobody makes a certificate for a key that is in other hands.
+    let revoke = [
+        "revoke",
+        "theirs",
+        "--reason",
+        "keyCompromise",
+        "--renew-now",
+        "--yes",
+    ];
+    let output = nightly.command(&revoke).run().expect_code(2);
+    assert_eq!(
+        output.normal_stderr().split_once("error: ").unwrap().1,
+        "cannot issue `theirs`\n  \
+         caused by: its `csr` is of the key that was compromised\n\
+         hint: whoever keeps the key makes a new one, and a new request for it\n"
+    );
+    let renewed = lab
+        .command("openssl")
+        .args(["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/"])
+        .args([
+            "-addext",
+            "subjectAltName=DNS:theirs.bench.test,DNS:*.theirs.bench.test",
+        ])
+        .arg("-keyout")
+        .arg(&key);
+    Files::default()
+        .with("requests/theirs.csr", &renewed.succeed().stdout)
+        .commit(lab, certs, "their next request");
+    nightly.renew().expect_code(0);
+    assert_ne!(public_key(&nightly, "theirs"), theirs);
 }

@@ -93,7 +93,7 @@ fn the_passphrase_of_an_ssh_key_is_typed_once_and_only_for_what_it_opens() {
             "error: cannot rekey certificate `www`\n  \
              caused by: cannot decrypt `certificates/www/www.key.age`\n  \
              caused by: no identity in `[ROOT]/locked` can open it\n\
-             hint: it is encrypted for other recipients: give the identity of one of them, \
+             hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), \
              or let one of them encrypt it for yours\n\
              0 rekeyed, 1 failed, 0 up to date\n"
         )
@@ -200,7 +200,7 @@ fn every_identity_says_why_it_does_not_open() {
          caused by: cannot decrypt `certificates/www/www.key.age`\n  \
          caused by: no identity in `[ROOT]/other` can open it; cannot use the SSH key in `[ROOT]/locked`: \
          it is protected by a passphrase, which is asked for on a terminal only\n\
-         hint: it is encrypted for other recipients: give the identity of one of them, \
+         hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), \
          or let one of them encrypt it for yours\n\
          hint: `ssh-keygen -p` takes the passphrase off a copy; or make an age key with `age-keygen`\n"
     );

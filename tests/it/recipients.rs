@@ -58,7 +58,7 @@ fn keys_follow_the_lists() {
             stderr: "error: cannot rekey account `ca.test`\n  \
                      caused by: cannot decrypt `.letsencrypt/ca.test/account.key.age`\n  \
                      caused by: no identity in `[ROOT]/alice` can open it\n\
-                     hint: it is encrypted for other recipients: give the identity of one of them, \
+                     hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), \
                      or let one of them encrypt it for yours\n"
                 .to_owned(),
         }
@@ -215,6 +215,25 @@ fn a_certificate_can_have_a_list_of_its_own() {
              hint: keep one of them: remove the file, or `recipients` from certs.json\n"
         )
     );
+}
+
+#[test]
+fn a_certificate_that_is_nowhere_gets_no_list() {
+    let repo = repo();
+    let alice = repo.read(".age-recipients");
+    let alice = alice.lines().last().unwrap();
+    for verb in ["add", "remove"] {
+        assert_eq!(
+            repo.run(
+                &format!("recipients {verb} --certificate wwww {alice}"),
+                "none"
+            ),
+            Said::refused(
+                "error: there is no certificate `wwww`, in certs.json or in the repository\n\
+                 hint: certs.json has `www`, `mail`\n"
+            )
+        );
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ warning: certificate `www` is not in certs.json: it is not renewed
 to issue: `another`, not in the repository
 error: cannot decrypt `.letsencrypt/acme.test/account.key.age`
   caused by: no identity in `[LAB]/other.agekey` can open it
-hint: it is encrypted for other recipients: give the identity of one of them, or let one of them encrypt it for yours
+hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), or let one of them encrypt it for yours
 ");
 }
 

@@ -164,8 +164,20 @@ fn a_compromised_key_is_not_kept() {
     revoke("superseded");
     assert_eq!(key(), first);
     revoke("keyCompromise");
-    assert_ne!(key(), first);
+    let second = key();
+    assert_ne!(second, first);
     nightly.assert_valid("www");
+    // A reason that is given later does not make it good again.
+    for reason in ["keyCompromise", "superseded"] {
+        let words = ["revoke", "www", "--reason", reason, "--yes"];
+        nightly.command(&words).run().expect_code(0);
+    }
+    assert_eq!(
+        description(&nightly, "www")["revoked"]["reason"],
+        "keyCompromise"
+    );
+    nightly.renew().expect_code(0);
+    assert_ne!(key(), second);
 }
 
 #[test]

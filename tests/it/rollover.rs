@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
 
 use crate::support::get_certs::{self, Account};
 use crate::support::lab::{AgeIdentity, Lab};
@@ -67,7 +68,17 @@ fn assert_taken_over(nightly: &Nightly, account: &Account) {
         ..
     } = nightly;
     assert_eq!(account_files(nightly), ["account.json", "account.key.age"]);
-    assert_eq!(certs.show(lab, METADATA), account.metadata);
+    let mut described: Value = serde_json::from_str(&certs.show(lab, METADATA)).unwrap();
+    let fields = described.as_object_mut().unwrap();
+    let hash = lab.command("sha256sum").stdin(certs.show(lab, KEY));
+    assert_eq!(
+        fields.shift_remove("key_age_sha256"),
+        hash.succeed().stdout.split(' ').next().map(Into::into)
+    );
+    // Not there where an earlier run encrypted the key.
+    fields.shift_remove("recipients_sha256");
+    let before: Value = serde_json::from_str(&account.metadata).unwrap();
+    assert_eq!(described, before);
     let key = open(lab, &certs.show(lab, KEY), &identity.file).expect_code(0);
     assert!(key.stdout.starts_with("-----BEGIN PRIVATE KEY-----\n"));
     let shown = nightly.command(&["account", "show"]).run().expect_code(0);
@@ -196,6 +207,12 @@ fn a_key_of_ours_is_changed_too() {
     );
     assert_ne!(certs.show(lab, KEY), before);
     nightly.command(&["renew", "--renew", "1000"]).succeed();
+    // It is known for whom the new key is encrypted.
+    let repo = certs.url(Transport::Path);
+    let listed = lab.git_certs(["recipients", "list", "--repo", &repo, "--format", "json"]);
+    let listed: Value = serde_json::from_str(&listed.succeed().stdout).unwrap();
+    assert_eq!(listed["current"], 2);
+    assert_eq!(listed["unknown"], json!([]));
 }
 
 #[test]
@@ -310,7 +327,7 @@ fn a_new_key_that_this_run_could_not_open_is_not_made() {
              caused by: no identity in `[LAB]/identity.agekey` can open it\n\
              hint: add the recipient of its identity to `.letsencrypt/.age-recipients`, or to \
              `.age-recipients` where that is not there: `age-keygen -y FILE` prints it\n\
-             hint: it is encrypted for other recipients: give the identity of one of them, or let one \
+             hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), or let one \
              of them encrypt it for yours\n"
         ),
         "{said}"

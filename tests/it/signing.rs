@@ -332,8 +332,8 @@ fn keys_that_cannot_sign_are_told() {
         "locked",
         "error: cannot sign with `[ROOT]/locked`\n  \
          caused by: a passphrase protects it\n\
-         hint: name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes \
-         the passphrase off a copy\n",
+         hint: let an ssh-agent have it (to sign commits, `--signing-key` names its `.pub` file); for CI, \
+         `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy\n",
     );
     refused(
         "pem",
@@ -374,8 +374,8 @@ fn keys_that_cannot_sign_are_told() {
         said(Some(&locked), None),
         "error: cannot sign with the key in GIT_CERTS_SIGNING_KEY\n  \
          caused by: a passphrase protects it\n\
-         hint: name its `.pub` file, and the ssh-agent signs; for CI, `ssh-keygen -p -N '' -f COPY` takes \
-         the passphrase off a copy\n"
+         hint: let an ssh-agent have it (to sign commits, `--signing-key` names its `.pub` file); for CI, \
+         `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy\n"
     );
     let output = repo
         .program()

@@ -218,6 +218,11 @@ fn bad_identities() {
         "line 5 of the identity in `key.txt` is not a key\n\
          hint: a key is `AGE-SECRET-KEY-1...`, whole and on one line; `age1...` is a recipient, not a key"
     );
+    assert_eq!(
+        error(identities("/home/me/key.txt")),
+        "line 1 of the identity in `key.txt` is not a key\n\
+         hint: the path of a file goes into `GIT_CERTS_AGE_KEY_FILE`, or `--identity`"
+    );
     let (ecdsa, _) = ssh_key(folder.path(), "ecdsa", "");
     assert!(
         error(identities(&ecdsa)).contains("ecdsa"),
@@ -268,7 +273,7 @@ fn what_does_not_open() {
     assert_eq!(
         error(identities.open(&sealed)),
         "no identity in `key.txt` can open it\n\
-         hint: it is encrypted for other recipients: give the identity of one of them, \
+         hint: it is encrypted for other recipients: give the identity of one of them (`--identity`, GIT_CERTS_AGE_KEY), \
          or let one of them encrypt it for yours"
     );
     let damaged =
