@@ -25,12 +25,15 @@ mod verify;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::arguments::{Arguments, Format, Logging};
 use crate::cli::temporary::Temporary;
+use crate::model::hint::with_hint;
+use crate::model::secret::looks_secret;
 use crate::report::tame::TameStderr;
 use crate::report::voice::{self, Form, Manner, Sections};
 use crate::report::{masks, questions, terminal};
@@ -52,11 +55,7 @@ pub fn main() -> ExitCode {
     }
     let arguments = match parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are no failure; clap knows which is which.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(COULD_NOT_RUN));
-        }
+        Err(error) => return not_understood(&error),
     };
     start_log(&arguments.log);
     match run(arguments) {
@@ -72,6 +71,21 @@ fn parse() -> Result<Arguments, clap::Error> {
     let command = with_variables(Arguments::command());
     let words = arguments::two_dashes(std::env::args_os());
     Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
+}
+
+/// Says what is wrong with the command line; clap would repeat a secret key that stands in it.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let mut words = std::env::args_os();
+    if error.use_stderr() && words.any(|word| looks_secret(&word.to_string_lossy())) {
+        terminal::print_error(&with_hint(
+            anyhow!("a word of the command line is a secret key"),
+            "other users of the machine have seen it: make a new key; secrets are given in variables and files",
+        ));
+        return ExitCode::from(COULD_NOT_RUN);
+    }
+    // Help and version are no failure; clap knows which is which.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(COULD_NOT_RUN))
 }
 
 /// CI systems set variables to the empty string where an input was left out: that is not given.

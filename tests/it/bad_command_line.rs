@@ -121,6 +121,12 @@ For more information, try '--help'.
 For more information, try '--help'.
 ",
         ),
+        (
+            "recipients add -----BEGIN-OPENSSH-PRIVATE-KEY-----",
+            r"error: a word of the command line is a secret key
+hint: other users of the machine have seen it: make a new key; secrets are given in variables and files
+",
+        ),
     ] {
         Folders::new().is_refused(words, stderr);
     }
