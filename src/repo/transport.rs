@@ -81,6 +81,8 @@ pub(crate) enum Fault {
     LoginRefused,
     Forbidden,
     NotFound,
+    /// The same of a path, which needs no login.
+    NoRepository,
     HostKeyUnknown,
     HostKeyChanged,
     NoSuchHost,
@@ -97,6 +99,7 @@ impl Fault {
             Self::LoginRefused => "the server does not accept the login",
             Self::Forbidden => "the server does not allow it",
             Self::NotFound => "there is no such repository, or it is hidden from this login",
+            Self::NoRepository => "there is no git repository",
             Self::HostKeyUnknown => "the host key is not known",
             Self::HostKeyChanged => "the host key has changed",
             Self::NoSuchHost => "the host name does not resolve",
@@ -120,6 +123,9 @@ impl Fault {
             }
             (Self::Forbidden, Service::UploadPack) => "the token or key needs read access",
             (Self::NotFound, _) => "check the address, and that the token or key may see it",
+            (Self::NoRepository, _) => {
+                "check the path (a relative one starts at the current folder); `git init` makes a repository of a folder"
+            }
             (Self::HostKeyUnknown, _) => {
                 "check the fingerprint, then add the host key to `known_hosts` (`ssh-keyscan` prints it)"
             }
@@ -140,6 +146,10 @@ impl Fault {
 impl Remote {
     /// The error for `fault`, with `said` (the other side's own words) as its cause.
     fn error(&self, service: Service, fault: Fault, said: anyhow::Error) -> anyhow::Error {
+        let fault = match (fault, &self.address.place) {
+            (Fault::NotFound, Place::Local(_)) => Fault::NoRepository,
+            (fault, _) => fault,
+        };
         let cause = match fault.hint(service) {
             Some(hint) => with_hint(said, hint),
             None => said,

@@ -176,9 +176,9 @@ fn repositories_that_are_not_there() {
     for (words, stderr) in [
         (
             "--dns-repo ../missing",
-            r"error: cannot read `../missing`: there is no such repository, or it is hidden from this login
+            r"error: cannot read `../missing`: there is no git repository
   caused by: fatal: '[ROOT]/certs/../missing' does not appear to be a git repository
-hint: check the address, and that the token or key may see it
+hint: check the path (a relative one starts at the current folder); `git init` makes a repository of a folder
 ",
         ),
         (
@@ -189,9 +189,9 @@ hint: check the address, and that the token or key may see it
         ),
         (
             "--repo ../missing",
-            r"error: cannot read `../missing`: there is no such repository, or it is hidden from this login
+            r"error: cannot read `../missing`: there is no git repository
   caused by: fatal: '[ROOT]/certs/../missing' does not appear to be a git repository
-hint: check the address, and that the token or key may see it
+hint: check the path (a relative one starts at the current folder); `git init` makes a repository of a folder
 ",
         ),
         (

@@ -125,9 +125,9 @@ fn a_path_with_nothing() {
     let path = scene.lab.folder().join("git/gone.git");
     let command = scene.renew_from(path.to_str().unwrap());
     scene.refused(&command, "\
-error: cannot read `[LAB]/git/gone.git`: there is no such repository, or it is hidden from this login
+error: cannot read `[LAB]/git/gone.git`: there is no git repository
   caused by: fatal: '[LAB]/git/gone.git' does not appear to be a git repository
-hint: check the address, and that the token or key may see it
+hint: check the path (a relative one starts at the current folder); `git init` makes a repository of a folder
 ");
 }
 
@@ -139,9 +139,9 @@ fn a_path_that_is_no_repository() {
     scene.refused(
         &command,
         "\
-error: cannot read `[LAB]/home`: there is no such repository, or it is hidden from this login
+error: cannot read `[LAB]/home`: there is no git repository
   caused by: fatal: '[LAB]/home' does not appear to be a git repository
-hint: check the address, and that the token or key may see it
+hint: check the path (a relative one starts at the current folder); `git init` makes a repository of a folder
 ",
     );
 }
@@ -160,9 +160,9 @@ fn a_dns_repository_that_is_no_repository() {
     ];
     let command = scene.lab.git_certs(words);
     scene.refused(&command, "\
-error: cannot read `[LAB]/git/gone.git`: there is no such repository, or it is hidden from this login
+error: cannot read `[LAB]/git/gone.git`: there is no git repository
   caused by: fatal: '[LAB]/git/gone.git' does not appear to be a git repository
-hint: check the address, and that the token or key may see it
+hint: check the path (a relative one starts at the current folder); `git init` makes a repository of a folder
 ");
 }
 
