@@ -568,10 +568,12 @@ fn repositories_that_cannot_be_used() {
          hint: use a repository with SHA-1 objects (`git init --object-format=sha1`)"
     );
     fs::create_dir(lab.path("plain")).unwrap();
-    let text = open("plain", None);
-    assert!(
-        text.starts_with("cannot read `plain`: there is no such repository"),
-        "{text}"
+    assert_eq!(
+        open("plain", None),
+        "cannot read `plain`: there is no git repository\n  \
+         fatal: 'plain' does not appear to be a git repository\n\
+         hint: check the path (a relative one starts at the current folder); `git init` makes a \
+         repository of a folder"
     );
 
     lab.git("certs.git", &["symbolic-ref", "HEAD", "refs/heads/gone"]);
