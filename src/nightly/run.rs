@@ -126,12 +126,13 @@ impl Nightly {
             ),
             None => None,
         };
+        let store = self.accounts().store();
         if due.is_empty() {
+            let pushed = store.push_left().await;
             self.close(logbook, &mut outcome).await;
-            return Ok(outcome);
+            return pushed.map(|()| outcome);
         }
         self.say_what_is_due(&due);
-        let store = self.accounts().store();
         let look = async {
             let recipients = self.recipients(&due).await?;
             let (survey, ()) = tokio::try_join!(self.survey(&due, decided.dns), store.prove())?;

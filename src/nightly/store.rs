@@ -211,6 +211,27 @@ impl Store<'_> {
         (stored, Arc::unwrap_or_clone(files))
     }
 
+    /// Pushes what an earlier run has committed in this checkout and could not push.
+    pub(super) async fn push_left(&self) -> Result<()> {
+        if !self.push {
+            return Ok(());
+        }
+        let git::Left { ours, others } = self.workspaces.with(Workspace::left).await?;
+        let commits = count(ours, "commit");
+        if ours > 0 && others == 0 {
+            self.progress.say(&format!(
+                "an earlier run has left {commits} that the server lacks"
+            ));
+            self.push().await?;
+        } else if ours > 0 {
+            self.progress.warn(&format!(
+                "an earlier run has left {commits} that the server lacks, beside {} of yours: `git push` brings them there",
+                count(others, "commit")
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) async fn push(&self) -> Result<Option<git::Done>> {
         if !self.push {
             return Ok(None);

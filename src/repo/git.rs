@@ -6,6 +6,7 @@
 mod checkout;
 mod contest;
 mod history;
+mod left;
 mod message;
 mod people;
 mod push;
@@ -28,6 +29,7 @@ use crate::repo::transport::{Access, Remote};
 use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
+pub(crate) use crate::repo::git::left::Left;
 pub(crate) use crate::repo::git::message::Message;
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;

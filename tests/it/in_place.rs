@@ -148,6 +148,67 @@ fn a_checkout_has_one_run_at_a_time() {
 }
 
 #[test]
+fn what_an_earlier_run_could_not_push_the_next_one_pushes() {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    let folder = checkout(&nightly);
+    // The account is there before.
+    let run = || in_place(&nightly, &folder, &["--only", "www"]);
+    run().succeed();
+    in_place(&nightly, &folder, &["--renew", "1000", "--no-push"]).succeed();
+    let refused = certs.refuse_pushes();
+    let behind = certs.tip(lab);
+    let again = run().run().expect_code(2);
+    assert!(
+        again.stderr.contains("this branch is protected"),
+        "{}",
+        again.stderr
+    );
+    fs::remove_file(refused).unwrap();
+    let output = run().succeed();
+    assert!(
+        output
+            .stderr
+            .contains("\nan earlier run has left 1 commit that the server lacks\n"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stdout.starts_with("nothing is due"),
+        "{}",
+        output.stdout
+    );
+    let here = lab
+        .git(&folder, &["rev-parse", "HEAD", "origin/main"])
+        .stdout;
+    let tip = certs.tip(lab);
+    assert_ne!(tip, behind);
+    assert_eq!(here, format!("{tip}\n{tip}\n"));
+    assert_eq!(status(lab, &folder), STATUS);
+    assert!(!run().succeed().stderr.contains("earlier run"));
+    // What is the user's own, the user pushes.
+    let mine = |message: &str| {
+        lab.git(
+            &folder,
+            &["commit", "--quiet", "--allow-empty", "--message", message],
+        )
+    };
+    mine("Git-Certs-Run is nothing that I say");
+    assert!(!run().succeed().stderr.contains("earlier run"));
+    mine("mine\n\nGit-Certs-Run: no");
+    let output = run().succeed();
+    assert!(
+        output.stderr.contains(
+            "\nwarning: an earlier run has left 1 commit that the server lacks, beside 1 commit of yours: \
+             `git push` brings them there\n"
+        ),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(certs.tip(lab), tip);
+}
+
+#[test]
 fn without_a_push_the_commits_stay_here() {
     let nightly = nightly();
     let Nightly { lab, certs, .. } = &nightly;

@@ -53,7 +53,7 @@ pub(super) struct Checkout {
     /// The folder's path in the work tree with a final `/`, or empty.
     prefix: String,
     /// Name of the remote, for its remote-tracking branch.
-    remote_name: Option<String>,
+    pub(super) remote_name: Option<String>,
     /// Why the work tree or the index could not follow a commit.
     behind: Option<anyhow::Error>,
 }

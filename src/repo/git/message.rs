@@ -1,5 +1,6 @@
 //! Messages of commits: text, and trailers by which programs know the commit.
 
+use git2::Commit;
 use time::format_description::well_known::Rfc3339;
 
 use crate::model::chain::{Leaf, list};
@@ -54,6 +55,15 @@ impl Message {
         }
         text
     }
+}
+
+/// Whether a run of this program has made the commit.
+pub(super) fn is_ours(commit: &Commit<'_>) -> bool {
+    let message = String::from_utf8_lossy(commit.message_bytes());
+    message.lines().rev().any(|line| {
+        line.strip_prefix(RUN)
+            .is_some_and(|rest| rest.starts_with(": "))
+    })
 }
 
 impl From<String> for Message {

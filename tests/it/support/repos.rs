@@ -226,8 +226,8 @@ impl Remote {
         git(&["push", "--quiet", "origin", "main"]);
     }
 
-    /// Refuses pushes to branches, as a protected branch does.
-    pub fn refuse_pushes(&self) {
+    /// Refuses pushes to branches, as a protected branch does, as long as this hook is there.
+    pub fn refuse_pushes(&self) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
 
         let hook = self.folder.join("hooks/update");
@@ -235,6 +235,7 @@ impl Remote {
         fs::create_dir_all(hook.parent().unwrap()).unwrap();
         fs::write(&hook, script).unwrap();
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        hook
     }
 
     fn has_main(&self, lab: &Lab) -> bool {
