@@ -15,6 +15,9 @@ const PREFIX: &str = "git-certs-";
 /// A folder without it is not ours; process ids would not do, as namespaces can share a folder.
 const LOCK: &str = ".git-certs-lock";
 
+/// Its name until it is locked.
+const LOCKING: &str = ".git-certs-locking";
+
 /// A folder that only this user can enter; it is removed on drop.
 pub(super) struct Temporary {
     folder: TempDir,
@@ -36,8 +39,11 @@ impl Temporary {
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
-        let lock = File::create_new(folder.path().join(LOCK))?;
+        // Locked before it has its name: a run that begins in the same moment would take the folder for abandoned.
+        let locking = folder.path().join(LOCKING);
+        let lock = File::create_new(&locking)?;
         lock.try_lock()?;
+        std::fs::rename(&locking, folder.path().join(LOCK))?;
         Ok(Self {
             folder,
             _lock: lock,
