@@ -94,4 +94,24 @@ mod tests {
         remove_abandoned(parent.path());
         assert!(!abandoned.exists() && alive.path().exists() && other.exists());
     }
+
+    #[test]
+    fn runs_that_begin_together_leave_each_other_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_abandoned(parent.path());
+                }
+            });
+            let all: Vec<_> = (0..500)
+                .map(|_| Temporary::new_in(parent.path()))
+                .collect();
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            for one in all {
+                assert!(one.unwrap().path().join(LOCK).exists());
+            }
+        });
+    }
 }
