@@ -105,9 +105,7 @@ mod tests {
                     remove_abandoned(parent.path());
                 }
             });
-            let all: Vec<_> = (0..500)
-                .map(|_| Temporary::new_in(parent.path()))
-                .collect();
+            let all: Vec<_> = (0..500).map(|_| Temporary::new_in(parent.path())).collect();
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
             for one in all {
                 assert!(one.unwrap().path().join(LOCK).exists());
