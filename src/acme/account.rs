@@ -14,6 +14,7 @@ use crate::acme::directory::{Meta, Offers};
 use crate::acme::endpoint::{Endpoint, Requests};
 use crate::acme::external::{ExternalAccount, how_to_get_one};
 use crate::acme::holder::Holder;
+use crate::acme::mark::Marker;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::{Refusal, explained};
 use crate::model::hint::{Hint, find, with_hint};
@@ -25,6 +26,7 @@ pub(crate) struct Account {
     pub(super) inner: instant_acme::Account,
     pub(super) client: Client,
     directory: Directory,
+    marker: Marker,
 }
 
 /// What a new account leaves to be stored.
@@ -78,6 +80,7 @@ impl Account {
             inner,
             client,
             directory: directory.clone(),
+            marker: Marker::of(key)?,
         })
     }
 
@@ -123,6 +126,7 @@ impl Account {
             .await
             .map_err(explained)
             .with_context(context)?;
+        let marker = Marker::of(&key)?;
         let files = NewAccountFiles {
             metadata: metadata(email, contacts, holder.url())?,
             key,
@@ -131,6 +135,7 @@ impl Account {
             inner,
             client,
             directory: directory.clone(),
+            marker,
         };
         Ok((account, files))
     }
@@ -138,6 +143,11 @@ impl Account {
     /// The account's URL at the CA, which CAA's `accounturi` names.
     pub(crate) fn url(&self) -> &str {
         self.inner.id()
+    }
+
+    /// Marks what a run with this account writes down.
+    pub(crate) fn marker(&self) -> &Marker {
+        &self.marker
     }
 
     /// Where the account is.

@@ -14,14 +14,13 @@ use crate::acme::endpoint::Endpoint;
 use crate::acme::presets::Directory;
 use crate::acme::refusal::explained;
 use crate::model::chain::Leaf;
-use crate::model::renewal::{CertificateId, RenewalInfo};
+use crate::model::renewal::{ASK_AGAIN_AT_MOST, CertificateId, RenewalInfo};
 
 /// When to ask again where the CA does not say: Let's Encrypt's own figure.
 const ASK_AGAIN: Duration = Duration::from_hours(6);
 
-/// Bounds of what the CA says (RFC 9773 section 4.3.2).
+/// The CA can ask for no less (RFC 9773 section 4.3.2).
 const ASK_AGAIN_AT_LEAST: Duration = Duration::from_mins(1);
-const ASK_AGAIN_AT_MOST: Duration = Duration::from_hours(24);
 
 /// Longest wait for an answer that the next run can ask for as well.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ pub(crate) mod external;
 pub(crate) mod holder;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod mark;
 pub(crate) mod order;
 mod pace;
 mod patience;

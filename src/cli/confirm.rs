@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::model::hint::Hint;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
+use crate::report::tame::tame;
 
 /// Goes on with `--yes`, or when `yes` is typed at a terminal. `what` says what cannot be undone.
 pub(super) async fn confirm(what: String, yes: bool, stop: &Stop) -> Result<()> {
@@ -18,7 +19,7 @@ pub(super) async fn confirm(what: String, yes: bool, stop: &Stop) -> Result<()> 
     }
     let ask = blocking(move || {
         // Nobody is left to ask when stderr is closed.
-        let _ = writeln!(std::io::stderr(), "{what}\ntype `yes` to go on:");
+        let _ = writeln!(std::io::stderr(), "{}\ntype `yes` to go on:", tame(&what));
         let mut answer = String::new();
         std::io::stdin()
             .read_line(&mut answer)

@@ -34,7 +34,7 @@ use crate::cli::arguments::{Arguments, Format, Logging};
 use crate::cli::temporary::Temporary;
 use crate::model::hint::with_hint;
 use crate::model::secret::looks_secret;
-use crate::report::tame::TameStderr;
+use crate::report::tame::{TameStderr, tame, tame_json};
 use crate::report::voice::{self, Form, Manner, Sections};
 use crate::report::{masks, questions, terminal};
 
@@ -162,11 +162,11 @@ fn start_log(log: &Logging) {
         .with_env_filter(EnvFilter::new(filter))
         .with_target(false);
     match log.log_format {
-        Format::Text => start.without_time().with_writer(|| TameStderr).init(),
+        Format::Text => start.without_time().with_writer(|| TameStderr(tame)).init(),
         Format::Json => start
             .json()
             .flatten_event(true)
-            .with_writer(std::io::stderr)
+            .with_writer(|| TameStderr(tame_json))
             .init(),
     }
 }

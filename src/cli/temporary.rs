@@ -15,6 +15,9 @@ const PREFIX: &str = "git-certs-";
 /// A folder without it is not ours; process ids would not do, as namespaces can share a folder.
 const LOCK: &str = ".git-certs-lock";
 
+/// Its name until it is locked.
+const LOCKING: &str = ".git-certs-locking";
+
 /// A folder that only this user can enter; it is removed on drop.
 pub(super) struct Temporary {
     folder: TempDir,
@@ -36,8 +39,11 @@ impl Temporary {
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
-        let lock = File::create_new(folder.path().join(LOCK))?;
+        // Locked before it has its name: a run that begins in the same moment would take the folder for abandoned.
+        let locking = folder.path().join(LOCKING);
+        let lock = File::create_new(&locking)?;
         lock.try_lock()?;
+        std::fs::rename(&locking, folder.path().join(LOCK))?;
         Ok(Self {
             folder,
             _lock: lock,
@@ -87,5 +93,23 @@ mod tests {
         std::fs::create_dir(&other).unwrap();
         remove_abandoned(parent.path());
         assert!(!abandoned.exists() && alive.path().exists() && other.exists());
+    }
+
+    #[test]
+    fn runs_that_begin_together_leave_each_other_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_abandoned(parent.path());
+                }
+            });
+            let all: Vec<_> = (0..500).map(|_| Temporary::new_in(parent.path())).collect();
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            for one in all {
+                assert!(one.unwrap().path().join(LOCK).exists());
+            }
+        });
     }
 }

@@ -12,6 +12,7 @@ use crate::cli::confirm::confirm;
 use crate::nightly::found::Found;
 use crate::nightly::stop::Stop;
 use crate::report::progress::Progress;
+use crate::report::tame::tame;
 use crate::report::terminal;
 
 /// `unlock`
@@ -48,6 +49,6 @@ pub(super) async fn run(arguments: Unlock, temporary: &Path) -> Result<ExitCode>
             format!("unlocked: the next run takes over what was left by {held}")
         }
     };
-    terminal::print(&format!("{said}\n"))?;
+    terminal::print(&format!("{}\n", tame(&said)))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
+/// A CA is asked again after no longer than this, whatever it says (RFC 9773 section 4.3.2).
+pub(crate) const ASK_AGAIN_AT_MOST: std::time::Duration = std::time::Duration::from_hours(24);
+
 /// How a CA knows a certificate (RFC 9773 section 4.1): key identifier of its issuer, and serial number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CertificateId {
@@ -57,6 +60,12 @@ pub(crate) struct RenewalInfo {
 }
 
 impl RenewalInfo {
+    /// Whether it holds still. One that holds longer than a CA can say is not what one said: who can push could keep
+    /// runs from learning of a revocation.
+    pub(crate) fn holds(&self, now: OffsetDateTime) -> bool {
+        now < self.next_check && self.next_check - now <= ASK_AGAIN_AT_MOST
+    }
+
     /// The moment in the window at which the certificate is due.
     ///
     /// Random, so that the CA is not asked for everything at once, but the same at each look: who looks

@@ -50,6 +50,10 @@ impl Issuer<'_> {
                 "it is not an order of this CA: `{}`",
                 note.url
             );
+            anyhow::ensure!(
+                self.account.marker().is_of_order(&note.mark, &note.text()),
+                "nobody who can open the account key has written it down so"
+            );
             let prepared = Prepared::of(&note, wanted, recipients)?;
             let resumed = self.account.resume(&note.url, note.profile.clone());
             let mut accepted = self.stop.ends(resumed).await?;
@@ -111,7 +115,7 @@ impl Issuer<'_> {
         let Ordered {
             placed, prepared, ..
         } = ordered;
-        Some(prepared.note(OrderNote {
+        let note = prepared.note(OrderNote {
             certificate: wanted.name.to_string(),
             directory: self.account.directory().url().to_owned(),
             account: self.account.url().to_owned(),
@@ -121,7 +125,10 @@ impl Issuer<'_> {
             request: String::new(),
             key: None,
             recipients: recipients.hash(),
-        }))
+            mark: String::new(),
+        });
+        let mark = self.account.marker().order(&note.text());
+        Some(OrderNote { mark, ..note })
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn windows(
         let mut authorities = job.authorities(wanted).into_iter();
         let directory = authorities.find(|directory| directory.is_of_same_ca(ca));
         match (directory, &held.leaf.id, &held.renewal) {
-            (Some(_), _, Some(known)) if now < known.next_check => {
+            (Some(_), _, Some(known)) if known.holds(now) => {
                 windows.all.insert(wanted.name.clone(), known.clone());
             }
             (Some(directory), Some(id), _) => {

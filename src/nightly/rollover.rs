@@ -4,7 +4,7 @@
 //! The account's URL stays, and with it what hangs on it: CAA records with `accounturi`, ARI's
 //! `replaces`, the CA's limits. The steps, each of which survives a kill after it:
 //!
-//! 1. The new key is made and stored encrypted, beside the old one (`account.key.next.age`): committed
+//! 1. The new key is made, marked with the old one, and stored encrypted beside it (`account.key.next.age`): committed
 //!    and pushed. A push that is refused ends it here, and the CA has not heard of the new key.
 //! 2. The CA is told (keyChange, signed by both keys).
 //! 3. The new key takes the old one's place in one commit, which is pushed.
@@ -19,10 +19,11 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account_key::AccountKey;
-use crate::model::hint::Hint;
+use crate::acme::mark::Marker;
+use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::nightly::unlock::Accounts;
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
@@ -72,7 +73,7 @@ impl Accounts<'_> {
     /// Gives the account of the key `old` another one, or brings to its end what a run before began.
     pub(super) async fn change_key(&self, stored: &StoredAccount, old: &Secret) -> Result<Changed> {
         let next = match &stored.next {
-            Some(next) => Some(self.begun(next).await?),
+            Some(next) => Some(self.begun(next, old).await?),
             None => None,
         };
         if let Some(next) = &next
@@ -89,17 +90,29 @@ impl Accounts<'_> {
                 self.store().push().await?;
                 next
             }
-            None => self.prepare(stored, holder.url()).await?,
+            None => self.prepare((stored, old), holder.url()).await?,
         };
         let place = (self.directory, self.connections);
         let holder = holder.change_key(place, &next.key).await?;
         self.settle(stored, old, (&next, holder.url())).await
     }
 
-    async fn begun(&self, next: &Sealed) -> Result<NextKey> {
+    /// What an earlier run stored in step 1, and nobody else: who can push, but not open `old`, must not come to
+    /// hold the account.
+    async fn begun(&self, next: &Sealed, old: &Secret) -> Result<NextKey> {
         let path = accounts::next_key_path(&self.directory.host());
+        let key = self.decrypt(next, &path).await?;
+        // Without git a run may have been killed in the middle of step 3.
+        let has_followed = key.expose() == old.expose();
+        if !has_followed && !Marker::of(old)?.is_followed_by(&key)? {
+            return Err(with_hint(
+                anyhow!("nobody who can open the account key has put the one in `{path}` there"),
+                "somebody may want to take the account over: `git log` says who; remove that file, and the \
+                 account keeps its key",
+            ));
+        }
         Ok(NextKey {
-            key: self.decrypt(next, &path).await?,
+            key,
             sealed: next.clone(),
             recipients: None,
         })
@@ -108,8 +121,12 @@ impl Accounts<'_> {
     /// Step 1.
     ///
     /// Whoever opened the old key must be able to open the new one, or the next run could not.
-    async fn prepare(&self, stored: &StoredAccount, url: &str) -> Result<NextKey> {
-        let key = AccountKey::generate()?;
+    async fn prepare(
+        &self,
+        (stored, old): (&StoredAccount, &Secret),
+        url: &str,
+    ) -> Result<NextKey> {
+        let key = Marker::of(old)?.next_key(&AccountKey::generate()?)?;
         let recipients = self
             .workspaces
             .with(|workspace| layout::account_recipients(workspace))

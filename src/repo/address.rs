@@ -71,8 +71,8 @@ impl Address {
     fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text).context("cannot parse the URL of the repository")?;
         match url.scheme() {
-            "https" => Ok(Self::http(&url)),
-            "http" if is_loopback(&url) => Ok(Self::http(&url)),
+            "https" => Self::http(&url),
+            "http" if is_loopback(&url) => Self::http(&url),
             "http" => Err(with_hint(
                 anyhow!("`{}` is not encrypted", bare(&url)),
                 "use `https://` or `ssh://`; plain `http://` is for loopback addresses only",
@@ -96,16 +96,16 @@ impl Address {
         }
     }
 
-    fn http(url: &Url) -> Self {
-        let user = decoded(url.username()).ok().filter(|user| !user.is_empty());
-        let password = url.password().and_then(|text| decoded(text).ok());
+    fn http(url: &Url) -> Result<Self> {
+        let user = Some(decoded(url.username())?).filter(|user| !user.is_empty());
+        let password = url.password().map(decoded).transpose()?;
         let bare = bare(url);
-        Self {
+        Ok(Self {
             user,
             password: password.map(Secret::from).map(Arc::new),
             shown: bare.to_string(),
             place: Place::Http(bare),
-        }
+        })
     }
 
     fn ssh(place: SshPlace) -> Result<Self> {
@@ -255,7 +255,12 @@ fn decoded(text: &str) -> Result<String> {
         };
         bytes.push(u8::try_from(high * 16 + low)?);
     }
-    String::from_utf8(bytes).context("the URL of the repository is not UTF-8")
+    let text = String::from_utf8(bytes).context("the URL of the repository is not UTF-8")?;
+    // A line feed in a user's name would tell a credential helper of another host (CVE-2020-5260).
+    if text.contains(char::is_control) {
+        bail!("the URL of the repository has a control character");
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -336,6 +341,16 @@ mod tests {
         assert_eq!(
             error("https://ci:secret@").0,
             "cannot parse the URL of the repository"
+        );
+        for hidden in ["https://a%0ahost=b@git.test/x", "https://a:b%00@git.test/x"] {
+            assert_eq!(
+                error(hidden).0,
+                "the URL of the repository has a control character"
+            );
+        }
+        assert_eq!(
+            error("https://%ff@git.test/x").0,
+            "the URL of the repository is not UTF-8"
         );
         assert_eq!(error("").0, "the address of the repository is empty");
         assert_eq!(

@@ -14,6 +14,9 @@ pub(super) const SIGN_RESPONSE: u8 = 14;
 /// Flag of a request for a signature of rsa by SHA-512.
 pub(super) const RSA_SHA2_512: u32 = 4;
 
+/// Begins a request for a login (RFC 4252 section 5).
+const USERAUTH_REQUEST: u8 = 50;
+
 /// Reads a message.
 pub(super) fn read(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
@@ -42,4 +45,21 @@ pub(super) fn string(bytes: &[u8]) -> Vec<u8> {
 pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+/// Whether this is what is signed for a login with a key (RFC 4252 section 7): bytes that could be nothing else,
+/// such as what is signed of a commit.
+pub(super) fn is_login(data: &[u8]) -> bool {
+    let parts = || {
+        let (_session, rest) = split(data)?;
+        let (kind, rest) = rest.split_first()?;
+        let (_user, rest) = split(rest)?;
+        let (service, rest) = split(rest)?;
+        let (method, _) = split(rest)?;
+        Some((*kind, service, method))
+    };
+    parts().is_some_and(|(kind, service, method)| {
+        // OpenSSH's method that names the host's key as well begins the same.
+        kind == USERAUTH_REQUEST && service == b"ssh-connection" && method.starts_with(b"publickey")
+    })
 }

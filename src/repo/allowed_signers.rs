@@ -85,6 +85,8 @@ impl Signer {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
+            // One that is taken away must not be overlooked: `*,!git` is not for git.
+            "namespaces" if value.contains('!') => bail!("`!` in `namespaces` is not supported"),
             "namespaces" => {
                 self.is_for_git = value.split(',').any(|one| one == "git" || one == "*");
             }
@@ -186,6 +188,10 @@ mod tests {
                 "keys that an authority certifies are not supported",
             ),
             (format!("ci maybe=\"1\" {KEY}"), "`maybe` is no option"),
+            (
+                format!("ci namespaces=\"*,!git\" {KEY}"),
+                "`!` in `namespaces` is not supported",
+            ),
             (
                 format!("ci valid-after=\"soon\" {KEY}"),
                 "`soon` is no moment",

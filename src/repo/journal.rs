@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::model::hint::with_hint;
@@ -76,6 +77,9 @@ pub(crate) struct OrderNote {
     pub(crate) key: Option<String>,
     /// Hash of the recipients that can open the key.
     pub(crate) recipients: String,
+    /// Shows that who wrote this can open the account key.
+    #[serde(default)]
+    pub(crate) mark: String,
 }
 
 /// A TXT value that is written, or may be.
@@ -113,6 +117,27 @@ impl Journal {
             ));
         }
         Ok(journal)
+    }
+}
+
+impl OrderNote {
+    /// What is marked of it: all of it.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            certificate,
+            directory,
+            account,
+            url,
+            placed,
+            profile,
+            request,
+            key,
+            recipients,
+            mark: _,
+        } = self;
+        let placed = placed.unix_timestamp();
+        let parts = [certificate, directory, account, url, request, recipients];
+        json!([parts, placed, profile, key]).to_string()
     }
 }
 

@@ -175,7 +175,7 @@ impl Checker<'_> {
         }
         let tree = self.odb.read(change.id)?;
         let files: BTreeMap<_, _> = walk::entries(tree.data())
-            .filter(|entry| entry.mode != walk::FOLDER && entry.mode != walk::LINK)
+            .filter(|entry| entry.kind != walk::FOLDER && entry.kind != walk::LINK)
             .map(|entry| (entry.name, entry.id))
             .collect();
         let odb = &self.odb;

@@ -14,10 +14,13 @@ use git2::{ObjectType, Odb, Oid, Repository, Sort};
 
 use crate::model::hint::with_hint;
 
-/// Mode of a folder, of a symbolic link and of a submodule, as trees have them.
-pub(super) const FOLDER: &[u8] = b"40000";
-pub(super) const LINK: &[u8] = b"120000";
-const SUBMODULE: &[u8] = b"160000";
+/// Kinds of entries that are no files: a folder, a symbolic link, a submodule.
+pub(super) const FOLDER: u32 = 0o040_000;
+pub(super) const LINK: u32 = 0o120_000;
+const SUBMODULE: u32 = 0o160_000;
+
+/// The bits of a mode that say the kind.
+const KIND: u32 = 0o170_000;
 
 /// Trees that a thread remembers: those of the last commits, at any depth.
 const REMEMBERED: usize = 32;
@@ -166,7 +169,7 @@ impl Place {
 /// An entry of a tree.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'t> {
-    pub(super) mode: &'t [u8],
+    pub(super) kind: u32,
     pub(super) name: &'t [u8],
     pub(super) id: Oid,
 }
@@ -174,7 +177,7 @@ pub(super) struct Entry<'t> {
 impl Entry<'_> {
     /// As git sorts: a folder's name counts with a final `/`.
     fn order(&self, other: &Self) -> Ordering {
-        let key = |entry: &Self| (entry.mode == FOLDER).then_some(b'/');
+        let key = |entry: &Self| (entry.kind == FOLDER).then_some(b'/');
         let (ours, theirs) = (self.name.iter(), other.name.iter());
         let ours = ours.copied().chain(key(self));
         ours.cmp(theirs.copied().chain(key(other)))
@@ -189,8 +192,11 @@ pub(super) fn entries(mut tree: &[u8]) -> impl Iterator<Item = Entry<'_>> {
         let (id, rest) = rest.get(1..)?.split_at_checked(ID)?;
         let blank = head.iter().position(|byte| *byte == b' ')?;
         tree = rest;
+        // As git reads it: with zeros before it, and with permissions, a folder is one as well.
+        let digits = head.get(..blank)?.iter();
+        let mode = digits.fold(0_u32, |mode, digit| mode << 3 | u32::from(digit & 7));
         Some(Entry {
-            mode: head.get(..blank)?,
+            kind: mode & KIND,
             name: head.get(blank + 1..)?,
             id: Oid::from_bytes(id).ok()?,
         })
@@ -242,7 +248,7 @@ impl<'r> Differ<'r> {
                     Ordering::Greater => break,
                 }
             }
-            if before.is_none_or(|old| old.id != entry.id || old.mode != entry.mode) {
+            if before.is_none_or(|old| old.id != entry.id || old.kind != entry.kind) {
                 self.take(before, entry, path)?;
             }
         }
@@ -251,11 +257,11 @@ impl<'r> Differ<'r> {
 
     fn take(&mut self, before: Option<Entry<'_>>, entry: Entry<'_>, path: &str) -> Result<()> {
         let path = format!("{path}{}", String::from_utf8_lossy(entry.name));
-        let is_folder = entry.mode == FOLDER;
-        if entry.mode == SUBMODULE || !self.counts(&path, is_folder) {
+        let is_folder = entry.kind == FOLDER;
+        if entry.kind == SUBMODULE || !self.counts(&path, is_folder) {
             return Ok(());
         }
-        let what = match entry.mode {
+        let what = match entry.kind {
             FOLDER => What::Folder,
             LINK => What::Link,
             _ => What::File,

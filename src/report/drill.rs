@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::drill::{Drill, DrillAuthority, DrillZone};
 use crate::model::outcome::PutOff;
-use crate::report::json::{VERSION, moment};
+use crate::report::json::{self, VERSION, moment};
 use crate::report::tame::tame;
 use crate::report::terminal::minute;
 
@@ -123,7 +123,7 @@ pub(crate) fn json(drill: &Drill) -> String {
             "until": moment(put_off.until),
         })
     };
-    let value = json!({
+    json::text(&json!({
         "version": VERSION,
         "orders": drill.orders,
         "values": drill.values,
@@ -132,8 +132,7 @@ pub(crate) fn json(drill: &Drill) -> String {
         "zones": drill.zones.iter().map(zone).collect::<Vec<_>>(),
         "astray": drill.astray,
         "authorities": drill.authorities.iter().map(authority).collect::<Vec<_>>(),
-    });
-    format!("{value:#}\n")
+    }))
 }
 
 #[cfg(test)]

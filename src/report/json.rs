@@ -10,6 +10,7 @@ use crate::model::certificate::CertificateName;
 use crate::model::hint::explain;
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::path::Path;
+use crate::report::tame::tame_json;
 
 /// Grows when a reader of the data would have to change.
 pub(super) const VERSION: u32 = 1;
@@ -135,7 +136,7 @@ pub(super) fn moment(moment: OffsetDateTime) -> String {
 }
 
 pub(super) fn text(value: &Value) -> String {
-    format!("{value:#}\n")
+    tame_json(&format!("{value:#}\n"))
 }
 
 #[cfg(test)]

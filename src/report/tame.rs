@@ -5,18 +5,24 @@ use std::io::{self, Write};
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
 const LONGEST_LINE: usize = 4_000;
 
+/// Begins a command of GitHub's runner anywhere in a line, as `::` does at its beginning
+/// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
+const COMMAND: &str = "##[";
+
 /// Escapes control characters, takes the meaning from workflow commands and cuts long lines.
-///
-/// GitHub's runner obeys lines that begin with `::` or `##[`, wherever they come from.
 pub(crate) fn tame(text: &str) -> String {
+    let text = text.replace(COMMAND, "##\\[");
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The same data without a workflow command: JSON never begins a line with `::`.
+pub(crate) fn tame_json(json: &str) -> String {
+    json.replace(COMMAND, "##\\u005b")
+}
+
 fn line(line: &str) -> String {
-    let start = line.trim_start();
-    let command = start.starts_with("::") || start.starts_with("##[");
     let mut tamed = String::with_capacity(line.len());
-    if command {
+    if line.trim_start().starts_with("::") {
         tamed.push('\\');
     }
     for (count, character) in line.chars().enumerate() {
@@ -34,11 +40,12 @@ fn line(line: &str) -> String {
 }
 
 /// Writes what is written to it tamed, to standard error.
-pub(crate) struct TameStderr;
+pub(crate) struct TameStderr(pub(crate) fn(&str) -> String);
 
 impl Write for TameStderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(tame(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().write_all((self.0)(&text).as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -55,8 +62,20 @@ mod tests {
     fn terminals_and_runners_obey_nothing() {
         assert_eq!(tame("a\u{1b}[2Jb\rc\n\td"), "a\\u{1b}[2Jb\\rc\n\td");
         assert_eq!(tame("x\n  ::stop-commands::t"), "x\n\\  ::stop-commands::t");
-        assert_eq!(tame("##[error]x"), "\\##[error]x");
+        assert_eq!(
+            tame("x ##[stop-commands]t ###[add-mask]e"),
+            "x ##\\[stop-commands]t ###\\[add-mask]e"
+        );
         assert_eq!(tame("2001:db8::1 b\u{fc}cher"), "2001:db8::1 b\u{fc}cher");
+    }
+
+    #[test]
+    fn json_stays_what_it_is() {
+        let said = "##[stop-commands]t \\##[";
+        let json = tame_json(&serde_json::json!([said]).to_string());
+        assert_eq!(json, r###"["##\u005bstop-commands]t \\##\u005b"]"###);
+        let again: Vec<String> = serde_json::from_str(&json).unwrap();
+        assert_eq!(again, [said]);
     }
 
     #[test]

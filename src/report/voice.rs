@@ -10,7 +10,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::report::json::moment;
-use crate::report::tame::tame;
+use crate::report::tame::{tame, tame_json};
 
 /// GitHub's runner shows so many annotations of a kind and step, and drops the rest without a word.
 const MOST: usize = 10;
@@ -120,7 +120,7 @@ fn object(level: Level, text: &str, now: OffsetDateTime) -> String {
         Level::Info => "INFO",
     };
     let object = json!({"timestamp": moment(now), "level": level, "message": text});
-    format!("{object}\n")
+    tame_json(&format!("{object}\n"))
 }
 
 /// The last one that the runner would show says that there are more; those stand in the log alone.
@@ -206,8 +206,12 @@ mod tests {
     #[test]
     fn an_object_is_one_line() {
         assert_eq!(
-            object(Level::Info, "a\n\"b\"", datetime!(2026-11-26 10:00:00 UTC)),
-            "{\"timestamp\":\"2026-11-26T10:00:00Z\",\"level\":\"INFO\",\"message\":\"a\\n\\\"b\\\"\"}\n"
+            object(
+                Level::Info,
+                "a\n\"b\" ##[error]",
+                datetime!(2026-11-26 10:00:00 UTC)
+            ),
+            "{\"timestamp\":\"2026-11-26T10:00:00Z\",\"level\":\"INFO\",\"message\":\"a\\n\\\"b\\\" ##\\u005berror]\"}\n"
         );
     }
 }

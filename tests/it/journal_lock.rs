@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, pebble_log, wait_until};
+use crate::support::nightly::{Gate, Nightly, at, pebble_log, wait_until};
 use crate::support::repos::Remote;
 use crate::support::{bind, pebble};
 
@@ -301,6 +301,73 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
          caused by: it is no journal\n  \
          caused by: expected ident at line 1 column 2\n\
          hint: delete it where it is kept, or run with `--journal off`; what a killed run has left is then not taken over\n"
+    );
+}
+
+/// Somebody who may write the journal, but neither the branch nor DNS, hands in a request for his own key: recipients
+/// are public, so that he can encrypt it as well.
+#[test]
+fn a_request_of_somebody_else_is_not_handed_in() {
+    let nightly = nightly();
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    at("before finalize", "KILL", nightly.command(&["renew"])).run();
+    let show = ["show", "refs/git-certs/journal:journal.json"];
+    let mut journal: Value = serde_json::from_str(&lab.git(&certs.folder, &show).stdout).unwrap();
+    let openssl = |args: &[&str], stdin: &str| {
+        let run = lab.command("openssl").args(args.to_vec()).stdin(stdin);
+        run.succeed().stdout
+    };
+    let key = openssl(&["genpkey", "-algorithm", "RSA"], "");
+    let names = "subjectAltName=DNS:files.test";
+    let request = [
+        "req",
+        "-new",
+        "-key",
+        "/dev/stdin",
+        "-subj",
+        "/",
+        "-addext",
+        names,
+    ];
+    let request = openssl(&request, &key);
+    let lines: Vec<_> = request.lines().collect();
+    let sealed = lab
+        .command("age")
+        .args(["--armor", "--recipient", &identity.recipient])
+        .stdin(&*key)
+        .succeed()
+        .stdout;
+    journal["run"]["ended"] = true.into();
+    journal["orders"][0]["request"] = lines[1..lines.len() - 1].concat().into();
+    journal["orders"][0]["key"] = sealed.into();
+    plant(&nightly, &journal.to_string());
+
+    let output = nightly.renew().expect_code(0);
+    let of_no_use = "\nan earlier run ordered `files`, but that order is of no use: nobody who can open the account key has \
+                     written it down so\n";
+    assert!(output.stderr.contains(of_no_use), "{}", output.stderr);
+    nightly.assert_valid("files");
+    let own = openssl(&["x509", "-noout", "-pubkey"], &nightly.chain("files"));
+    assert_ne!(own, openssl(&["pkey", "-pubout"], &key));
+}
+
+#[test]
+fn words_of_a_journal_are_tame() {
+    let nightly = nightly();
+    let by = "x\u{1b}[2J\n::add-mask::e ##[stop-commands]t";
+    let moment = "2026-01-01T00:00:00Z";
+    let run = json!({"id": "x", "by": by, "began": moment, "seen": moment});
+    plant(&nightly, &json!({"version": 1, "run": run}).to_string());
+    let output = nightly.command(&["unlock", "--yes"]).run().expect_code(0);
+    assert_eq!(
+        without_moments(&output.stdout),
+        "no run holds the cert repository; the next one takes over what was left: x\\u{1b}[2J\n\
+         \\::add-mask::e ##\\[stop-commands]t, begun [MOMENT], last sign of life [MOMENT]\n"
     );
 }
 

@@ -24,9 +24,13 @@ fn description(nightly: &Nightly, name: &str) -> Value {
 
 /// As if so much time had passed that the CA may be asked again.
 fn let_time_pass(nightly: &Nightly) {
+    ask_not_before(nightly, "2026-01-01T00:00:00Z");
+}
+
+fn ask_not_before(nightly: &Nightly, moment: &str) {
     let files = WANTED.iter().fold(Files::default(), |files, (name, _)| {
         let mut value = description(nightly, name);
-        value["renewal_info"]["next_check"] = "2026-01-01T00:00:00Z".into();
+        value["renewal_info"]["next_check"] = moment.into();
         let path = format!("certificates/{name}/{name}.json");
         files.with(&path, &format!("{value:#}\n"))
     });
@@ -91,6 +95,16 @@ fn the_window_is_kept_and_the_ca_is_not_asked_before_its_time() {
         "{}",
         output.stderr
     );
+    assert_eq!(questions(&nightly), asked + 2);
+}
+
+/// Whoever can push could keep runs from learning that a certificate will be revoked.
+#[test]
+fn the_ca_is_asked_each_day_whatever_a_file_says() {
+    let nightly = issued();
+    let asked = questions(&nightly);
+    ask_not_before(&nightly, "9999-12-31T23:59:59Z");
+    nightly.command(&["plan"]).run().expect_code(0);
     assert_eq!(questions(&nightly), asked + 2);
 }
 

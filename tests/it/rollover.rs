@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::get_certs::{self, Account};
 use crate::support::lab::{AgeIdentity, Lab};
-use crate::support::nightly::{Nightly, open, pebble_log};
+use crate::support::nightly::{Nightly, at, open, pebble_log};
 use crate::support::repos::{Files, Remote, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -282,27 +282,11 @@ fn a_run_that_ended_after_the_ca_was_told_is_brought_to_its_end() {
 #[test]
 fn a_run_that_ended_before_the_ca_was_told_is_brought_to_its_end() {
     let (nightly, account) = with_account(KEY);
-    let Nightly {
-        lab,
-        certs,
-        identity,
-        ..
-    } = &nightly;
-    let key = lab
-        .command("openssl")
-        .args([
-            "genpkey",
-            "-algorithm",
-            "EC",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .succeed()
-        .stdout;
-    let next = sealed(lab, identity, &key);
-    Files::default()
-        .with(NEXT, &next)
-        .commit(lab, certs, "a new key");
+    let Nightly { lab, certs, .. } = &nightly;
+    let rollover = nightly.command(&["account", "rollover"]);
+    at("after push", "KILL", rollover).run();
+    assert_eq!(rollovers(&nightly), 0);
+    let next = certs.show(lab, NEXT);
     nightly.renew().expect_code(0);
     assert_eq!(certs.show(lab, KEY), next);
     assert_eq!(rollovers(&nightly), 1);
@@ -361,6 +345,51 @@ fn a_rollover_that_cannot_be_ended_does_not_keep_certificates_waiting() {
              key stays in use: cannot decrypt `.letsencrypt/acme.test/account.key.next.age`: no identity \
              in `[LAB]/identity.agekey` can open it\n"
         ),
+        "{said}"
+    );
+    assert_eq!(certs.show(lab, KEY), key);
+    assert_eq!(rollovers(&nightly), 0);
+}
+
+/// Whoever can push can encrypt a key of their own for us, and would hold the account.
+#[test]
+fn the_account_is_not_given_a_key_of_somebody_else() {
+    let nightly = Nightly::new(Lab::builder().bind().pebble().start(), WANTED);
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    nightly.renew().expect_code(0);
+    let key = certs.show(lab, KEY);
+    let curve = "ec_paramgen_curve:P-256";
+    let theirs = lab
+        .command("openssl")
+        .args(["genpkey", "-algorithm", "EC", "-pkeyopt", curve])
+        .succeed()
+        .stdout;
+    Files::default()
+        .with(NEXT, &sealed(lab, identity, &theirs))
+        .commit(lab, certs, "a key of somebody else");
+    let why = "nobody who can open the account key has put the one in `.letsencrypt/acme.test/account.key.next.age` there";
+    let output = nightly.command(&["renew", "--renew", "1000"]).run();
+    let said = output.expect_code(0).normal_stderr();
+    assert!(
+        said.contains(&format!(
+            "\nwarning: the rollover of the account key that was begun cannot be ended, and the old \
+             key stays in use: {why}\n"
+        )),
+        "{said}"
+    );
+    let output = nightly.command(&["account", "rollover"]).run();
+    let said = output.expect_code(2).normal_stderr();
+    assert!(
+        said.ends_with(&format!(
+            "error: {why}\n\
+             hint: somebody may want to take the account over: `git log` says who; remove that file, \
+             and the account keeps its key\n"
+        )),
         "{said}"
     );
     assert_eq!(certs.show(lab, KEY), key);

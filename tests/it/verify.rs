@@ -255,6 +255,35 @@ fn findings_name_the_commit_and_what_to_do() {
     );
 }
 
+/// git takes `040000` and `40755` for folders too.
+#[test]
+fn a_folder_cannot_be_hidden_by_how_its_mode_is_written() {
+    let (repo, alice) = clean(&["www"]);
+    repo.put(
+        "certificates/www/www.key.age",
+        repo.sealed("another", &[&alice]),
+    );
+    repo.commit("swap");
+    for mode in ["040000", "40755"] {
+        let script = "old=$(git rev-parse HEAD:certificates)
+            new=$(git cat-file tree $old | sed \"s/^[0-9]* www/$mode www/\" | git hash-object -t tree -w --literally --stdin)
+            root=$(git ls-tree HEAD | sed s/$old/$new/ | git mktree)
+            commit=$(git -c user.name=x -c user.email=x@x.test commit-tree -p HEAD~ -m swap $root)
+            git reset --quiet --soft $commit
+            git cat-file tree $new | grep --text --count \"^$mode www\"";
+        let certs = repo.path("certs");
+        let hidden = format!("mode={mode}; cd {} && {script}", certs.display());
+        assert_eq!(repo.tool("sh", &["-c", &hidden], ""), "1\n");
+        for words in ["verify --format json", "verify --history --format json"] {
+            let said = repo.run(words, "alice");
+            let path = "certificates/www/www.key.age".to_owned();
+            let what =
+                "it is not the key that `www.json` names: it was swapped or damaged".to_owned();
+            assert_eq!(findings(&said), [(path, what)], "{mode}: {words}: {said:?}");
+        }
+    }
+}
+
 #[test]
 fn keys_on_other_branches_and_merged_away_are_found() {
     let (repo, _) = clean(&["www"]);

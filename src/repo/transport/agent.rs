@@ -1,6 +1,7 @@
 //! An ssh-agent with one key, for a child `ssh`: the key itself stays in this process.
 //!
-//! The two requests of the protocol that a login needs.
+//! The two requests of the protocol that a login needs, and no signature of anything else: the key may also be one
+//! that signs commits.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,7 +15,7 @@ use ssh_key::Algorithm;
 use crate::model::hint::Hint;
 use crate::repo::agent_wire::{
     self, FAILURE, IDENTITIES_ANSWER, REQUEST_IDENTITIES, RSA_SHA2_512, SIGN_REQUEST,
-    SIGN_RESPONSE, split, string,
+    SIGN_RESPONSE, is_login, split, string,
 };
 use crate::repo::ssh_key::SshKey;
 
@@ -74,7 +75,8 @@ fn answer(key: &SshKey, request: &[u8]) -> Option<Vec<u8>> {
             let (data, flags) = split(rest)?;
             let flags = u32::from_be_bytes(flags.try_into().ok()?);
             let is_rsa = matches!(key.public().algorithm(), Algorithm::Rsa { .. });
-            if wanted != public || is_rsa && flags & RSA_SHA2_512 == 0 {
+            let is_wrong = wanted != public || !is_login(data);
+            if is_wrong || is_rsa && flags & RSA_SHA2_512 == 0 {
                 return None;
             }
             let signature = Vec::try_from(key.sign(data).ok()?).ok()?;
@@ -90,6 +92,7 @@ mod tests {
     use std::process::Command;
 
     use pretty_assertions::assert_eq;
+    use ssh_key::{HashAlg, SshSig};
 
     use super::*;
     use crate::model::secret::Secret;
@@ -144,6 +147,34 @@ mod tests {
         }
     }
 
+    /// Whoever runs the server could log in elsewhere with it.
+    #[test]
+    fn the_agent_is_not_lent_to_the_server() {
+        let lab = Lab::new();
+        let ssh = SshServer::start(&lab);
+        let root = lab.path("");
+        let root = root.display();
+        let key = Secret::new(fs::read(lab.path("key")).unwrap());
+        let public = lab.text("key.pub");
+        let seen = "echo ${SSH_AUTH_SOCK-no agent} >forwarded; eval $SSH_ORIGINAL_COMMAND";
+        lab.write(
+            "authorized_keys",
+            &format!("command=\"cd {root}; {seen}\" {public}"),
+        );
+        lab.write("config", "Host *\nForwardAgent yes\n");
+        let command = format!(
+            "ssh -F {root}config -o IdentityFile=none -o UserKnownHostsFile={root}known_hosts"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let agent = Agent::start(SshKey::parse(&key).unwrap(), folder.path()).unwrap();
+        let mut access = access(None, Some(&command));
+        access.ssh.agent = Some(Arc::new(agent));
+        let remote = remote(&ssh.address("certs.git"), access);
+        let people = People::find(|_| None, None).unwrap();
+        Workspace::clone(&remote, &lab.path("clone"), people).unwrap();
+        assert_eq!(lab.text("forwarded"), "no agent\n");
+    }
+
     #[test]
     fn other_requests_and_other_keys_fail() {
         let folder = tempfile::tempdir().unwrap();
@@ -165,6 +196,20 @@ mod tests {
         .concat();
         assert_eq!(answer(&key, &request), None);
         assert_eq!(answer(&key, &request[..9]), None);
+        let public = key.public().to_bytes().unwrap();
+        let signed = |data: &[u8]| {
+            let request = [&string(&public)[..], &string(data), &[0; 4]].concat();
+            answer(&key, &[&[SIGN_REQUEST], &request[..]].concat()).is_some()
+        };
+        let login = |service: &[u8]| {
+            let words = [service, b"publickey"].map(string).concat();
+            [&string(b"session")[..], &[50], &string(b"git"), &words].concat()
+        };
+        assert!(signed(&login(b"ssh-connection")));
+        assert!(!signed(&login(b"ssh-userauth")));
+        assert!(!signed(b"data"));
+        let commit = SshSig::signed_data("git", HashAlg::Sha512, b"tree 1").unwrap();
+        assert!(!signed(&commit));
         assert_eq!(answer(&key, &[]), None);
         let too_long = folder.path().join("x".repeat(120));
         fs::create_dir(&too_long).unwrap();

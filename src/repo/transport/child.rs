@@ -61,6 +61,9 @@ impl ChildWire {
             arguments.extend(["-o".into(), format!("IdentityAgent={socket}").into()]);
             // Or ssh would pass over what only an agent has.
             arguments.extend(["-o".into(), "IdentitiesOnly=no".into()]);
+            // Or the server could use the key as long as the connection lasts, if the user's own
+            // configuration lets it use agents.
+            arguments.extend(["-o".into(), "ForwardAgent=no".into()]);
         }
         if let Some(port) = place.port {
             arguments.extend(["-p".into(), port.to_string().into()]);
