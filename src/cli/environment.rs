@@ -1,9 +1,11 @@
 //! Secrets and facts that come from the environment alone, each variable named once.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use time::OffsetDateTime;
@@ -69,6 +71,9 @@ pub(super) fn is_github() -> bool {
 pub(super) fn is_gitlab() -> bool {
     variable("GITLAB_CI").as_deref() == Some("true")
 }
+
+/// Secrets that were taken out of the environment, by their variables.
+static TAKEN: OnceLock<BTreeMap<&str, Secret>> = OnceLock::new();
 
 /// A variable that is set and not empty.
 ///
@@ -147,7 +152,33 @@ pub(super) fn secrets() -> impl Iterator<Item = Secret> {
 
 /// A secret that is set and not empty.
 pub(super) fn secret(name: &str) -> Option<Secret> {
-    variable(name).map(Secret::from)
+    let taken = TAKEN.get().and_then(|taken| taken.get(name));
+    match taken {
+        Some(taken) => Some(Secret::new(taken.expose().to_vec())),
+        None => variable(name).map(Secret::from),
+    }
+}
+
+/// Takes our own secrets out of the environment, so that no child inherits them: plugins of age are started by a
+/// library, which leaves nothing out. Those of others stay, as sops wants its key.
+///
+/// To be called once, before there is another thread.
+pub(super) fn take_secrets() {
+    const OURS: [&str; 6] = [AGE_KEY, SIGNING_KEY, SSH_KEY, TOKEN, DNS_TOKEN, EAB_HMAC];
+    let taken = OURS
+        .into_iter()
+        .filter_map(|name| Some((name, secret(name)?)));
+    let _ = TAKEN.set(taken.collect());
+    for name in OURS {
+        #[expect(
+            unsafe_code,
+            reason = "nobody else reads the environment yet: there is one thread"
+        )]
+        // SAFETY: `main` calls this before it starts anything.
+        unsafe {
+            std::env::remove_var(name);
+        }
+    }
 }
 
 /// The user's home folder.

@@ -57,6 +57,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return not_understood(&error),
     };
+    environment::take_secrets();
     start_log(&arguments.log);
     match run(arguments) {
         Ok(code) => code,

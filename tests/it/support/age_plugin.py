@@ -7,8 +7,14 @@ everything that a plugin may ask for, before it encrypts or opens something.
 """
 import base64
 import hashlib
+import os
 import pathlib
 import sys
+
+# git-certs' own secrets are not for plugins.
+OURS = ["AGE_KEY", "SIGNING_KEY", "SSH_KEY", "TOKEN", "DNS_TOKEN", "EAB_HMAC"]
+inherited = [name for name in OURS if f"GIT_CERTS_{name}" in os.environ]
+assert not inherited, inherited
 
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 

@@ -123,10 +123,17 @@ impl CertRepo {
     /// Runs the program in the repository with words that blanks separate, and this identity.
     #[track_caller]
     pub fn run(&self, words: &str, identity: &str) -> Said {
+        self.run_with(words, identity, &[])
+    }
+
+    /// The same with more variables.
+    #[track_caller]
+    pub fn run_with(&self, words: &str, identity: &str, variables: &[(String, String)]) -> Said {
         let output = self
             .program()
             .args(words.split_whitespace())
             .env("GIT_CERTS_AGE_KEY_FILE", self.path(identity))
+            .envs(variables.iter().cloned())
             .output()
             .unwrap();
         self.said(words, output)
