@@ -248,13 +248,13 @@ impl Nightly {
             Ok((wanted, held, windows))
         };
         let (dns, (wanted, held, windows)) = tokio::try_join!(dns, held)?;
-        fits::every_name_in_a_zone(&wanted, &dns)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
             self.progress.warn(&warning);
         }
         let wanted = self.selected(wanted)?;
+        fits::every_name_in_a_zone(&wanted, &dns)?;
         for warning in wanted.iter().flat_map(names::warnings) {
             self.progress.warn(&warning);
         }

@@ -167,6 +167,18 @@ fn with_names(names: &str) -> Folders {
 }
 
 #[test]
+fn a_name_in_no_zone_of_another_certificate_does_not_count_with_only() {
+    let list = r#"[{"cert_name": "good", "names": ["a.test"]}, {"cert_name": "bad", "names": ["b.test"]}]"#;
+    let folders = Folders::new().with("certs/certs.json", list);
+    let plan = "plan --dns-repo ../dns --only";
+    assert_eq!(
+        folders.run(&format!("{plan} good")),
+        Said::done("issue    good  a.test: not in the repository\n\n1 due, 0 up to date\n")
+    );
+    assert_eq!(folders.run(&format!("{plan} bad")).code, Some(2));
+}
+
+#[test]
 fn a_dnsconfig_js_that_fails() {
     for (script, stderr) in [
         (
