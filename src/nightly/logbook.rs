@@ -51,9 +51,10 @@ pub(crate) struct Beginning<'a> {
 impl Logbook {
     /// Begins the journal, or takes over what an earlier run has left. From here on no other run begins.
     pub(crate) async fn begin(with: Beginning<'_>, earlier: Option<Found>) -> Result<Self> {
-        let mut journal = Journal::new(with.settings.run.clone());
         let mut earlier = earlier;
         for _ in 0..ATTEMPTS {
+            // What was found before may have come to its end meanwhile.
+            let mut journal = Journal::new(with.settings.run.clone());
             if let Some(found) = &earlier {
                 if found.is_running(with.settings) {
                     return Err(at_work(found));
