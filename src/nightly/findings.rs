@@ -257,7 +257,7 @@ impl<'d> Findings<'d> {
         (all.len(), all.iter().filter(failed).count())
     }
 
-    /// What the user should know, each line once.
+    /// What the user is warned of, each once.
     pub(super) fn warnings(&self) -> BTreeSet<String> {
         let of_views = self
             .views
@@ -267,7 +267,7 @@ impl<'d> Findings<'d> {
         let contents = self.contents.values().flatten();
         let of_contents = contents.flat_map(|contents| &contents.warnings);
         let all = of_views.chain(of_contents).chain(&self.of_entries);
-        all.map(|warning| format!("warning: {warning}")).collect()
+        all.cloned().collect()
     }
 }
 

@@ -128,6 +128,9 @@ impl Nightly {
             .await?;
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
+        for warning in &survey.warnings {
+            self.progress.warn(&warning.replace('\n', "\n    "));
+        }
         for line in &survey.looked_at {
             tracing::debug!("{line}");
         }

@@ -162,8 +162,8 @@ impl Nightly {
         self.progress.say(&left_by(&found));
         let logbook = self.begin(Some(found)).await?;
         if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
-            self.progress.say(&format!(
-                "warning: the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
+            self.progress.warn(&format!(
+                "the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
             ));
         }
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));

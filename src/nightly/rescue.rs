@@ -22,14 +22,14 @@ impl Nightly {
             let shown = folder.display().to_string();
             let saved = blocking(move || git::save(&folder, &files)).await;
             is_saved = saved.is_ok();
-            self.progress.say(&match saved {
-                Ok(()) => format!(
+            match saved {
+                Ok(()) => self.progress.say(&format!(
                     "saved {certificates} in `{shown}`, keys encrypted: copied into the cert repository, it is as if this run had pushed"
-                ),
-                Err(error) => {
-                    format!("warning: {certificates} cannot be saved in `{shown}`: {error:#}")
-                }
-            });
+                )),
+                Err(error) => self.progress.warn(&format!(
+                    "{certificates} cannot be saved in `{shown}`: {error:#}"
+                )),
+            }
         }
         let here = |workspace: &mut Workspace| Ok(workspace.keeps_commits());
         if is_committed && self.workspaces.with(here).await.unwrap_or(false) {
@@ -40,8 +40,8 @@ impl Nightly {
                 "{certificates} not pushed, but in the journal: the next run fetches what the CA has issued, and pushes it"
             ));
         } else if !is_saved {
-            self.progress.say(&format!(
-                "warning: {certificates} lost: there is no journal; `--rescue-dir` saves what cannot be pushed"
+            self.progress.warn(&format!(
+                "{certificates} lost: there is no journal; `--rescue-dir` saves what cannot be pushed"
             ));
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Survey {
     zones: (usize, usize),
     /// What the user should know, line by line.
     pub(crate) news: Vec<String>,
+    /// What the user is warned of.
+    pub(crate) warnings: BTreeSet<String>,
     /// Where each zone is written and who is asked, a line a zone.
     pub(crate) looked_at: Vec<String>,
 }
@@ -140,7 +142,7 @@ impl Surveyor<'_> {
             open = further;
         }
         survey.zones = findings.count();
-        survey.news.extend(findings.warnings());
+        survey.warnings = findings.warnings();
         survey.looked_at = findings.looked_at();
         Ok(survey)
     }
