@@ -8,7 +8,7 @@ use regex::Regex;
 use crate::support::command::{Command, Output};
 use crate::support::disk::Disk;
 use crate::support::lab::Lab;
-use crate::support::nightly::{Gate, Nightly, pebble_log};
+use crate::support::nightly::{Gate, Nightly, orders};
 use crate::support::repos::{Files, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -35,10 +35,6 @@ fn fresh(nightly: &mut Nightly, name: &str) {
 
 fn temporary(lab: &Lab) -> PathBuf {
     lab.folder().join("tmp")
-}
-
-fn orders(lab: &Lab) -> usize {
-    pebble_log(lab).matches("Added order").count()
 }
 
 /// Runs it, and does something when it is at a point.

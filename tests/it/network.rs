@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::support::command::Output;
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, pebble_log, wait_until};
+use crate::support::nightly::{Gate, Nightly, orders, pebble_log, wait_until};
 use crate::support::repos::Transport;
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -19,10 +19,6 @@ const FROM_THE_JOURNAL: &str = "1 certificate not pushed, but in the journal: th
 
 fn nightly() -> Nightly {
     Nightly::new(Lab::builder().bind().pebble().git_http().start(), WANTED)
-}
-
-fn orders(lab: &Lab) -> usize {
-    pebble_log(lab).matches("Added order").count()
 }
 
 /// A run that clones over HTTPS, and what goes when it is at a point.

@@ -9,7 +9,7 @@ use pretty_assertions::assert_eq;
 
 use crate::support::command::{Command, Output};
 use crate::support::lab::Lab;
-use crate::support::nightly::{Gate, Nightly, pebble_log};
+use crate::support::nightly::{Gate, Nightly, orders};
 use crate::support::repos::{Remote, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -28,10 +28,6 @@ const PUSHES: usize = 10;
 fn nightly(wanted: &[(&str, &[&str])]) -> Nightly {
     let lab = Lab::builder().bind().pebble().git_http().git_ssh();
     Nightly::new(lab.start(), wanted)
-}
-
-fn orders(lab: &Lab) -> usize {
-    pebble_log(lab).matches("Added order").count()
 }
 
 /// What the run said after its plan.

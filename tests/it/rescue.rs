@@ -8,17 +8,13 @@ use pretty_assertions::assert_eq;
 
 use crate::support::command::{Command, Output};
 use crate::support::lab::Lab;
-use crate::support::nightly::{Gate, Nightly, assert_valid, pebble_log};
+use crate::support::nightly::{Gate, Nightly, assert_valid, orders};
 use crate::support::repos::Transport;
 
 const WANTED: &[(&str, &[&str])] = &[("mail", &["mail.bench.test"]), ("www", &["www.bench.test"])];
 
 fn nightly() -> Nightly {
     Nightly::new(Lab::builder().bind().pebble().git_http().start(), WANTED)
-}
-
-fn orders(lab: &Lab) -> usize {
-    pebble_log(lab).matches("Added order").count()
 }
 
 /// The branch is protected while the run is under way.

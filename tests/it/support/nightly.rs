@@ -132,6 +132,11 @@ pub fn assert_valid(lab: &Lab, chain: &str, key: &str, identity: &AgeIdentity) {
     assert_eq!(public, certified);
 }
 
+/// How many orders Pebble has taken.
+pub fn orders(lab: &Lab) -> usize {
+    pebble_log(lab).matches("Added order").count()
+}
+
 /// `age --decrypt` with the identity in a file.
 pub fn open(lab: &Lab, sealed: &str, identity: &Path) -> Output {
     lab.command("age")
