@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build install demo test test-action test-deps docs lint lint-yaml image bench clean
+.PHONY: help build install demo test test-action test-deps docs pictures lint lint-yaml image bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test-deps: ## install the servers that demo and test need
 docs: ## write the pages of docs/ that are made from the program
 	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --lib the_page_of_the
 	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --test it docs::the_page_of_the
+
+pictures: ## draw the pictures of README.md
+	@scripts/install-test-deps --pictures
+	@scripts/pictures
 
 lint: ## formatting, clippy, documentation, scripts
 	$(CARGO) fmt --check

@@ -306,11 +306,44 @@ fn the_changelog_has_a_place_for_the_next_change() {
 }
 
 /// README and everything below docs, by path.
+/// A text that was changed, and not drawn again, would show here.
+#[test]
+fn the_pictures_are_drawn_from_their_texts() {
+    let drawn = read("docs/pictures/flow.svg");
+    let labels = Regex::new(r#"label="([^"]+)""#).unwrap();
+    let source = read("docs/pictures/flow.dot");
+    for label in labels.captures_iter(&source) {
+        for line in label[1].split("\\n") {
+            let line = line.replace('\'', "&#39;");
+            assert!(drawn.contains(&format!(">{line}</text>")), "`{line}`");
+        }
+    }
+    assert!(drawn.contains(&read("docs/pictures/style.css")));
+
+    let drawn = read("docs/pictures/renew.svg");
+    let session = read("docs/pictures/session.sh");
+    for command in session
+        .lines()
+        .filter_map(|line| line.strip_prefix("type_and_run "))
+    {
+        let shown = command.replace('\'', "");
+        assert!(drawn.contains(&format!(" {shown}<")), "`{shown}`");
+    }
+    for file in ["flow.svg", "renew.svg"] {
+        assert!(
+            read("README.md").contains(&format!("(docs/pictures/{file})")),
+            "{file}"
+        );
+    }
+}
+
 fn pages() -> Vec<(String, String)> {
     let mut paths = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        paths.push(format!("docs/{name}"));
+    for folder in ["docs", "docs/guides"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let pages = names.filter(|name| name.ends_with(".md"));
+        paths.extend(pages.map(|name| format!("{folder}/{name}")));
     }
     paths
         .into_iter()
