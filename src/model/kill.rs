@@ -52,7 +52,8 @@ fn act() {
 
 #[cfg(debug_assertions)]
 fn wait_in(folder: &std::path::Path) {
-    let _ = std::fs::File::create_new(folder.join("reached"));
+    let reached = folder.join("reached");
+    let _ = crate::model::outside::outside(move || std::fs::File::create_new(reached));
     while !folder.join("open").exists() {
         std::thread::sleep(Duration::from_millis(10));
     }
