@@ -43,14 +43,12 @@ pub(crate) fn outside<T: Send + 'static>(
         return Ok(work());
     };
     let (sender, receiver) = mpsc::channel();
-    let work = move || {
-        // Whoever asked waits for the answer.
-        let _ = sender.send(work());
-    };
-    let ended = |_| io::Error::other("a thread of ours ended early");
-    thread
-        .send(Box::new(work))
-        .map_err(|_| io::Error::other("the thread that starts programs has ended"))?;
+    // Whoever asked waits for the answer.
+    let answered = move || drop(sender.send(work()));
+    // Work that is not taken is dropped, and its sender with it.
+    drop(thread.send(Box::new(answered)));
+    let ended =
+        |_| io::Error::other("a thread that is not confined ended early, or cannot be started");
     receiver.recv().map_err(ended)
 }
 
@@ -70,4 +68,28 @@ pub(crate) fn spawn_async(
         let _entered = runtime.enter();
         command.spawn()
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn work_is_done_by_another_thread_and_its_end_waited_for() {
+        let here = thread::current().id();
+        open().unwrap();
+        assert!(outside(move || thread::current().id() != here).unwrap());
+        // One may ask for another.
+        assert_eq!(outside(|| outside(|| 1).unwrap() + 1).unwrap(), 2);
+        let error = outside(|| assert_eq!(1, 2)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a thread that is not confined ended early, or cannot be started"
+        );
+        assert_eq!(outside(|| 3).unwrap(), 3);
+        let missing = spawn(Command::new("/missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
 }
