@@ -2,7 +2,12 @@
 //!
 //! `cargo bench --bench verify`
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement"
+)]
 
 use std::fmt::Write as _;
 use std::fs;

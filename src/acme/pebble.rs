@@ -1,4 +1,5 @@
 //! A real Pebble (and its DNS server) for tests, as child processes that end with the test.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::fs::File;
 use std::io::Write;

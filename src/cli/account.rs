@@ -63,7 +63,7 @@ impl AccountCommand {
 #[derive(Args, Clone, Debug)]
 pub(super) struct Place {
     #[command(flatten)]
-    certs: CertRepo,
+    pub(super) certs: CertRepo,
 
     /// The CA, as `renew` takes it [default: live]
     #[arg(long, env = "GIT_CERTS_ACME", value_name = "SERVER")]

@@ -49,7 +49,7 @@ pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
 
 /// Two runs in one checkout would take each other's commits away.
 pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
-    let folder = run.here();
+    let folder = run.certs.here();
     // What is no folder is refused when it is opened.
     let is_here = run.certs.repo.is_none() && folder.is_dir();
     is_here.then(|| FolderLock::take(&folder)).transpose()

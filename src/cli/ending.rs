@@ -11,6 +11,7 @@ use crate::cli::arguments::{Format, Reports};
 use crate::cli::commands::SOME_FAILED;
 use crate::cli::{COULD_NOT_RUN, environment};
 use crate::model::outcome::{Outcome, Planned};
+use crate::model::outside::outside;
 use crate::report::outputs::{Outputs, Style};
 use crate::report::{json, summary, terminal, voice};
 
@@ -134,11 +135,13 @@ fn write(path: &Path, text: &str) {
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+    let (file, text) = (path.to_owned(), text.to_owned());
+    let append = move || {
+        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+        file.write_all(text.as_bytes())
+    };
+    outside(append)
+        .flatten()
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 

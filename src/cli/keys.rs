@@ -42,6 +42,16 @@ pub(super) enum RecipientsCommand {
     Remove(Change),
 }
 
+impl RecipientsCommand {
+    /// Where the keys are.
+    pub(super) fn place(&self) -> &KeyPlace {
+        match self {
+            Self::List(list) => &list.place,
+            Self::Add(change) | Self::Remove(change) => &change.place,
+        }
+    }
+}
+
 /// Where the keys are.
 #[derive(Args, Clone, Debug)]
 pub(super) struct KeyPlace {

@@ -4,6 +4,7 @@ mod account;
 mod arguments;
 mod commands;
 mod config;
+mod confined;
 mod confirm;
 mod dnsconfig;
 mod ending;
@@ -108,6 +109,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Outlives the runtime: a clone that a signal interrupts may still be writing.
     let temporary = Temporary::new()?;
+    // Before there are other threads, which have what this one has.
+    confined::confine(&arguments.command, temporary.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

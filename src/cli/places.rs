@@ -44,10 +44,10 @@ pub(super) struct Places<'r> {
     ssh: Ssh,
 }
 
-impl Run {
+impl CertRepo {
     /// Folder of the cert repository, where it is not cloned.
     pub(super) fn here(&self) -> PathBuf {
-        self.certs.dir.clone().unwrap_or_else(|| PathBuf::from("."))
+        self.dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 }
 
@@ -67,7 +67,7 @@ impl<'r> Places<'r> {
         if let Some(url) = &self.run.certs.repo {
             return self.remote(url, branch, token).map(Location::Remote);
         }
-        let path = self.run.here();
+        let path = self.run.certs.here();
         if !path.is_dir() {
             return Err(anyhow!("`{}` is not a folder", path.display()))
                 .hint(|| "`--dir` names the folder of the cert repository; `--repo` clones one");

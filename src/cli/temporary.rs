@@ -2,10 +2,10 @@
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::model::outside::outside;
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
 /// Beginning of the folders' names.
 const PREFIX: &str = "git-certs-";
@@ -20,7 +20,7 @@ const LOCKING: &str = ".git-certs-locking";
 
 /// A folder that only this user can enter; it is removed on drop.
 pub(super) struct Temporary {
-    folder: TempDir,
+    folder: PathBuf,
     /// Held, never read.
     _lock: File,
 }
@@ -45,13 +45,21 @@ impl Temporary {
         lock.try_lock()?;
         std::fs::rename(&locking, folder.path().join(LOCK))?;
         Ok(Self {
-            folder,
+            folder: folder.keep(),
             _lock: lock,
         })
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let folder = self.folder.clone();
+        // The folder that it is in belongs to others too. What stays is removed by the next run.
+        let _ = outside(move || std::fs::remove_dir_all(folder));
     }
 }
 

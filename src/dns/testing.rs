@@ -1,4 +1,5 @@
 //! Name servers for tests: Knot, BIND and Unbound as child processes on loopback.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::dnscontrol::ir::Declaration;
 use crate::dnscontrol::relaxed;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::outside::spawn;
 use crate::model::provider::ProviderEntry;
 use crate::model::secret::is_own_variable;
 
@@ -60,12 +61,9 @@ impl Creds {
                 ))
                 .hint(|| "write `--creds '!sops -d creds.json'`");
             };
-            let output = run(
-                Command::new(program).args(arguments),
-                program,
-                root,
-                TIME_LIMIT,
-            )?;
+            let mut command = Command::new(program);
+            command.args(arguments);
+            let output = run(command, program, root, TIME_LIMIT)?;
             return Self::parse(&output, &format!("output of `{program}`"));
         }
         let path = root.join(source);
@@ -92,7 +90,7 @@ impl Creds {
             .extension()
             .is_some_and(|extension| extension == "json");
         let bytes = if executable && !named_json {
-            run(&mut Command::new(&path), source, root, TIME_LIMIT)?
+            run(Command::new(&path), source, root, TIME_LIMIT)?
         } else {
             fs::read(&path).with_context(|| format!("cannot read {shown}"))?
         };
@@ -267,7 +265,7 @@ fn resolved(
     Ok(fields)
 }
 
-fn run(command: &mut Command, shown: &str, root: &Path, limit: Duration) -> Result<Vec<u8>> {
+fn run(mut command: Command, shown: &str, root: &Path, limit: Duration) -> Result<Vec<u8>> {
     // Our own variables hold the account's key and tokens; sops needs its own key.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("GIT_CERTS_") {
@@ -275,13 +273,12 @@ fn run(command: &mut Command, shown: &str, root: &Path, limit: Duration) -> Resu
         }
     }
     let what = || format!("cannot run `{shown}`, which should print the credentials");
-    let child = command
+    command
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .with_context(what)?;
+        .stderr(Stdio::inherit());
+    let child = spawn(command).with_context(what)?;
     let id = Pid::from_child(&child);
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
@@ -520,7 +517,7 @@ mod tests {
         let root = folder.path();
         let mut slow = Command::new("sh");
         slow.args(["-c", "echo $$ > pid; exec sleep 60"]);
-        let error = run(&mut slow, "slow", root, Duration::from_secs(1)).unwrap_err();
+        let error = run(slow, "slow", root, Duration::from_secs(1)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`slow`, which should print the credentials, did not end within 1 s"

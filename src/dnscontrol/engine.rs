@@ -144,11 +144,7 @@ fn start(
         .name("dnsconfig".to_owned())
         .stack_size(script.limits.stack.saturating_add(STACK_MARGIN))
         .spawn(move || {
-            match confine() {
-                Ok(confinement) => tracing::debug!("{confinement}"),
-                // Some sandboxes forbid it; the engine keeps scripts in without it.
-                Err(error) => tracing::debug!("the script engine is not confined: {error}"),
-            }
+            tracing::debug!("{}", confine());
             if let Err(error) = run(&script, &teller, result) {
                 teller.tell(Told::End(Err(error)));
             }

@@ -3,7 +3,7 @@
 //!
 //! Debug builds alone look at `GIT_CERTS_TEST_AT`: `NAME`, or `NAME#2` for the second time that the point
 //! is passed. `GIT_CERTS_TEST_DO` is `KILL`, `INT`, `TERM`, `HUP`, or a folder: a file `reached` appears there,
-//! and the run goes on when there is a file `open`.
+//! `unconfined` too where this thread can write outside of the workspace, and the run goes on when there is a file `open`.
 
 use std::time::Duration;
 
@@ -52,7 +52,9 @@ fn act() {
 
 #[cfg(debug_assertions)]
 fn wait_in(folder: &std::path::Path) {
-    let _ = std::fs::File::create_new(folder.join("reached"));
+    let _ = std::fs::File::create_new(folder.join("unconfined"));
+    let reached = folder.join("reached");
+    let _ = crate::model::outside::outside(move || std::fs::File::create_new(reached));
     while !folder.join("open").exists() {
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -1,9 +1,11 @@
-//! What everything else is said in: names, certificates, zones, secrets, hints. No I/O.
+//! What everything else is said in: names, certificates, zones, secrets, hints. No I/O, but the door to it that
+//! everything else has to take: [`outside`].
 
 pub(crate) mod account;
 pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod change;
+pub(crate) mod confinement;
 pub(crate) mod disk;
 pub(crate) mod drill;
 pub(crate) mod environment;
@@ -13,6 +15,7 @@ pub(crate) mod kill;
 pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod outcome;
+pub(crate) mod outside;
 pub(crate) mod path;
 pub(crate) mod provider;
 pub(crate) mod rdata;

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use crate::model::change::{Effect, TxtBatch, with_effect};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
+use crate::model::outside::{outside, spawn_async};
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Record, ZoneRef};
 use crate::provider::port::{Answer, DnsProvider, Quirks, Unread};
@@ -140,7 +141,15 @@ impl DnsProvider for Bind {
             let edited = zonefile::edit(&text, zone.name, batch, today())
                 .with_context(|| self.failed("change", &path))?;
             if let Some(edited) = edited {
-                replace(&path, &edited).with_context(|| self.failed("change", &path))?;
+                let file = path.clone();
+                let folder = outside(move || replace(&file, &edited))
+                    .map_err(anyhow::Error::from)
+                    .flatten()
+                    .with_context(|| self.failed("change", &path))?;
+                written::note();
+                folder
+                    .sync_all()
+                    .with_context(|| self.failed("change", &path))?;
             }
             // Also where nothing changed: an earlier reload may have failed.
             let reload = self.reload(zone).await;
@@ -242,8 +251,11 @@ impl Bind {
             .env_clear()
             .envs(environment)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(RELOAD_TIMEOUT, command.output())
+        let ended = async { spawn_async(command)?.wait_with_output().await };
+        let output = tokio::time::timeout(RELOAD_TIMEOUT, ended)
             .await
             .map_err(|_| anyhow!("no end after {} s", RELOAD_TIMEOUT.as_secs()))
             .and_then(|output| output.with_context(|| format!("cannot run `{program}`")))
@@ -311,8 +323,9 @@ fn file_name(format: &str, names: (&str, &str), tag: &str) -> Result<String> {
     Ok(result)
 }
 
-/// Replaces a file whole; its mode and owner stay, and a symbolic link still leads to it.
-fn replace(path: &Path, text: &str) -> Result<()> {
+/// Replaces a file whole; its mode and owner stay, and a symbolic link still leads to it. The folder has yet to reach
+/// the disk.
+fn replace(path: &Path, text: &str) -> Result<File> {
     let path = path.canonicalize()?;
     let folder = path.parent().context("no folder")?;
     let before = fs::metadata(&path)?;
@@ -329,10 +342,9 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     }
     file.as_file().set_permissions(before.permissions())?;
     file.as_file().sync_all()?;
+    let folder = File::open(folder)?;
     file.persist(&path)?;
-    written::note();
-    File::open(folder)?.sync_all()?;
-    Ok(())
+    Ok(folder)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Each runs as a child in a temporary folder on a free high port, is stopped by its own pid on
 //! drop, and serves `example.test`, `big.test`, which needs several messages to transfer, and
 //! `types.test`, which has a record of every type that is compared field by field.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

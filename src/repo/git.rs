@@ -12,6 +12,7 @@ mod people;
 mod push;
 mod read;
 mod rescue;
+mod writable;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub(crate) use crate::repo::git::message::Message;
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;
 pub(crate) use crate::repo::git::rescue::save;
+pub(crate) use crate::repo::git::writable::writable;
 
 /// What no file in the clear may contain: the label of every PEM private key ends so.
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";

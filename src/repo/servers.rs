@@ -1,4 +1,5 @@
 //! Real git servers for the tests of this room: sshd, and lighttpd with `git http-backend`.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::fmt::Write;
 use std::fs;

@@ -21,6 +21,7 @@ mod bad_input;
 mod bad_settings;
 mod caa;
 mod ci;
+mod confinement;
 mod delegation;
 mod disk;
 mod dnscontrol;

@@ -298,6 +298,15 @@ fn assert_hardened(watched: &Watched) {
     assert_eq!(confined.is_some(), has_landlock, "{confined:?}");
     let words = "the script engine can write no file and start no program (Landlock)";
     assert_eq!(watched.said.contains(words), has_landlock);
+    let words = "git-certs itself can write only in `";
+    assert_eq!(watched.said.contains(words), has_landlock);
+    // Nothing is tried in vain: what is to be written elsewhere, and every program, goes the way that is for it.
+    let refused = watched.calls.iter().filter(|line| {
+        let is_change = ["O_WRONLY", "O_RDWR", "O_CREAT", " execve("];
+        let is_refused = line.contains(" = -1 EACCES") || line.contains(" = -1 EXDEV");
+        is_refused && is_change.iter().any(|word| line.contains(word))
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), Vec::<&String>::new());
     let hidden = position("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0");
     let no_core = position("RLIMIT_CORE, {rlim_cur=0, rlim_max=0}, NULL) = 0");
     let first_config = position(".git/config\"");

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 use crate::model::hint::with_hint;
+use crate::model::outside::spawn_async;
 use crate::model::secret::is_own_variable;
 
 /// Name of the program.
@@ -78,8 +79,7 @@ impl Program {
                 command.env_remove(variable);
             }
         }
-        let child = command
-            .spawn()
+        let child = spawn_async(command)
             .with_context(|| format!("cannot run `{}`", self.path.display()))?;
         tokio::time::timeout(limit, finish(child))
             .await

@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use crate::model::change::Txt;
 use crate::model::hint::Hint;
 use crate::model::name::DnsName;
+use crate::model::outside::outside;
 use crate::model::zone::Zone;
 
 /// Beginning of the files' names.
@@ -43,13 +43,24 @@ pub(super) struct Extension<'a> {
 }
 
 /// The file. It is removed on drop, and locked until then.
-pub(super) struct Wrapper(NamedTempFile);
+#[derive(Debug)]
+pub(super) struct Wrapper {
+    path: PathBuf,
+    /// Held, never read.
+    _locked: File,
+}
 
 impl Wrapper {
     /// Writes the text beside dnsconfig.js, and removes what killed runs left there.
     pub(super) fn write(folder: &Path, text: &str) -> Result<Self> {
-        remove_abandoned(folder);
-        Self::write_new(folder, text)
+        let (at, text) = (folder.to_owned(), text.to_owned());
+        let written = outside(move || {
+            remove_abandoned(&at);
+            Self::write_new(&at, &text)
+        });
+        written
+            .map_err(anyhow::Error::from)
+            .flatten()
             .with_context(|| {
                 format!(
                     "cannot write a configuration for `dnscontrol` into `{}`",
@@ -69,12 +80,24 @@ impl Wrapper {
             .tempfile_in(folder)?;
         file.as_file().try_lock()?;
         file.write_all(text.as_bytes())?;
-        Ok(Self(file))
+        let (locked, path) = file.keep()?;
+        Ok(Self {
+            path,
+            _locked: locked,
+        })
     }
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
+    }
+}
+
+impl Drop for Wrapper {
+    fn drop(&mut self) {
+        let path = self.path.clone();
+        // What stays is removed by a later run.
+        let _ = outside(move || std::fs::remove_file(path));
     }
 }
 

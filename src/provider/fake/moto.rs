@@ -1,6 +1,7 @@
 //! moto, which imitates AWS well enough to keep zones and hand out sessions; who asks is strict.
 //!
 //! <https://docs.getmoto.org/en/latest/docs/server_mode.html>
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,5 @@
 //! Against real servers: sshd, lighttpd with `git http-backend`, and git itself for paths.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,5 @@
 //! Keys as openssl and ssh-keygen write them, and what only looks like keys.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::process::Command;
 

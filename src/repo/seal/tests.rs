@@ -1,4 +1,5 @@
 //! With the `age` command and `ssh-keygen`, both ways.
+#![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::io::Write;
 use std::path::Path;

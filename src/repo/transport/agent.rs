@@ -87,6 +87,7 @@ fn answer(key: &SshKey, request: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests are not confined")]
 mod tests {
     use std::fs;
     use std::process::Command;

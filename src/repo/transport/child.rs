@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::model::hint::with_hint;
+use crate::model::outside::spawn;
 use crate::repo::address::SshPlace;
 use crate::repo::pkt;
 use crate::repo::transport::{Fault, Service, Ssh, SshProgram};
@@ -107,12 +108,12 @@ impl ChildWire {
                 command.env(&*variable, "");
             }
         }
-        let mut child = command
+        command
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        let mut child = spawn(command)
             .with_context(|| format!("cannot run `{name}`"))
             .map_err(|error| with_hint(error, need))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());

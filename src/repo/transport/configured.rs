@@ -12,6 +12,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::model::hint::Hint;
+use crate::model::outside::spawn;
 use crate::model::secret::{Secret, is_own_variable};
 use crate::repo::transport::child;
 
@@ -165,7 +166,7 @@ impl Configured {
         child::without_secrets(&mut command, |name, value| {
             is_own_variable(name) && name != "GITHUB_TOKEN" || child::is_key(value)
         });
-        let mut child = command
+        command
             .args(["credential", what])
             .current_dir(self.folder.clone().unwrap_or_else(|| PathBuf::from("/")))
             // Nobody is there to answer.
@@ -173,8 +174,8 @@ impl Configured {
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
+            .stderr(Stdio::null());
+        let mut child = spawn(command)
             .context("cannot run `git`")
             .hint(|| "git's credential helpers are run through git: install it, or give a token (GIT_CERTS_TOKEN)")?;
         if let Some(mut pipe) = child.stdin.take() {
