@@ -21,6 +21,7 @@ const LABEL: &str = "git-certs-mark: ";
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Order,
+    Value,
     NextKey,
 }
 
@@ -44,6 +45,16 @@ impl Marker {
     /// Whether an order has this mark.
     pub(crate) fn is_of_order(&self, mark: &str, note: &str) -> bool {
         self.is_of(mark, &marked(Kind::Order, note.as_bytes()))
+    }
+
+    /// The mark of a challenge value that a journal notes.
+    pub(crate) fn value(&self, note: &str) -> String {
+        encoded(hmac::sign(&self.0, &marked(Kind::Value, note.as_bytes())).as_ref())
+    }
+
+    /// Whether a challenge value has this mark.
+    pub(crate) fn is_of_value(&self, mark: &str, note: &str) -> bool {
+        self.is_of(mark, &marked(Kind::Value, note.as_bytes()))
     }
 
     /// The key that is to follow this one, with its mark.
@@ -99,6 +110,8 @@ mod tests {
         assert!(!marker.is_of_order(&mark, "b"));
         assert!(!marker.is_of_order("", "a"));
         assert!(!others.is_of_order(&mark, "a"));
+        assert!(!marker.is_of_value(&mark, "a"));
+        assert!(marker.is_of_value(&marker.value("a"), "a"));
 
         let marked = marker.next_key(&next).unwrap();
         assert!(marker.is_followed_by(&marked).unwrap());

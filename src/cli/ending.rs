@@ -2,10 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, anyhow};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::cli::arguments::{Format, Reports};
 use crate::cli::commands::SOME_FAILED;
@@ -18,8 +21,31 @@ use crate::report::{json, summary, terminal, voice};
 /// What a run has to say, and where it goes.
 pub(super) struct Ending {
     format: Format,
-    summaries: Vec<PathBuf>,
-    outputs: Vec<(PathBuf, Style)>,
+    summaries: Vec<Target>,
+    outputs: Vec<(Target, Style)>,
+}
+
+/// A file that something is added to.
+struct Target {
+    path: PathBuf,
+    /// Symbolic links are followed.
+    follows: bool,
+}
+
+impl Target {
+    /// In a checkout a link is made by whoever may push, and could lead to any file of the user. Those of the
+    /// system (`/dev/stdout`) are nobody else's.
+    fn of_user(path: PathBuf) -> Self {
+        let follows = path.starts_with("/dev");
+        Self { path, follows }
+    }
+
+    fn of_runner(path: PathBuf) -> Self {
+        Self {
+            path,
+            follows: true,
+        }
+    }
 }
 
 impl Ending {
@@ -27,13 +53,18 @@ impl Ending {
     /// the CI system can.
     pub(super) fn of(doing: &str, format: Format, reports: Reports) -> Self {
         voice::open_section(doing);
-        let path = |variable| environment::variable(variable).map(PathBuf::from);
-        let dotenv = reports.output_file.map(|path| (path, Style::Dotenv));
-        let github = path(environment::GITHUB_OUTPUT).map(|path| (path, Style::GitHub));
-        let summary = path(environment::GITHUB_STEP_SUMMARY);
+        let of_runner = |variable| {
+            let path = environment::variable(variable).map(PathBuf::from);
+            path.map(Target::of_runner)
+        };
+        let dotenv = reports.output_file.map(Target::of_user);
+        let dotenv = dotenv.map(|target| (target, Style::Dotenv));
+        let github = of_runner(environment::GITHUB_OUTPUT).map(|target| (target, Style::GitHub));
+        let summary = reports.summary_file.map(Target::of_user);
+        let of_runner = of_runner(environment::GITHUB_STEP_SUMMARY);
         Self {
             format,
-            summaries: reports.summary_file.into_iter().chain(summary).collect(),
+            summaries: summary.into_iter().chain(of_runner).collect(),
             outputs: dotenv.into_iter().chain(github).collect(),
         }
     }
@@ -110,13 +141,14 @@ impl Ending {
     }
 
     fn write_outputs(&self, outputs: &Outputs) {
-        for (path, style) in &self.outputs {
-            write(path, &outputs.lines(*style));
+        for (target, style) in &self.outputs {
+            write(target, &outputs.lines(*style));
         }
     }
 
     fn write_summary(&self, summary: &str) {
-        self.summaries.iter().for_each(|path| write(path, summary));
+        let summaries = self.summaries.iter();
+        summaries.for_each(|target| write(target, summary));
     }
 }
 
@@ -128,20 +160,33 @@ struct Forms<T: ?Sized> {
 }
 
 /// What is done is done: a file that cannot be written is no failure of the run.
-fn write(path: &Path, text: &str) {
-    if let Err(error) = append(path, text) {
+fn write(target: &Target, text: &str) {
+    if let Err(error) = append(target, text) {
         terminal::print_warning(&format!("{error:#}"));
     }
 }
 
-fn append(path: &Path, text: &str) -> Result<()> {
+fn append(Target { path, follows }: &Target, text: &str) -> Result<()> {
     let (file, text) = (path.to_owned(), text.to_owned());
+    let flags = if *follows {
+        OFlags::empty()
+    } else {
+        OFlags::NOFOLLOW
+    };
     let append = move || {
-        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
-        file.write_all(text.as_bytes())
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        options.custom_flags(flags.bits().cast_signed());
+        options.open(file)?.write_all(text.as_bytes())
     };
     outside(append)
         .flatten()
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) if code == Errno::LOOP.raw_os_error() && !follows => {
+                anyhow!("it is a symbolic link, which is not followed")
+            }
+            _ => error.into(),
+        })
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 

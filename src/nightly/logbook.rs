@@ -174,6 +174,12 @@ impl Logbook {
         kept.journal.orders.retain(|order| order.url != url);
     }
 
+    /// The values are nobody's business any more.
+    pub(crate) fn forget_values(&self, values: &BTreeSet<ValueNote>) {
+        let mut kept = lock(&self.kept);
+        kept.journal.values.retain(|value| !values.contains(value));
+    }
+
     /// No value is left in the zone at the entry.
     pub(crate) fn withdrawn(&self, zone: &str, entry: &str) {
         let mut kept = lock(&self.kept);

@@ -14,6 +14,7 @@ pub(crate) mod issue;
 mod issuing;
 pub(crate) mod job;
 pub(crate) mod keyring;
+pub(crate) mod left;
 pub(crate) mod logbook;
 mod names;
 mod noting;

@@ -90,7 +90,8 @@ impl Issuer<'_> {
         for (planned, ordered) in due.iter().zip(&orders) {
             if let Ok(ordered) = ordered {
                 notes.extend(self.note(&planned.wanted, ordered));
-                values.extend(ordered.placements.iter().flat_map(value_notes));
+                let placements = ordered.placements.iter();
+                values.extend(placements.flat_map(|placement| self.value_notes(placement)));
             }
         }
         if notes.is_empty() {
@@ -130,15 +131,21 @@ impl Issuer<'_> {
         let mark = self.account.marker().order(&note.text());
         Some(OrderNote { mark, ..note })
     }
-}
 
-/// Where a value is written, for the journal.
-fn value_notes(placement: &Placement) -> impl Iterator<Item = ValueNote> {
-    let Placement { zone, txt } = placement;
-    zone.providers.iter().map(|access| ValueNote {
-        zone: zone.unique_name.clone(),
-        entry: access.entry.clone(),
-        name: txt.name.to_string(),
-        value: txt.value.clone(),
-    })
+    /// Where a value is written, for the journal.
+    fn value_notes(&self, placement: &Placement) -> impl Iterator<Item = ValueNote> {
+        let Placement { zone, txt } = placement;
+        zone.providers.iter().map(|access| {
+            let note = ValueNote {
+                zone: zone.unique_name.clone(),
+                entry: access.entry.clone(),
+                name: txt.name.to_string(),
+                value: txt.value.clone(),
+                directory: self.account.directory().url().to_owned(),
+                mark: String::new(),
+            };
+            let mark = self.account.marker().value(&note.text());
+            ValueNote { mark, ..note }
+        })
+    }
 }

@@ -178,7 +178,9 @@ impl Nightly {
             OffsetDateTime::now_utc(),
         );
         let mut zones: BTreeMap<(String, String), Vec<ValueNote>> = BTreeMap::new();
-        for value in logbook.values() {
+        let sorted = self.sorted(logbook.values()).await;
+        logbook.forget_values(&self.say_what_stays(&sorted));
+        for value in sorted.ours {
             let place = (value.zone.clone(), value.entry.clone());
             zones.entry(place).or_default().push(value);
         }

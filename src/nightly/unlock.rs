@@ -6,6 +6,7 @@ use crate::acme::account::{Account, Registration};
 use crate::acme::account_key::AccountKey;
 use crate::acme::connections::Connections;
 use crate::acme::holder::Holder;
+use crate::acme::mark::Marker;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
 use crate::model::hint::{Hint, with_hint};
@@ -56,6 +57,15 @@ impl<'a> Accounts<'a> {
         };
         tracing::debug!(account = opened.account.url(), "account");
         Ok(opened)
+    }
+
+    /// What tells by their marks the notes of runs that had the account key; none where there is no account.
+    pub(super) async fn marker(&self) -> Result<Option<Marker>> {
+        let Some(stored) = self.stored().await? else {
+            return Ok(None);
+        };
+        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
+        Marker::of(&key).map(Some)
     }
 
     async fn key_for_orders(&self, stored: &StoredAccount) -> Result<Secret> {

@@ -91,6 +91,12 @@ pub(crate) struct ValueNote {
     pub(crate) entry: String,
     pub(crate) name: String,
     pub(crate) value: String,
+    /// Directory of the CA that asks for it.
+    #[serde(default)]
+    pub(crate) directory: String,
+    /// Shows that who wrote this can open the account key.
+    #[serde(default)]
+    pub(crate) mark: String,
 }
 
 impl Journal {
@@ -138,6 +144,21 @@ impl OrderNote {
         let placed = placed.unix_timestamp();
         let parts = [certificate, directory, account, url, request, recipients];
         json!([parts, placed, profile, key]).to_string()
+    }
+}
+
+impl ValueNote {
+    /// What is marked of it: all of it.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            zone,
+            entry,
+            name,
+            value,
+            directory,
+            mark: _,
+        } = self;
+        json!([zone, entry, name, value, directory]).to_string()
     }
 }
 
@@ -216,6 +237,8 @@ pub(super) mod tests {
             entry: "bind".to_owned(),
             name: "_acme-challenge.a.test".to_owned(),
             value: "v".to_owned(),
+            directory: "https://ca.test/dir".to_owned(),
+            mark: "m".to_owned(),
         });
         journal
     }

@@ -265,6 +265,21 @@ fn files_are_written_where_they_are_asked_for() {
         output.stderr
     );
     assert_eq!(fs::read_to_string(&outputs).unwrap(), lines.repeat(2));
+    // A link that somebody has put there leads nowhere; those of the system do.
+    let (link, other) = (lab.folder().join("link.md"), lab.folder().join("other"));
+    for target in [&other, &summary] {
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let output = run(link.to_str().unwrap());
+        let warning =
+            "warning: cannot write `[LAB]/link.md`: it is a symbolic link, which is not followed\n";
+        let said = output.normal_stderr();
+        assert!(said.ends_with(warning), "{said}");
+        fs::remove_file(&link).unwrap();
+    }
+    assert!(!other.exists());
+    assert_eq!(fs::read_to_string(&summary).unwrap(), page);
+    assert!(run("/dev/stdout").stdout.starts_with(page));
+    fs::write(&outputs, lines.repeat(2)).unwrap();
     // On GitHub besides those of the runner.
     let (run, of_runner, _) = on_github(&nightly, &["plan", "--summary-file"]);
     let besides = lab.folder().join("besides.md");

@@ -255,13 +255,20 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
     let other = "_acme-challenge.files.test";
     let zone = lab.txt(Server::Bind, other);
     let value = |name: &str, value: &str| json!({"zone": "files.test", "entry": "zonefiles", "name": name, "value": value});
-    let kept = "v=spf1 -all";
+    // It looks like a challenge, as somebody else's may.
+    let kept = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0";
     bind::update(
         lab.namespace(),
         "bench.test",
         &format!("add keep.bench.test 60 TXT \"{kept}\""),
     )
     .expect_code(0);
+    let at_keep = |directory: &str, mark: &str| {
+        json!({
+            "zone": "bench.test", "entry": "ddns", "name": "keep.bench.test", "value": kept,
+            "directory": directory, "mark": mark,
+        })
+    };
     let journal = json!({
         "version": 1,
         "run": {"id": "x", "by": "somebody", "began": "2026-01-01T00:00:00Z", "seen": "2026-01-01T00:00:00Z"},
@@ -275,7 +282,9 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
             "recipients": "",
         }],
         "values": [
-            {"zone": "bench.test", "entry": "ddns", "name": "keep.bench.test", "value": kept},
+            at_keep("", ""),
+            at_keep(pebble::DIRECTORY, "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"),
+            at_keep("https://evil.test/dir", "x"),
             value("files.test", "v=spf1 -all"),
         ],
     });
@@ -283,8 +292,9 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
     let output = nightly.renew().expect_code(0);
     let said = without_moments(&output.stderr);
     for line in [
-        "an earlier run has left 1 order and 2 challenges: somebody, begun [MOMENT], last sign of life [MOMENT]\n",
-        "withdrew 0 challenges of an earlier run from zone `bench.test` at `ddns`\n",
+        "an earlier run has left 1 order and 4 challenges: somebody, begun [MOMENT], last sign of life [MOMENT]\n",
+        "warning: 4 challenges of the journal stay where they are, if they are anywhere: nobody who can open the account key \
+         has written them down so: at `files.test`, `keep.bench.test`\n",
         "an earlier run ordered `files`, but that order is of no use: it is not an order of this CA: `https://evil.test/order/1`\n",
     ] {
         assert!(said.contains(line), "{line}{said}");
@@ -302,6 +312,59 @@ fn a_journal_of_somebody_else_touches_nothing_else() {
          caused by: expected ident at line 1 column 2\n\
          hint: delete it where it is kept, or run with `--journal off`; what a killed run has left is then not taken over\n"
     );
+}
+
+#[test]
+fn without_the_account_key_values_wait_in_the_journal() {
+    let wanted: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
+    let nightly = Nightly::new(Lab::builder().bind().pebble().start(), wanted);
+    let Nightly { lab, certs, .. } = &nightly;
+    at("after add ddns", "KILL", nightly.command(&["renew"])).run();
+    let show = ["show", "refs/git-certs/journal:journal.json"];
+    let noted = lab.git(&certs.folder, &show).stdout;
+    nightly.renew().expect_code(0);
+    assert_eq!(lab.challenges().len(), 0);
+    // As if the certificate had been pushed, and the value not withdrawn.
+    let mut journal: Value = serde_json::from_str(&noted).unwrap();
+    journal["orders"] = json!([]);
+    journal["run"]["ended"] = true.into();
+    let noted = journal.to_string();
+    let name = "_acme-challenge.www.bench.test";
+    let value = journal["values"][0]["value"].as_str().unwrap();
+    let add = format!("add {name} 60 TXT \"{value}\"");
+    bind::update(lab.namespace(), "bench.test", &add).expect_code(0);
+    plant(&nightly, &noted);
+    for _ in 0..2 {
+        let without = nightly
+            .command(&["renew"])
+            .env("GIT_CERTS_AGE_KEY_FILE", "");
+        let output = without.run().expect_code(0);
+        assert!(output.stdout.starts_with("nothing is due"), "{output:?}");
+        let said = output.normal_stderr();
+        let warning = "warning: 1 challenge of an earlier run cannot be withdrawn without the account key; the next run tries \
+                       again: there is no age identity to open `.letsencrypt/acme.test/account.key.age` with\n";
+        assert!(said.ends_with(warning), "{said}");
+        let refs = ["refs/git-certs/journal", "refs/heads/main"];
+        assert_eq!(certs.refs(lab), refs);
+        assert_eq!(lab.challenges().len(), 1);
+    }
+
+    // A note with another's mark is none of ours.
+    journal["values"][0]["name"] = "_acme-challenge.other.bench.test".into();
+    plant(&nightly, &journal.to_string());
+    let output = nightly.renew().expect_code(0);
+    let warning = "warning: 1 challenge of the journal stays where it is, if it is anywhere: nobody who can open the account \
+                   key has written it down so: at `_acme-challenge.other.bench.test`\n";
+    assert!(output.stderr.ends_with(warning), "{output:?}");
+    assert_eq!(certs.refs(lab), ["refs/heads/main"]);
+    assert_eq!(lab.challenges().len(), 1);
+
+    plant(&nightly, &noted);
+    let output = nightly.renew().expect_code(0);
+    let withdrew = "withdrew 1 challenge of an earlier run from zone `bench.test` at `ddns`\n";
+    assert!(output.stderr.ends_with(withdrew), "{output:?}");
+    assert_eq!(lab.txt(Server::Bind, name), [""; 0]);
+    assert_eq!(certs.refs(lab), ["refs/heads/main"]);
 }
 
 /// Somebody who may write the journal, but neither the branch nor DNS, hands in a request for his own key: recipients

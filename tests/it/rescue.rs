@@ -1,7 +1,7 @@
 //! What was issued and cannot be pushed: saved in a folder, and in the journal.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use pretty_assertions::assert_eq;
@@ -155,6 +155,32 @@ fn without_both_it_is_lost_and_that_is_said() {
              warning: 2 certificates lost: there is no journal; `--rescue-dir` saves what cannot be pushed\n{REFUSED}"
         )
     );
+}
+
+#[test]
+fn links_below_the_folder_lead_nowhere() {
+    let nightly = nightly();
+    let lab = &nightly.lab;
+    let home = lab.folder().join("home");
+    for folder in ["real/certificates", "elsewhere"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    // The folder itself may be one: the user has named it.
+    symlink("real", home.join("link")).unwrap();
+    symlink("../../elsewhere", home.join("real/certificates/www")).unwrap();
+    let output = refused(
+        &nightly,
+        nightly.command(&["renew", "--rescue-dir", "link"]),
+    );
+    assert_eq!(
+        end(&output),
+        format!(
+            "warning: 2 certificates cannot be saved in `link`: `certificates/www/www.key.age` is a symbolic link, or below one; it is \
+             not followed\n\
+             2 certificates not pushed, but in the journal: the next run fetches what the CA has issued, and pushes it\n{REFUSED}"
+        )
+    );
+    assert_eq!(fs::read_dir(home.join("elsewhere")).unwrap().count(), 0);
 }
 
 #[test]
