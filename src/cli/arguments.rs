@@ -271,7 +271,12 @@ pub(super) struct Run {
     pub(super) only: Option<String>,
 
     /// Only this share of the certificates, such as `3/8`: several runs at once, each with its own, do all of them
-    #[arg(long, env = "GIT_CERTS_SHARD", value_name = "NUMBER/OF", conflicts_with = "only")]
+    #[arg(
+        long,
+        env = "GIT_CERTS_SHARD",
+        value_name = "NUMBER/OF",
+        conflicts_with = "only"
+    )]
     pub(super) shard: Option<Shard>,
 
     /// Form of what goes to stdout
@@ -482,7 +487,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--detailed-exitcode`, `--drill` and `--matrix` (`GIT_CERTS_MATRIX`). Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).

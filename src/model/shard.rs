@@ -143,7 +143,9 @@ mod tests {
         assert_eq!(shard.to_string(), "3/8");
         assert_eq!(" 3 / 8 ".parse(), Ok(shard));
         assert!("1/1".parse::<Shard>().unwrap().is_alone());
-        for bad in ["", "3", "0/8", "9/8", "3/0", "3/8/2", "-1/8", "a/b", "1/70000"] {
+        for bad in [
+            "", "3", "0/8", "9/8", "3/0", "3/8/2", "-1/8", "a/b", "1/70000",
+        ] {
             assert_eq!(bad.parse::<Shard>(), Err(NoShard), "{bad}");
         }
         let all: Vec<_> = Shard::all("1/3".parse::<Shard>().unwrap().of()).collect();
@@ -182,7 +184,14 @@ mod tests {
             assert_eq!(Scope::parse_suffix(&scope.to_string()), Some(scope));
         }
         assert_eq!(part("3/8", "1f2e3d4c").to_string(), "-3-of-8-1f2e3d4c");
-        for bad in ["-", "s", "-9-of-8-aa", "-03-of-8-aa", "-3-of-8", "3-of-8-aa"] {
+        for bad in [
+            "-",
+            "s",
+            "-9-of-8-aa",
+            "-03-of-8-aa",
+            "-3-of-8",
+            "3-of-8-aa",
+        ] {
             assert_eq!(Scope::parse_suffix(bad), None, "{bad}");
         }
     }

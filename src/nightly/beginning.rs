@@ -79,11 +79,7 @@ impl Beginning<'_> {
     /// on other parts that are over. `own` is the reference that others see this run by.
     ///
     /// Of two runs that began in the same moment, the one with the lesser reference waits for the other to give way.
-    pub(super) async fn agree_with_others(
-        &self,
-        logbook: &Logbook,
-        own: &Reference,
-    ) -> Result<()> {
+    pub(super) async fn agree_with_others(&self, logbook: &Logbook, own: &Reference) -> Result<()> {
         let shard = own.scope.shard();
         // Each time that another shard is faster, it has taken its share.
         let others = shard.map_or(0, |shard| shard.of().get().into());

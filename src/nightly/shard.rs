@@ -61,7 +61,9 @@ impl Shares {
                 .certificates
                 .extend(certificates.map(|name| (name.clone(), number)));
             let domains = group.domains.into_iter();
-            shares.domains.extend(domains.map(|domain| (domain, number)));
+            shares
+                .domains
+                .extend(domains.map(|domain| (domain, number)));
         }
         shares
     }
@@ -223,7 +225,10 @@ mod tests {
     fn wanted(name: &str, identifiers: &[&str]) -> Wanted {
         Wanted {
             name: name.parse().unwrap(),
-            identifiers: identifiers.iter().map(|name| name.parse().unwrap()).collect(),
+            identifiers: identifiers
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
             key_type: KeyType::P256,
             key_source: KeySource::New,
             acme: None,
@@ -336,7 +341,8 @@ mod tests {
                 "placed": "2026-11-26T00:00:00Z", "request": "", "recipients": "",
             })
         };
-        let value = |name: &str| serde_json::json!({"zone": "", "entry": "", "name": name, "value": ""});
+        let value =
+            |name: &str| serde_json::json!({"zone": "", "entry": "", "name": name, "value": ""});
         let moment = "2026-11-26T00:00:00Z";
         let left: Journal = serde_json::from_value(serde_json::json!({
             "version": 1,

@@ -79,7 +79,9 @@ impl<'a> Accounts<'a> {
         }
         if self.is_shared {
             return Err(with_hint(
-                anyhow!("the ACME account needs another key, and a shard changes none: others use it too"),
+                anyhow!(
+                    "the ACME account needs another key, and a shard changes none: others use it too"
+                ),
                 "`git-certs account rollover` changes it, and so does one `renew` without `--shard`",
             ));
         }

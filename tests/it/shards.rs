@@ -44,7 +44,11 @@ fn many() -> (Nightly, Vec<Zone>, Vec<String>) {
     let all = ZONES.iter().chain(&zones).map(Zone::declaration);
     let declared = all.collect::<Vec<_>>().join("\n");
     Files::dns_of(&declared).commit(&nightly.lab, &nightly.dns, "more zones");
-    (nightly, zones, names.into_iter().map(|(name, _)| name).collect())
+    (
+        nightly,
+        zones,
+        names.into_iter().map(|(name, _)| name).collect(),
+    )
 }
 
 fn shard(nightly: &Nightly, shard: &str) -> Command {
@@ -184,7 +188,10 @@ fn each_shard_does_its_share_and_says_which() {
     let run = shard(&nightly, "2/3").args(["--format", "json", "--summary-file"]);
     let done = run.arg(&summary).run().expect_code(0);
     let done: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((&done["shard"], &done["issued"]), (&json!("2/3"), &json!(1)));
+    assert_eq!(
+        (&done["shard"], &done["issued"]),
+        (&json!("2/3"), &json!(1))
+    );
     let summary = fs::read_to_string(summary).unwrap();
     assert!(
         summary.starts_with("### git-certs: shard 2/3: 1 issued, 0 up to date\n"),
@@ -225,7 +232,9 @@ fn what_makes_no_sense_is_said() {
     for bad in ["3", "0/8", "9/8"] {
         assert_eq!(
             say(&["renew", "--shard", bad]),
-            format!("error: invalid value '{bad}' for '--shard <NUMBER/OF>': one of several is needed, such as `3/8`")
+            format!(
+                "error: invalid value '{bad}' for '--shard <NUMBER/OF>': one of several is needed, such as `3/8`"
+            )
         );
     }
     assert_eq!(
@@ -335,7 +344,11 @@ fn a_shard_of_another_list_waits() {
     let gate = Gate::new(lab);
     let first = gate.at("before record", shard(&nightly, "1/2")).spawn();
     gate.wait();
-    let more = [&[("another", &["another.bench.test", "lame.test"][..])], FOUR].concat();
+    let more = [
+        &[("another", &["another.bench.test", "lame.test"][..])],
+        FOUR,
+    ]
+    .concat();
     Files::certificates(&more, &[&nightly.identity.recipient]).commit(lab, &nightly.certs, "more");
     let output = shard(&nightly, "2/2").run().expect_code(2);
     assert!(error(&output).starts_with("another run is at work: shard 1/2 of lab, "));
@@ -414,7 +427,10 @@ fn what_a_killed_run_has_left_is_divided() {
         for run in runs {
             let said = run.join().unwrap().stderr;
             assert!(said.contains("an earlier run has left"), "{said}");
-            assert!(said.contains("going on with the order of an earlier run"), "{said}");
+            assert!(
+                said.contains("going on with the order of an earlier run"),
+                "{said}"
+            );
         }
     });
     assert_eq!(orders(lab), FOUR.len(), "nothing is ordered twice");
