@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::acme::presets::Directory;
 use crate::model::certificate::Issuance;
-use crate::model::name::Identifier;
+use crate::model::name::{DnsName, Identifier};
 
 /// Boulder dates certificates back by this much, for clocks that are slow:
 /// <https://github.com/letsencrypt/boulder/blob/main/test/config/ca.json> (`backdate`).
@@ -130,7 +130,7 @@ pub(crate) struct Exceeded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Of {
     Orders,
-    Domain(String),
+    Domain(DnsName),
     ExactSet,
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct Budget {
     limits: Limits,
     now: OffsetDateTime,
     orders: Bucket,
-    domains: BTreeMap<String, Bucket>,
+    domains: BTreeMap<DnsName, Bucket>,
     sets: BTreeMap<BTreeSet<Identifier>, Bucket>,
 }
 
@@ -242,7 +242,7 @@ impl Budget {
         }
     }
 
-    fn domain(&mut self, domain: String) -> &mut Bucket {
+    fn domain(&mut self, domain: DnsName) -> &mut Bucket {
         self.domains.entry(domain).or_default()
     }
 
@@ -269,15 +269,12 @@ impl Bucket {
     }
 }
 
-/// The domains that were registered for the names, by the public suffix list with its private part,
-/// as Let's Encrypt counts them.
-fn registered_domains(names: &BTreeSet<Identifier>) -> BTreeSet<String> {
-    let domain = |name: &Identifier| {
-        let base = name.base();
-        let base = base.as_str();
-        psl::domain_str(base).unwrap_or(base).to_owned()
-    };
-    names.iter().map(domain).collect()
+/// The domains that were registered for the names, as Let's Encrypt counts them.
+fn registered_domains(names: &BTreeSet<Identifier>) -> BTreeSet<DnsName> {
+    names
+        .iter()
+        .map(|name| name.base().registered_domain())
+        .collect()
 }
 
 #[cfg(test)]

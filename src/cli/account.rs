@@ -250,6 +250,7 @@ pub(super) fn accounts_of<'a>(
         directory: &job.directory,
         keyring: &job.keyring,
         push: job.push,
+        is_shared: false,
     }
 }
 

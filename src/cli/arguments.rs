@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::ffi::OsString;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::cli::signing::Signing;
 use crate::cli::unlock::Unlock;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
+use crate::model::shard::Shard;
 
 /// Long options that get-certs' users wrote with one dash.
 ///
@@ -98,6 +99,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   git certs renew                                  in a checkout of the cert repository
   git certs renew --dry-run                        look at everything, order and write nothing
+  git certs renew --shard 3/8                      one of eight runs that share the work
   git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
   git-certs renew --acme staging --only wildcardCert")]
     Renew(Renew),
@@ -105,6 +107,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   git certs plan
   git-certs plan --repo https://github.com/example/certs --format json
+  git certs plan --matrix 8                        which of eight shards have something to do
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
@@ -236,6 +239,10 @@ pub(super) struct Plan {
     #[arg(long, conflicts_with = "detailed_exitcode")]
     pub(super) drill: bool,
 
+    /// Print which of this many shards have something to do, as `strategy.matrix` of GitHub takes it
+    #[arg(long, env = "GIT_CERTS_MATRIX", value_name = "SHARDS", value_parser = shards, conflicts_with_all = ["drill", "only", "shard"])]
+    pub(super) matrix: Option<NonZeroU16>,
+
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
@@ -263,6 +270,15 @@ pub(super) struct Run {
     #[arg(long, env = "GIT_CERTS_ONLY", value_name = "CERT_NAME")]
     pub(super) only: Option<String>,
 
+    /// Only this share of the certificates, such as `3/8`: several runs at once, each with its own, do all of them
+    #[arg(
+        long,
+        env = "GIT_CERTS_SHARD",
+        value_name = "NUMBER/OF",
+        conflicts_with = "only"
+    )]
+    pub(super) shard: Option<Shard>,
+
     /// Form of what goes to stdout
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -288,6 +304,16 @@ pub(super) struct Reports {
     /// Add what later steps can use to this file, as `CERTS_NAME=VALUE`, besides `$GITHUB_OUTPUT`
     #[arg(long, env = "GIT_CERTS_OUTPUT_FILE", value_name = "FILE")]
     pub(super) output_file: Option<PathBuf>,
+}
+
+/// GitHub makes at most 256 jobs of a matrix:
+/// <https://docs.github.com/en/actions/reference/limits>.
+const MOST_SHARDS: u16 = 256;
+
+fn shards(text: &str) -> Result<NonZeroU16, String> {
+    let shards = text.parse().ok();
+    let shards = shards.filter(|shards: &NonZeroU16| shards.get() <= MOST_SHARDS);
+    shards.ok_or_else(|| format!("a whole number from 1 to {MOST_SHARDS} is needed"))
 }
 
 /// Wiped after use, and never printed.
@@ -461,7 +487,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--detailed-exitcode`, `--drill` and `--matrix` (`GIT_CERTS_MATRIX`). Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).

@@ -116,15 +116,24 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
     }
     let ending = Ending::of("git-certs plan", arguments.run.format, arguments.reports);
     let detailed = arguments.detailed_exitcode;
-    let planned = async { ready(arguments.run, temporary).await?.plan().await };
-    match planned.await {
-        Ok(plan) => {
-            let is_due = plan.iter().any(Planned::is_due);
-            let code = if is_due && detailed { SOMETHING_DUE } else { 0 };
-            ending.plan(&plan, code)
+    let code = |is_due: bool| if is_due && detailed { SOMETHING_DUE } else { 0 };
+    let planned = async {
+        let nightly = ready(arguments.run, temporary).await?;
+        match arguments.matrix {
+            Some(of) => {
+                let loads = nightly.loads(of).await?;
+                ending.matrix(&loads, code(!loads.is_empty()))
+            }
+            None => {
+                let plan = nightly.plan().await?;
+                ending.plan(&plan, code(plan.iter().any(Planned::is_due)))
+            }
         }
+    };
+    match planned.await {
         Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),
         Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
+        ended => ended,
     }
 }
 

@@ -108,6 +108,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         only: only
             .context("`--only` names no certificate")
             .hint(|| "it takes a `cert_name` of certs.json")?,
+        shard: run.shard,
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         keyring: keyring(settings),

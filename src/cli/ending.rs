@@ -15,8 +15,9 @@ use crate::cli::commands::SOME_FAILED;
 use crate::cli::{COULD_NOT_RUN, environment};
 use crate::model::outcome::{Outcome, Planned};
 use crate::model::outside::outside;
+use crate::model::shard::Load;
 use crate::report::outputs::{Outputs, Style};
-use crate::report::{json, summary, terminal, voice};
+use crate::report::{json, matrix, summary, terminal, voice};
 
 /// What a run has to say, and where it goes.
 pub(super) struct Ending {
@@ -108,6 +109,16 @@ impl Ending {
             summary: summary::plan,
         };
         self.say(plan, &forms, (Outputs::of_plan, code))
+    }
+
+    /// Ends `plan --matrix` with this exit code.
+    pub(super) fn matrix(&self, loads: &[Load], code: u8) -> Result<ExitCode> {
+        let forms = Forms {
+            text: matrix::json,
+            report: matrix::json,
+            summary: matrix::summary,
+        };
+        self.say(loads, &forms, (Outputs::of_matrix, code))
     }
 
     /// Makes only the forms that somebody reads: a plan can have 10,000 certificates.

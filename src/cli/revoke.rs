@@ -94,6 +94,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
     }
     let ending = Ending::of("git-certs revoke", run.format, arguments.reports);
     run.only = Some(wish.name.to_string());
+    run.shard = None;
     let opened = open(run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;
     job.push = push;

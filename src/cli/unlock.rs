@@ -9,6 +9,7 @@ use clap::Args;
 use crate::cli::arguments::Run;
 use crate::cli::commands::open_certs_with_journal;
 use crate::cli::confirm::confirm;
+use crate::model::shard::Scope;
 use crate::nightly::found::Found;
 use crate::nightly::stop::Stop;
 use crate::report::progress::Progress;
@@ -32,22 +33,32 @@ pub(super) async fn run(arguments: Unlock, temporary: &Path) -> Result<ExitCode>
     let progress = Progress::new();
     let opened = open_certs_with_journal(&arguments.run, temporary, &progress);
     let (workspaces, settings) = stop.ends(opened).await?;
-    let found = stop.ends(Found::look(&workspaces, &settings, true)).await?;
-    let said = match found {
-        None => "no run holds the cert repository".to_owned(),
-        Some(found) if !found.is_running(&settings) => format!(
-            "no run holds the cert repository; the next one takes over what was left: {}",
-            found.describe()
-        ),
-        Some(found) => {
-            let held = found.describe();
-            let what = format!(
-                "this takes the cert repository from {held}: if that run is alive, it fails"
-            );
-            confirm(what, arguments.yes, &stop).await?;
+    let look = Found::look(&workspaces, &settings, true, &Scope::All);
+    let found = stop.ends(look).await?;
+    let in_words = |found: &[Found]| {
+        let each = found.iter().map(Found::describe);
+        each.collect::<Vec<_>>().join("; ")
+    };
+    let left = in_words(&found);
+    let (running, over): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|found| found.is_running(&settings));
+    let said = if !running.is_empty() {
+        let held = in_words(&running);
+        let fails = match running.len() {
+            1 => "if that run is alive, it fails",
+            _ => "those of these runs that are alive fail",
+        };
+        let what = format!("this takes the cert repository from {held}: {fails}");
+        confirm(what, arguments.yes, &stop).await?;
+        for found in running {
             found.unlock().await?;
-            format!("unlocked: the next run takes over what was left by {held}")
         }
+        format!("unlocked: the next run takes over what was left by {held}")
+    } else if over.is_empty() {
+        "no run holds the cert repository".to_owned()
+    } else {
+        format!("no run holds the cert repository; the next one takes over what was left: {left}")
     };
     terminal::print(&format!("{}\n", tame(&said)))?;
     Ok(ExitCode::SUCCESS)

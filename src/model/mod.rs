@@ -23,4 +23,5 @@ pub(crate) mod recipients;
 pub(crate) mod renewal;
 pub(crate) mod request;
 pub(crate) mod secret;
+pub(crate) mod shard;
 pub(crate) mod zone;

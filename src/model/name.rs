@@ -83,6 +83,12 @@ impl DnsName {
             .is_some_and(|label| label == CHALLENGE_LABEL)
     }
 
+    /// The domain that was registered for this name, by the public suffix list with its private part; the name
+    /// itself where it is a suffix.
+    pub(crate) fn registered_domain(&self) -> Self {
+        Self(psl::domain_str(&self.0).unwrap_or(&self.0).to_owned())
+    }
+
     /// Text with the final dot.
     pub(crate) fn fqdn(&self) -> String {
         format!("{}.", self.0)

@@ -11,6 +11,7 @@ use crate::model::chain::Leaf;
 use crate::model::hint::Shared;
 use crate::model::path::Path;
 use crate::model::renewal::Predecessor;
+use crate::model::shard::Shard;
 
 /// What is to be done for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub(crate) struct PutOff {
 /// What came of the whole run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    /// The share that the run had; none if it had all certificates.
+    pub(crate) shard: Option<Shard>,
     /// One for each due certificate that was not put off.
     pub(crate) done: Vec<Done>,
     /// Whether the CA was asked for anything.

@@ -29,9 +29,10 @@ impl Nightly {
     /// Looks at everything that a run looks at before it orders: zones at providers and name
     /// servers, CAA, limits, recipients, what CAs offer. Needs no account key, and writes nothing.
     pub(crate) async fn dry_run(&self) -> Result<Outcome> {
-        let found = self.stop.ends(self.found()).await?;
-        self.say_what_was_found(found.as_ref());
-        let (due, mut outcome, decided) = self.due(found.as_ref()).await?;
+        let mut decided = self.stop.ends(self.decide(true)).await?;
+        let found = self.stop.ends(self.found(&decided.part)).await?;
+        self.say_what_was_found(&found);
+        let (due, mut outcome) = self.due(&mut decided, &found).await?;
         if due.is_empty() {
             return Ok(outcome);
         }
@@ -80,7 +81,7 @@ impl Nightly {
     }
 
     async fn candidate(&self, directory: &Directory) -> Result<Candidate> {
-        let stored = self.accounts_at(directory).stored().await?;
+        let stored = self.accounts_at(directory).stored_or_new().await?;
         let prospect = Prospect::of(directory, &self.job.http).await?;
         match &stored {
             Some(stored) => drop(stored.sealed_key()?),

@@ -1,4 +1,4 @@
-//! The journal of another run: found, judged, unlocked.
+//! The journals of other runs: found, judged, unlocked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::model::hint::with_hint;
+use crate::model::shard::Scope;
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::journal::place::{Change, PLACES, Place};
+use crate::repo::git::Workspace;
+use crate::repo::journal::place::{Change, Place};
+use crate::repo::journal::reference::{Home, Reference};
 use crate::repo::journal::{Journal, Run};
 use crate::report::terminal;
 
@@ -40,10 +43,10 @@ pub(crate) struct JournalSettings {
 }
 
 impl Keeping {
-    pub(super) fn places(self) -> &'static [&'static str] {
-        let [outside, branch] = &PLACES;
+    pub(super) fn homes(self) -> &'static [Home] {
+        let [outside, branch] = &Home::ALL;
         match self {
-            Self::Auto => &PLACES,
+            Self::Auto => &Home::ALL,
             Self::Ref => std::slice::from_ref(outside),
             Self::Branch => std::slice::from_ref(branch),
             Self::Off => &[],
@@ -59,32 +62,46 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Looks for the journal of another run.
+    /// Looks for the journals of runs that work, or have worked, on some of the same certificates.
     pub(crate) async fn look(
         workspaces: &Workspaces,
         settings: &JournalSettings,
         push: bool,
-    ) -> Result<Option<Self>> {
+        scope: &Scope,
+    ) -> Result<Vec<Self>> {
         if settings.keeping == Keeping::Off {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let scratch = workspaces.temporary().to_owned();
+        let temporary = workspaces.temporary().to_owned();
+        let scope = scope.clone();
         workspaces
             .with(move |workspace| {
-                for (index, reference) in PLACES.into_iter().enumerate() {
-                    let Some(place) =
-                        workspace.journal_place(&scratch_of(&scratch, index), reference, push)?
-                    else {
-                        return Ok(None);
-                    };
-                    if let Some(at) = place.current()? {
-                        let journal = place.read(at)?;
-                        return Ok(Some(Self { place, at, journal }));
+                let list = |workspace: &Workspace| -> Result<_> {
+                    let mut journals = workspace.journals(push)?;
+                    journals.retain(|(reference, _)| reference.scope.overlaps(&scope));
+                    journals.sort();
+                    Ok(journals)
+                };
+                let mut journals = list(workspace)?;
+                loop {
+                    let read = read_all(workspace, (&temporary, push), &journals);
+                    if read.is_ok() {
+                        return read;
                     }
+                    // A commit that a reference has left is not always handed out.
+                    let now = list(workspace)?;
+                    if now == journals {
+                        return read;
+                    }
+                    journals = now;
                 }
-                Ok(None)
             })
             .await
+    }
+
+    /// What its run works on.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.place.reference().scope
     }
 
     /// Whether its run is still at work.
@@ -114,12 +131,34 @@ impl Found {
         let Run {
             by, began, seen, ..
         } = &self.journal.run;
+        let shard = self.scope().shard();
+        let shard = shard.map_or_else(String::new, |shard| format!("shard {shard} of "));
         format!(
-            "{by}, begun {}, last sign of life {}",
+            "{shard}{by}, begun {}, last sign of life {}",
             terminal::minute(*began),
             terminal::minute(*seen)
         )
     }
+}
+
+fn read_all(
+    workspace: &Workspace,
+    (temporary, push): (&Path, bool),
+    journals: &[(Reference, Oid)],
+) -> Result<Vec<Found>> {
+    let mut all = Vec::new();
+    for (reference, at) in journals {
+        let scratch = scratch_of(temporary, reference);
+        if let Some(place) = workspace.journal_place(&scratch, reference.clone(), push)? {
+            let journal = place.read(*at)?;
+            all.push(Found {
+                place,
+                at: *at,
+                journal,
+            });
+        }
+    }
+    Ok(all)
 }
 
 /// The error when another run is at work.
@@ -131,6 +170,6 @@ pub(crate) fn at_work(found: &Found) -> anyhow::Error {
 }
 
 /// Where objects of a journal are made.
-pub(super) fn scratch_of(temporary: &Path, index: usize) -> PathBuf {
-    temporary.join(format!("journal-{index}"))
+pub(super) fn scratch_of(temporary: &Path, reference: &Reference) -> PathBuf {
+    temporary.join(reference.to_string().replace('/', "-"))
 }

@@ -13,6 +13,7 @@ use crate::dns::rules::Rules;
 use crate::dnscontrol::Source;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::environment::Environment;
+use crate::model::shard::Shard;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::keyring::Keyring;
@@ -98,6 +99,8 @@ pub(crate) struct Job {
     pub(crate) defaults: Defaults,
     /// Only this certificate.
     pub(crate) only: Option<CertificateName>,
+    /// Only this share of them; not together with `only`.
+    pub(crate) shard: Option<Shard>,
     /// certs.json from elsewhere than the root of the cert repository.
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,

@@ -12,12 +12,13 @@ use tokio::task::AbortHandle;
 use crate::model::certificate::CertificateName;
 use crate::model::hint::with_hint;
 use crate::model::kill;
-use crate::nightly::found::{Found, JournalSettings, Keeping, at_work, scratch_of};
-use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::nightly::beginning::Beginning;
+use crate::nightly::found::Found;
+use crate::nightly::workspaces::blocking;
 use crate::repo::journal::place::{Change, Place};
+use crate::repo::journal::reference::Reference;
 use crate::repo::journal::{Journal, OrderNote, ValueNote};
 use crate::repo::prove::journal_refused;
-use crate::report::progress::Progress;
 
 /// How often a run gives a sign of life.
 const BEAT: Duration = Duration::from_mins(10);
@@ -25,61 +26,34 @@ const BEAT: Duration = Duration::from_mins(10);
 /// Orders that are older are gone at the CA: Let's Encrypt keeps them for 7 days.
 const ORDERS_LAST: time::Duration = time::Duration::days(7);
 
-/// How often another run may come first while this one takes the journal.
-const ATTEMPTS: u32 = 5;
-
 /// The journal of this run. Without a place it only remembers.
 pub(crate) struct Logbook {
     kept: Arc<Mutex<Kept>>,
     beat: Option<AbortHandle>,
 }
 
-struct Kept {
-    place: Option<Place>,
-    at: Option<Oid>,
-    journal: Journal,
-}
-
-/// What a logbook is begun with.
-pub(crate) struct Beginning<'a> {
-    pub(crate) workspaces: &'a Workspaces,
-    pub(crate) settings: &'a JournalSettings,
-    pub(crate) push: bool,
-    pub(crate) progress: &'a Progress,
+/// A journal and where it is kept, if it is kept.
+pub(super) struct Kept {
+    pub(super) place: Option<Place>,
+    pub(super) at: Option<Oid>,
+    pub(super) journal: Journal,
 }
 
 impl Logbook {
-    /// Begins the journal, or takes over what an earlier run has left. From here on no other run begins.
-    pub(crate) async fn begin(with: Beginning<'_>, earlier: Option<Found>) -> Result<Self> {
-        let mut earlier = earlier;
-        for _ in 0..ATTEMPTS {
-            // What was found before may have come to its end meanwhile.
-            let mut journal = Journal::new(with.settings.run.clone());
-            if let Some(found) = &earlier {
-                if found.is_running(with.settings) {
-                    return Err(at_work(found));
-                }
-                journal.orders.clone_from(&found.journal.orders);
-                journal.values.clone_from(&found.journal.values);
+    /// Begins the journal, and takes over what earlier runs have left. From here on no other run begins that may
+    /// come to the same certificates.
+    pub(crate) async fn begin(with: Beginning<'_>, earlier: Vec<Found>) -> Result<Self> {
+        let logbook = Self::of(with.take(earlier).await?);
+        if let Some(own) = logbook.reference()
+            && let Err(error) = with.agree_with_others(&logbook, &own).await
+        {
+            // What was taken over until now stays there for the next run.
+            if let Err(trouble) = logbook.close().await {
+                tracing::debug!("the journal stays: {trouble:#}");
             }
-            kill::point("before journal begins");
-            let begun = match earlier.take() {
-                Some(found) => take(found.place, Some(found.at), &journal).await?,
-                None => with.create(&journal).await?,
-            };
-            match begun {
-                Begun::Kept(kept) => {
-                    kill::point("after journal begins");
-                    return Ok(Self::of(*kept));
-                }
-                Begun::Lost => {
-                    earlier = Found::look(with.workspaces, with.settings, with.push).await?;
-                }
-            }
+            return Err(error);
         }
-        Err(anyhow!(
-            "other runs come first all the time: the journal cannot be begun"
-        ))
+        Ok(logbook)
     }
 
     fn of(kept: Kept) -> Self {
@@ -105,6 +79,12 @@ impl Logbook {
     /// Whether it is kept where the next run finds it.
     pub(crate) fn is_kept(&self) -> bool {
         lock(&self.kept).place.is_some()
+    }
+
+    /// Where it is kept.
+    fn reference(&self) -> Option<Reference> {
+        let kept = lock(&self.kept);
+        kept.place.as_ref().map(|place| place.reference().clone())
     }
 
     /// An order of an earlier run that may lead to this certificate at this CA.
@@ -239,79 +219,6 @@ impl Kept {
             Change::Refused(words) => Err(journal_refused(&words)),
         }
     }
-}
-
-enum Begun {
-    Kept(Box<Kept>),
-    /// Another run came first.
-    Lost,
-}
-
-impl Beginning<'_> {
-    /// Creates the journal in the first place that takes it.
-    async fn create(&self, journal: &Journal) -> Result<Begun> {
-        let places = self.settings.keeping.places();
-        let mut refused = None;
-        for (index, reference) in places.iter().enumerate() {
-            let scratch = scratch_of(self.workspaces.temporary(), index);
-            let push = self.push;
-            let place = self
-                .workspaces
-                .with(move |workspace| workspace.journal_place(&scratch, reference, push));
-            let Some(place) = place.await? else {
-                break;
-            };
-            match take(place, None, journal).await {
-                Ok(begun) => {
-                    if let Some(reason) = refused {
-                        self.progress.say(&format!(
-                            "the journal is the branch `git-certs-journal`: the server refuses references outside of branches: {reason}"
-                        ));
-                    }
-                    return Ok(begun);
-                }
-                Err(error) => match error.downcast::<Refused>() {
-                    Ok(Refused(reason)) => refused = Some(reason),
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-        match refused {
-            Some(words) if self.settings.keeping != Keeping::Auto => Err(journal_refused(&words)),
-            refused => {
-                if let Some(reason) = refused {
-                    self.progress.warn(&format!(
-                        "there is no journal, so what a killed run has ordered is lost: the server refuses it: {reason}"
-                    ));
-                }
-                Ok(Begun::Kept(Box::new(Kept {
-                    place: None,
-                    at: None,
-                    journal: journal.clone(),
-                })))
-            }
-        }
-    }
-}
-
-/// The server takes no journal there; its words.
-#[derive(Debug, thiserror::Error)]
-#[error("the server refuses the journal: {0}")]
-struct Refused(String);
-
-/// Brings the journal to a place that has `at`.
-async fn take(place: Place, at: Option<Oid>, journal: &Journal) -> Result<Begun> {
-    let journal = journal.clone();
-    blocking(move || match place.change(at, Some(&journal))? {
-        Change::Done(at) => Ok(Begun::Kept(Box::new(Kept {
-            place: Some(place),
-            at,
-            journal,
-        }))),
-        Change::Lost => Ok(Begun::Lost),
-        Change::Refused(reason) => Err(Refused(reason).into()),
-    })
-    .await
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {

@@ -1,6 +1,7 @@
 //! The nightly build: six steps, each decided apart from being done.
 
 pub(crate) mod accounts;
+mod beginning;
 mod budget;
 pub(crate) mod challenge;
 mod delegation;
@@ -23,6 +24,7 @@ pub(crate) mod pending;
 mod permission;
 pub(crate) mod plan;
 mod prepare;
+mod preview;
 pub(crate) mod readers;
 mod recover;
 pub(crate) mod rekey;
@@ -31,6 +33,7 @@ mod rescue;
 pub(crate) mod revoke;
 mod rollover;
 pub(crate) mod run;
+mod shard;
 mod sighting;
 pub(crate) mod stop;
 pub(crate) mod store;

@@ -251,6 +251,7 @@ impl Nightly {
             directory,
             keyring: &self.job.keyring,
             push: self.job.push,
+            is_shared: self.job.shard.is_some_and(|shard| !shard.is_alone()),
         }
     }
 }

@@ -17,10 +17,12 @@ use crate::model::kill;
 use crate::model::outcome::Planned;
 use crate::model::request::SigningRequest;
 use crate::model::secret::{Sealed, Secret};
+use crate::nightly::beginning::Beginning;
 use crate::nightly::found::{Found, at_work};
 use crate::nightly::issue::count;
-use crate::nightly::logbook::{Beginning, Logbook};
+use crate::nightly::logbook::Logbook;
 use crate::nightly::run::Nightly;
+use crate::nightly::shard::Part;
 use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
 use crate::repo::git::Workspace;
@@ -96,33 +98,40 @@ impl Prepared {
 }
 
 impl Nightly {
-    /// The journal of another run.
-    pub(super) async fn found(&self) -> Result<Option<Found>> {
+    /// The journals of other runs that concern this one: they are at work on some of the same certificates, or
+    /// have left something that falls to it.
+    pub(super) async fn found(&self, part: &Part) -> Result<Vec<Found>> {
         // What was cloned told on the way whether there is one.
         let may_be = |workspace: &mut Workspace| Ok(workspace.may_have_journal());
         if !self.workspaces.with(may_be).await? {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        Found::look(&self.workspaces, &self.job.journal, self.job.push).await
+        let settings = &self.job.journal;
+        let scope = part.scope();
+        let mut found = Found::look(&self.workspaces, settings, self.job.push, &scope).await?;
+        found.retain(|found| {
+            let (ours, rest) = part.divide(&found.journal);
+            found.is_running(settings) || !ours.is_empty() || rest.is_empty()
+        });
+        Ok(found)
     }
 
     /// What can be taken over. An error if another run is at work, and something is `due`.
-    pub(super) fn free(&self, found: Option<Found>, due: &[Planned]) -> Result<Option<Found>> {
-        match found {
-            Some(found) if found.is_running(&self.job.journal) => {
-                if !due.is_empty() {
-                    return Err(at_work(&found));
-                }
-                self.say_what_was_found(Some(&found));
-                Ok(None)
+    pub(super) fn free(&self, found: Vec<Found>, due: &[Planned]) -> Result<Vec<Found>> {
+        let mut all = found.iter();
+        match all.find(|found| found.is_running(&self.job.journal)) {
+            Some(running) if !due.is_empty() => Err(at_work(running)),
+            Some(_) => {
+                self.say_what_was_found(&found);
+                Ok(Vec::new())
             }
-            found => Ok(found),
+            None => Ok(found),
         }
     }
 
     /// Says what a run that changes nothing has found.
-    pub(super) fn say_what_was_found(&self, found: Option<&Found>) {
-        if let Some(found) = found {
+    pub(super) fn say_what_was_found(&self, found: &[Found]) {
+        for found in found {
             self.progress.say(&if found.is_running(&self.job.journal) {
                 format!("another run is at work: {}", found.describe())
             } else {
@@ -132,10 +141,11 @@ impl Nightly {
     }
 
     /// Begins the journal of this run.
-    pub(super) async fn begin(&self, earlier: Option<Found>) -> Result<Logbook> {
+    pub(super) async fn begin(&self, part: &Part, earlier: Vec<Found>) -> Result<Logbook> {
         let beginning = Beginning {
             workspaces: &self.workspaces,
             settings: &self.job.journal,
+            part,
             push: self.job.push,
             progress: &self.progress,
         };
@@ -150,17 +160,19 @@ impl Nightly {
         self.workspaces.with(Workspace::catch_up).await
     }
 
-    /// Takes over what an earlier run has left: withdraws its values, and keeps the orders that something is
+    /// Takes over what earlier runs have left: withdraws their values, and keeps the orders that something is
     /// still wanted of.
     pub(super) async fn take_over(
         &self,
-        found: Found,
-        dns: &DnsConfig,
+        found: Vec<Found>,
+        (part, dns): (&Part, &DnsConfig),
         plan: (&[Planned], &[Planned]),
     ) -> Result<Logbook> {
         let (due, kept) = plan;
-        self.progress.say(&left_by(&found));
-        let logbook = self.begin(Some(found)).await?;
+        for found in &found {
+            self.progress.say(&left_by(found));
+        }
+        let logbook = self.begin(part, found).await?;
         if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
             self.progress.warn(&format!(
                 "the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
@@ -256,7 +268,7 @@ pub(super) fn left_by(found: &Found) -> String {
 }
 
 /// Whether an earlier run has an order for the certificate: one that counts already.
-pub(super) fn has_order(found: Option<&Found>, name: &CertificateName) -> bool {
+pub(super) fn has_order(found: &[Found], name: &CertificateName) -> bool {
     let mut orders = found.iter().flat_map(|found| &found.journal.orders);
     orders.any(|order| order.certificate == name.as_str())
 }

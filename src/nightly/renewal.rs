@@ -44,14 +44,14 @@ type Stale<'a> = BTreeMap<String, (Directory, Vec<(&'a CertificateName, &'a Cert
 /// not an error.
 pub(crate) async fn windows(
     job: &Job,
-    wanted: &[Wanted],
+    wanted: impl Iterator<Item = &Wanted>,
     held: &Holdings,
     now: OffsetDateTime,
 ) -> Windows {
     let mut windows = Windows::default();
     let mut stale = Stale::new();
     let is_planned = |wanted: &&Wanted| job.only.as_ref().is_none_or(|only| *only == wanted.name);
-    for wanted in wanted.iter().filter(is_planned) {
+    for wanted in wanted.filter(is_planned) {
         let Some(Ok(held)) = held.get(&wanted.name) else {
             continue;
         };

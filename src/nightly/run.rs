@@ -1,6 +1,5 @@
 //! The nightly build in six steps: open, unlock, plan, prove and issue, seal and commit, sweep.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -9,12 +8,10 @@ use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
-use crate::model::drill::Drill;
 use crate::model::hint::with_hint;
 use crate::model::kill;
 use crate::model::outcome::{Outcome, Planned, PutOff};
 use crate::model::path::Stage;
-use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
 use crate::nightly::found::Found;
 use crate::nightly::issue::count;
@@ -26,6 +23,7 @@ use crate::nightly::plan::{self, Holdings, Timing};
 use crate::nightly::prepare::{Means, RecipientsByName};
 use crate::nightly::recover;
 use crate::nightly::renewal::{self, Answers, Windows};
+use crate::nightly::shard::Part;
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
 use crate::nightly::watch::Watch;
@@ -47,6 +45,8 @@ pub(crate) struct Nightly {
 pub(super) struct Decided {
     pub(super) plan: Vec<Planned>,
     pub(super) held: Holdings,
+    /// Which certificates are this run's; the plan has all of them.
+    pub(super) part: Part,
     pub(super) dns: DnsConfig,
     pub(super) now: OffsetDateTime,
     /// What the CAs said in this run of when to renew.
@@ -62,41 +62,6 @@ impl Nightly {
             watch: Watch::since(progress.started()),
             progress,
         }
-    }
-
-    /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
-    pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
-        let decided = self.stop.ends(self.decide(true)).await?;
-        let due = decided.plan.iter().filter(|planned| planned.is_due());
-        let (_, put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
-        self.say_what_waits(&put_off);
-        self.say_what_was_found(self.found().await?.as_ref());
-        Ok(decided.plan)
-    }
-
-    /// What replacing every certificate on one day would cost. Touches neither the CA nor DNS, and
-    /// needs no secret.
-    pub(crate) async fn drill(&self) -> Result<Drill> {
-        let decided = self.stop.ends(self.decide(false)).await?;
-        let past = self.past(&decided).await?;
-        let mut shares: BTreeMap<String, Share> = BTreeMap::new();
-        for planned in decided.plan {
-            if !matches!(decided.held.get(&planned.wanted.name), Some(Ok(_))) {
-                continue;
-            }
-            let authorities = self.job.authorities(&planned.wanted);
-            if let Some(directory) = authorities.into_iter().next() {
-                let new = || Share {
-                    limits: self.job.limits_of(&directory),
-                    held: Vec::new(),
-                    directory: directory.clone(),
-                };
-                let share = shares.entry(directory.url().to_owned());
-                share.or_insert_with(new).held.push(planned);
-            }
-        }
-        let shares = shares.into_values().collect();
-        Ok(drill::drill(shares, &decided.dns, &past, decided.now))
     }
 
     /// The whole build.
@@ -115,16 +80,16 @@ impl Nightly {
     }
 
     async fn renew_what_is_due(&self) -> Result<Outcome> {
-        let found = self.stop.ends(self.found()).await?;
-        let (due, mut outcome, decided) = self.due(found.as_ref()).await?;
+        let mut decided = self.stop.ends(self.decide(true)).await?;
+        let found = self.stop.ends(self.found(&decided.part)).await?;
+        let (due, mut outcome) = self.due(&mut decided, &found).await?;
         kill::point("planned");
         let permission = self.permission(&due, &decided.dns)?;
-        let logbook = match self.free(found, &due)? {
-            Some(found) => Some(
-                self.take_over(found, &decided.dns, (&due, &outcome.kept))
-                    .await?,
-            ),
-            None => None,
+        let free = self.free(found, &due)?;
+        let place = (&decided.part, &decided.dns);
+        let logbook = match free.is_empty() {
+            false => Some(self.take_over(free, place, (&due, &outcome.kept)).await?),
+            true => None,
         };
         let store = self.accounts().store();
         if due.is_empty() {
@@ -143,7 +108,7 @@ impl Nightly {
             let logbook = match logbook {
                 Some(logbook) => logbook,
                 // Not ended by a signal: what is begun must be known, to be closed.
-                None => self.begin(None).await?,
+                None => self.begin(&decided.part, Vec::new()).await?,
             };
             Ok::<_, Error>((logbook, self.stop.ends(self.catch_up()).await))
         };
@@ -208,54 +173,65 @@ impl Nightly {
         }
     }
 
-    /// What this run is to do, what has come of the rest, and what that was decided by. An order that an
-    /// earlier run has left costs nothing more.
+    /// What this run is to do, and what has come of the rest of its part. An order that an earlier run has left
+    /// costs nothing more.
+    ///
+    /// Limits are those of all runs that share the certificates, so that what is due elsewhere counts as well.
     pub(super) async fn due(
         &self,
-        found: Option<&Found>,
-    ) -> Result<(Vec<Planned>, Outcome, Decided)> {
-        let mut decided = self.stop.ends(self.decide(true)).await?;
+        decided: &mut Decided,
+        found: &[Found],
+    ) -> Result<(Vec<Planned>, Outcome)> {
         let plan = mem::take(&mut decided.plan);
-        let (due, kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
+        let (due, mut kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
         let is_ordered = |planned: &Planned| recover::has_order(found, &planned.wanted.name);
         let (ordered, due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_ordered);
-        let (due, put_off) = self.within_limits(due, &decided).await?;
+        let (due, mut put_off) = self.within_limits(due, decided).await?;
+        let mut due = [ordered, due].concat();
+        let is_ours = |planned: &Planned| decided.part.has(&planned.wanted.name);
+        due.retain(is_ours);
+        put_off.retain(|put_off| is_ours(&put_off.planned));
+        kept.retain(is_ours);
         self.say_what_waits(&put_off);
         self.watch.ended(Stage::Plan);
-        let (due, done) = names::sort([ordered, due].concat());
+        let (due, done) = names::sort(due);
         let outcome = Outcome {
+            shard: decided.part.scope().shard(),
             done,
             put_off,
             kept,
             ..Outcome::default()
         };
-        Ok((due, outcome, decided))
+        Ok((due, outcome))
     }
 
     /// `asks`: whether CAs are asked when to renew.
-    async fn decide(&self, asks: bool) -> Result<Decided> {
+    pub(super) async fn decide(&self, asks: bool) -> Result<Decided> {
         let job = Arc::clone(&self.job);
         let dns = blocking(move || DnsConfig::load(&job.dns));
         let now = OffsetDateTime::now_utc();
         let held = async {
             let (wanted, held) = self.read().await?;
             fits::every_ca_is_one(&wanted)?;
+            let part = Part::of(self.job.shard, &wanted);
             let windows = if asks {
-                self.windows(&wanted, &held, now).await
+                let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
+                self.windows(ours, &held, now).await
             } else {
                 Windows::default()
             };
-            Ok((wanted, held, windows))
+            Ok((wanted, held, part, windows))
         };
-        let (dns, (wanted, held, windows)) = tokio::try_join!(dns, held)?;
+        let (dns, (wanted, held, part, windows)) = tokio::try_join!(dns, held)?;
+        let wanted = self.selected(wanted)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
             self.progress.warn(&warning);
         }
-        let wanted = self.selected(wanted)?;
         fits::every_name_in_a_zone(&wanted, &dns)?;
-        for warning in wanted.iter().flat_map(names::warnings) {
+        let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
+        for warning in ours.flat_map(names::warnings) {
             self.progress.warn(&warning);
         }
         let timing = Timing {
@@ -266,6 +242,7 @@ impl Nightly {
         Ok(Decided {
             plan: plan::plan(&wanted, &held, &timing),
             held,
+            part,
             dns,
             now,
             answers: windows.answers,
@@ -273,7 +250,12 @@ impl Nightly {
     }
 
     /// When the CA suggests to renew. The lifetime decides where it does not say.
-    async fn windows(&self, wanted: &[Wanted], held: &Holdings, now: OffsetDateTime) -> Windows {
+    async fn windows(
+        &self,
+        wanted: impl Iterator<Item = &Wanted>,
+        held: &Holdings,
+        now: OffsetDateTime,
+    ) -> Windows {
         let step = self.progress.step("asking when to renew");
         let windows = renewal::windows(&self.job, wanted, held, now).await;
         if windows.asked > 0 {
@@ -359,7 +341,7 @@ impl Nightly {
         }
     }
 
-    fn say_what_waits(&self, put_off: &[PutOff]) {
+    pub(super) fn say_what_waits(&self, put_off: &[PutOff]) {
         for PutOff {
             planned,
             reason,

@@ -28,6 +28,8 @@ pub(crate) struct Accounts<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) keyring: &'a Keyring,
     pub(crate) push: bool,
+    /// Other runs use them at the same time: none is made, and no key is changed.
+    pub(crate) is_shared: bool,
 }
 
 /// An account that orders can be placed with.
@@ -40,10 +42,10 @@ pub(crate) struct Opened {
 impl<'a> Accounts<'a> {
     /// The account, from the cert repository; registered if there is none.
     ///
-    /// An account whose key cannot sign orders, as get-certs made them, gets another key, and a
-    /// rollover that an earlier run began is brought to its end.
+    /// One that is shared has to be there, with a key for orders. Else an account whose key cannot sign orders, as
+    /// get-certs made them, gets another key, and a rollover that an earlier run began is brought to its end.
     pub(crate) async fn open(&self, registration: &Registration) -> Result<Opened> {
-        let opened = match self.stored().await? {
+        let opened = match self.stored_or_new().await? {
             Some(stored) => {
                 let key = Box::pin(self.key_for_orders(&stored)).await?;
                 let account = Account::open(self.directory, self.connections, &key).await?;
@@ -68,11 +70,30 @@ impl<'a> Accounts<'a> {
         Marker::of(&key).map(Some)
     }
 
+    /// What the repository has; none where one may be made.
+    pub(super) async fn stored_or_new(&self) -> Result<Option<StoredAccount>> {
+        if !self.is_shared {
+            return self.stored().await;
+        }
+        let stored = self.must_have().await;
+        stored
+            .map(Some)
+            .context("a shard registers no account, as each of them would make its own")
+    }
+
     async fn key_for_orders(&self, stored: &StoredAccount) -> Result<Secret> {
         let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
         let kind = self.parse(&key)?;
         if stored.next.is_none() && kind.signs_orders() {
             return Ok(key);
+        }
+        if self.is_shared {
+            return Err(with_hint(
+                anyhow!(
+                    "the ACME account needs another key, and a shard changes none: others use it too"
+                ),
+                "`git-certs account rollover` changes it, and so does one `renew` without `--shard`",
+            ));
         }
         match self.change_key(stored, &key).await {
             Ok(changed) => {

@@ -6,6 +6,7 @@
 mod checkout;
 mod contest;
 mod history;
+mod journals;
 mod left;
 mod message;
 mod people;
@@ -24,7 +25,6 @@ use crate::repo::allowed_signers::ALLOWED_SIGNERS;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
-use crate::repo::journal::place as journal;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
 use crate::repo::walk::{self, Place};
@@ -253,32 +253,6 @@ impl Workspace {
             }
             Shape::Folder(_) => Ok(false),
         }
-    }
-
-    /// Whether it is worth while to look for the journal of another run.
-    pub(crate) fn may_have_journal(&self) -> bool {
-        self.history()
-            .is_some_and(|history| history.may_have_journal)
-    }
-
-    /// Where runs keep their journal; none where there is no git. Objects are made in `scratch`, unless the
-    /// journal stays in the checkout because nothing is pushed.
-    pub(crate) fn journal_place(
-        &self,
-        scratch: &Path,
-        reference: &'static str,
-        push: bool,
-    ) -> Result<Option<journal::Place>> {
-        let Some(history) = self.history() else {
-            return Ok(None);
-        };
-        let remote = history.remote.clone().filter(|_| push);
-        let people = self.people.clone();
-        let place = match remote {
-            Some(remote) => journal::Place::on_server(remote, scratch, reference, people),
-            None => journal::Place::here(history.repository.path(), reference, people),
-        };
-        place.map(Some)
     }
 
     /// Proves, as far as it can be known beforehand, that files can be stored.

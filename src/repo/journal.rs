@@ -4,6 +4,7 @@
 //! every change of it is a compare-and-swap, so of two runs one creates it.
 
 pub(crate) mod place;
+pub(crate) mod reference;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -211,7 +212,9 @@ pub(super) mod tests {
 
     use git2::{Oid, Repository};
 
-    use crate::repo::journal::place::{Change, PLACES, Place};
+    use crate::model::shard::Scope;
+    use crate::repo::journal::place::{Change, Place};
+    use crate::repo::journal::reference::{Home, Reference};
 
     use super::*;
     use crate::repo::git::People;
@@ -280,17 +283,21 @@ pub(super) mod tests {
     #[test]
     fn every_change_is_a_compare_and_swap() {
         let folder = tempfile::tempdir().unwrap();
-        Repository::init_bare(folder.path()).unwrap();
-        let [name, _] = PLACES;
-        let place =
-            Place::here(folder.path(), name, People::find(|_| None, None).unwrap()).unwrap();
-        assert_eq!(place.current().unwrap(), None);
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let current = || place::here(&repository).unwrap().pop();
+        let people = People::find(|_| None, None).unwrap();
+        let reference = Reference {
+            scope: Scope::All,
+            home: Home::Outside,
+        };
+        let place = Place::here(folder.path(), reference.clone(), people).unwrap();
+        assert_eq!(current(), None);
         let done = |change| match change {
             Change::Done(id) => id,
             other => panic!("{other:?}"),
         };
         let first = done(place.change(None, Some(&full())).unwrap());
-        assert_eq!(place.current().unwrap(), first);
+        assert_eq!(current(), first.map(|id| (reference, id)));
         assert_eq!(place.read(first.unwrap()).unwrap(), full_as(&place, first));
         assert_eq!(
             place.change(None, Some(&Journal::new(run()))).unwrap(),
@@ -301,7 +308,7 @@ pub(super) mod tests {
         assert_eq!(place.change(first, None).unwrap(), Change::Lost);
         assert_eq!(place.change(second, None).unwrap(), Change::Done(None));
         assert_eq!(place.change(second, None).unwrap(), Change::Done(None));
-        assert_eq!(place.current().unwrap(), None);
+        assert_eq!(current(), None);
     }
 
     fn full_as(place: &Place, at: Option<Oid>) -> Journal {

@@ -59,6 +59,12 @@ impl Push {
         self.0.advertisement.references.get(name).copied()
     }
 
+    /// All references that the server has.
+    pub(crate) fn references(&self) -> impl Iterator<Item = (&str, Oid)> {
+        let all = self.0.advertisement.references.iter();
+        all.map(|(name, id)| (name.as_str(), *id))
+    }
+
     /// Ends without a push.
     pub(crate) fn leave(self) -> Result<()> {
         self.0.finish()

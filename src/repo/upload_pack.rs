@@ -9,7 +9,7 @@ use git2::{Oid, Repository};
 
 use crate::model::hint::with_hint;
 use crate::repo::files;
-use crate::repo::journal::place::PLACES;
+use crate::repo::journal::reference::Reference;
 use crate::repo::pkt::{self, SideBand};
 use crate::repo::transport::{AGENT, Advertisement, Connection, Remote, Service};
 
@@ -95,9 +95,10 @@ fn choose(remote: &Remote, has: &Advertisement) -> Result<Fetched> {
         Some(Fetched {
             branch: branch.to_owned(),
             tip: *tip,
-            has_journal: PLACES
-                .iter()
-                .any(|place| has.references.contains_key(*place)),
+            has_journal: has
+                .references
+                .keys()
+                .any(|name| Reference::parse(name).is_some()),
         })
     };
     if has.references.is_empty() {

@@ -100,6 +100,7 @@ pub(super) fn outcome_of_a_run() -> Outcome {
         "names differ: + www.example.net",
     );
     Outcome {
+        shard: None,
         done: vec![
             Done {
                 planned: issued,

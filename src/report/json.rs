@@ -38,6 +38,7 @@ pub(crate) fn dry_run(outcome: &Outcome) -> String {
     let all = ready.chain(done).chain(put_off).chain(kept);
     text(&json!({
         "version": VERSION,
+        "shard": outcome.shard.map(|shard| shard.to_string()),
         "due": outcome.ready.len() + outcome.done.len() + outcome.put_off.len(),
         "ready": outcome.ready.len(),
         "failed": outcome.done.len(),
@@ -53,6 +54,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     let kept = outcome.kept.iter().map(planned);
     text(&json!({
         "version": VERSION,
+        "shard": outcome.shard.map(|shard| shard.to_string()),
         "issued": outcome.done.len() - outcome.failed().count(),
         "failed": outcome.failed().count(),
         "put_off": outcome.put_off.len(),

@@ -6,6 +6,7 @@ pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod masks;
+pub(crate) mod matrix;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod questions;

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use crate::model::certificate::CertificateName;
 use crate::model::outcome::{Outcome, Planned};
+use crate::model::shard::Load;
 use crate::report::json::moment;
 
 /// GitHub takes 1 MB for all outputs of a job, UTF-16 being counted.
@@ -75,6 +76,16 @@ impl Outputs {
         .with_report(report)
     }
 
+    /// Of a plan that is shared out; `matrix` is what is printed.
+    pub(crate) fn of_matrix(loads: &[Load], matrix: &str) -> Self {
+        let due: usize = loads.iter().map(|load| load.due).sum();
+        Self(vec![
+            ("due", due.to_string()),
+            ("shards", loads.len().to_string()),
+            ("matrix", matrix.trim_end().to_owned()),
+        ])
+    }
+
     /// The exit code, which every run has.
     pub(crate) fn with_exit_code(mut self, code: u8) -> Self {
         self.0.push(("exit_code", code.to_string()));
@@ -119,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::report::fixture::{mail, outcome_of_a_run, wildcard};
-    use crate::report::json;
+    use crate::report::{json, matrix};
 
     #[test]
     fn a_run_has_all_of_them() {
@@ -144,6 +155,19 @@ mod tests {
         let report = lines.lines().find_map(|line| line.strip_prefix("report="));
         let report: Value = serde_json::from_str(report.unwrap()).unwrap();
         assert_eq!(report["issued"], 1);
+    }
+
+    #[test]
+    fn a_matrix_is_one_line() {
+        let loads = [Load {
+            shard: "2/8".parse().unwrap(),
+            due: 3,
+        }];
+        let outputs = Outputs::of_matrix(&loads, &matrix::json(&loads)).with_exit_code(0);
+        assert_eq!(
+            outputs.lines(Style::GitHub),
+            "due=3\nshards=1\nmatrix={\"include\":[{\"shard\":\"2/8\",\"due\":3}]}\nexit_code=0\n"
+        );
     }
 
     #[test]

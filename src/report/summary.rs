@@ -73,7 +73,10 @@ pub(crate) fn error(error: &Error) -> String {
 }
 
 fn page(title: &str, rows: impl Iterator<Item = String>, outcome: &Outcome) -> String {
-    let mut page = Page::titled(title);
+    let mut page = Page::titled(&match outcome.shard {
+        Some(shard) => format!("shard {shard}: {title}"),
+        None => title.to_owned(),
+    });
     page.results(rows);
     if let Some(pushed) = &outcome.pushed {
         page.add(&format!("{}\n\n", escaped(pushed)));

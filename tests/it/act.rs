@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 
 use crate::action::{Runner, assert_is_sealed};
 use crate::docs::{read, root};
-use crate::examples::WORKFLOW;
+use crate::examples::{SHARDED, WORKFLOW};
 use crate::support::command::{Command, Output};
 use crate::support::lab::Lab;
 use crate::support::nightly::Nightly;
@@ -96,23 +96,62 @@ fn a_run_that_fails_fails_the_job_and_has_outputs() {
     nightly.assert_valid("good");
 }
 
+/// Several jobs at once, as many as have something to do.
+#[test]
+fn the_example_of_shards_renews() {
+    let wanted: [(&str, &[&str]); 3] = [
+        ("bench", &["www.bench.test"]),
+        ("files", &["files.test"]),
+        ("pdns", &["www.pdns.test"]),
+    ];
+    let nightly = Nightly::new(Lab::builder().all().start(), &wanted);
+    let lab = &nightly.lab;
+    nightly
+        .command(&["account", "register"])
+        .run()
+        .expect_code(0);
+    let first = run_file(&nightly, "renew-sharded.yml", &read(SHARDED)).expect_code(0);
+    let said = lines(&first);
+    let issued = said
+        .iter()
+        .filter(|line| *line == "1 issued, 0 failed, 0 up to date");
+    assert_eq!(issued.count(), wanted.len(), "{}", first.stdout);
+    for (name, _) in wanted {
+        nightly.assert_valid(name);
+    }
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    assert!(lab.challenges().is_empty(), "{:?}", lab.challenges());
+    let summary = "Summary - ### git-certs: shard 3/8: 1 issued, 0 up to date";
+    assert!(first.stdout.contains(summary), "{}", first.stdout);
+}
+
 /// Runs the example workflow as it stands, but for its DNS repository and a later step; what else the lab
 /// needs comes from the environment.
 fn run(nightly: &Nightly) -> Output {
-    let lab = &nightly.lab;
-    let runner = Runner::of_a_release(lab);
-    let action = runner.action_of_the_lab();
     let example = read(WORKFLOW);
-    let workflow = example.replace("https://github.com/example/dns", "https://git.test/dns");
-    let workflow = workflow.replace(
+    let workflow = example.replace(
         "      - uses: git-certs",
         "      - id: certs\n        uses: git-certs",
     );
     assert_ne!(workflow, example);
+    run_file(
+        nightly,
+        "renew.yml",
+        &(workflow.trim_end().to_owned() + LATER),
+    )
+}
+
+/// Runs a workflow of the cert repository.
+fn run_file(nightly: &Nightly, name: &str, text: &str) -> Output {
+    let lab = &nightly.lab;
+    let runner = Runner::of_a_release(lab);
+    let action = runner.action_of_the_lab();
+    let workflow = text.replace("https://github.com/example/dns", "https://git.test/dns");
+    assert_ne!(workflow, text);
     let checkout = lab.folder().join("checkout-certs");
-    let file = checkout.join(".github/workflows/renew.yml");
+    let file = checkout.join(".github/workflows").join(name);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(file, workflow.trim_end().to_owned() + LATER).unwrap();
+    fs::write(file, workflow).unwrap();
 
     let key = fs::read_to_string(&nightly.identity.file).unwrap();
     let mut command = act(lab)

@@ -16,6 +16,8 @@ use crate::yaml;
 
 pub const WORKFLOW: &str = "examples/cert-repo/.github/workflows/renew.yml";
 
+pub const SHARDED: &str = "examples/cert-repo/.github/workflows/renew-sharded.yml";
+
 const DNSCONFIG: &str =
     r#"D("example.com", NewRegistrar("none"), DnsProvider(NewDnsProvider("ddns")));"#;
 
@@ -84,7 +86,10 @@ fn workflows_give_inputs_that_the_action_has() {
     let block = blocks(&page, "yaml").remove(0);
     let workflow = yaml::parse(&read(WORKFLOW));
     let plan = yaml::parse(&read("examples/cert-repo/.github/workflows/plan.yml"));
+    let sharded = yaml::parse(&read(SHARDED));
     for step in [
+        &sharded["jobs"]["plan"]["steps"][0],
+        &sharded["jobs"]["renew"]["steps"][0],
         &workflow["jobs"]["renew"]["steps"][0],
         &plan["jobs"]["plan"]["steps"][0],
         &yaml::parse(&block)[0],
@@ -104,7 +109,8 @@ fn component(given: &[(&str, &str)]) -> (Value, Value) {
     let mut body = body.to_owned();
     for (name, input) in inputs {
         let given = given.iter().find(|(given, _)| given == name);
-        let value = given.map_or_else(|| input["default"].as_str().unwrap(), |(_, value)| *value);
+        let default = input["default"].to_string();
+        let value = given.map_or_else(|| default.trim_matches('"'), |(_, value)| *value);
         let place = format!("$[[ inputs.{name} ]]");
         assert!(body.contains(&place), "`{name}` is not used");
         body = body.replace(&place, value);
@@ -140,6 +146,7 @@ fn the_component_renews() {
         for (name, value) in job["variables"].as_object().unwrap() {
             let value = value.as_str().unwrap();
             let value = value.replace("$CI_PROJECT_URL", "https://git.test/certs");
+            let value = value.replace("$CI_NODE_INDEX/$CI_NODE_TOTAL", "1/1");
             shell = shell.env(name, value.replace("$CI_DEFAULT_BRANCH", "main"));
         }
         let of_the_project = [
@@ -184,6 +191,21 @@ fn the_component_renews() {
 }
 
 #[test]
+fn jobs_of_the_component_share_the_certificates() {
+    let of = |given: &[(&str, &str)]| component(given).1["git-certs"].clone();
+    let (one, eight) = (of(&[]), of(&[("shards", "8")]));
+    assert_eq!(
+        (&one["parallel"], &eight["parallel"]),
+        (&1.into(), &8.into())
+    );
+    let shard = eight["variables"]["GIT_CERTS_SHARD"].as_str().unwrap();
+    // As in `3/8`, which is what shards are tested with.
+    assert_eq!(shard, "$CI_NODE_INDEX/$CI_NODE_TOTAL");
+    // Jobs of one group wait for each other.
+    assert_eq!(eight["resource_group"], "git-certs-$CI_NODE_INDEX");
+}
+
+#[test]
 fn the_component_is_given_inputs_that_it_has_and_sets_what_is_known() {
     let (header, body) = component(&[]);
     let inputs = keys(&header["spec"]["inputs"]);
@@ -205,7 +227,7 @@ fn the_component_is_given_inputs_that_it_has_and_sets_what_is_known() {
     let documented = read("docs/configuration.md");
     let mut names = keys(&body["git-certs"]["variables"]);
     names.retain(|name| name.starts_with("GIT_CERTS_"));
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
     for name in names {
         assert!(
             documented.contains(&format!("`{name}`")),

@@ -21,7 +21,7 @@ fn nightly() -> Nightly {
 }
 
 /// Moments, as messages have them.
-fn without_moments(text: &str) -> String {
+pub fn without_moments(text: &str) -> String {
     let moment = Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC").unwrap();
     moment.replace_all(text, "[MOMENT]").into_owned()
 }

@@ -60,6 +60,7 @@ mod rollover;
 mod secrecy;
 mod settings;
 mod shape;
+mod shards;
 mod signing;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;

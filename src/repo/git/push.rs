@@ -18,11 +18,15 @@ use crate::repo::receive_pack::{self, Push, RefUpdate};
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
 
-/// How often others may come first between our look at the branch and our push.
-const ATTEMPTS: u32 = 10;
+/// How often others may come first between our look at the branch and our push: each of the 256 jobs of a matrix of
+/// GitHub once, and a few people.
+const ATTEMPTS: u32 = 300;
 
 /// Longest pause before the second try; longer with each try.
 const PAUSE: Duration = Duration::from_millis(400);
+
+/// Tries after which pauses grow no longer.
+const GROWING: u32 = 10;
 
 /// Where commits that conflict are kept on the server: outside of branches, so no pipeline starts.
 const KEPT: &str = "refs/git-certs/kept/";
@@ -277,5 +281,5 @@ fn pause(tried: u32) {
     // Without randomness the middle is as good.
     let _ = aws_lc_rs::rand::fill(&mut byte);
     let [byte] = byte;
-    sleep((PAUSE * (tried + 1)).mul_f64(f64::from(byte) / 256.0));
+    sleep((PAUSE * (tried + 1).min(GROWING)).mul_f64(f64::from(byte) / 256.0));
 }

@@ -12,6 +12,9 @@ use super::push::Conflict;
 use super::*;
 use crate::model::hint::explain;
 use crate::model::secret::Secret;
+use crate::model::shard::Scope;
+use crate::repo::journal::place as journal;
+use crate::repo::journal::reference::{Home, Reference};
 use crate::repo::prove::PushRefused;
 use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, free_port, remote};
 use crate::repo::ssh_key::SshKey;
@@ -976,8 +979,12 @@ fn a_server_that_wants_signatures_takes_everything() {
         )
     );
     workspace.prove_push().unwrap();
+    let branch = Reference {
+        scope: Scope::All,
+        home: Home::Branch,
+    };
     let place = workspace
-        .journal_place(&lab.path("scratch"), journal::PLACES[1], true)
+        .journal_place(&lab.path("scratch"), branch, true)
         .unwrap()
         .unwrap();
     let journal = crate::repo::journal::tests::full();

@@ -8,13 +8,11 @@ use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 use crate::model::hint::Hint;
 use crate::repo::git::People;
 use crate::repo::journal::Journal;
+use crate::repo::journal::reference::Reference;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack;
-
-/// Where the journal is kept, the first choice first: outside of branches no pipeline starts.
-pub(crate) const PLACES: [&str; 2] = ["refs/git-certs/journal", "refs/heads/git-certs-journal"];
 
 /// The one file of the commit.
 const FILE: &str = "journal.json";
@@ -26,8 +24,7 @@ const ATTEMPTS: u32 = 3;
 pub(crate) struct Place {
     repository: Repository,
     remote: Option<Remote>,
-    /// Full name.
-    reference: &'static str,
+    reference: Reference,
     people: People,
 }
 
@@ -47,7 +44,7 @@ impl Place {
     pub(crate) fn on_server(
         remote: Remote,
         scratch: &Path,
-        reference: &'static str,
+        reference: Reference,
         people: People,
     ) -> Result<Self> {
         let mut options = RepositoryInitOptions::new();
@@ -63,7 +60,7 @@ impl Place {
     }
 
     /// In a checkout that nothing is pushed from.
-    pub(crate) fn here(repository: &Path, reference: &'static str, people: People) -> Result<Self> {
+    pub(crate) fn here(repository: &Path, reference: Reference, people: People) -> Result<Self> {
         Ok(Self {
             repository: Repository::open(repository)?,
             remote: None,
@@ -72,19 +69,8 @@ impl Place {
         })
     }
 
-    /// The value of the reference.
-    pub(crate) fn current(&self) -> Result<Option<Oid>> {
-        let Some(remote) = &self.remote else {
-            return match self.repository.refname_to_id(self.reference) {
-                Ok(id) => Ok(Some(id)),
-                Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-                Err(error) => Err(error.into()),
-            };
-        };
-        let open = Push::open(remote)?;
-        let id = open.current(self.reference);
-        open.leave()?;
-        Ok(id)
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     /// The journal that the reference has at `id`.
@@ -99,7 +85,7 @@ impl Place {
             let entry = tree.get_path(Path::new(FILE))?;
             Journal::parse(self.repository.find_blob(entry.id())?.content())
         };
-        let reference = self.reference;
+        let reference = &self.reference;
         read()
             .with_context(|| format!("cannot read the journal at `{reference}`"))
             .hint(|| "delete it where it is kept, or run with `--journal off`; what a killed run has left is then not taken over")
@@ -111,8 +97,9 @@ impl Place {
         let Some(remote) = &self.remote else {
             return self.change_here(old, new);
         };
+        let name = self.reference.to_string();
         let command = RefUpdate {
-            name: self.reference.to_owned(),
+            name: name.clone(),
             old: old.unwrap_or(Oid::ZERO_SHA1),
             new: new.unwrap_or(Oid::ZERO_SHA1),
         };
@@ -123,7 +110,7 @@ impl Place {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
             let open = Push::open(remote)?;
-            let current = open.current(self.reference);
+            let current = open.current(&name);
             if current == new {
                 // The answer to the try before was lost, or what is to go is gone.
                 open.leave()?;
@@ -134,7 +121,7 @@ impl Place {
                 return Ok(Change::Lost);
             }
             match open.send(std::slice::from_ref(&command), &pack) {
-                Ok(report) => return Ok(told(&report, self.reference, new)),
+                Ok(report) => return Ok(told(&report, &name, new)),
                 Err(error) => lost = Some(error),
             }
         }
@@ -145,7 +132,7 @@ impl Place {
     }
 
     fn change_here(&self, old: Option<Oid>, new: Option<Oid>) -> Result<Change> {
-        let (repository, name) = (&self.repository, self.reference);
+        let (repository, name) = (&self.repository, &*self.reference.to_string());
         let changed = match (old, new) {
             (None, Some(new)) => repository
                 .reference(name, new, false, "git-certs")
@@ -191,6 +178,28 @@ impl Place {
         self.people
             .commit(repository, (&committer, &committer), &message, (&tree, &[]))
     }
+}
+
+/// The journals that a server has, with the values of their references.
+pub(crate) fn on_server(remote: &Remote) -> Result<Vec<(Reference, Oid)>> {
+    let open = Push::open(remote)?;
+    let all = open.references();
+    let journals = all.filter_map(|(name, id)| Some((Reference::parse(name)?, id)));
+    let journals = journals.collect();
+    open.leave()?;
+    Ok(journals)
+}
+
+/// The same of a checkout that nothing is pushed from.
+pub(crate) fn here(repository: &Repository) -> Result<Vec<(Reference, Oid)>> {
+    let mut journals = Vec::new();
+    for reference in repository.references()? {
+        let reference = reference?;
+        if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
+            journals.extend(Reference::parse(name).map(|name| (name, id)));
+        }
+    }
+    Ok(journals)
 }
 
 /// What the server's answer to a change means.

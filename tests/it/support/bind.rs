@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::support::address::BIND;
 use crate::support::command::{Command, Output};
 use crate::support::namespace::{Namespace, program};
-use crate::support::zones::{Provider, ZONES};
+use crate::support::zones::{Provider, ZONES, Zone};
 
 /// TSIG key for transfers and updates, as AXFRDDNS writes it: algorithm, name, secret.
 pub const TSIG: &str = "hmac-sha256:lab-key:bGFiIHNlY3JldCwgZ29vZCBmb3Igbm90aGluZyBlbHNl";
@@ -42,19 +42,22 @@ controls {{ inet {BIND} port 953 allow {{ any; }} keys {{ "rndc-key"; }}; }};
         key("lab-key")
     );
     for zone in ZONES.iter().filter(|zone| zone.servers.contains(&BIND)) {
-        let name = zone.name;
-        // BIND keeps a journal and writes the file itself where it takes updates.
-        let policy = if zone.providers.contains(&Provider::Ddns) {
-            "update-policy { grant \"lab-key\" zonesub ANY; };"
-        } else {
-            ""
-        };
-        config.push_str(&format!(
-            "zone \"{name}\" {{ type primary; file \"zones/{name}.zone\"; {policy} }};\n"
-        ));
-        namespace.write(&format!("bind/zones/{name}.zone"), zone.file());
+        config.push_str(&declaration(zone));
+        namespace.write(&format!("bind/zones/{}.zone", zone.name), zone.file());
     }
     namespace.write("bind/named.conf", config);
+}
+
+/// What BIND's configuration has for a zone.
+pub fn declaration(zone: &Zone) -> String {
+    let name = zone.name;
+    // BIND keeps a journal and writes the file itself where it takes updates.
+    let policy = if zone.providers.contains(&Provider::Ddns) {
+        "update-policy { grant \"lab-key\" zonesub ANY; };"
+    } else {
+        ""
+    };
+    format!("zone \"{name}\" {{ type primary; file \"zones/{name}.zone\"; {policy} }};\n")
 }
 
 pub fn command(namespace: &Namespace) -> Command {

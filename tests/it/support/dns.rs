@@ -44,7 +44,8 @@ impl Lab {
             .collect()
     }
 
-    fn challenges_of(&self, server: Server, zone: &str) -> Vec<Challenge> {
+    /// The same of one zone at one server.
+    pub fn challenges_of(&self, server: Server, zone: &str) -> Vec<Challenge> {
         let mut dig = self
             .command("dig")
             .args(["+noall", "+answer", "AXFR", zone])

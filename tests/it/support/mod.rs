@@ -31,6 +31,7 @@ pub mod get_certs;
 pub mod git_server;
 pub mod knot;
 pub mod lab;
+pub mod more_zones;
 pub mod namespace;
 pub mod nightly;
 pub mod pebble;

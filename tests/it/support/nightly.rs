@@ -184,13 +184,18 @@ pub struct Gate<'lab> {
 
 impl<'lab> Gate<'lab> {
     pub fn new(lab: &'lab Lab) -> Self {
-        let folder = lab.folder().join("gate");
+        Self::named(lab, "gate")
+    }
+
+    /// One beside others.
+    pub fn named(lab: &'lab Lab, name: &str) -> Self {
+        let folder = lab.folder().join(name);
         let shown = folder.display();
         let reload = bind::reload_words(lab.namespace(), "\"$1\"").join(" ");
         let script = format!(
             ": > {shown}/reached\nwhile [ ! -e {shown}/open ]; do sleep 0.02; done\nexec {reload}\n"
         );
-        lab.namespace().write("gate/reload.sh", script);
+        lab.namespace().write(&format!("{name}/reload.sh"), script);
         for state in ["reached", "open"] {
             drop(fs::remove_file(folder.join(state)));
         }

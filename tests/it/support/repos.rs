@@ -218,11 +218,20 @@ impl Remote {
     /// Pebble takes up a valid authorization again now and then, even with `PEBBLE_AUTHZREUSE=0`: once in a
     /// hundred times.
     pub fn forget_account(&self, lab: &Lab) {
+        self.forget(lab, ".letsencrypt", "without an account");
+    }
+
+    /// Takes all certificates away.
+    pub fn forget_certificates(&self, lab: &Lab) {
+        self.forget(lab, "certificates", "without certificates");
+    }
+
+    fn forget(&self, lab: &Lab, folder: &str, message: &str) {
         let checkout = lab.folder().join(format!("checkout-{}", self.name));
         let git = |args: &[&str]| lab.git(&checkout, args);
         git(&["pull", "--quiet", "--rebase", "origin", "main"]);
-        git(&["rm", "-r", "--quiet", ".letsencrypt"]);
-        git(&["commit", "--quiet", "--message", "without an account"]);
+        git(&["rm", "-r", "--quiet", folder]);
+        git(&["commit", "--quiet", "--message", message]);
         git(&["push", "--quiet", "origin", "main"]);
     }
 
