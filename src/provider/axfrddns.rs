@@ -18,6 +18,7 @@ use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 use crate::provider::rfc2136::{
     Address, Connection, Server, accepted, ask_by_udp, question, update,
 };
+use crate::provider::transfer::Transfers;
 use crate::provider::tsig::Key;
 use crate::provider::wire;
 use crate::provider::written;
@@ -106,7 +107,7 @@ struct AxfrDdns {
     entry: String,
     update: Server,
     by_udp: bool,
-    transfer: Server,
+    transfer: Transfers,
     nameservers: Vec<DnsName>,
 }
 
@@ -142,10 +143,10 @@ fn connect(entry: &ProviderEntry, _: &Context) -> Result<Box<dyn DnsProvider>> {
             address: master,
             key: key("update-key")?,
         },
-        transfer: Server {
+        transfer: Transfers::from(Server {
             address: transfer,
             key: key("transfer-key")?,
-        },
+        }),
         nameservers,
     }))
 }
@@ -188,7 +189,8 @@ impl DnsProvider for AxfrDdns {
             self.transfer_zone(zone.name).await.with_context(|| {
                 format!(
                     "cannot read zone `{zone}` from `{}` (AXFR, `creds.json` entry `{}`)",
-                    self.transfer.address, self.entry
+                    self.transfer.address(),
+                    self.entry
                 )
             })
         })
@@ -220,8 +222,7 @@ impl DnsProvider for AxfrDdns {
 
 impl AxfrDdns {
     async fn transfer_zone(&self, zone: &DnsName) -> Result<Vec<Record>> {
-        let mut connection = Connection::open(&self.transfer).await?;
-        let records = connection.transfer(&wire::name(zone)?).await?;
+        let records = self.transfer.zone(&wire::name(zone)?).await?;
         let mut all = Vec::with_capacity(records.len());
         for record in &records {
             let record = wire::record(record, zone)?;

@@ -80,6 +80,7 @@ mod route53;
 mod rrset;
 mod together;
 mod totp;
+mod transfer;
 mod transip;
 mod tsig;
 mod ttls;

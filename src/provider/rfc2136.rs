@@ -1,5 +1,4 @@
-//! Signed exchanges with one name server: queries, zone transfers (RFC 5936) and updates
-//! (RFC 2136), with TSIG (RFC 8945).
+//! Signed exchanges with one name server: queries and updates (RFC 2136), with TSIG (RFC 8945).
 //!
 //! The messages are hickory's; the exchange is ours because hickory's client neither signs plain
 //! queries, nor accepts transfers in which only some messages are signed, nor tells a server's
@@ -12,14 +11,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, Record, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::model::hint::{Hint, with_hint};
 use crate::provider::tsig::{Key, Verifier, sign};
-use crate::provider::volume::Volume;
 
 /// Longest wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +46,7 @@ pub(super) struct Server {
 
 impl Server {
     /// The message's id and bytes, and what checks the answers to it.
-    fn sign(&self, message: Message) -> Result<((u16, Vec<u8>), Verifier<'_>)> {
+    pub(super) fn sign(&self, message: Message) -> Result<((u16, Vec<u8>), Verifier<'_>)> {
         let id = message.metadata.id;
         let (bytes, verifier) = sign(message, self.key.as_ref(), self.address.to_string())?;
         Ok(((id, bytes), verifier))
@@ -112,8 +110,8 @@ impl fmt::Display for Address {
 
 /// A TCP connection to a server.
 pub(super) struct Connection<'a> {
-    server: &'a Server,
-    stream: TcpStream,
+    pub(super) server: &'a Server,
+    pub(super) stream: TcpStream,
 }
 
 impl<'a> Connection<'a> {
@@ -178,44 +176,6 @@ impl<'a> Connection<'a> {
         tokio::try_join!(send(&mut writer, server, &frames), receiving)?;
         Ok(ids.iter().filter_map(|id| answers.remove(id)).collect())
     }
-
-    /// All records of a zone, the closing SOA left out.
-    pub(super) async fn transfer(&mut self, zone: &Name) -> Result<Vec<Record>> {
-        let server = &self.server.address;
-        let ((id, bytes), mut verifier) = self.server.sign(question(zone, RecordType::AXFR))?;
-        let mut frames = Vec::new();
-        frame(&mut frames, &bytes)?;
-        send(&mut self.stream, self.server, &frames).await?;
-        let mut records: Vec<Record> = Vec::new();
-        let mut volume = Volume::default();
-        let whose = format!("the zone that `{server}` transfers");
-        loop {
-            let bytes = receive(&mut self.stream, self.server).await?;
-            volume.add(&whose, bytes.len())?;
-            let answer = decode(&bytes, self.server)?;
-            ensure!(
-                answer.metadata.id == id,
-                "`{server}` answered what was not asked"
-            );
-            verifier.check(&bytes, &answer)?;
-            accepted(&answer, self.server, "transfer the zone")?;
-            ensure!(
-                !answer.answers.is_empty(),
-                "`{server}` broke off the transfer of the zone"
-            );
-            for record in answer.answers {
-                let is_soa = record.record_type() == RecordType::SOA && record.name == *zone;
-                match (records.is_empty(), is_soa) {
-                    (true, false) => bail!("`{server}` began the transfer without an SOA record"),
-                    (false, true) => {
-                        verifier.finish()?;
-                        return Ok(records);
-                    }
-                    _ => records.push(record),
-                }
-            }
-        }
-    }
 }
 
 async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
@@ -225,14 +185,21 @@ async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn send(stream: &mut (impl AsyncWrite + Unpin), server: &Server, bytes: &[u8]) -> Result<()> {
+pub(super) async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    server: &Server,
+    bytes: &[u8],
+) -> Result<()> {
     match timeout(ANSWER_TIMEOUT, stream.write_all(bytes)).await {
         Ok(sent) => sent.with_context(|| format!("cannot send to `{}`", server.address)),
         Err(_) => Err(silent(server)),
     }
 }
 
-async fn receive(stream: &mut (impl AsyncRead + Unpin), server: &Server) -> Result<Vec<u8>> {
+pub(super) async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    server: &Server,
+) -> Result<Vec<u8>> {
     let message = async {
         let length = stream.read_u16().await?;
         let mut bytes = vec![0; length.into()];
@@ -334,14 +301,14 @@ fn silent(server: &Server) -> anyhow::Error {
     )
 }
 
-fn frame(frames: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+pub(super) fn frame(frames: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
     let length = u16::try_from(bytes.len()).context("a DNS message is too long")?;
     frames.extend(length.to_be_bytes());
     frames.extend(bytes);
     Ok(())
 }
 
-fn decode(bytes: &[u8], server: &Server) -> Result<Message> {
+pub(super) fn decode(bytes: &[u8], server: &Server) -> Result<Message> {
     let answer = Message::from_vec(bytes)
         .with_context(|| format!("cannot read the answer of `{}`", server.address))?;
     ensure!(

@@ -116,30 +116,39 @@ impl Drop for Server {
 impl Server {
     /// BIND, primary for the zones by `test-key`.
     pub(super) fn bind() -> Self {
-        let zones = ["example.test", "big.test", "types.test"];
-        Self::named(&zones.map(|zone| {
+        Self::named("", &Self::updated_zones())
+    }
+
+    /// The same, which hands out one zone at a time.
+    pub(super) fn bind_with_one_transfer() -> Self {
+        Self::named("transfers-out 1;", &Self::updated_zones())
+    }
+
+    fn updated_zones() -> [String; 3] {
+        ["example.test", "big.test", "types.test"].map(|zone| {
             format!(
                 "zone \"{zone}\" {{ type primary; file \"{zone}.zone\"; \
                  update-policy {{ grant \"test-key\" zonesub ANY; }}; }};\n"
             )
-        }))
+        })
     }
 
     /// BIND whose zone file is edited by hand and reloaded by `rndc`.
     pub(super) fn bind_with_files() -> Self {
-        Self::named(&[
-            "zone \"example.test\" { type primary; file \"example.test.zone\"; };\n".to_owned(),
-        ])
+        Self::named(
+            "",
+            &["zone \"example.test\" { type primary; file \"example.test.zone\"; };\n".to_owned()],
+        )
     }
 
-    fn named(zones: &[String]) -> Self {
+    fn named(option: &str, zones: &[String]) -> Self {
         Self::start("named", |folder, dns, control| {
             let here = folder.display();
             let config = format!(
                 "key \"test-key\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n\
                  options {{ directory \"{here}\"; pid-file \"{here}/pid\"; session-keyfile none;\n\
                  listen-on port {} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;\n\
-                 dnssec-validation no; notify no; allow-transfer {{ key \"test-key\"; }}; }};\n\
+                 dnssec-validation no; notify no; allow-transfer {{ key \"test-key\"; }}; {option} }};\n\
                  controls {{ inet 127.0.0.1 port {} allow {{ 127.0.0.1; }} keys {{ \"test-key\"; }}; }};\n{}",
                 dns.port(),
                 control.port(),
