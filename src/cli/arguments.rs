@@ -236,7 +236,7 @@ pub(super) struct Plan {
     pub(super) reports: Reports,
 
     /// Say what replacing every certificate on one day would cost, as after a mass revocation
-    #[arg(long, conflicts_with = "detailed_exitcode")]
+    #[arg(long, conflicts_with_all = ["detailed_exitcode", "shard"])]
     pub(super) drill: bool,
 
     /// Print which of this many shards have something to do, as `strategy.matrix` of GitHub takes it

@@ -119,16 +119,12 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
     let code = |is_due: bool| if is_due && detailed { SOMETHING_DUE } else { 0 };
     let planned = async {
         let nightly = ready(arguments.run, temporary).await?;
-        match arguments.matrix {
-            Some(of) => {
-                let loads = nightly.loads(of).await?;
-                ending.matrix(&loads, code(!loads.is_empty()))
-            }
-            None => {
-                let plan = nightly.plan().await?;
-                ending.plan(&plan, code(plan.iter().any(Planned::is_due)))
-            }
+        if let Some(of) = arguments.matrix {
+            let loads = nightly.loads(of).await?;
+            return ending.matrix(&loads, code(!loads.is_empty()));
         }
+        let plan = nightly.plan().await?;
+        ending.plan(&plan, code(plan.iter().any(Planned::is_due)))
     };
     match planned.await {
         Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),

@@ -87,9 +87,10 @@ impl Nightly {
         let permission = self.permission(&due, &decided.dns)?;
         let free = self.free(found, &due)?;
         let place = (&decided.part, &decided.dns);
-        let logbook = match free.is_empty() {
-            false => Some(self.take_over(free, place, (&due, &outcome.kept)).await?),
-            true => None,
+        let logbook = if free.is_empty() {
+            None
+        } else {
+            Some(self.take_over(free, place, (&due, &outcome.kept)).await?)
         };
         let store = self.accounts().store();
         if due.is_empty() {
