@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::{SOME_FAILED, open_status};
 use crate::cli::keys::{KeyPlace, certificate};
 use crate::cli::settings::whole;
+use crate::model::outside::outside;
 use crate::model::status;
 use crate::nightly::status::Look;
 use crate::nightly::stop::Stop;
@@ -102,11 +103,10 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
     let within = arguments.fail_within;
     let page = page(&status, arguments.format, within);
     match &arguments.output {
-        Some(path) => files::replace(
-            &std::path::absolute(path)?,
-            page.as_bytes(),
-            files::READABLE,
-        )?,
+        Some(path) => {
+            let path = std::path::absolute(path)?;
+            outside(move || files::replace(&path, page.as_bytes(), files::READABLE))??;
+        }
         None => terminal::print(&page)?,
     }
     let fails = within.is_some() && status.fails_within(within);

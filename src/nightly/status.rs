@@ -12,6 +12,7 @@ use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::endpoint::Endpoint;
 use crate::model::hint::with_hint;
 use crate::model::outcome::Planned;
+use crate::model::shard::Scope;
 use crate::model::status::{CertificateStatus, Next, State, Status};
 use crate::nightly::fits::first_of;
 use crate::nightly::found::{Found, JournalSettings};
@@ -76,28 +77,31 @@ impl Look<'_> {
         Ok(read)
     }
 
-    /// Who runs now. In a checkout that would be a question to the server, which nobody has asked for.
+    /// Who runs now, or was cut short. In a checkout that would be a question to the server, which nobody has
+    /// asked for.
     async fn journal(&self) -> Option<String> {
         let is_known = |workspace: &mut Workspace| {
             Ok(!workspace.keeps_commits() && workspace.may_have_journal())
         };
+        let settings = &self.job.journal;
         let found = match self.workspaces.with(is_known).await {
-            Ok(true) => Found::look(self.workspaces, &self.job.journal, true).await,
+            Ok(true) => Found::look(self.workspaces, settings, true, &Scope::All).await,
             Ok(false) => return None,
             Err(error) => Err(error),
         };
-        match found {
-            Ok(found) => {
-                let found = found?;
-                let who = found.describe();
-                Some(if found.is_running(&self.job.journal) {
-                    format!("a run is at work: {who}")
-                } else {
-                    format!(
-                        "an earlier run was cut short: {who}; the next `renew` takes over what it left"
-                    )
-                })
+        let told = |found: &Found| {
+            let who = found.describe();
+            if found.is_running(settings) {
+                format!("a run is at work: {who}")
+            } else {
+                format!(
+                    "an earlier run was cut short: {who}; the next `renew` takes over what it left"
+                )
             }
+        };
+        match found {
+            Ok(found) if found.is_empty() => None,
+            Ok(found) => Some(found.iter().map(told).collect::<Vec<_>>().join("; ")),
             Err(error) => {
                 self.progress
                     .warn(&format!("the journal of a run cannot be read: {error:#}"));
