@@ -9,11 +9,13 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::history::{Log, Rollback, Why};
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
 use crate::cli::signing::Signing;
+use crate::cli::status::Status;
 use crate::cli::unlock::Unlock;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
@@ -111,6 +113,32 @@ pub(super) enum Command {
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
+    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret
+    #[command(after_help = "Examples:
+  git certs status
+  git certs status --live                          and what servers show
+  git certs status --fail-within 14                for a job that watches
+  git-certs status --repo https://github.com/example/certs --format html --output public/index.html
+  git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
+
+Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used; 2 could not run")]
+    Status(Status),
+    /// Say in sentences what `renew` would do for a certificate next, and why
+    #[command(after_help = "Examples:
+  git certs why www
+  git-certs why www --repo https://github.com/example/certs")]
+    Why(Why),
+    /// Show the history of a certificate, the newest commit first
+    #[command(after_help = "Examples:
+  git certs log www
+  git-certs log www --repo https://github.com/example/certs --format json")]
+    Log(Log),
+    /// Put the certificate before the one that is there back
+    #[command(after_help = "Examples:
+  git certs rollback www                           the one before
+  git certs rollback www --to 1a2b3c4d5e           the one that this commit has
+  git-certs rollback www --repo https://github.com/example/certs --yes")]
+    Rollback(Box<Rollback>),
     /// Look at the ACME account, register one, change its key, close it
     Account {
         #[command(subcommand)]

@@ -11,7 +11,8 @@ use crate::cli::journal::journal;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, keys, providers, revoke, unlock, verify,
+    COULD_NOT_RUN, account, config, dnsconfig, history, keys, providers, revoke, status, unlock,
+    verify,
 };
 use crate::dnscontrol;
 use crate::model::outcome::Planned;
@@ -19,6 +20,7 @@ use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
 use crate::nightly::run::Nightly;
+use crate::nightly::status::StatusJob;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::report::progress::Progress;
@@ -35,6 +37,12 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
     match arguments.command {
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
+        Command::Status(arguments) => Box::pin(status::run(arguments, temporary)).await,
+        Command::Why(arguments) => Box::pin(history::run_why(arguments, temporary)).await,
+        Command::Log(arguments) => Box::pin(history::run_log(arguments, temporary)).await,
+        Command::Rollback(arguments) => {
+            Box::pin(history::run_rollback(*arguments, temporary)).await
+        }
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
@@ -197,6 +205,21 @@ pub(super) async fn open_keys(
 ) -> Result<(Workspaces, KeysJob)> {
     let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
     let mut job = config::keys_job(run, &settings)?;
+    if let Some(path) = config::list_in_clone(run, &settings) {
+        let bytes = workspaces.read_cert_repo(path).await?;
+        job.certs_json = Some(config::list(path, bytes)?);
+    }
+    Ok((workspaces, job))
+}
+
+/// The same for a command that looks at the certificates.
+pub(super) async fn open_status(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, StatusJob)> {
+    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
+    let mut job = config::status_job(run, &settings)?;
     if let Some(path) = config::list_in_clone(run, &settings) {
         let bytes = workspaces.read_cert_repo(path).await?;
         job.certs_json = Some(config::list(path, bytes)?);

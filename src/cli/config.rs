@@ -27,6 +27,7 @@ use crate::net::http::Http;
 use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
+use crate::nightly::status::StatusJob;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::allowed_signers::AllowedSigners;
 use crate::repo::certs_json::Defaults;
@@ -186,6 +187,20 @@ pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
         push: true,
+    })
+}
+
+/// The job of a command that looks at the certificates.
+pub(super) fn status_job(run: &Run, settings: &Settings) -> Result<StatusJob> {
+    Ok(StatusJob {
+        certs_json: list_beside(run, settings)?,
+        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
+        defaults: defaults(settings)?,
+        renew_days: settings.renew,
+        directory: directory(settings)?,
+        limits: settings.limits.map_or(LimitsOf::TheCa, limits),
+        resolvers: name_servers::recursive(settings)?,
+        journal: journal(settings),
     })
 }
 

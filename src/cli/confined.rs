@@ -58,6 +58,10 @@ impl Command {
             Self::Recipients { command } => &command.place().certs,
             Self::Rekey(rekey) => &rekey.place.certs,
             Self::Verify(verify) => &verify.place.certs,
+            Self::Status(status) => &status.place.certs,
+            Self::Why(why) => &why.place.certs,
+            Self::Log(log) => &log.place.certs,
+            Self::Rollback(rollback) => &rollback.place.certs,
             Self::Providers(_) | Self::PrintIr(_) => return None,
         })
     }

@@ -299,7 +299,7 @@ fn as_map(settings: &Settings) -> Result<BTreeMap<String, serde_json::Value>> {
         .collect())
 }
 
-fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+pub(super) fn whole<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse()
         .map_err(|_| "a whole number is needed".to_owned())
 }

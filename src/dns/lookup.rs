@@ -77,6 +77,11 @@ impl Lookup {
         })
     }
 
+    /// Addresses of a host; none is no error.
+    pub(crate) async fn addresses(&self, host: &DnsName) -> Result<Vec<IpAddr>> {
+        self.recursor.addresses(host).await
+    }
+
     /// Takes name servers to listen on another port.
     #[cfg(test)]
     pub(super) fn on_port(self, port: u16) -> Self {

@@ -46,9 +46,13 @@ impl Leaf {
     }
 
     fn read(certificate: &X509Certificate<'_>) -> Result<Self> {
+        Ok(Self::with(certificate, identifiers(certificate)?))
+    }
+
+    fn with(certificate: &X509Certificate<'_>, identifiers: BTreeSet<Identifier>) -> Self {
         let validity = certificate.validity();
-        Ok(Self {
-            identifiers: identifiers(certificate)?,
+        Self {
+            identifiers,
             not_before: validity.not_before.to_datetime(),
             not_after: validity.not_after.to_datetime(),
             serial: hex_upper(&certificate.serial.to_bytes_be()),
@@ -56,12 +60,44 @@ impl Leaf {
             key_type: key_type(certificate.public_key()),
             public_key: certificate.public_key().raw.to_vec(),
             id: id(certificate),
-        })
+        }
     }
 
     /// Whole lifetime.
     pub(crate) fn lifetime(&self) -> time::Duration {
         self.not_after - self.not_before
+    }
+}
+
+/// A certificate that somebody else shows, whatever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Names that are no DNS names are left out.
+    pub(crate) leaf: Leaf,
+    /// Issuer and subject are the same.
+    pub(crate) is_self_issued: bool,
+    /// The issuer's organization.
+    pub(crate) organization: Option<String>,
+}
+
+impl Seen {
+    /// Reads a certificate, DER.
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self> {
+        let (_, certificate) = X509Certificate::from_der(der)
+            .map_err(|_| anyhow!("what it shows is no certificate that can be read"))?;
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let names = names.map(|names| names.value.general_names.iter());
+        let identifiers = names.into_iter().flatten().filter_map(|name| match name {
+            GeneralName::DNSName(text) => text.parse().ok(),
+            _ => None,
+        });
+        let organization = certificate.issuer().iter_organization().next();
+        let organization = organization.and_then(|name| name.as_str().ok());
+        Ok(Self {
+            leaf: Leaf::with(&certificate, identifiers.collect()),
+            is_self_issued: certificate.issuer() == certificate.subject(),
+            organization: organization.map(str::to_owned),
+        })
     }
 }
 
@@ -431,6 +467,30 @@ mod tests {
             ),
             "the CA answered with a broken chain: `CN=Root` did not sign `CN=Middle`: \
              signature verification error"
+        );
+    }
+
+    #[test]
+    fn what_others_show_is_read_as_far_as_it_goes() {
+        let mut authority = ca_params("E7");
+        let name = &mut authority.distinguished_name;
+        name.push(DnType::OrganizationName, "Let's Encrypt");
+        let authority = Ca::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let own = Seen::from_der(authority.der()).unwrap();
+        assert!(own.is_self_issued);
+        let names = ["a.test", "192.0.2.1"].map(str::to_owned);
+        let params = CertificateParams::new(names).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let shown = params.signed_by(&key, &authority).unwrap();
+        let seen = Seen::from_der(shown.der()).unwrap();
+        assert_eq!(list(&seen.leaf.identifiers), "a.test");
+        assert_eq!(seen.organization.as_deref(), Some("Let's Encrypt"));
+        assert!(!seen.is_self_issued);
+        // A certificate of ours has no such name.
+        assert!(Leaf::from_pem(shown.pem().as_bytes()).is_err());
+        assert_eq!(
+            Seen::from_der(b"x").unwrap_err().to_string(),
+            "what it shows is no certificate that can be read"
         );
     }
 }

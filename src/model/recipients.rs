@@ -4,6 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Error;
 
+/// Whether a key is encrypted for the recipients of today.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Current,
+    /// It is encrypted for another list.
+    Stale,
+    /// The file beside it does not say so, or belongs to another ciphertext.
+    Unknown,
+}
+
 /// A list of recipients.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecipientList {

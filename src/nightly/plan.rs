@@ -185,7 +185,7 @@ fn suggested(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Option<Sugges
     Some(Suggestion::Now(reason, moment))
 }
 
-fn default_threshold(lifetime: Duration) -> Duration {
+pub(super) fn default_threshold(lifetime: Duration) -> Duration {
     if lifetime <= SHORT_LIFETIME {
         lifetime / 2
     } else {

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::with_hint;
-use crate::model::recipients::{Readers, RecipientList};
+use crate::model::recipients::{Fit, Readers, RecipientList};
 use crate::nightly::fits::first_of;
 use crate::nightly::job::Override;
 use crate::nightly::rekey::{Keys, listed};
 use crate::repo::git::{Content, File, Workspace};
-use crate::repo::keys::{self, Fit, Lists};
+use crate::repo::keys::{self, Lists};
 use crate::repo::layout::{self, ACCOUNT_RECIPIENTS, RECIPIENTS};
 use crate::repo::recipients::Recipients;
 use crate::repo::recipients_file;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::acme::key::CertificateKey;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::Hint;
-use crate::model::recipients::{Past, Rekeyed};
+use crate::model::recipients::{Fit, Past, Rekeyed};
 use crate::model::secret::Secret;
 use crate::nightly::issue::count;
 use crate::nightly::job::{KeysJob, Override};
@@ -16,7 +16,7 @@ use crate::nightly::store::Store;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::certs_json::{self, Defaults};
 use crate::repo::git::{File, Workspace};
-use crate::repo::keys::{self, Fit, KeyFile, Lists, Owner};
+use crate::repo::keys::{self, KeyFile, Lists, Owner};
 use crate::repo::{layout, past};
 use crate::report::progress::Progress;
 

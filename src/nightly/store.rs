@@ -152,7 +152,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    async fn warn_if_behind(&self) {
+    pub(super) async fn warn_if_behind(&self) {
         let behind = self
             .workspaces
             .with(|workspace| Ok(workspace.take_behind()));

@@ -1,12 +1,13 @@
 //! certs.json: the list of certificates, as get-certs read it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Error, Result, anyhow};
 use serde_json::{Map, Value};
 
 use crate::model::certificate::{CertificateName, KeySource, KeyType, Profile, Wanted};
 use crate::model::chain::list;
+use crate::model::endpoint::Endpoint;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
 use crate::model::request::SigningRequest;
@@ -19,7 +20,7 @@ const MAX_NAMES: usize = 100;
 const MAX_NAMES_BY_PROFILE: [(&str, usize); 2] = [("tlsserver", 25), ("shortlived", 25)];
 
 /// Fields of a certificate. get-certs compared them without regard to case.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "cert_name",
     "names",
     "use_ecc",
@@ -32,6 +33,7 @@ const FIELDS: [&str; 12] = [
     "required_profile",
     "preferred_chain",
     "recipients",
+    "endpoints",
 ];
 
 /// What the file looks like.
@@ -42,6 +44,8 @@ const EXAMPLE: &str = r#"write [{"cert_name": "www", "names": ["www.example.com"
 pub(crate) struct Listed {
     /// In the order of the file.
     pub(crate) wanted: Vec<Wanted>,
+    /// Where servers show the certificate, for those that say so: a run does not care.
+    pub(crate) endpoints: BTreeMap<CertificateName, Vec<Endpoint>>,
     /// What is accepted but has no effect.
     pub(crate) warnings: Vec<String>,
 }
@@ -93,6 +97,7 @@ pub(crate) fn parse(
     }
     let mut listed = Listed {
         wanted: Vec::new(),
+        endpoints: BTreeMap::new(),
         warnings: Vec::new(),
     };
     let mut seen = BTreeSet::new();
@@ -107,6 +112,10 @@ pub(crate) fn parse(
         }
         listed.warnings.extend(warnings(&name, fields));
         let about = format!("cannot use certificate `{name}` of `{origin}`");
+        let endpoints = endpoints(fields).with_context(|| about.clone())?;
+        listed
+            .endpoints
+            .extend(endpoints.map(|all| (name.clone(), all)));
         let wanted = certificate(name, fields, defaults, read).context(about)?;
         listed.wanted.push(wanted);
     }
@@ -270,14 +279,23 @@ fn fitting(identifiers: Vec<Identifier>, profile: Option<&Profile>) -> Result<Ve
     }
 }
 
+/// Where servers show the certificate.
+fn endpoints(entry: &Map<String, Value>) -> Result<Option<Vec<Endpoint>>> {
+    let Some(texts) = texts(entry, "endpoints")? else {
+        return Ok(None);
+    };
+    let all = texts.into_iter().map(str::parse::<Endpoint>);
+    let all = all.collect::<Result<_, _>>();
+    all.context("cannot use its `endpoints`")
+        .hint(|| "an endpoint looks like `www.example.com:443`, `192.0.2.1:8443` or `[2001:db8::1]:443`")
+        .map(Some)
+}
+
 /// The lines of a recipients file.
 fn recipients(entry: &Map<String, Value>) -> Result<Option<String>> {
-    let lines = match field(entry, "recipients") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(lines)) => lines.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
-        Some(_) => None,
+    let Some(lines) = texts(entry, "recipients")? else {
+        return Ok(None);
     };
-    let lines = lines.ok_or_else(|| wrong_kind("recipients", "a list of texts"))?;
     let text = lines.join("\n");
     Recipients::parse(&text, "recipients")?;
     Ok(Some(text))
@@ -309,6 +327,17 @@ fn text<'e>(entry: &'e Map<String, Value>, name: &str) -> Result<Option<&'e str>
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(wrong_kind(name, "a text")),
     }
+}
+
+fn texts<'e>(entry: &'e Map<String, Value>, name: &str) -> Result<Option<Vec<&'e str>>> {
+    let texts = match field(entry, name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(texts)) => texts.iter().map(Value::as_str).collect(),
+        Some(_) => None,
+    };
+    texts
+        .map(Some)
+        .ok_or_else(|| wrong_kind(name, "a list of texts"))
 }
 
 fn flag(entry: &Map<String, Value>, name: &str) -> Result<bool> {
@@ -528,6 +557,35 @@ mod tests {
         assert_eq!(
             failure(r#"["bob"]"#),
             format!("{about}`recipients` line 1 is not a recipient: it is of no known kind")
+        );
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_certificates_that_say_so() {
+        let with = |endpoints: &str| {
+            list(&format!(
+                r#"[{{"cert_name": "a", "names": ["a.example"], "endpoints": {endpoints}}}]"#
+            ))
+        };
+        let listed = with(r#"["a.example:8443", "[2001:DB8::1]:443"]"#).unwrap();
+        let name: CertificateName = "a".parse().unwrap();
+        let shown: Vec<_> = listed.endpoints[&name]
+            .iter()
+            .map(Endpoint::to_string)
+            .collect();
+        assert_eq!(shown, ["a.example:8443", "[2001:db8::1]:443"]);
+        assert!(listed.warnings.is_empty());
+        assert_eq!(with("[]").unwrap().endpoints[&name], []);
+        assert!(with("null").unwrap().endpoints.is_empty());
+        let failure = |endpoints| format!("{:#}", with(endpoints).unwrap_err());
+        let about = "cannot use certificate `a` of `certs.json`: ";
+        assert_eq!(
+            failure(r#""a.example:443""#),
+            format!("{about}`endpoints` is not a list of texts")
+        );
+        assert_eq!(
+            failure(r#"["a.example"]"#),
+            format!("{about}cannot use its `endpoints`: `a.example` is not a host and a port")
         );
     }
 

@@ -13,6 +13,7 @@ mod people;
 mod push;
 mod read;
 mod rescue;
+mod whole;
 mod writable;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::left::Left;
-pub(crate) use crate::repo::git::message::Message;
+pub(crate) use crate::repo::git::message::{Message, RUN, SERIAL, trailer};
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;
 pub(crate) use crate::repo::git::rescue::save;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::with_hint;
+use crate::model::recipients::Fit;
 use crate::model::secret::Sealed;
 use crate::repo::accounts;
 use crate::repo::git::{Content, File, Reader, Workspace};
@@ -35,16 +36,6 @@ impl fmt::Display for Owner {
             Self::Certificate(name) => write!(f, "certificate `{name}`"),
         }
     }
-}
-
-/// Whether a key is encrypted for the recipients of today.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fit {
-    Current,
-    /// It is encrypted for another list.
-    Stale,
-    /// The file beside it does not say so, or belongs to another ciphertext.
-    Unknown,
 }
 
 /// Lists that are not in recipients files.
@@ -125,21 +116,27 @@ pub(crate) fn all(workspace: &Workspace, lists: &Lists<'_>) -> Result<Vec<KeyFil
         }
     }
     for name in certificates(workspace)? {
-        let path = certificate_file(&name, "key.age");
-        if let Some(sealed) = accounts::sealed(workspace, &path)? {
-            let listed = lists.listed.get(&name).map(String::as_str);
-            let recipients = layout::recipients(workspace, &name, listed, lists.instead)?;
-            let description = certificate_file(&name, "json");
-            let owner = Owner::Certificate(name);
-            all.push(key_file(
-                &mut reader,
-                owner,
-                (path, sealed),
-                (recipients, description),
-            )?);
-        }
+        all.extend(of_certificate(workspace, &mut reader, &name, lists)?);
     }
     Ok(all)
+}
+
+/// The encrypted key of a certificate; none where there is none.
+pub(super) fn of_certificate(
+    workspace: &Workspace,
+    reader: &mut Reader<'_>,
+    name: &CertificateName,
+    lists: &Lists<'_>,
+) -> Result<Option<KeyFile>> {
+    let path = certificate_file(name, "key.age");
+    let Some(sealed) = accounts::sealed(workspace, &path)? else {
+        return Ok(None);
+    };
+    let listed = lists.listed.get(name).map(String::as_str);
+    let recipients = layout::recipients(workspace, name, listed, lists.instead)?;
+    let description = certificate_file(name, "json");
+    let owner = Owner::Certificate(name.clone());
+    key_file(reader, owner, (path, sealed), (recipients, description)).map(Some)
 }
 
 /// Names of folders of certificates.

@@ -54,34 +54,53 @@ pub(crate) fn held(
         name, key_source, ..
     } in wanted
     {
-        let path = certificate_file(name, "crt");
-        let Some(bytes) = reader.read(&path)? else {
-            continue;
-        };
-        let leaf =
-            Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
         let is_elsewhere = matches!(key_source, KeySource::Request(_));
-        let has_key = is_elsewhere || has_key(&mut reader, name)?;
-        let no_key = || "its key is not in the repository".to_owned();
-        let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
-        let description = reader.read(&certificate_file(name, "json"))?;
-        let known: Known = match &description {
-            Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
-            None => Known::default(),
-        };
-        let leaf = match description.and_then(|bytes| revoked::reason(&bytes)) {
-            Some(reason) => leaf.and(Err(reason)),
-            None => leaf,
-        };
-        let held = leaf.map(|leaf| Held {
-            leaf,
-            ca: known.directory.or(known.cert_url),
-            renewal: known.renewal_info,
-            recipients: known.recipients_sha256,
-        });
-        all.insert(name.clone(), held);
+        if let Some(held) = held_one(&mut reader, name, is_elsewhere)? {
+            all.insert(name.clone(), held);
+        }
     }
     Ok(all)
+}
+
+/// The same for one certificate; none where there is none.
+pub(super) fn held_one(
+    reader: &mut Reader<'_>,
+    name: &CertificateName,
+    key_is_elsewhere: bool,
+) -> Result<Option<Result<Held, String>>> {
+    let path = certificate_file(name, "crt");
+    let Some(bytes) = reader.read(&path)? else {
+        return Ok(None);
+    };
+    let leaf =
+        Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
+    let has_key = key_is_elsewhere || has_key(reader, name)?;
+    let description = reader.read(&certificate_file(name, "json"))?;
+    Ok(Some(held_of(leaf, has_key, description.as_deref())))
+}
+
+/// What files of a certificate make together: those of today, or of an older commit.
+pub(super) fn held_of(
+    leaf: Result<Leaf, String>,
+    has_key: bool,
+    description: Option<&[u8]>,
+) -> Result<Held, String> {
+    let no_key = || "its key is not in the repository".to_owned();
+    let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
+    let known: Known = match description {
+        Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
+        None => Known::default(),
+    };
+    let leaf = match description.and_then(revoked::reason) {
+        Some(reason) => leaf.and(Err(reason)),
+        None => leaf,
+    };
+    leaf.map(|leaf| Held {
+        leaf,
+        ca: known.directory.or(known.cert_url),
+        renewal: known.renewal_info,
+        recipients: known.recipients_sha256,
+    })
 }
 
 /// What NAME.json knows and the certificate does not say. One that cannot be read knows nothing.

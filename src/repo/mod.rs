@@ -10,8 +10,10 @@ mod agent_wire;
 pub(crate) mod allowed_signers;
 pub(crate) mod bindings;
 pub(crate) mod certs_json;
+pub(crate) mod commits;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod inventory;
 pub(crate) mod issuances;
 pub(crate) mod journal;
 pub(crate) mod keys;
@@ -35,6 +37,7 @@ pub(crate) mod stale;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;
 pub(crate) mod verify;
+pub(crate) mod versions;
 pub(crate) mod walk;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The mark of a revoked certificate in NAME.json: `"revoked": {"at": ..., "reason": ...}`.
 
+use std::fmt;
+
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
@@ -24,10 +26,25 @@ struct Description {
     directory: Option<String>,
 }
 
+/// When a certificate was revoked, and why.
 #[derive(Deserialize)]
-struct Mark {
+pub(super) struct Mark {
     at: String,
     reason: String,
+}
+
+impl Mark {
+    /// Whether it was because of the key, which is never used again then.
+    pub(super) fn is_compromised(&self) -> bool {
+        self.reason == KEY_COMPROMISE
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.at.split('T').next().unwrap_or_default();
+        write!(f, "revoked on {day}: {}", self.reason)
+    }
 }
 
 /// Path and bytes of a certificate, and the directory URL of the CA that issued it, as far as the
@@ -47,6 +64,11 @@ pub(crate) fn certificate(
 
 /// Why a certificate is to be issued again although it looks good, if its NAME.json says that it was revoked.
 pub(super) fn reason(description: &[u8]) -> Option<String> {
+    mark_in(description).map(|mark| mark.to_string())
+}
+
+/// The mark, if its NAME.json has one.
+pub(super) fn mark_in(description: &[u8]) -> Option<Mark> {
     // Thousands of certificates are looked at in each run, and hardly one is revoked.
     if !description
         .windows(FIELD.len())
@@ -54,19 +76,16 @@ pub(super) fn reason(description: &[u8]) -> Option<String> {
     {
         return None;
     }
-    let description = serde_json::from_slice::<Description>(description).ok()?;
-    description.revoked.map(|Mark { at, reason }| {
-        let day = at.split('T').next().unwrap_or_default();
-        format!("revoked on {day}: {reason}")
-    })
+    serde_json::from_slice::<Description>(description)
+        .ok()?
+        .revoked
 }
 
 /// Whether a certificate was revoked because of its key, which is never used again then.
 pub(crate) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
     let bytes = workspace.read(&certificate_file(name, "json"))?;
-    let description = bytes.and_then(|bytes| serde_json::from_slice::<Description>(&bytes).ok());
-    let mark = description.and_then(|description| description.revoked);
-    Ok(mark.is_some_and(|mark| mark.reason == KEY_COMPROMISE))
+    let mark = bytes.and_then(|bytes| mark_in(&bytes));
+    Ok(mark.is_some_and(|mark| mark.is_compromised()))
 }
 
 /// NAME.json with the mark.

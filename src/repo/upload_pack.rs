@@ -61,15 +61,23 @@ pub(crate) fn fetch(
     let tip_only = depth == Depth::Tip && open.advertisement.can("shallow");
     let request = request(&open.advertisement, fetched.tip, (have, &shallow), tip_only);
     open.send(request)?;
-    match receive(&mut open, into, &mut shallow, tip_only) {
-        Ok(()) => {}
-        Err(Trouble::Wire(error)) => return Err(open.broken(error)),
-        Err(Trouble::Here(error)) => {
-            return Err(error.context(format!("cannot store what `{remote}` sent")));
-        }
-    }
-    open.finish()?;
+    received(open, remote, into, (&mut shallow, tip_only))?;
     shallow.save(into.path())?;
+    Ok(fetched)
+}
+
+/// Brings a branch with its whole history into a repository that has a part of it.
+///
+/// The repository must be opened anew to see that nothing is missing any more.
+pub(crate) fn fetch_whole(remote: &Remote, into: &Repository) -> Result<Fetched> {
+    let mut open = Connection::open(remote, Service::UploadPack)?;
+    let fetched = choose(remote, &open.advertisement)?;
+    // As if nothing were here: the server must not take what is cut off for known.
+    let mut nothing = Shallow::default();
+    let request = request(&open.advertisement, fetched.tip, (&[], &nothing), false);
+    open.send(request)?;
+    received(open, remote, into, (&mut nothing, false))?;
+    files::remove(&into.path().join(SHALLOW_FILE))?;
     Ok(fetched)
 }
 
@@ -79,7 +87,17 @@ pub(crate) fn fetch_commit(remote: &Remote, into: &Repository, id: Oid) -> Resul
     let mut shallow = Shallow::load(into)?;
     let request = request(&open.advertisement, id, (&[], &shallow), false);
     open.send(request)?;
-    match receive(&mut open, into, &mut shallow, false) {
+    received(open, remote, into, (&mut shallow, false))
+}
+
+/// Takes what was asked for, to the end of the connection.
+fn received(
+    mut open: Connection,
+    remote: &Remote,
+    into: &Repository,
+    (shallow, tip_only): (&mut Shallow, bool),
+) -> Result<()> {
+    match receive(&mut open, into, shallow, tip_only) {
         Ok(()) => open.finish(),
         Err(Trouble::Wire(error)) => Err(open.broken(error)),
         Err(Trouble::Here(error)) => {
@@ -231,6 +249,7 @@ fn unpack(from: &mut impl Read, into: &Repository) -> Result<(), Trouble> {
 }
 
 /// The commits whose parents are not here.
+#[derive(Default)]
 struct Shallow {
     commits: BTreeSet<Oid>,
     changed: bool,

@@ -101,13 +101,8 @@ impl Place {
         if scope == Scope::Tip {
             return Ok(vec![self.tip]);
         }
+        self.must_be_whole()?;
         let repository = self.open()?;
-        if repository.is_shallow() {
-            return Err(with_hint(
-                anyhow!("the history is cut off: this is a shallow clone"),
-                "`git fetch --unshallow` brings the rest; `actions/checkout` does with `fetch-depth: 0`",
-            ));
-        }
         let mut walk = repository.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME | Sort::REVERSE)?;
         walk.push(self.tip)?;
@@ -129,6 +124,17 @@ impl Place {
         let mut walk = repository.revwalk()?;
         walk.push(self.tip)?;
         walk.map(|id| Ok(id?)).collect()
+    }
+
+    /// Fails where commits are missing that others build on.
+    pub(super) fn must_be_whole(&self) -> Result<()> {
+        if self.is_cut_off()? {
+            return Err(with_hint(
+                anyhow!("the history is cut off: this is a shallow clone"),
+                "`git fetch --unshallow` brings the rest; `actions/checkout` does with `fetch-depth: 0`",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether commits are missing that others build on.

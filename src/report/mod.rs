@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod board;
 pub(crate) mod drill;
 pub(crate) mod findings;
+pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod masks;
 pub(crate) mod matrix;
@@ -11,10 +12,12 @@ pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod questions;
 pub(crate) mod recipients;
+pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod tame;
 pub(crate) mod terminal;
 pub(crate) mod voice;
+pub(crate) mod why;
 
 #[cfg(test)]
 mod fixture;

@@ -229,7 +229,7 @@ fn count(number: usize, what: &str) -> String {
 
 /// Text that Markdown shows as it is, in a cell of a table too: words of others add nothing to the page.
 /// What stands in backticks is code.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut is_code = false;
     let is_paired = text.matches('`').count().is_multiple_of(2);
@@ -252,7 +252,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn in_html(text: &str) -> String {
+pub(super) fn in_html(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

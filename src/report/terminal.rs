@@ -197,6 +197,13 @@ pub(crate) fn minute(moment: OffsetDateTime) -> String {
     format!("{} {hour:02}:{minute:02} UTC", moment.date())
 }
 
+/// A moment that is past, in the minute in which it was.
+pub(super) fn past(past: OffsetDateTime) -> String {
+    let past = past.to_offset(UtcOffset::UTC);
+    let (hour, minute) = (past.hour(), past.minute());
+    format!("{} {hour:02}:{minute:02} UTC", past.date())
+}
+
 pub(super) fn day(moment: OffsetDateTime) -> String {
     moment.date().to_string()
 }

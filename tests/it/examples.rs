@@ -281,11 +281,13 @@ fn the_makefile_does_what_it_says() {
     assert_eq!(verify, "1 commit, 8 files: 0 faults, 0 notes\n");
     let rekey = make("rekey").succeed().stdout;
     assert_eq!(rekey, "0 rekeyed, 0 failed, 2 up to date\n");
+    let status = make("status").succeed().stdout;
+    assert!(status.ends_with("\n1 good\n"), "{status}");
     let targets: Vec<_> = makefile
         .lines()
         .filter_map(|line| line.split_once(": ## "))
         .map(|(target, what)| format!("{target}\t{what}\n"))
         .collect();
-    assert_eq!(targets.len(), 5);
+    assert_eq!(targets.len(), 6);
     assert_eq!(make("help").succeed().stdout, targets.concat());
 }

@@ -27,6 +27,10 @@ fn help_is_what_is_kept() {
         ("recipients remove --help", "recipients-remove.txt"),
         ("rekey --help", "rekey.txt"),
         ("verify --help", "verify.txt"),
+        ("status --help", "status.txt"),
+        ("why --help", "why.txt"),
+        ("log --help", "log.txt"),
+        ("rollback --help", "rollback.txt"),
         ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),
     ] {

@@ -6,7 +6,10 @@ use time::format_description::well_known::Rfc3339;
 use crate::model::chain::{Leaf, list};
 
 /// Says which run made the commit.
-const RUN: &str = "Git-Certs-Run";
+pub(crate) const RUN: &str = "Git-Certs-Run";
+
+/// Serial number of the certificate that the commit is about.
+pub(crate) const SERIAL: &str = "Git-Certs-Serial";
 
 /// A commit's message: a subject and perhaps more, then trailers (git-interpret-trailers(1)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Message {
     pub(crate) fn about(mut self, leaf: &Leaf) -> Self {
         self.trailers.extend([
             ("Git-Certs-Names", list(&leaf.identifiers)),
-            ("Git-Certs-Serial", leaf.serial.clone()),
+            (SERIAL, leaf.serial.clone()),
             (
                 "Git-Certs-Not-After",
                 leaf.not_after.format(&Rfc3339).unwrap_or_default(),
@@ -66,6 +69,15 @@ pub(super) fn is_ours(commit: &Commit<'_>) -> bool {
     })
 }
 
+/// Value of a trailer in the last paragraph of a message.
+pub(crate) fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
+    let mut lines = message.trim_end().lines().rev();
+    lines
+        .by_ref()
+        .take_while(|line| !line.trim().is_empty())
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+}
+
 impl From<String> for Message {
     fn from(text: String) -> Self {
         Self::new(text)
@@ -93,5 +105,14 @@ mod tests {
             "Renew www: due\n\nA: b c: d\nE: 1\nGit-Certs-Run: run\n"
         );
         assert_eq!(Message::from("x").of_run(None), "x\n");
+    }
+
+    #[test]
+    fn trailers_are_found_in_the_last_paragraph_alone() {
+        let text = "Renew www: due\n\nB: no\n\nA: 1\nB: 2: 3\n\n";
+        assert_eq!(trailer(text, "B"), Some("2: 3"));
+        assert_eq!(trailer(text, "C"), None);
+        assert_eq!(trailer("A: 1\n\nx\n", "A"), None);
+        assert_eq!(trailer("", "A"), None);
     }
 }

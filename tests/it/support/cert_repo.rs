@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData, SerialNumber};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 use x509_parser::pem::Pem;
@@ -103,6 +104,12 @@ impl CertRepo {
     /// Writes a certificate for `NAME.a.test` with its key for these recipients.
     pub fn certificate(&self, name: &str, recipients: &[&str]) -> Files {
         let files = Files::new(name);
+        self.store(name, &files, recipients);
+        files
+    }
+
+    /// Writes a certificate with its key for these recipients.
+    pub fn store(&self, name: &str, files: &Files, recipients: &[&str]) {
         let sealed = self.sealed(&files.key, recipients);
         let mut description = files.description.clone();
         description["key_age_sha256"] = sha256(sealed.as_bytes()).into();
@@ -110,7 +117,6 @@ impl CertRepo {
         self.put(&file("crt"), &files.chain);
         self.put(&file("key.age"), sealed);
         self.put(&file("json"), format!("{description:#}\n"));
-        files
     }
 
     /// certs.json with certificates for `NAME.a.test`.
@@ -245,13 +251,28 @@ impl Files {
     }
 
     pub fn with_key(name: &str, key: &KeyPair) -> Self {
-        let host = format!("{name}.a.test");
         let (from, until) = (
             datetime!(2026-11-01 0:00 UTC),
             datetime!(2126-11-01 0:00 UTC),
         );
-        let mut params = CertificateParams::new(vec![host.clone()]).unwrap();
+        Self::valid(&[&format!("{name}.a.test")], key, (from, until))
+    }
+
+    /// The same for these names and this time.
+    pub fn valid(
+        names: &[&str],
+        key: &KeyPair,
+        (from, until): (OffsetDateTime, OffsetDateTime),
+    ) -> Self {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names.clone()).unwrap();
         (params.not_before, params.not_after) = (from, until);
+        // A CA knows a certificate by its issuer's key and its serial.
+        params.use_authority_key_identifier_extension = true;
+        // A key can have several certificates.
+        let mut serial = [0x40; 9];
+        aws_lc_rs::rand::fill(&mut serial[1..]).unwrap();
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
         let chain = params.self_signed(key).unwrap().pem();
         let pem = Pem::iter_from_buffer(chain.as_bytes())
             .next()
@@ -260,10 +281,10 @@ impl Files {
         let serial = pem.parse_x509().unwrap().serial.to_bytes_be();
         let serial: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
         let description = json!({
-            "domain": host,
+            "domain": names[0],
             "certUrl": "https://ca.test/1",
             "certStableUrl": "https://ca.test/1",
-            "names": [host],
+            "names": names,
             "not_before": from.format(&Rfc3339).unwrap(),
             "not_after": until.format(&Rfc3339).unwrap(),
             "serial": serial,

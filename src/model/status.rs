@@ -1,0 +1,217 @@
+//! How certificates are: held, wanted, served, and what becomes of them next.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::model::certificate::{CertificateName, KeyType};
+use crate::model::chain::Leaf;
+use crate::model::endpoint::Endpoint;
+use crate::model::history::Commit;
+use crate::model::name::Identifier;
+use crate::model::outcome::Action;
+use crate::model::recipients::Fit;
+use crate::model::renewal::RenewalInfo;
+
+/// A look at a cert repository.
+#[derive(Clone, Debug)]
+pub(crate) struct Status {
+    /// When it was looked at.
+    pub(crate) at: OffsetDateTime,
+    /// Those of certs.json in its order, then those that it does not list, by name.
+    pub(crate) certificates: Vec<CertificateStatus>,
+    /// The newest commit that a run made; none where there is none, or where it is not known.
+    pub(crate) last_run: Option<Commit>,
+    /// Older commits are not here, so that what they would say is not known.
+    pub(crate) is_cut_off: bool,
+    /// Who runs now, or was cut short: lower case, no final stop.
+    pub(crate) journal: Option<String>,
+}
+
+/// One certificate.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateStatus {
+    pub(crate) name: CertificateName,
+    /// Those of certs.json, or else those of the certificate.
+    pub(crate) names: Vec<Identifier>,
+    /// Whether certs.json lists it.
+    pub(crate) is_wanted: bool,
+    pub(crate) state: State,
+    /// What the certificate says; none where there is none, or none that can be read.
+    pub(crate) leaf: Option<Leaf>,
+    /// Directory URL of the CA, where it is known.
+    pub(crate) directory: Option<String>,
+    /// What `renew` would do; none where certs.json does not list it.
+    pub(crate) next: Option<Next>,
+    /// What the CA said last of when to renew.
+    pub(crate) window: Option<RenewalInfo>,
+    /// Who can open the key; none where there is no encrypted key.
+    pub(crate) readers: Option<Result<KeyReaders, String>>,
+    /// The commit that brought it, where it is known.
+    pub(crate) brought_by: Option<Commit>,
+    /// What servers show; empty unless they were asked.
+    pub(crate) served: Vec<Served>,
+}
+
+/// Whether a certificate can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Valid,
+    /// Its time has not come.
+    NotYetValid,
+    Expired,
+    /// `revoked on 2026-11-25: superseded`.
+    Revoked(String),
+    /// Why it cannot be used, or what is wrong with its files.
+    Broken(String),
+    Missing,
+}
+
+/// What `renew` would do, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    pub(crate) action: Action,
+    pub(crate) reason: String,
+    pub(crate) due_from: Option<OffsetDateTime>,
+}
+
+/// Why what `renew` would do next is what it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Why {
+    pub(crate) at: OffsetDateTime,
+    pub(crate) certificate: CertificateStatus,
+    /// Host of the CA that would be asked.
+    pub(crate) authority: String,
+    pub(crate) allowance: Allowance,
+}
+
+/// Whether a CA's rate limits leave room for one more order, by what the repository knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Allowance {
+    /// They are not known, or not kept.
+    Unlimited,
+    Fits,
+    UsedUp {
+        /// Which limit: lower case, no final stop.
+        reason: String,
+        until: OffsetDateTime,
+    },
+}
+
+/// Who can open a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyReaders {
+    /// How many recipients the list of today has.
+    pub(crate) count: usize,
+    /// The file that this list is in.
+    pub(crate) source: String,
+    /// Whether the key is encrypted for that list.
+    pub(crate) fit: Fit,
+}
+
+/// What a server shows, at one of its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// A name that is not connected to is there as well.
+    pub(crate) at: Place,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) finding: Finding,
+    /// What the certificate says that was shown.
+    pub(crate) leaf: Option<Leaf>,
+}
+
+/// Where a server is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Endpoint(Endpoint),
+    /// A wildcard is the name of no server.
+    Wildcard(Identifier),
+}
+
+/// What a server shows, compared with what the repository has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// The certificate of the repository.
+    Current,
+    /// One that came before it: renewed, but not deployed.
+    Older,
+    /// One of the same CA that came after it: this copy of the repository is behind.
+    Newer,
+    SelfSigned,
+    /// One that has nothing to do with the repository's.
+    Other,
+    /// The reason.
+    Unreachable(String),
+    /// The reason.
+    Skipped(&'static str),
+}
+
+impl Status {
+    /// Whether somebody should look at one of them.
+    pub(crate) fn fails_within(&self, days: Option<u32>) -> bool {
+        let mut certificates = self.certificates.iter();
+        certificates.any(|one| one.failure(days, self.at).is_some())
+    }
+}
+
+impl CertificateStatus {
+    /// Its end; none where there is none that can be read.
+    pub(crate) fn not_after(&self) -> Option<OffsetDateTime> {
+        self.leaf.as_ref().map(|leaf| leaf.not_after)
+    }
+
+    pub(crate) fn key_type(&self) -> Option<KeyType> {
+        self.leaf.as_ref()?.key_type
+    }
+
+    /// What is wrong that somebody should look at: it cannot be used, or ends within so many days, here or
+    /// where servers show it. What certs.json does not list is not waited for.
+    pub(crate) fn failure(&self, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
+        if !self.is_wanted {
+            return None;
+        }
+        let limit = within.map(|days| (days, now + Duration::days(days.into())));
+        let soon = |end: OffsetDateTime| {
+            limit
+                .filter(|(_, limit)| end <= *limit)
+                .map(|(days, _)| format!("expires on {}, within {days} days", end.date()))
+        };
+        let end = self.not_after();
+        let here = match (&self.state, end) {
+            (State::Missing, _) => Some("not in the repository".to_owned()),
+            (State::Broken(reason) | State::Revoked(reason), _) => Some(reason.clone()),
+            (State::Expired, Some(end)) => Some(format!("expired on {}", end.date())),
+            (_, end) => end.and_then(soon),
+        };
+        here.or_else(|| {
+            let mut served = self.served.iter();
+            served.find_map(|served| {
+                let said = soon(served.leaf.as_ref()?.not_after)?;
+                (served.finding != Finding::Current)
+                    .then(|| format!("`{served}` shows one that {said}"))
+            })
+        })
+    }
+}
+
+impl Served {
+    /// Host and port, or the wildcard.
+    pub(crate) fn place(&self) -> String {
+        match &self.at {
+            Place::Wildcard(name) => name.to_string(),
+            Place::Endpoint(endpoint) => endpoint.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Served {
+    /// With the address, where the place is a name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place();
+        match self.address.map(|address| address.to_string()) {
+            Some(address) if !place.contains(&address) => write!(f, "{place} ({address})"),
+            _ => f.write_str(&place),
+        }
+    }
+}
