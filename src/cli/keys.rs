@@ -219,7 +219,7 @@ fn whose(change: &Change) -> Result<Whose> {
     })
 }
 
-fn certificate(name: &str, option: &str) -> Result<CertificateName> {
+pub(super) fn certificate(name: &str, option: &str) -> Result<CertificateName> {
     name.parse()
         .with_context(|| format!("`{option}` names no certificate"))
         .hint(|| "it takes a `cert_name` of certs.json")

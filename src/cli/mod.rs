@@ -9,6 +9,7 @@ mod confirm;
 mod dnsconfig;
 mod ending;
 mod environment;
+mod export;
 mod identities;
 mod journal;
 mod keys;

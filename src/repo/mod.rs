@@ -10,6 +10,7 @@ mod agent_wire;
 pub(crate) mod allowed_signers;
 pub(crate) mod bindings;
 pub(crate) mod certs_json;
+pub(crate) mod export;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod issuances;

@@ -73,19 +73,28 @@ pub(crate) fn fetch(
     Ok(fetched)
 }
 
-/// Brings one commit that a reference of the server is at into the object database of `into`.
-pub(crate) fn fetch_commit(remote: &Remote, into: &Repository, id: Oid) -> Result<()> {
+/// Brings one commit into the object database of `into`.
+///
+/// Servers give what a reference is at; many give what a reference leads to as well.
+pub(crate) fn fetch_commit(
+    remote: &Remote,
+    into: &Repository,
+    id: Oid,
+    depth: Depth,
+) -> Result<()> {
     let mut open = Connection::open(remote, Service::UploadPack)?;
     let mut shallow = Shallow::load(into)?;
-    let request = request(&open.advertisement, id, (&[], &shallow), false);
+    let tip_only = depth == Depth::Tip && open.advertisement.can("shallow");
+    let request = request(&open.advertisement, id, (&[], &shallow), tip_only);
     open.send(request)?;
-    match receive(&mut open, into, &mut shallow, false) {
-        Ok(()) => open.finish(),
-        Err(Trouble::Wire(error)) => Err(open.broken(error)),
+    match receive(&mut open, into, &mut shallow, tip_only) {
+        Ok(()) => open.finish()?,
+        Err(Trouble::Wire(error)) => return Err(open.broken(error)),
         Err(Trouble::Here(error)) => {
-            Err(error.context(format!("cannot store what `{remote}` sent")))
+            return Err(error.context(format!("cannot store what `{remote}` sent")));
         }
     }
+    shallow.save(into.path())
 }
 
 /// The branch asked for, or the one that HEAD stands for.

@@ -11,7 +11,7 @@ use crate::repo::journal::Journal;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
 use crate::repo::transport::Remote;
-use crate::repo::upload_pack;
+use crate::repo::upload_pack::{self, Depth};
 
 /// Where the journal is kept, the first choice first: outside of branches no pipeline starts.
 pub(crate) const PLACES: [&str; 2] = ["refs/git-certs/journal", "refs/heads/git-certs-journal"];
@@ -93,7 +93,7 @@ impl Place {
             if let Some(remote) = &self.remote
                 && !self.repository.odb()?.exists(id)
             {
-                upload_pack::fetch_commit(remote, &self.repository, id)?;
+                upload_pack::fetch_commit(remote, &self.repository, id, Depth::All)?;
             }
             let tree = self.repository.find_commit(id)?.tree()?;
             let entry = tree.get_path(Path::new(FILE))?;

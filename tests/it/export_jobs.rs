@@ -1,0 +1,1 @@
+//! `export` for jobs.
