@@ -6,8 +6,8 @@ use std::path::Path;
 
 use pretty_assertions::assert_eq;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
-    PKCS_RSA_SHA256,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::support::cert_repo::{CertRepo, Files, sha256};
 use crate::support::folders::Said;
 use crate::yaml;
 
-const PASSWORD: &str = "pässword of the file";
+const PASSWORD: &str = "a password, & \"more\"";
 
 /// A certificate of an authority of its own, which goes with it.
 struct Issued {
@@ -45,10 +45,17 @@ pub fn repo() -> (CertRepo, [String; 2]) {
 fn put(repo: &CertRepo, name: &str, key: &KeyPair, recipient: &str) -> Issued {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let named = |name: &str| {
+        let mut names = DistinguishedName::new();
+        names.push(DnType::CommonName, name);
+        names
+    };
+    authority.distinguished_name = named("Authority");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let Files { description, .. } = Files::with_key(name, key);
     let mut params =
         CertificateParams::new(vec![format!("{}.a.test", name.replace('_', "-"))]).unwrap();
+    params.distinguished_name = named(name);
     params.not_before = time::macros::datetime!(2026-11-01 0:00 UTC);
     params.not_after = time::macros::datetime!(2126-11-01 0:00 UTC);
     let issued = Issued {
@@ -228,13 +235,18 @@ fn haproxy_nginx_and_apache_take_what_is_written_for_them() {
         "",
     );
 
-    // Another key is no key of the certificate: the programs do look.
-    fs::write(out.join("www.key"), &keys[1]).unwrap();
-    let refused = std::process::Command::new("/usr/sbin/apache2")
-        .args(["-t", "-f", configuration.to_str().unwrap()])
+    // The programs do look: another key is none of the certificate.
+    let place = root.join("nginx/www.key");
+    let other = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+    fs::write(place, other.serialize_pem()).unwrap();
+    let configuration = repo.path("nginx.conf");
+    let refused = std::process::Command::new("/usr/sbin/nginx")
+        .args(["-t", "-q", "-c", configuration.to_str().unwrap()])
         .output()
         .unwrap();
     assert!(!refused.status.success());
+    let said = fs::read_to_string(repo.path("tmp/nginx.log")).unwrap();
+    assert!(said.contains("key values mismatch"), "{said}");
 
     // They can be on another machine.
     let words = format!(
@@ -297,7 +309,6 @@ fn pkcs12_is_opened_by_openssl_and_java() {
             let listed = repo.tool(
                 "keytool",
                 &[
-                    "-J-Dfile.encoding=UTF-8",
                     "-J-Duser.language=en",
                     "-list",
                     "-v",
@@ -333,6 +344,17 @@ fn pkcs12_is_opened_by_openssl_and_java() {
         fs::read(repo.path("pkcs12/www.p12")).unwrap()
     );
     assert_eq!(output.stderr, b"");
+    let variables = [(
+        "GIT_CERTS_EXPORT_PASSWORD".to_owned(),
+        "p\u{e4}ss".to_owned(),
+    )];
+    assert_eq!(
+        repo.run_with("export www --format pkcs12 --stdout", "alice", &variables),
+        Said::refused(
+            "error: the password of the PKCS#12 file has characters that are not ASCII\n\
+             hint: programs differ in how they encode them, and Java takes none\n"
+        )
+    );
 }
 
 #[test]

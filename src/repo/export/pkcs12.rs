@@ -4,15 +4,16 @@
 
 use std::num::NonZeroU32;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use aws_lc_rs::cipher::{
     self, AES_256, Algorithm, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::{hmac, pbkdf2};
 use yasna::models::ObjectIdentifier;
-use yasna::{DERWriter, Tag};
+use yasna::{DERWriter, DERWriterSeq, Tag};
 
+use crate::model::hint::Hint;
 use crate::model::secret::Secret;
 use crate::repo::export::Bundle;
 
@@ -61,13 +62,17 @@ enum Purpose {
 pub(super) fn encode(bundle: &Bundle, password: &Secret, way: Way) -> Result<Secret> {
     let text = password
         .expose_str()
-        .context("the password of the PKCS#12 file is not UTF-8")?;
+        .filter(|text| text.is_ascii())
+        .ok_or_else(|| {
+            anyhow!("the password of the PKCS#12 file has characters that are not ASCII")
+        })
+        .hint(|| "programs differ in how they encode them, and Java takes none")?;
     let writer = Writer::new(bundle, text, way);
     let safe = writer.safe(bundle)?;
     let salt = writer.salt("mac");
     let key = writer.derive(Purpose::Mac, &salt, writer.digest().output_len())?;
     let mac = hmac::sign(&hmac::Key::new(writer.hmac(), key.expose()), &safe);
-    Ok(Secret::new(yasna::construct_der_seq(|pfx| {
+    Ok(Secret::new(sequence(|pfx| {
         pfx.next().write_u8(3);
         data(pfx.next(), &safe);
         pfx.next().write_sequence(|mac_data| {
@@ -146,7 +151,7 @@ impl<'p> Writer<'p> {
     fn safe(&self, bundle: &Bundle) -> Result<Vec<u8>> {
         let certificates = self.encrypt("certificates", &certificates(bundle))?;
         let key = self.encrypt("key", bundle.key_der.expose())?;
-        let key = yasna::construct_der_seq(|bags| {
+        let key = sequence(|bags| {
             bags.next().write_sequence(|bag| {
                 bag.next().write_oid(&oid(SHROUDED_KEY_BAG));
                 explicit(bag.next(), |value| {
@@ -158,7 +163,7 @@ impl<'p> Writer<'p> {
                 attributes(bag.next(), bundle);
             });
         });
-        Ok(yasna::construct_der_seq(|safe| {
+        Ok(sequence(|safe| {
             safe.next().write_sequence(|content| {
                 content.next().write_oid(&oid(ENCRYPTED_DATA));
                 explicit(content.next(), |value| {
@@ -269,7 +274,7 @@ fn cbc(algorithm: &'static Algorithm, key: &Secret, iv: &[u8], plain: &[u8]) -> 
 
 /// `SafeContents`: a bag a certificate.
 fn certificates(bundle: &Bundle) -> Vec<u8> {
-    yasna::construct_der_seq(|bags| {
+    sequence(|bags| {
         for (number, part) in bundle.chain.iter().enumerate() {
             bags.next().write_sequence(|bag| {
                 bag.next().write_oid(&oid(CERT_BAG));
@@ -309,7 +314,7 @@ fn attributes(writer: DERWriter<'_>, bundle: &Bundle) {
 
 /// RFC 8018 appendix A.
 fn pbes2(salt: &[u8], iv: &[u8]) -> Vec<u8> {
-    yasna::construct_der_seq(|algorithm| {
+    sequence(|algorithm| {
         algorithm.next().write_oid(&oid(PBES2));
         algorithm.next().write_sequence(|parameters| {
             parameters.next().write_sequence(|derivation| {
@@ -333,7 +338,7 @@ fn pbes2(salt: &[u8], iv: &[u8]) -> Vec<u8> {
 
 /// RFC 7292 appendix C.
 fn triple_des(salt: &[u8]) -> Vec<u8> {
-    yasna::construct_der_seq(|algorithm| {
+    sequence(|algorithm| {
         algorithm.next().write_oid(&oid(SHA1_AND_TRIPLE_DES));
         algorithm.next().write_sequence(|parameters| {
             parameters.next().write_bytes(salt);
@@ -348,6 +353,10 @@ fn data(writer: DERWriter<'_>, bytes: &[u8]) {
         content.next().write_oid(&oid(DATA));
         explicit(content.next(), |value| value.write_bytes(bytes));
     });
+}
+
+fn sequence(content: impl FnOnce(&mut DERWriterSeq<'_>)) -> Vec<u8> {
+    yasna::construct_der(|writer| writer.write_sequence(content))
 }
 
 fn explicit(writer: DERWriter<'_>, value: impl FnOnce(DERWriter<'_>)) {
