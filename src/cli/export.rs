@@ -69,7 +69,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "COMMIT", allow_hyphen_values = true)]
     only_changed_since: Option<String>,
 
-    /// File with the password of PKCS#12 files, instead of GIT_CERTS_EXPORT_PASSWORD
+    /// File with the password of PKCS#12 files, instead of `GIT_CERTS_EXPORT_PASSWORD`
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
@@ -106,9 +106,9 @@ enum ExportFormat {
     Pkcs12Legacy,
     /// NAME.yaml: a Secret of type kubernetes.io/tls
     Kubernetes,
-    /// NAME.crt, NAME.key, and NAME.conf to include in a server block
+    /// NAME.crt, NAME.key, and NAME.conf to include in a server
     Nginx,
-    /// NAME.crt, NAME.key, and NAME.conf to include in a VirtualHost
+    /// NAME.crt, NAME.key, and NAME.conf to include in a virtual host
     Apache,
 }
 
@@ -139,9 +139,10 @@ pub(super) async fn run(arguments: Export, temporary: &Path) -> Result<ExitCode>
     let target = target(&arguments)?;
     let names = arguments.names.iter();
     let names = names.map(|name| certificate(name, "export"));
-    let which = match arguments.all {
-        true => Which::All,
-        false => Which::These(names.collect::<Result<BTreeSet<_>>>()?),
+    let which = if arguments.all {
+        Which::All
+    } else {
+        Which::These(names.collect::<Result<BTreeSet<_>>>()?)
     };
     let options = options(&arguments, &target)?;
     let mut run = arguments.place.run();
@@ -260,9 +261,10 @@ async fn to_folder(
 }
 
 fn line(written: &Written) -> String {
-    let what = match written.has_changed {
-        true => "written  ",
-        false => "unchanged",
+    let what = if written.has_changed {
+        "written  "
+    } else {
+        "unchanged"
     };
     format!("{what}  {}\n", written.path.display())
 }

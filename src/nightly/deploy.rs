@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal as Number, getpgrp, kill_process};
 use rustix::termios::tcgetpgrp;
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::model::hint::Hint;
 
@@ -69,17 +69,20 @@ impl Deploy {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let mut is_asked_to_stop = false;
-        let mut is_cleared = false;
+        let mut end_of_grace = None;
         let status = loop {
             let grace = async {
-                match is_asked_to_stop && !is_cleared {
-                    true => sleep(GRACE).await,
-                    false => pending().await,
+                match end_of_grace {
+                    Some(end) => sleep_until(end).await,
+                    None => pending().await,
                 }
             };
             tokio::select! {
                 ended = child.wait() => break ended,
                 number = signals.next() => {
+                    if !is_asked_to_stop {
+                        end_of_grace = Some(Instant::now() + GRACE);
+                    }
                     is_asked_to_stop = true;
                     if let Some(pid) = pid && !has_it_from_the_terminal(number) {
                         // It may have ended in this moment.
@@ -88,7 +91,7 @@ impl Deploy {
                 }
                 () = grace => {
                     clear();
-                    is_cleared = true;
+                    end_of_grace = None;
                 }
             }
         };

@@ -209,4 +209,48 @@ fn in_pkcs12(bundle: &Bundle, options: &Options) -> Result<Secret> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn bundle(name: &str) -> Bundle {
+        Bundle {
+            name: name.parse().unwrap(),
+            chain: Vec::new(),
+            key: "key".to_owned().into(),
+            key_der: "key".to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn names_that_become_the_same_are_an_error() {
+        let options = Options {
+            format: Format::Kubernetes,
+            password: None,
+            namespace: None,
+            installed_in: None,
+        };
+        let error = files(&[bundle("a_b"), bundle("A-b-")], &options).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "certificates `a_b` and `A-b-` both become `a-b.yaml`"
+        );
+        let both = files(&[bundle("a_b"), bundle("a-c_")], &options).unwrap();
+        let names: Vec<_> = both.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a-b.yaml", "a-c.yaml"]);
+    }
+
+    #[test]
+    fn only_pkcs8_is_told() {
+        let pem = |label: &str| {
+            Secret::from(format!(
+                "-----BEGIN {label}-----\nAAEC\n-----END {label}-----\n"
+            ))
+        };
+        let der = pkcs8(&pem("PRIVATE KEY")).map(|der| der.expose().to_vec());
+        assert_eq!(der, Some(vec![0, 1, 2]));
+        assert!(pkcs8(&pem("EC PRIVATE KEY")).is_none());
+        assert!(pkcs8(&Secret::from("hello".to_owned())).is_none());
+    }
+}
