@@ -13,6 +13,7 @@ use crate::cli::commands::open_with_keyring;
 use crate::cli::environment;
 use crate::cli::keys::{KeyPlace, certificate};
 use crate::model::hint::{Hint, with_hint};
+use crate::model::outside::outside;
 use crate::model::secret::{Secret, looks_secret};
 use crate::nightly::deploy::Deploy;
 use crate::nightly::export::{Exports, Opened, Which};
@@ -270,10 +271,10 @@ fn line(written: &Written) -> String {
 }
 
 async fn write(folder: PathBuf, opened: Opened, options: Options) -> Result<Vec<Written>> {
-    blocking(move || {
+    let write = move || {
         let files = export::files(&opened.bundles, &options)?;
         folder::make(&folder)?;
         folder::write(&folder, &files)
-    })
-    .await
+    };
+    blocking(move || outside(write)?).await
 }

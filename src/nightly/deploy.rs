@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::hint::Hint;
+use crate::model::outside;
 
 /// Tells the command where the files are.
 const FOLDER: &str = "GIT_CERTS_EXPORT_DIR";
@@ -57,10 +58,9 @@ impl Deploy {
             mut signals,
         } = self;
         let shown = command.display();
-        let mut child = Command::new(&command)
-            .args(&arguments)
-            .env(FOLDER, folder)
-            .spawn()
+        let mut program = Command::new(&command);
+        program.args(&arguments).env(FOLDER, folder);
+        let mut child = outside::spawn_async(program)
             .with_context(|| format!("cannot run `{shown}`"))
             .hint(
                 || "after `--` comes a program, which is looked for on PATH, and its arguments",

@@ -344,7 +344,7 @@ fn pages() -> Vec<(String, String)> {
     for folder in ["docs", "docs/guides"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let pages = names.filter(|name| name.ends_with(".md"));
+        let pages = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
         paths.extend(pages.map(|name| format!("{folder}/{name}")));
     }
     paths
