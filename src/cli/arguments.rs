@@ -9,6 +9,7 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::export::{self, Export};
 use crate::cli::history::{Log, Rollback, Why};
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::places::CertRepo;
@@ -65,6 +66,8 @@ Secrets come from the environment only:
   GIT_CERTS_SSH_KEY      text of an SSH key for ssh:// repositories
   GIT_CERTS_SIGNING_KEY  text of an SSH key that signs commits, or its file
   GIT_CERTS_EAB_HMAC     key for external account binding, with --eab-kid (or LEGO_EAB_HMAC)
+  GIT_CERTS_EXPORT_PASSWORD
+                         password of PKCS#12 files that `export` writes
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]
@@ -161,6 +164,9 @@ Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many
   git certs rekey www mail                         two certificates
   git-certs rekey --identity ~/.config/age/key.txt --no-push")]
     Rekey(Rekey),
+    /// Open certificates for servers: as files, or for a command that deploys them
+    #[command(after_help = export::EXAMPLES)]
+    Export(Box<Export>),
     /// Look for private keys in plain text, and for files that do not belong together
     #[command(after_help = "Examples:
   git certs verify                                 the last commit
@@ -599,6 +605,7 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
             signing,
             kid,
             hmac,
+            password,
         ] = [
             environment::AGE_KEY,
             environment::SOPS_AGE_KEY,
@@ -609,6 +616,7 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
             environment::SIGNING_KEY,
             environment::LEGO_EAB_KID,
             environment::LEGO_EAB_HMAC,
+            environment::EXPORT_PASSWORD,
         ];
         format!(
             "\n## Secrets, from the environment only
@@ -622,7 +630,8 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
 | `{ssh}` | SSH key for `ssh://` repositories: its text ([git.md](git.md)) |
 | `{signing}` | SSH key that signs commits: its text, or its file as with `--signing-key` |
 | `{kid}`, `{hmac}` | What `--eab-kid` and `--eab-hmac` take, where those are not given |
-| `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The same from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
+| `{password}` | Password of PKCS#12 files that `git certs export` writes ([deploy.md](deploy.md)) |
+| `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The token for a repository, from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
 
 Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` and `.ssh/id_rsa` below `HOME` are tried. What
 `creds.json` names with `$` comes from the environment too.

@@ -7,18 +7,20 @@ use anyhow::Result;
 
 use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
 use crate::cli::ending::Ending;
+use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, history, keys, providers, revoke, status, unlock,
-    verify,
+    COULD_NOT_RUN, account, config, dnsconfig, export, history, keys, providers, revoke, status,
+    unlock, verify,
 };
 use crate::dnscontrol;
 use crate::model::outcome::Planned;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
+use crate::nightly::keyring::Keyring;
 use crate::nightly::run::Nightly;
 use crate::nightly::status::StatusJob;
 use crate::nightly::stop::Stop;
@@ -48,6 +50,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
         Command::Recipients { command } => Box::pin(keys::run_recipients(command, temporary)).await,
         Command::Rekey(arguments) => Box::pin(keys::run_rekey(arguments, temporary)).await,
+        Command::Export(arguments) => Box::pin(export::run(*arguments, temporary)).await,
         Command::Verify(arguments) => verify::run(arguments, temporary).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
@@ -225,6 +228,16 @@ pub(super) async fn open_status(
         job.certs_json = Some(config::list(path, bytes)?);
     }
     Ok((workspaces, job))
+}
+
+/// The same for a command that opens certificate keys.
+pub(super) async fn open_with_keyring(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, Keyring)> {
+    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
+    Ok((workspaces, keyring(&settings)))
 }
 
 /// The cert repository, with the settings and the HTTP client that it asks for.

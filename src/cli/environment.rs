@@ -37,6 +37,9 @@ pub(super) const SIGNING_KEY: &str = "GIT_CERTS_SIGNING_KEY";
 /// SSH key for repositories behind `ssh://`.
 pub(super) const SSH_KEY: &str = "GIT_CERTS_SSH_KEY";
 
+/// Password of PKCS#12 files.
+pub(super) const EXPORT_PASSWORD: &str = "GIT_CERTS_EXPORT_PASSWORD";
+
 /// Where the user's ssh-agent listens.
 pub(super) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
 /// Token that GitHub made for the job.
@@ -135,8 +138,9 @@ pub(super) fn this_run() -> JournalRun {
 
 /// Secrets that this program takes from the environment, whether it comes to need them or not.
 pub(super) fn secrets() -> impl Iterator<Item = Secret> {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         AGE_KEY,
+        EXPORT_PASSWORD,
         SIGNING_KEY,
         SSH_KEY,
         SOPS_AGE_KEY,
@@ -164,7 +168,15 @@ pub(super) fn secret(name: &str) -> Option<Secret> {
 ///
 /// To be called once, before there is another thread.
 pub(super) fn take_secrets() {
-    const OURS: [&str; 6] = [AGE_KEY, SIGNING_KEY, SSH_KEY, TOKEN, DNS_TOKEN, EAB_HMAC];
+    const OURS: [&str; 7] = [
+        AGE_KEY,
+        EXPORT_PASSWORD,
+        SIGNING_KEY,
+        SSH_KEY,
+        TOKEN,
+        DNS_TOKEN,
+        EAB_HMAC,
+    ];
     let taken = OURS
         .into_iter()
         .filter_map(|name| Some((name, secret(name)?)));

@@ -9,6 +9,7 @@ mod confirm;
 mod dnsconfig;
 mod ending;
 mod environment;
+mod export;
 mod history;
 mod identities;
 mod journal;

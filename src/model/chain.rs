@@ -109,6 +109,22 @@ pub(crate) fn leaf_der(chain: &[u8]) -> Result<Vec<u8>> {
         .ok_or_else(|| anyhow!("no certificate in PEM form"))
 }
 
+/// A certificate in both of its forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) der: Vec<u8>,
+    pub(crate) pem: String,
+}
+
+/// The certificates of a PEM chain, one by one.
+pub(crate) fn parts(chain: &[u8]) -> Result<Vec<Part>> {
+    let parts = blocks(chain)?.into_iter().map(|block| Part {
+        pem: encoded(&block),
+        der: block.contents,
+    });
+    Ok(parts.collect())
+}
+
 /// More certificates are no chain that a server would send.
 const LONGEST: usize = 10;
 

@@ -168,7 +168,8 @@ fn encrypted_anew(workspace: &Workspace, key: &KeyFile, secret: &Secret) -> Resu
     Ok(key.replaced_by(key.recipients.seal(secret)?))
 }
 
-fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Result<()> {
+/// The key that was opened must be the certificate's.
+pub(super) fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Result<()> {
     let check = || {
         ensure!(
             own == of_certificate,

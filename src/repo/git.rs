@@ -5,6 +5,7 @@
 
 mod checkout;
 mod contest;
+mod earlier;
 mod history;
 mod journals;
 mod left;

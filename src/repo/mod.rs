@@ -11,6 +11,7 @@ pub(crate) mod allowed_signers;
 pub(crate) mod bindings;
 pub(crate) mod certs_json;
 pub(crate) mod commits;
+pub(crate) mod export;
 pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod inventory;

@@ -81,13 +81,22 @@ pub(crate) fn fetch_whole(remote: &Remote, into: &Repository) -> Result<Fetched>
     Ok(fetched)
 }
 
-/// Brings one commit that a reference of the server is at into the object database of `into`.
-pub(crate) fn fetch_commit(remote: &Remote, into: &Repository, id: Oid) -> Result<()> {
+/// Brings one commit into the object database of `into`.
+///
+/// Servers give what a reference is at; many give what a reference leads to as well.
+pub(crate) fn fetch_commit(
+    remote: &Remote,
+    into: &Repository,
+    id: Oid,
+    depth: Depth,
+) -> Result<()> {
     let mut open = Connection::open(remote, Service::UploadPack)?;
     let mut shallow = Shallow::load(into)?;
-    let request = request(&open.advertisement, id, (&[], &shallow), false);
+    let tip_only = depth == Depth::Tip && open.advertisement.can("shallow");
+    let request = request(&open.advertisement, id, (&[], &shallow), tip_only);
     open.send(request)?;
-    received(open, remote, into, (&mut shallow, false))
+    received(open, remote, into, (&mut shallow, tip_only))?;
+    shallow.save(into.path())
 }
 
 /// Takes what was asked for, to the end of the connection.

@@ -155,6 +155,7 @@ fn command_lines_are_accepted() {
         "recipients add",
         "recipients remove",
         "rekey",
+        "export",
         "verify",
         "status",
         "why",
@@ -226,6 +227,7 @@ fn options_in_the_text_exist() {
                 "plan",
                 "revoke",
                 "rekey",
+                "export",
                 "verify",
                 "status",
                 "rollback",
@@ -348,7 +350,7 @@ fn pages() -> Vec<(String, String)> {
     for folder in ["docs", "docs/guides"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let pages = names.filter(|name| name.ends_with(".md"));
+        let pages = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
         paths.extend(pages.map(|name| format!("{folder}/{name}")));
     }
     paths

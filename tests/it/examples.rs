@@ -1,13 +1,16 @@
 //! examples/cert-repo works as it stands.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use crate::action::{self, keys};
 use crate::docs::{blocks, git_certs, read, root, text};
+use crate::export;
 use crate::support::lab::Lab;
 use crate::support::namespace::PATH;
 use crate::support::repos::{Files, variables};
@@ -236,6 +239,125 @@ fn the_component_is_given_inputs_that_it_has_and_sets_what_is_known() {
     }
 }
 
+/// A folder of programs that stand for `scp` and `ssh`: what is copied to a host goes into a folder of its name, what is to
+/// run there into the file `ran`.
+fn stand_ins(place: &Path) -> String {
+    let bin = place.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let place = place.display();
+    let scp = format!(
+        "#!/bin/sh\nset -eu\n[ \"$1\" = -q ]; shift\nfor last; do :; done\n\
+         host=${{last%%:*}}; [ \"$last\" = \"$host:/etc/haproxy/certs/\" ]\nmkdir -p \"{place}/$host\"\n\
+         while [ $# -gt 1 ]; do cp \"$1\" \"{place}/$host\"; shift; done\n"
+    );
+    let ssh = format!("#!/bin/sh\nset -eu\n[ -d \"{place}/$1\" ]\necho \"$@\" >> {place}/ran\n");
+    let agent = "#!/bin/sh\necho SSH_AUTH_SOCK=/agent\n".to_owned();
+    let add = format!("#!/bin/sh\n[ \"$*\" = '-q -' ] && cat > {place}/key\n");
+    for (name, script) in [
+        ("scp", scp),
+        ("ssh", ssh),
+        ("ssh-agent", agent),
+        ("ssh-add", add),
+    ] {
+        let file = bin.join(name);
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin.into_os_string().into_string().unwrap()
+}
+
+/// Both load balancers have these files, and have been told.
+fn assert_deployed(place: &Path, files: &[&str]) {
+    let hosts = ["deploy@lb1.example.com", "deploy@lb2.example.com"];
+    for host in hosts {
+        let entries = fs::read_dir(place.join(host)).unwrap();
+        let mut found: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, files, "{host}");
+        let text = fs::read_to_string(place.join(host).join(files[0])).unwrap();
+        assert!(text.ends_with("-----END PRIVATE KEY-----\n"), "{host}");
+    }
+    let reload = hosts.map(|host| format!("{host} sudo systemctl reload haproxy\n"));
+    let ran = fs::read_to_string(place.join("ran")).unwrap();
+    assert_eq!(ran, reload.concat());
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn the_jobs_deploy_what_has_changed() {
+    let (repo, _) = export::repo();
+    repo.put("deploy", read("examples/cert-repo/deploy"));
+    let deploy = repo.path("certs/deploy");
+    fs::set_permissions(deploy, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = repo.commit("the script");
+    let alice = repo.read(".age-recipients");
+    repo.certificate("www", &[alice.trim()]);
+    repo.commit("renewed");
+    let identity = fs::read_to_string(repo.path("alice")).unwrap();
+    let place = repo.path("servers");
+    let program = Path::new(env!("CARGO_BIN_EXE_git-certs")).parent().unwrap();
+    fs::create_dir_all(repo.path("home")).unwrap();
+    let run = |script: &str, before: (&str, &str), secrets: [&str; 3]| {
+        let [key, ssh_key, known_hosts] = secrets;
+        let bin = stand_ins(&place);
+        let output = Command::new("sh")
+            .args(["-e", "-c", script])
+            .current_dir(repo.path("certs"))
+            .env_clear()
+            .env("PATH", format!("{bin}:{}:/usr/bin:/bin", program.display()))
+            .env("HOME", repo.path("home"))
+            .env("TMPDIR", repo.path("tmp"))
+            .env(before.0, before.1)
+            .env(key, &identity)
+            .env(ssh_key, "the key of ssh")
+            .env(known_hosts, "lb1.example.com ssh-ed25519 AAAA")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let workflow = yaml::parse(&read("examples/cert-repo/.github/workflows/deploy.yml"));
+    let steps = &workflow["jobs"]["deploy"]["steps"];
+    let given = keys(&steps[1]["with"]);
+    assert!(
+        given.is_subset(&keys(&action::action()["inputs"])),
+        "{given:?}"
+    );
+    let step = &steps[2];
+    let mut variables = keys(&step["env"]);
+    assert!(variables.remove("BEFORE"));
+    let secrets = ["GIT_CERTS_AGE_KEY", "SSH_KEY", "KNOWN_HOSTS"];
+    assert_eq!(variables, secrets.map(str::to_owned).into());
+    let script = step["run"].as_str().unwrap();
+    assert!(!script.contains("${{"), "{script}");
+    // `renew certificates` is what renew.yml is called.
+    let renew = yaml::parse(&read(WORKFLOW));
+    assert_eq!(
+        workflow["true"]["workflow_run"]["workflows"][0],
+        renew["name"]
+    );
+    assert_eq!(run(script, ("BEFORE", &before), secrets), "");
+    assert_deployed(&place, &["www.pem"]);
+    run(script, ("BEFORE", &"0".repeat(40)), secrets);
+    assert_deployed(&place, &["mail_1.pem", "www.pem"]);
+    let said = run(script, ("BEFORE", "HEAD"), secrets);
+    assert_eq!(said, "nothing has changed since `HEAD`\n");
+    assert!(!place.join("ran").exists());
+
+    let pipeline = yaml::parse(&read("examples/cert-repo/.gitlab-ci.yml"));
+    let lines = pipeline["deploy"]["script"].as_array().unwrap();
+    let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+    let secrets = ["DEPLOY_AGE_KEY", "DEPLOY_SSH_KEY", "DEPLOY_KNOWN_HOSTS"];
+    run(
+        &lines.join("\n"),
+        ("CI_COMMIT_BEFORE_SHA", &before),
+        secrets,
+    );
+    assert_deployed(&place, &["www.pem"]);
+}
+
 #[test]
 fn the_makefile_does_what_it_says() {
     let lab = Lab::builder().all().start();
@@ -277,6 +399,16 @@ fn the_makefile_does_what_it_says() {
     fs::copy(&identity.file, place.join("key.txt")).unwrap();
     make("renew").succeed();
     action::assert_is_sealed(&lab, &certs);
+    let servers = stand_ins(&lab.folder().join("servers"));
+    fs::copy(
+        root().join("examples/cert-repo/deploy"),
+        checkout.join("deploy"),
+    )
+    .unwrap();
+    make("deploy")
+        .env("PATH", format!("{servers}:{path}"))
+        .succeed();
+    assert_deployed(&lab.folder().join("servers"), &["www.pem"]);
     let verify = make("verify").succeed().stdout;
     assert_eq!(verify, "1 commit, 8 files: 0 faults, 0 notes\n");
     let rekey = make("rekey").succeed().stdout;

@@ -26,6 +26,7 @@ fn help_is_what_is_kept() {
         ("recipients add --help", "recipients-add.txt"),
         ("recipients remove --help", "recipients-remove.txt"),
         ("rekey --help", "rekey.txt"),
+        ("export --help", "export.txt"),
         ("verify --help", "verify.txt"),
         ("status --help", "status.txt"),
         ("why --help", "why.txt"),

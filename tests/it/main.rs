@@ -28,6 +28,8 @@ mod dnscontrol;
 mod docs;
 mod dry_run;
 mod examples;
+mod export;
+mod export_jobs;
 mod failures;
 mod faults;
 mod help;

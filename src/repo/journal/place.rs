@@ -12,7 +12,7 @@ use crate::repo::journal::reference::Reference;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
 use crate::repo::transport::Remote;
-use crate::repo::upload_pack;
+use crate::repo::upload_pack::{self, Depth};
 
 /// The one file of the commit.
 const FILE: &str = "journal.json";
@@ -79,7 +79,7 @@ impl Place {
             if let Some(remote) = &self.remote
                 && !self.repository.odb()?.exists(id)
             {
-                upload_pack::fetch_commit(remote, &self.repository, id)?;
+                upload_pack::fetch_commit(remote, &self.repository, id, Depth::All)?;
             }
             let tree = self.repository.find_commit(id)?.tree()?;
             let entry = tree.get_path(Path::new(FILE))?;

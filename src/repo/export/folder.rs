@@ -1,0 +1,161 @@
+//! Writes exported files where the user wants them, for that user alone.
+
+use std::fs::{self, DirBuilder, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use git2::{ErrorCode, Repository};
+
+use crate::model::hint::with_hint;
+use crate::model::secret::Secret;
+use crate::repo::export::File;
+use crate::repo::files;
+
+/// Mode of a folder that is made.
+const PRIVATE_FOLDER: u32 = 0o700;
+
+/// A file that was asked for, and whether it had to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) path: PathBuf,
+    pub(crate) has_changed: bool,
+}
+
+/// Makes the folder, with those above it, for this user alone.
+pub(crate) fn make(folder: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_FOLDER)
+        .create(folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))
+}
+
+/// Refuses folders that files must not go to: a link, no folder, or what git would commit.
+///
+/// `cert_repo` is the folder of the cert repository, where it is not cloned.
+pub(crate) fn check(folder: &Path, cert_repo: Option<&Path>) -> Result<()> {
+    let shown = folder.display();
+    match found(folder)? {
+        Some(found) if found.is_symlink() => {
+            return Err(with_hint(
+                anyhow!("`{shown}` is a symbolic link"),
+                "name the folder that it leads to",
+            ));
+        }
+        Some(found) if !found.is_dir() => return Err(anyhow!("`{shown}` is not a folder")),
+        _ => {}
+    }
+    let real = real(folder)?;
+    if let Some(cert_repo) = cert_repo
+        && real.starts_with(cert_repo)
+    {
+        return Err(with_hint(
+            anyhow!(
+                "`{shown}` is in the cert repository, where keys in plain text would be committed"
+            ),
+            "name a folder outside of it",
+        ));
+    }
+    let is_committed = is_committed(&real)
+        .with_context(|| format!("cannot see whether git would commit `{shown}`"))?;
+    if is_committed {
+        return Err(with_hint(
+            anyhow!(
+                "`{shown}` is in a git repository, where keys in plain text would be committed"
+            ),
+            "name a folder outside of it, or one that its .gitignore lists",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a repository would take files of the folder.
+fn is_committed(folder: &Path) -> Result<bool> {
+    let repository = match Repository::discover(existing(folder)) {
+        Ok(repository) => repository,
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    // A bare repository has no files.
+    let Some(work_tree) = repository.workdir() else {
+        return Ok(false);
+    };
+    let below = folder.strip_prefix(work_tree.canonicalize()?)?;
+    Ok(!repository.is_path_ignored(below.join("file"))?)
+}
+
+/// Writes the files that are not there yet as they shall be: each is replaced whole, and readable by this user alone.
+///
+/// Nothing is written if one of them cannot be replaced.
+pub(crate) fn write(folder: &Path, all: &[File]) -> Result<Vec<Written>> {
+    let mut written = Vec::new();
+    for file in all {
+        let path = folder.join(&file.name);
+        let has_changed = !has(&path, &file.content)?;
+        written.push(Written { path, has_changed });
+    }
+    for (file, Written { path, has_changed }) in all.iter().zip(&written) {
+        if *has_changed {
+            files::replace(path, file.content.expose(), files::PRIVATE)?;
+        }
+    }
+    Ok(written)
+}
+
+/// Whether the file is there with this content.
+fn has(path: &Path, content: &Secret) -> Result<bool> {
+    let shown = path.display();
+    match found(path)? {
+        None => return Ok(false),
+        Some(found) if found.is_symlink() => {
+            return Err(with_hint(
+                anyhow!("`{shown}` is a symbolic link, which would be replaced"),
+                "remove it, or name another folder",
+            ));
+        }
+        Some(found) if !found.is_file() => return Err(anyhow!("`{shown}` is not a file")),
+        Some(found) if found.len() != content.expose().len() as u64 => return Ok(false),
+        Some(_) => {}
+    }
+    let old = fs::read(path)
+        .map(Secret::new)
+        .with_context(|| format!("cannot read `{shown}`"))?;
+    Ok(old.expose() == content.expose())
+}
+
+fn found(path: &Path) -> Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot look at `{}`", path.display())),
+    }
+}
+
+/// The deepest folder on the way that is there.
+fn existing(path: &Path) -> &Path {
+    let mut ways = path.ancestors();
+    ways.find(|way| way.is_dir()).unwrap_or(path)
+}
+
+/// The path without links and `..`, although its end may not be there yet.
+fn real(path: &Path) -> Result<PathBuf> {
+    let whole = std::path::absolute(path)?;
+    let there = existing(&whole);
+    let rest = whole.strip_prefix(there)?;
+    if rest.components().any(|part| part == Component::ParentDir) {
+        return Err(anyhow!(
+            "`{}` leads through a folder that is not there",
+            path.display()
+        ));
+    }
+    let there = there
+        .canonicalize()
+        .with_context(|| format!("cannot look at `{}`", there.display()))?;
+    Ok(if rest.as_os_str().is_empty() {
+        there
+    } else {
+        there.join(rest)
+    })
+}

@@ -1,0 +1,76 @@
+//! What the cert repository has of a certificate that is to be exported.
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::model::certificate::CertificateName;
+use crate::model::chain::{self, Leaf, Part};
+use crate::model::hint::{Hint, with_hint};
+use crate::model::secret::Sealed;
+use crate::repo::accounts;
+use crate::repo::git::Workspace;
+use crate::repo::layout::certificate_file;
+use crate::repo::revoked;
+
+/// A certificate, its key still encrypted.
+pub(crate) struct Stored {
+    pub(crate) leaf: Leaf,
+    /// Leaf first.
+    pub(crate) chain: Vec<Part>,
+    /// The file as it is.
+    pub(crate) bytes: Vec<u8>,
+    /// None where somebody else has it.
+    pub(crate) key: Option<Sealed>,
+    /// `revoked on DATE: REASON`
+    pub(crate) revoked: Option<String>,
+}
+
+/// Path of the file with all certificates.
+pub(crate) fn chain_path(name: &CertificateName) -> String {
+    certificate_file(name, "crt")
+}
+
+/// Path of the encrypted key.
+pub(crate) fn key_path(name: &CertificateName) -> String {
+    certificate_file(name, "key.age")
+}
+
+/// Reads the certificate; none if it is not there.
+pub(crate) fn find(workspace: &Workspace, name: &CertificateName) -> Result<Option<Stored>> {
+    let path = chain_path(name);
+    let Some(bytes) = workspace.read(&path)? else {
+        return Ok(None);
+    };
+    let unreadable = || format!("`{path}` cannot be read");
+    let description = workspace.read(&certificate_file(name, "json"))?;
+    Ok(Some(Stored {
+        leaf: Leaf::from_pem(&bytes).with_context(unreadable)?,
+        chain: chain::parts(&bytes).with_context(unreadable)?,
+        bytes,
+        key: accounts::sealed(workspace, &key_path(name))?,
+        revoked: description.and_then(|bytes| revoked::reason(&bytes)),
+    }))
+}
+
+/// There is no certificate of this name.
+pub(crate) fn missing(name: &CertificateName) -> anyhow::Error {
+    with_hint(
+        anyhow!(
+            "there is no certificate `{name}`: `{}` is not there",
+            chain_path(name)
+        ),
+        "it takes a `cert_name` of certs.json whose certificate was issued",
+    )
+}
+
+/// The key of a certificate, or why there is none.
+pub(crate) fn key<'s>(name: &CertificateName, stored: &'s Stored) -> Result<&'s Sealed> {
+    if let Some(revoked) = &stored.revoked {
+        return Err(anyhow!("certificate `{name}` was {revoked}"))
+            .hint(|| "`git certs renew` issues it again");
+    }
+    stored
+        .key
+        .as_ref()
+        .ok_or_else(|| anyhow!("certificate `{name}` has no encrypted key: `{}` is not there", key_path(name)))
+        .hint(|| "whoever made its `csr` has the key; a key in plain text is encrypted by the next renewal")
+}
