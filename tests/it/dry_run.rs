@@ -85,6 +85,7 @@ hint: add `CAA(\"caa\", \"issue\", \"pebble.letsencrypt.org\")` to `D(\"bench.te
         serde_json::from_str::<Value>(&output.stdout).unwrap(),
         json!({
             "version": 1,
+            "shard": null,
             "due": 1,
             "ready": 1,
             "failed": 0,

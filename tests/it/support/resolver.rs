@@ -50,7 +50,7 @@ server:
     cache-max-negative-ttl: 0
     infra-host-ttl: 1
     unknown-server-time-limit: 50
-    incoming-num-tcp: 200
+    incoming-num-tcp: 1000
 remote-control:
     control-enable: no
 "#
