@@ -9,6 +9,7 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::import::Import;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
@@ -133,6 +134,15 @@ pub(super) enum Command {
   git certs rekey www mail                         two certificates
   git-certs rekey --identity ~/.config/age/key.txt --no-push")]
     Rekey(Rekey),
+    /// Take over certificates, keys and the account of get-certs, certbot, lego, acme.sh, dehydrated or uacme
+    #[command(after_help = "Examples:
+  git certs import                                 what get-certs has left in this repository, blackbox included
+  git certs import --dry-run /etc/letsencrypt      look first
+  git certs import --from acme.sh                  from ~/.acme.sh
+  git-certs import .lego --yes --no-push
+
+Exit codes: 0 done or nothing to do; 1 something stays as it is, the rest is done; 2 could not run")]
+    Import(Box<Import>),
     /// Look for private keys in plain text, and for files that do not belong together
     #[command(after_help = "Examples:
   git certs verify                                 the last commit

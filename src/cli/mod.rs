@@ -10,6 +10,7 @@ mod dnsconfig;
 mod ending;
 mod environment;
 mod identities;
+mod import;
 mod journal;
 mod keys;
 mod name_servers;

@@ -11,6 +11,7 @@ pub(crate) mod drill;
 pub(crate) mod environment;
 pub(crate) mod finding;
 pub(crate) mod hint;
+pub(crate) mod import;
 pub(crate) mod kill;
 pub(crate) mod location;
 pub(crate) mod name;

@@ -13,6 +13,7 @@ mod people;
 mod push;
 mod read;
 mod rescue;
+mod uncommitted;
 mod writable;
 
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ pub(crate) mod bindings;
 pub(crate) mod certs_json;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod import;
 pub(crate) mod issuances;
 pub(crate) mod journal;
 pub(crate) mod keys;

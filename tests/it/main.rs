@@ -33,6 +33,7 @@ mod faults;
 mod help;
 mod identities;
 mod image;
+mod import;
 mod in_place;
 mod journal;
 mod journal_lock;

@@ -1,0 +1,108 @@
+//! What an import does, for people.
+
+use crate::model::import::{Exposed, Imported, Importing};
+use crate::report::tame::tame;
+
+/// Everything, before it is done.
+pub(crate) fn text(importing: &Importing) -> String {
+    let mut text = format!("{}\n\n", tame(&importing.source));
+    let mut line = |verb: &str, what: &str| text += &format!("{verb:<8} {}\n", tame(what));
+    for certificate in &importing.certificates {
+        line("import", &described(certificate));
+    }
+    for (host, kind) in &importing.accounts {
+        line("import", &format!("account at `{host}`: {kind}"));
+    }
+    for what in &importing.there {
+        line("there", what);
+    }
+    for name in &importing.listed {
+        line("list", &format!("`{name}` in certs.json"));
+    }
+    for path in &importing.removed {
+        line("remove", path);
+    }
+    for path in &importing.edited {
+        line("edit", path);
+    }
+    for note in &importing.notes {
+        line("note", note);
+    }
+    text += &match &importing.exposed {
+        None => "note     the history is not here: `git certs verify --history` in a full clone says which keys it gives away\n"
+            .to_owned(),
+        Some(exposed) => given_away(exposed),
+    };
+    if importing.is_nothing() {
+        return text + "nothing to import\n";
+    }
+    text + &format!(
+        "\n{} and {} to import, {} to remove\n",
+        count(importing.certificates.len(), "certificate"),
+        count(importing.accounts.len(), "account"),
+        count(importing.removed.len(), "file"),
+    )
+}
+
+/// What was done.
+pub(crate) fn done(importing: &Importing, pushed: Option<&str>) -> String {
+    let mut text = format!(
+        "imported {} and {}\n",
+        count(importing.certificates.len(), "certificate"),
+        count(importing.accounts.len(), "account"),
+    );
+    if let Some(pushed) = pushed {
+        text += &format!("{pushed}\n");
+    }
+    text
+}
+
+fn described(certificate: &Imported) -> String {
+    let Imported {
+        name,
+        label,
+        names,
+        key_type,
+        not_after,
+        key_path,
+    } = certificate;
+    let label = label.as_ref().map(|label| format!(", there `{label}`"));
+    let kind = key_type.map(|kind| format!("{kind}, "));
+    format!(
+        "`{name}`{}: {}; {}until {}; key in {key_path}",
+        label.unwrap_or_default(),
+        names.join(", "),
+        kind.unwrap_or_default(),
+        not_after.date(),
+    )
+}
+
+fn given_away(exposed: &Exposed) -> String {
+    let mut text = String::new();
+    if exposed.by_pgp {
+        text += "note     older commits have keys encrypted with PGP: who was an admin of blackbox then can open them\n";
+    }
+    if exposed.files.is_empty() {
+        return text;
+    }
+    text += "\nolder commits have keys of today in plain text, for everybody who could ever read the repository:\n";
+    for (path, commit) in &exposed.files {
+        text += &format!("  {} in {commit}\n", tame(path));
+    }
+    text += "\nonce all is pushed, replace them:\n";
+    for (name, is_listed) in &exposed.certificates {
+        let renew = if *is_listed { " --renew-now" } else { "" };
+        text += &format!("  git certs revoke {name} --reason keyCompromise{renew}\n");
+    }
+    for host in &exposed.accounts {
+        text += &format!("  git certs account rollover    for `{}`\n", tame(host));
+    }
+    text
+}
+
+fn count(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
