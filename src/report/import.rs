@@ -34,7 +34,8 @@ pub(crate) fn text(importing: &Importing) -> String {
         Some(exposed) => given_away(exposed),
     };
     if importing.is_nothing() {
-        return text + "nothing to import\n";
+        let is_short = text.ends_with("\n\n");
+        return text + if is_short { "" } else { "\n" } + "nothing to import\n";
     }
     text + &format!(
         "\n{} and {} to import, {} to remove\n",

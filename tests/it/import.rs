@@ -1,6 +1,7 @@
 //! `import` of what get-certs has left: in plain text, and encrypted by blackbox.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use pretty_assertions::assert_eq;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
@@ -66,7 +67,10 @@ fn description(repo: &CertRepo, path: &str) -> Value {
 fn in_plain_text(repo: &CertRepo) -> String {
     let found = repo.tool(
         "sh",
-        &["-c", "grep -rl 'PRIVATE KEY' certs --exclude-dir=.git || true"],
+        &[
+            "-c",
+            "grep -rl 'PRIVATE KEY' certs --exclude-dir=.git || true",
+        ],
         "",
     );
     found
@@ -128,7 +132,11 @@ once all is pushed, replace them:
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
     let unasked = repo.run("import", "alice");
     assert_eq!(
-        (unasked.code, unasked.stdout.as_str(), unasked.stderr.as_str()),
+        (
+            unasked.code,
+            unasked.stdout.as_str(),
+            unasked.stderr.as_str()
+        ),
         (
             Some(2),
             plan.as_str(),
@@ -147,15 +155,12 @@ once all is pushed, replace them:
     assert_eq!(committed(&repo), imported());
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
     assert_eq!(in_plain_text(&repo), "");
+    let message = repo.git(&["log", "-1", "--format=%B"]);
+    let (message, _) = message.split_once("\nGit-Certs-Run: ").unwrap();
     assert_eq!(
-        repo.git(&["log", "-1", "--format=%B"]),
-        "Import 2 certificates and 1 account
-
-From: get-certs, in this repository
-Certificates: mail, web
-Accounts: ca.test
-
-"
+        message,
+        "Import 2 certificates and 1 account\n\nFrom: get-certs, in this repository\n\
+         Certificates: mail, web\nAccounts: ca.test\n"
     );
     for (name, key) in ["web", "mail"].iter().zip(&keys) {
         let path = format!("certificates/{name}/{name}.key.age");
@@ -178,20 +183,293 @@ Accounts: ca.test
     );
     let recipients = repo.run("recipients list", "alice");
     assert!(
-        recipients
-            .stdout
-            .ends_with("\n3 keys are encrypted for these lists, 0 for others, 0 for lists that are not known\n"),
+        recipients.stdout.ends_with(
+            "\n3 keys are encrypted for these lists, 0 for others, 0 for lists that are not known\n"
+        ),
         "{}",
         recipients.stdout
     );
 
     let again = repo.run("import --yes", "alice");
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
     assert_eq!(
-        (again.code, again.stdout.as_str(), again.stderr.as_str()),
-        (
-            Some(0),
-            "get-certs, in this repository\n\nnothing to import\n",
-            ""
+        again.stdout,
+        format!(
+            "get-certs, in this repository
+
+
+older commits have keys of today in plain text, for everybody who could ever read the repository:
+  certificates/mail/mail.key in {before}
+  certificates/mail/mail.pem in {before}
+  certificates/web/web.key in {before}
+  certificates/web/web.pem in {before}
+
+once all is pushed, replace them:
+  git certs revoke mail --reason keyCompromise --renew-now
+  git certs revoke web --reason keyCompromise --renew-now
+
+nothing to import
+"
         )
     );
+}
+
+/// Says what an import says that changes nothing.
+#[track_caller]
+fn is_left(repo: &CertRepo, words: &str, code: i32, stdout: &str, stderr: &str) {
+    let tip = repo.git(&["rev-parse", "HEAD"]);
+    let status = repo.git(&["status", "--porcelain", "--ignored"]);
+    let said = repo.run(words, "alice");
+    assert_eq!(
+        (said.stdout.as_str(), said.stderr.as_str()),
+        (stdout, stderr)
+    );
+    assert_eq!(said.code, Some(code));
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
+    assert_eq!(repo.git(&["status", "--porcelain", "--ignored"]), status);
+}
+
+#[test]
+fn keys_that_no_commit_has_go_once_theirs_are_stored() {
+    let repo = of_get_certs();
+    repo.put(".gitignore", "*.key\n*.pem\n");
+    repo.commit("get-certs, with keys that stay here");
+    let untracked = || {
+        ["key", "pem"].map(|end| {
+            repo.path(&format!("certs/certificates/web/web.{end}"))
+                .exists()
+        })
+    };
+    // Killed when all is committed.
+    let killed = repo.run_with(
+        "import --yes",
+        "alice",
+        &[
+            ("GIT_CERTS_TEST_AT".to_owned(), "before files".to_owned()),
+            ("GIT_CERTS_TEST_DO".to_owned(), "KILL".to_owned()),
+        ],
+    );
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    assert_eq!(untracked(), [true, true]);
+    assert_eq!(committed(&repo).len(), imported().len() + 1);
+    let done = repo.run("import --yes", "alice");
+    assert_eq!((done.code, done.stderr.as_str()), (Some(1), ""));
+    assert_eq!(done.stdout, "");
+    assert_eq!(untracked(), [false, false]);
+    assert_eq!(in_plain_text(&repo), "");
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_push_that_is_refused_loses_nothing() {
+    let repo = of_get_certs();
+    repo.put(".gitignore", "*.key\n*.pem\n");
+    repo.commit("get-certs, with keys that stay here");
+    repo.tool(
+        "git",
+        &["clone", "--quiet", "--bare", "certs", "remote"],
+        "",
+    );
+    let remote = repo.path("remote");
+    repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    let hook = remote.join("hooks/pre-receive");
+    fs::write(&hook, "#!/bin/sh\necho protected >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let tip = repo.git(&["rev-parse", "HEAD"]);
+    let refused = repo.run("import --yes", "alice");
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(2), ""));
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
+    assert!(repo.path("certs/certificates/web/web.key").exists());
+    fs::remove_file(hook).unwrap();
+    let done = repo.run("import --yes", "alice");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout
+            .ends_with("imported 2 certificates and 1 account\npushed 1 commit to `main`\n"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(in_plain_text(&repo), "");
+}
+
+#[test]
+fn what_does_not_belong_together_stays_as_it_is() {
+    let repo = of_get_certs();
+    let mut recipients = repo.read(".age-recipients");
+    recipients.push_str("# the build\n");
+    repo.put(".age-recipients", recipients);
+    let key = || KeyPair::generate().unwrap().serialize_pem();
+    // A run of get-certs that ended between two files: the old key is in one of them.
+    repo.put("certificates/web/web.key", key());
+    let put = |name: &str, key: &str| {
+        let chain = Files::new(name).chain;
+        put_get_certs(&repo, name, &chain, key);
+        fs::remove_file(repo.path(&format!("certs/certificates/{name}/{name}.pem"))).unwrap();
+    };
+    put("foreign", &key());
+    put("keyless", "");
+    repo.remove("certificates/keyless/keyless.key");
+    let locked = repo.tool(
+        "openssl",
+        &["pkcs8", "-topk8", "-passout", "pass:x"],
+        &key(),
+    );
+    put("locked", &locked);
+    let edwards = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    put("edwards", &edwards.serialize_pem());
+    put("broken", &key());
+    repo.put("certificates/broken/broken.crt", "nothing");
+    put("1st", &key());
+    repo.put("certificates/orphan/orphan.key", key());
+    repo.put(&format!("{ACCOUNT}.key"), locked);
+    repo.put(".letsencrypt/other.test/account.key", key());
+    repo.commit("get-certs");
+    let done = repo.run("import --yes", "alice");
+    assert_eq!(done.stderr, "");
+    assert_eq!(done.code, Some(1));
+    let again = repo.run("import --yes", "alice");
+    assert_eq!(again.stderr, done.stderr);
+    assert_eq!(again.stdout, "");
+}
+
+#[test]
+fn certs_json_is_made_where_there_is_none_and_is_left_alone_where_there_is() {
+    let repo = of_get_certs();
+    repo.list(&["web"]);
+    repo.commit("get-certs");
+    let dry = repo.run("import --dry-run", "alice");
+    assert!(
+        dry.stdout.contains(
+            "\nnote     `mail` is not in certs.json: its key is encrypted, but nothing renews it\n"
+        ),
+        "{}",
+        dry.stdout
+    );
+    repo.remove("certs.json");
+    repo.commit("without a list");
+    let done = repo.run("import --yes", "alice");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout
+            .contains("\nlist     `mail` in certs.json\nlist     `web` in certs.json\n"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        repo.read("certs.json"),
+        "[\n  { \"cert_name\": \"mail\", \"names\": [\"mail.a.test\"], \"key_type\": \"p256\" },\n  \
+         { \"cert_name\": \"web\", \"names\": [\"web.a.test\"], \"key_type\": \"rsa2048\" }\n]\n"
+    );
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_clone_is_imported_into_as_well() {
+    let repo = of_get_certs();
+    repo.commit("get-certs");
+    repo.tool(
+        "git",
+        &["clone", "--quiet", "--bare", "certs", "remote"],
+        "",
+    );
+    let remote = repo.path("remote");
+    let words = format!("import --yes --repo {}", remote.display());
+    let done = repo.run(&words, "alice");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(
+        done.stdout.contains(
+            "\nnote     the history is not here: `git certs verify --history` in a full clone says which keys it gives away\n"
+        ),
+        "{}",
+        done.stdout
+    );
+    repo.git(&["pull", "--quiet", remote.to_str().unwrap(), "main"]);
+    assert_eq!(committed(&repo), imported());
+    assert_eq!(in_plain_text(&repo), "");
+}
+
+#[test]
+fn a_folder_without_git_is_imported_as_well() {
+    let repo = of_get_certs();
+    fs::remove_dir_all(repo.path("certs/.git")).unwrap();
+    let done = repo.run("import --yes", "alice");
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    assert!(
+        done.stdout
+            .ends_with("\n2 certificates and 1 account to import, 5 files to remove\nimported 2 certificates and 1 account\n"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(in_plain_text(&repo), "");
+    assert!(
+        repo.opened("certificates/web/web.key.age", "alice")
+            .is_some()
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let mut repo = CertRepo::new();
+    let alice = repo.identity("alice");
+    repo.put(".age-recipients", format!("{alice}\n"));
+    repo.put("certs.json", "[]\n");
+    repo.commit("nothing yet");
+    is_left(
+        &repo,
+        "import --yes",
+        0,
+        "get-certs, in this repository\n\nnothing to import\n",
+        "",
+    );
+    is_left(
+        &repo,
+        "import ../nowhere",
+        2,
+        "",
+        "error: cannot read `../nowhere`\n  caused by: No such file or directory (os error 2)\n\
+         hint: it takes the folder in which the other program keeps its files\n",
+    );
+    is_left(
+        &repo,
+        "import ../home",
+        2,
+        "",
+        "error: `../home` has no certificates of a program that is known\n\
+         hint: it takes the folder of one of `get-certs`, `certbot`, `lego`, `acme.sh`, `dehydrated`, `uacme`, \
+         such as `/etc/letsencrypt`, `~/.acme.sh` or `.lego`\n",
+    );
+    is_left(
+        &repo,
+        "import --from caddy .",
+        2,
+        "",
+        "error: invalid value 'caddy' for '--from <PROGRAM>': it is none of `get-certs`, `certbot`, `lego`, `acme.sh`, \
+         `dehydrated`, `uacme`\n\nFor more information, try '--help'.\n",
+    );
+    fs::create_dir_all(repo.path("both/renewal")).unwrap();
+    fs::write(repo.path("both/renewal/a.conf"), "").unwrap();
+    fs::create_dir_all(repo.path("both/certs/a")).unwrap();
+    fs::write(repo.path("both/certs/a/fullchain.pem"), "").unwrap();
+    is_left(
+        &repo,
+        "import ../both",
+        2,
+        "",
+        "error: `../both` may be a folder of `certbot` or `dehydrated`\nhint: say which with `--from`\n",
+    );
+    repo.put("certs.json", "{");
+    repo.commit("a broken list");
+    is_left(
+        &repo,
+        "import --yes",
+        2,
+        "",
+        "error: `certs.json` is not JSON\n  caused by: EOF while parsing an object at line 1 column 1\n\
+         hint: comments and trailing commas are not allowed in this file\n",
+    );
+    repo.list(&["web"]);
+    put_get_certs(&repo, "web", &Files::new("web").chain, "");
+    repo.remove(".age-recipients");
+    repo.commit("nobody can open keys");
+    is_left(&repo, "import --yes", 1, "", "");
 }

@@ -34,6 +34,8 @@ mod help;
 mod identities;
 mod image;
 mod import;
+mod import_blackbox;
+mod import_tools;
 mod in_place;
 mod journal;
 mod journal_lock;
