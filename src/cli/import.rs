@@ -117,7 +117,10 @@ pub(super) async fn run(arguments: Import, temporary: &Path) -> Result<ExitCode>
     terminal::print(&report::text(&importing))?;
     if !is_dry {
         if !importing.is_nothing() {
-            let what = "this commits what is listed above, and removes files".to_owned();
+            let what = match importing.removed.len() {
+                0 => "this commits what is listed above".to_owned(),
+                _ => "this commits what is listed above, and removes files".to_owned(),
+            };
             confirm(what, arguments.yes, &stop)
                 .await
                 .context("nothing was imported")

@@ -17,7 +17,7 @@ use crate::nightly::job::Override;
 use crate::nightly::store::Store;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::git::Workspace;
-use crate::repo::import::exposed::history;
+use crate::repo::import::exposed::{History, history};
 use crate::repo::import::source::Source;
 use crate::repo::import::{detect, read};
 use crate::report::progress::Progress;
@@ -59,12 +59,16 @@ impl Import<'_> {
             })
             .await?;
         step.done("read what is there");
-        let step = self.progress.step("looking through the history");
-        let found = match place {
-            Some(place) => blocking(move || history(&place)).await?,
-            None => Some(Default::default()),
+        let found = match place.filter(|_| self.job.folder.is_none()) {
+            Some(place) => {
+                let step = self.progress.step("looking through the history");
+                let found = blocking(move || history(&place)).await?;
+                step.done("looked through the history");
+                found
+            }
+            // Nobody could have given anything away.
+            None => Some(History::default()),
         };
-        step.done("looked through the history");
         if let Some(history) = found {
             let accounts = decided.account_keys.clone();
             let listed = decided.listed.clone();
@@ -139,9 +143,7 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
                 .hint(|| format!("name it: `git certs import --from {tool} FOLDER`"));
         }
         let found = read(Tool::GetCerts, &Source::Here(workspace))?;
-        let (mut importing, decided) = decide(workspace, job, found)?;
-        importing.source = "get-certs, in this repository".to_owned();
-        return Ok((importing, decided));
+        return decide(workspace, job, ("get-certs, in this repository", found));
     };
     let shown = folder.display();
     // What is named a folder and is none would be an empty one.
@@ -153,8 +155,8 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
         Some(tool) => tool,
         None => found_out(&source, folder)?,
     };
-    let (mut importing, decided) = decide(workspace, job, read(tool, &source)?)?;
-    importing.source = format!("{tool}, in `{shown}`");
+    let named = format!("{tool}, in `{shown}`");
+    let (mut importing, decided) = decide(workspace, job, (&named, read(tool, &source)?))?;
     if !importing.is_nothing() {
         importing.notes.push(format!(
             "`{shown}` stays as it is, with its keys in plain text: once servers take theirs from this repository, stop {tool} \

@@ -60,26 +60,34 @@ impl Decider<'_> {
     fn account(&mut self, host: &str, found: FoundAccount) -> Result<()> {
         let key_path = accounts::key_path(host);
         let has_key = self.workspace.has(&key_path)?;
-        if has_key && self.is_here {
-            return Err(with_hint(
-                anyhow!("`{key_path}` is there already, beside a key that age has not encrypted"),
-                "if `git certs account show` finds the account, remove the other file",
-            ));
-        }
         if !self.is_here && (has_key || accounts::account(self.workspace, host)?.is_some()) {
             self.importing.there.push(format!("account at `{host}`"));
             return Ok(());
         }
         let Fitting { key, paths, others } = fitting_key(None, "account", found.keys)?;
-        let recipients = layout::account_recipients(self.workspace)?;
-        let files = accounts::account_files(host, &found.metadata, &key, &recipients)
-            .context("its account.json cannot be read")?;
+        let public = CertificateKey::parse(&key)?.public_key_der();
+        if has_key && !accounts::has_key(self.workspace, host, &public)? {
+            return Err(with_hint(
+                anyhow!("`{key_path}` is there already, beside a key that age has not encrypted"),
+                "if `git certs account show` finds the account, remove the other file",
+            ));
+        }
         self.importing.left.extend(others);
-        self.files.extend(files);
         if self.is_here {
             self.removed.extend(paths.into_iter().chain(found.copies));
         }
-        let public = CertificateKey::parse(&key)?.public_key_der();
+        if has_key {
+            self.importing.there.push(format!("account at `{host}`"));
+            return Ok(());
+        }
+        let recipients = layout::account_recipients(self.workspace);
+        let Some(recipients) = self.readers(recipients) else {
+            return Ok(());
+        };
+        let metadata = accounts::with_public_key(&found.metadata, &public)
+            .context("its account.json cannot be read")?;
+        self.files
+            .extend(accounts::account_files(host, &metadata, &key, &recipients)?);
         self.account_keys.insert(host.to_owned(), public);
         let key = AccountKey::parse(&key)?;
         let mut kind = format!("{key} key");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use crate::acme::presets::Directory;
@@ -21,6 +21,7 @@ use crate::repo::import::files::{self, Import, There};
 use crate::repo::import::names::fitting;
 use crate::repo::import::{Found, FoundCertificate, blackbox, list};
 use crate::repo::layout::{self, certificate_file};
+use crate::repo::recipients::Recipients;
 
 /// What is to be stored and removed.
 pub(crate) struct Decided {
@@ -34,11 +35,11 @@ pub(crate) struct Decided {
     pub(super) listed: Vec<CertificateName>,
 }
 
-/// Decides, and encrypts keys.
+/// Decides, and encrypts keys. `source` is what messages call the program's files.
 pub(super) fn decide(
     workspace: &Workspace,
     job: &ImportJob,
-    found: Found,
+    (source, found): (&str, Found),
 ) -> Result<(Importing, Decided)> {
     let text = list_text(workspace, job)?;
     let mut decider = Decider {
@@ -48,11 +49,13 @@ pub(super) fn decide(
         wanted: wanted(workspace, job, text.as_deref())?,
         has_list: text.is_some(),
         entries: Vec::new(),
+        no_recipients: None,
         taken: BTreeMap::new(),
         files: Vec::new(),
         removed: Vec::new(),
         account_keys: AccountKeys::new(),
         importing: Importing {
+            source: source.to_owned(),
             left: found.left,
             ..Importing::default()
         },
@@ -64,6 +67,9 @@ pub(super) fn decide(
         }
     }
     decider.accounts(found.accounts);
+    if let Some(error) = decider.no_recipients {
+        return Err(error);
+    }
     decider.done(text.as_deref())
 }
 
@@ -98,6 +104,8 @@ pub(super) struct Decider<'d> {
     pub(super) has_list: bool,
     /// What certs.json gets.
     pub(super) entries: Vec<Value>,
+    /// Why keys cannot be encrypted, which is the same for all of them.
+    pub(super) no_recipients: Option<Error>,
     /// Names that are given, and whose they are.
     pub(super) taken: BTreeMap<CertificateName, String>,
     pub(super) files: Vec<File>,
@@ -123,7 +131,7 @@ impl Decider<'_> {
                 "run `git certs import` without a folder first",
             ));
         }
-        if !self.is_newer(&leaf, &there) {
+        if !is_newer(&leaf, &there) {
             self.importing.there.push(format!("certificate `{name}`"));
             return Ok(());
         }
@@ -132,7 +140,10 @@ impl Decider<'_> {
         let listed = self.wanted.iter().find(|wanted| wanted.name == name);
         let recipients = listed.and_then(|wanted| wanted.recipients.as_deref());
         let instead = self.job.recipients.as_ref().map(Override::as_pair);
-        let recipients = layout::recipients(self.workspace, &name, recipients, instead)?;
+        let recipients = layout::recipients(self.workspace, &name, recipients, instead);
+        let Some(recipients) = self.readers(recipients) else {
+            return Ok(());
+        };
         let import = Import {
             name: name.clone(),
             chain: chain::certificates(&found.chain)?,
@@ -195,13 +206,11 @@ impl Decider<'_> {
         }
     }
 
-    /// Whether the repository gets a certificate that it does not have, or an encrypted key.
-    fn is_newer(&self, leaf: &Leaf, there: &There) -> bool {
-        match &there.leaf {
-            Some(held) if held == leaf => !there.is_bound,
-            Some(held) if there.has_key => held.not_after < leaf.not_after,
-            _ => true,
-        }
+    /// Those who can open a key; without them nothing can be imported.
+    pub(super) fn readers(&mut self, recipients: Result<Recipients>) -> Option<Recipients> {
+        recipients
+            .map_err(|error| self.no_recipients.get_or_insert(error))
+            .ok()
     }
 
     /// The CA that a program names by its directory, or by its host alone.
@@ -317,12 +326,30 @@ fn public(path: &str, text: String) -> File {
     }
 }
 
+/// Whether the repository gets a certificate that it does not have, or an encrypted key.
+fn is_newer(leaf: &Leaf, there: &There) -> bool {
+    match &there.leaf {
+        Some(held) if held == leaf => !there.is_bound,
+        Some(held) if there.has_key => held.not_after < leaf.not_after,
+        _ => true,
+    }
+}
+
 /// Names of a certificate: as the program has them, as far as it tells.
 fn ordered(told: &[String], leaf: &Leaf) -> Vec<Identifier> {
     let told = told.iter().filter_map(|name| name.parse().ok());
     let told = told.filter(|name| leaf.identifiers.contains(name));
+    // A wildcard after the name that it is of, as people write it.
+    let mut others: Vec<_> = leaf.identifiers.iter().cloned().collect();
+    others.sort_by_key(|name| {
+        let bare = name.as_str().strip_prefix("*.").map(str::to_owned);
+        (
+            bare.clone().unwrap_or_else(|| name.to_string()),
+            bare.is_some(),
+        )
+    });
     let mut all: Vec<Identifier> = Vec::new();
-    for name in told.chain(leaf.identifiers.iter().cloned()) {
+    for name in told.chain(others) {
         if !all.contains(&name) {
             all.push(name);
         }

@@ -3,9 +3,34 @@
 use crate::model::import::{Exposed, Imported, Importing};
 use crate::report::tame::tame;
 
+const CUT_OFF: &str = "the history is not here: `git certs verify --history` in a full clone says which keys it gives away";
+
+const BY_PGP: &str =
+    "older commits have keys encrypted with PGP: who was an admin of blackbox then can open them";
+
 /// Everything, before it is done.
 pub(crate) fn text(importing: &Importing) -> String {
-    let mut text = format!("{}\n\n", tame(&importing.source));
+    let mut parts = vec![format!("{}\n", tame(&importing.source)), lines(importing)];
+    if let Some(exposed) = &importing.exposed {
+        parts.push(given_away(exposed));
+    }
+    parts.push(if importing.is_nothing() {
+        "nothing to import\n".to_owned()
+    } else {
+        format!(
+            "{} and {} to import, {} to remove\n",
+            count(importing.certificates.len(), "certificate"),
+            count(importing.accounts.len(), "account"),
+            count(importing.removed.len(), "file"),
+        )
+    });
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// A line for each thing.
+fn lines(importing: &Importing) -> String {
+    let mut text = String::new();
     let mut line = |verb: &str, what: &str| text += &format!("{verb:<8} {}\n", tame(what));
     for certificate in &importing.certificates {
         line("import", &described(certificate));
@@ -28,21 +53,12 @@ pub(crate) fn text(importing: &Importing) -> String {
     for note in &importing.notes {
         line("note", note);
     }
-    text += &match &importing.exposed {
-        None => "note     the history is not here: `git certs verify --history` in a full clone says which keys it gives away\n"
-            .to_owned(),
-        Some(exposed) => given_away(exposed),
-    };
-    if importing.is_nothing() {
-        let is_short = text.ends_with("\n\n");
-        return text + if is_short { "" } else { "\n" } + "nothing to import\n";
+    match &importing.exposed {
+        None => line("note", CUT_OFF),
+        Some(exposed) if exposed.by_pgp => line("note", BY_PGP),
+        Some(_) => {}
     }
-    text + &format!(
-        "\n{} and {} to import, {} to remove\n",
-        count(importing.certificates.len(), "certificate"),
-        count(importing.accounts.len(), "account"),
-        count(importing.removed.len(), "file"),
-    )
+    text
 }
 
 /// What was done.
@@ -79,14 +95,10 @@ fn described(certificate: &Imported) -> String {
 }
 
 fn given_away(exposed: &Exposed) -> String {
-    let mut text = String::new();
-    if exposed.by_pgp {
-        text += "note     older commits have keys encrypted with PGP: who was an admin of blackbox then can open them\n";
-    }
     if exposed.files.is_empty() {
-        return text;
+        return String::new();
     }
-    text += "\nolder commits have keys of today in plain text, for everybody who could ever read the repository:\n";
+    let mut text = "older commits have keys of today in plain text, for everybody who could ever read the repository:\n".to_owned();
     for (path, commit) in &exposed.files {
         text += &format!("  {} in {commit}\n", tame(path));
     }

@@ -203,8 +203,50 @@ fn without_the_pgp_key_nothing_is_lost() {
     let tip = repo.git(&["rev-parse", "HEAD"]);
     let said = repo.run_with("import --yes", "alice", &[other.variable()]);
     assert_eq!(said.code, Some(1));
-    assert_eq!(said.stderr, "");
-    assert_eq!(said.stdout, "");
+    let no_key = "caused by: gpg: decryption failed: No secret key
+hint: run it where the PGP key of one of blackbox's admins is: `gpg --list-secret-keys` shows yours\n";
+    assert_eq!(
+        said.stderr,
+        format!(
+            "error: cannot import the account at `ca.test`
+  caused by: `gpg` cannot open `.letsencrypt/ca.test/account.json.gpg`
+  {no_key}error: cannot import `web`
+  caused by: cannot use the key in `certificates/web/web.key.gpg`
+  caused by: `gpg` cannot open `certificates/web/web.key.gpg`
+  {no_key}"
+        )
+    );
+    assert!(
+        said.stdout.ends_with("\nnothing to import\n"),
+        "{}",
+        said.stdout
+    );
     assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn without_gpg_it_is_said_what_to_install() {
+    let (repo, ring) = repository();
+    repo.remove("certificates/web/web.key");
+    repo.remove("certificates/web/web.pem");
+    fs::remove_dir_all(repo.path("certs/.letsencrypt")).unwrap();
+    repo.commit("blackbox");
+    let nothing = repo.path("tmp").to_str().unwrap().to_owned();
+    let said = repo.run_with(
+        "import --dry-run",
+        "alice",
+        &[ring.variable(), ("PATH".to_owned(), nothing)],
+    );
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (
+            Some(1),
+            "error: cannot import `web`
+  caused by: cannot use the key in `certificates/web/web.key.gpg`
+  caused by: cannot run `gpg`, which opens what blackbox encrypted
+  caused by: No such file or directory (os error 2)
+hint: install GnuPG: the package is `gnupg` on Debian and Ubuntu\n"
+        )
+    );
 }

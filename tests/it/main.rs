@@ -35,6 +35,7 @@ mod identities;
 mod image;
 mod import;
 mod import_blackbox;
+mod import_folders;
 mod import_tools;
 mod in_place;
 mod journal;

@@ -28,7 +28,7 @@ const ENCODED: [&str; 2] = ["__ACME_BASE64__START_", "__ACME_BASE64__END_"];
 /// A folder of more levels is no path of a CA.
 const DEEPEST: usize = 6;
 
-/// Folder and name of each certificate.
+/// Folder and domain of each certificate.
 fn certificates(source: &Source<'_>) -> Result<Vec<(String, String)>> {
     let Source::Folder(_) = source else {
         return Ok(Vec::new());
@@ -49,9 +49,16 @@ pub(super) fn is_here(source: &Source<'_>) -> Result<bool> {
 
 pub(super) fn read(source: &Source<'_>) -> Result<Found> {
     let mut found = Found::default();
-    for (folder, name) in certificates(source)? {
-        match certificate(source, &folder, &name) {
-            Ok(certificate) => found.certificates.push(certificate),
+    let all = certificates(source)?;
+    for (folder, name) in &all {
+        match certificate(source, folder, name) {
+            Ok(mut certificate) => {
+                // The ending only tells it from one with an RSA key.
+                let is_only = all.iter().filter(|(_, other)| other == name).count() == 1;
+                let label = if is_only { name } else { folder };
+                certificate.label.clone_from(label);
+                found.certificates.push(certificate);
+            }
             Err(error) => found
                 .left
                 .push(error.context(format!("cannot import `{folder}`"))),
@@ -105,7 +112,6 @@ fn certificate(source: &Source<'_>, folder: &str, name: &str) -> Result<FoundCer
         }
     }
     Ok(FoundCertificate {
-        label: folder.to_owned(),
         chain: chain.with_context(missing)?,
         keys: source
             .key(&format!("{folder}/{name}.key"))
@@ -135,9 +141,10 @@ fn accounts(source: &Source<'_>, folder: &str, depth: usize, found: &mut Found) 
             let place = folder.strip_prefix("ca/").unwrap_or(&folder);
             found.accounts.push(FoundAccount {
                 label: place.to_owned(),
-                ca: Some(match place.contains('/') {
-                    true => format!("https://{place}"),
-                    false => place.to_owned(),
+                ca: Some(if place.contains('/') {
+                    format!("https://{place}")
+                } else {
+                    place.to_owned()
                 }),
                 keys: vec![key],
                 metadata: metadata(option("CA_EMAIL"), option("ACCOUNT_URL"), None),

@@ -1,4 +1,4 @@
-//! What StackExchange's blackbox encrypted: `PATH.gpg` beside where `PATH` would be, listed in `blackbox-files.txt`.
+//! What blackbox (of Stack Exchange) encrypted: `PATH.gpg` beside where `PATH` would be, listed in `blackbox-files.txt`.
 //!
 //! `gpg` is the user's own, with its keys and its agent; what it decrypts comes through a pipe.
 

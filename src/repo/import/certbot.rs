@@ -17,19 +17,24 @@ use serde_json::{Map, Value};
 use crate::repo::import::source::Source;
 use crate::repo::import::{Found, FoundAccount, FoundCertificate, KeyFile, jwk, metadata, text_of};
 
+/// What a file ends with that says what certbot renews.
+const CONFIGURATION: &str = ".conf";
+
 /// A folder of more levels is no path of a CA.
 const DEEPEST: usize = 6;
 
 pub(super) fn is_here(source: &Source<'_>) -> Result<bool> {
     let configured = source.files("renewal")?;
-    Ok(configured.iter().any(|name| name.ends_with(".conf")))
+    Ok(configured
+        .iter()
+        .any(|name| name.strip_suffix(CONFIGURATION).is_some()))
 }
 
 pub(super) fn read(source: &Source<'_>) -> Result<Found> {
     let mut found = Found::default();
     let mut used = BTreeSet::new();
     for file in source.files("renewal")? {
-        let Some(name) = file.strip_suffix(".conf") else {
+        let Some(name) = file.strip_suffix(CONFIGURATION) else {
             continue;
         };
         let Some(text) = source.text(&format!("renewal/{file}"))? else {

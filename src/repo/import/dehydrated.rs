@@ -74,7 +74,7 @@ fn names(lines: &str, certificate: &str) -> Vec<String> {
         let (names, alias) = line.split_once('>').unwrap_or((line, ""));
         let names: Vec<_> = names.split_whitespace().map(str::to_owned).collect();
         let alias = Some(alias.trim()).filter(|alias| !alias.is_empty());
-        let is_its = alias.or(names.first().map(String::as_str)) == Some(certificate);
+        let is_its = alias.or_else(|| names.first().map(String::as_str)) == Some(certificate);
         is_its.then_some(names)
     });
     all.next().unwrap_or_default()

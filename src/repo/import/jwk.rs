@@ -36,8 +36,9 @@ pub(super) fn to_pem(text: &Secret) -> Result<Secret> {
         "it is a JSON Web Key of the kind `{}`, not `RSA`",
         jwk.kty
     );
-    let [n, e, d, p, q] = [jwk.n, jwk.e, jwk.d, jwk.p, jwk.q].map(number);
-    let key = RsaPrivateKey::from_components(n?, e?, d?, vec![p?, q?])
+    let (modulus, exponents) = (number(jwk.n)?, (number(jwk.e)?, number(jwk.d)?));
+    let primes = vec![number(jwk.p)?, number(jwk.q)?];
+    let key = RsaPrivateKey::from_components(modulus, exponents.0, exponents.1, primes)
         .map_err(|_| anyhow!("its numbers are not those of an RSA key"))?;
     let der = key
         .to_pkcs1_der()

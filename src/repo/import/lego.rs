@@ -18,11 +18,12 @@ use crate::repo::import::source::Source;
 use crate::repo::import::{Found, FoundAccount, FoundCertificate, host_of, metadata, text_of};
 
 const CERTIFICATES: &str = "certificates";
+const CHAIN: &str = ".crt";
 const ISSUER: &str = ".issuer";
 
 pub(super) fn is_here(source: &Source<'_>) -> Result<bool> {
     let files = source.files(CERTIFICATES)?;
-    Ok(files.iter().any(|file| file.ends_with(".crt")))
+    Ok(files.iter().any(|file| file.strip_suffix(CHAIN).is_some()))
 }
 
 pub(super) fn read(source: &Source<'_>) -> Result<Found> {
@@ -39,7 +40,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Found> {
     }
     for file in source.files(CERTIFICATES)? {
         let Some(stem) = file
-            .strip_suffix(".crt")
+            .strip_suffix(CHAIN)
             .filter(|stem| !stem.ends_with(ISSUER))
         else {
             continue;

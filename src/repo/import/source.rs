@@ -78,7 +78,7 @@ impl Source<'_> {
     pub(super) fn key(&self, path: &str) -> Option<KeyFile> {
         let key = match self.read(path) {
             Ok(None) => return None,
-            Ok(Some(bytes)) if path.ends_with(".gpg") => {
+            Ok(Some(bytes)) if path.ends_with(blackbox::ENCRYPTED) => {
                 blackbox::decrypt(&bytes, &self.shown(path))
             }
             Ok(Some(bytes)) => Ok(Secret::new(bytes)),
