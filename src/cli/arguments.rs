@@ -136,7 +136,7 @@ pub(super) enum Command {
     Rekey(Rekey),
     /// Take over certificates, keys and the account of get-certs, certbot, lego, acme.sh, dehydrated or uacme
     #[command(after_help = "Examples:
-  git certs import                                 what get-certs has left in this repository, blackbox included
+  git certs import                                 what get-certs has left here
   git certs import --dry-run /etc/letsencrypt      look first
   git certs import --from acme.sh                  from ~/.acme.sh
   git-certs import .lego --yes --no-push

@@ -222,6 +222,7 @@ fn options_in_the_text_exist() {
                 "plan",
                 "revoke",
                 "rekey",
+                "import",
                 "verify",
                 "providers",
                 "print-ir",

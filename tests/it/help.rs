@@ -26,6 +26,7 @@ fn help_is_what_is_kept() {
         ("recipients add --help", "recipients-add.txt"),
         ("recipients remove --help", "recipients-remove.txt"),
         ("rekey --help", "rekey.txt"),
+        ("import --help", "import.txt"),
         ("verify --help", "verify.txt"),
         ("print-ir --help", "print-ir.txt"),
         ("--version", "version.txt"),

@@ -324,22 +324,22 @@ fn it_asks_on_a_terminal() {
     put_lego(&repo, &["a.test"], 2101, LIVE);
     let tip = repo.git(&["rev-parse", "HEAD"]);
     let question = "this commits what is listed above\r\ntype `yes` to go on:";
-    let no = repo.run_on_terminal("import ../other", "alice", &[(question, "no")]);
+    let no = repo.run_on_terminal("import ../other", "alice", &[(question, "no\n")]);
     assert_eq!(no.code, Some(2), "{}{}", no.stdout, no.stderr);
     assert!(
         no.stdout.contains(
-            "error: nothing was imported\r\n  caused by: nothing was done: the answer was not `yes`\r\n\
-             hint: `--dry-run` only looks\r\n"
+            "error: nothing was imported\n  caused by: nothing was done: the answer was not `yes`\n\
+             hint: `--dry-run` only looks\n"
         ),
         "{}",
         no.stdout
     );
     assert_eq!(repo.git(&["rev-parse", "HEAD"]), tip);
-    let yes = repo.run_on_terminal("import ../other", "alice", &[(question, "yes")]);
+    let yes = repo.run_on_terminal("import ../other", "alice", &[(question, "yes\n")]);
     assert_eq!(yes.code, Some(0), "{}{}", yes.stdout, yes.stderr);
     assert!(
         yes.stdout
-            .contains("imported 1 certificate and 0 accounts\r\n"),
+            .contains("imported 1 certificate and 0 accounts\n"),
         "{}",
         yes.stdout
     );
