@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use crate::model::certificate::{CertificateName, KeyType};
 
 /// A program whose files are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tool {
+    #[default]
     GetCerts,
     Certbot,
     Lego,
@@ -71,8 +72,10 @@ impl Tool {
 /// What an import does, or has done.
 #[derive(Debug, Default)]
 pub(crate) struct Importing {
-    /// Which program's files, and where.
-    pub(crate) source: String,
+    /// Whose files.
+    pub(crate) tool: Tool,
+    /// Where they are; none: in the cert repository.
+    pub(crate) folder: Option<String>,
     pub(crate) certificates: Vec<Imported>,
     /// Accounts that come over: where, and with what kind of key.
     pub(crate) accounts: Vec<(String, String)>,

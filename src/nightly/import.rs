@@ -119,7 +119,7 @@ fn message(importing: &Importing) -> String {
         (0, _) => format!("Import {accounts}"),
         _ => format!("Import {certificates} and {accounts}"),
     };
-    let mut text = format!("{what}\n\nFrom: {}\n", importing.source);
+    let mut text = format!("{what}\n\nFrom: {}\n", importing.tool);
     let names = importing.certificates.iter().map(|one| one.name.as_str());
     let names: Vec<_> = names.collect();
     if !names.is_empty() {
@@ -143,7 +143,7 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
                 .hint(|| format!("name it: `git certs import --from {tool} FOLDER`"));
         }
         let found = read(Tool::GetCerts, &Source::Here(workspace))?;
-        return decide(workspace, job, ("get-certs, in this repository", found));
+        return decide(workspace, job, (Tool::GetCerts, found));
     };
     let shown = folder.display();
     // What is named a folder and is none would be an empty one.
@@ -155,8 +155,8 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
         Some(tool) => tool,
         None => found_out(&source, folder)?,
     };
-    let named = format!("{tool}, in `{shown}`");
-    let (mut importing, decided) = decide(workspace, job, (&named, read(tool, &source)?))?;
+    let (mut importing, decided) = decide(workspace, job, (tool, read(tool, &source)?))?;
+    importing.folder = Some(shown.to_string());
     if !importing.is_nothing() {
         importing.notes.push(format!(
             "`{shown}` stays as it is, with its keys in plain text: once servers take theirs from this repository, stop {tool} \

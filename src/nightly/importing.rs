@@ -9,7 +9,7 @@ use crate::acme::presets::Directory;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::{self, Leaf};
 use crate::model::hint::with_hint;
-use crate::model::import::{Imported, Importing};
+use crate::model::import::{Imported, Importing, Tool};
 use crate::model::name::Identifier;
 use crate::nightly::exposed::AccountKeys;
 use crate::nightly::import::ImportJob;
@@ -35,11 +35,11 @@ pub(crate) struct Decided {
     pub(super) listed: Vec<CertificateName>,
 }
 
-/// Decides, and encrypts keys. `source` is what messages call the program's files.
+/// Decides, and encrypts keys.
 pub(super) fn decide(
     workspace: &Workspace,
     job: &ImportJob,
-    (source, found): (&str, Found),
+    (tool, found): (Tool, Found),
 ) -> Result<(Importing, Decided)> {
     let text = list_text(workspace, job)?;
     let mut decider = Decider {
@@ -55,7 +55,7 @@ pub(super) fn decide(
         removed: Vec::new(),
         account_keys: AccountKeys::new(),
         importing: Importing {
-            source: source.to_owned(),
+            tool,
             left: found.left,
             ..Importing::default()
         },
@@ -261,30 +261,55 @@ impl Decider<'_> {
 
     /// Everything together.
     fn done(mut self, text: Option<&str>) -> Result<(Importing, Decided)> {
-        if !self.entries.is_empty() {
-            if let Some(list) = &self.job.certs_json {
-                self.importing.notes.push(format!(
-                    "`{}` takes the place of {CERTS_JSON} and is not changed: add {}",
-                    list.origin,
-                    self.entries
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ));
-                self.importing.listed.clear();
-            } else {
-                let new = list::with(text, &self.entries)
-                    .with_context(|| format!("cannot add to `{CERTS_JSON}`"))?;
-                let read = |path: &str| self.workspace.read(path);
-                certs_json::parse(new.as_bytes(), CERTS_JSON, &Defaults::default(), &read)?;
-                self.files.push(public(CERTS_JSON, new));
-            }
+        self.add_to_list(text)?;
+        let uncommitted = self.remove()?;
+        let listed = self.wanted.iter().map(|wanted| wanted.name.clone());
+        let listed = listed
+            .chain(self.importing.listed.iter().cloned())
+            .collect();
+        let decided = Decided {
+            files: self.files,
+            uncommitted,
+            account_keys: self.account_keys,
+            listed,
+        };
+        Ok((self.importing, decided))
+    }
+
+    fn add_to_list(&mut self, text: Option<&str>) -> Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
         }
-        let (mut uncommitted, mut converted) = (Vec::new(), BTreeSet::new());
+        if let Some(list) = &self.job.certs_json {
+            let entries: Vec<_> = self.entries.iter().map(ToString::to_string).collect();
+            self.importing.notes.push(format!(
+                "`{}` takes the place of {CERTS_JSON} and is not changed: add {}",
+                list.origin,
+                entries.join(", ")
+            ));
+            self.importing.listed.clear();
+            return Ok(());
+        }
+        let new = list::with(text, &self.entries)
+            .with_context(|| format!("cannot add to `{CERTS_JSON}`"))?;
+        let read = |path: &str| self.workspace.read(path);
+        certs_json::parse(new.as_bytes(), CERTS_JSON, &Defaults::default(), &read)?;
+        self.files.push(File {
+            path: CERTS_JSON.to_owned(),
+            content: Content::Public(new.into_bytes()),
+        });
+        Ok(())
+    }
+
+    /// Lets files go whose keys are encrypted now. Returns those that no commit has.
+    fn remove(&mut self) -> Result<Vec<String>> {
         let removed: BTreeSet<_> = self.removed.iter().cloned().collect();
+        let (mut uncommitted, mut converted) = (Vec::new(), BTreeSet::new());
+        let mut has_copies = false;
         for path in &removed {
-            let stem = path.strip_suffix(blackbox::ENCRYPTED).unwrap_or(path);
+            let stem = path.strip_suffix(blackbox::ENCRYPTED);
+            has_copies |= stem.is_some();
+            let stem = stem.unwrap_or(path);
             let copy = format!("{stem}{}", blackbox::ENCRYPTED);
             if removed.contains(&copy) || !self.workspace.has(&copy)? {
                 converted.insert(stem.to_owned());
@@ -298,31 +323,18 @@ impl Decider<'_> {
                 uncommitted.push(path.clone());
             }
         }
-        if self.is_here && !converted.is_empty() {
-            let edits = blackbox::without(self.workspace, &converted)?;
-            let edited = edits.iter().map(|file| file.path.clone());
-            self.importing.edited.extend(edited);
-            self.files.extend(edits);
+        let edits = blackbox::without(self.workspace, &converted)?;
+        if has_copies && edits.is_empty() {
+            self.importing.notes.push(
+                "the list of blackbox is not in this folder: take the lines of these files out of its `blackbox-files.txt`"
+                    .to_owned(),
+            );
         }
+        let edited = edits.iter().map(|file| file.path.clone());
+        self.importing.edited.extend(edited);
+        self.files.extend(edits);
         self.importing.removed = removed.into_iter().collect();
-        let listed = self.wanted.iter().map(|wanted| wanted.name.clone());
-        let listed = listed
-            .chain(self.importing.listed.iter().cloned())
-            .collect();
-        let decided = Decided {
-            files: self.files,
-            uncommitted,
-            account_keys: self.account_keys,
-            listed,
-        };
-        Ok((self.importing, decided))
-    }
-}
-
-fn public(path: &str, text: String) -> File {
-    File {
-        path: path.to_owned(),
-        content: Content::Public(text.into_bytes()),
+        Ok(uncommitted)
     }
 }
 

@@ -10,7 +10,11 @@ const BY_PGP: &str =
 
 /// Everything, before it is done.
 pub(crate) fn text(importing: &Importing) -> String {
-    let mut parts = vec![format!("{}\n", tame(&importing.source)), lines(importing)];
+    let place = match &importing.folder {
+        Some(folder) => format!("in `{}`", tame(folder)),
+        None => "in this repository".to_owned(),
+    };
+    let mut parts = vec![format!("{}, {place}\n", importing.tool), lines(importing)];
     if let Some(exposed) = &importing.exposed {
         parts.push(given_away(exposed));
     }

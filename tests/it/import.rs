@@ -158,7 +158,7 @@ once all is pushed, replace them:
     let (message, _) = message.split_once("\nGit-Certs-Run: ").unwrap();
     assert_eq!(
         message,
-        "Import 2 certificates and 1 account\n\nFrom: get-certs, in this repository\n\
+        "Import 2 certificates and 1 account\n\nFrom: get-certs\n\
          Certificates: mail, web\nAccounts: ca.test\n"
     );
     for (name, key) in ["web", "mail"].iter().zip(&keys) {
@@ -569,4 +569,50 @@ fn what_cannot_be_read_is_said() {
          hint: it lists who can open private keys, one age or SSH recipient a line: `age-keygen -o key.txt` makes \
          an identity, `age-keygen -y key.txt > .age-recipients` lists it\n",
     );
+}
+
+/// Every line of Base64 of a key in PEM.
+fn lines_of(key: &str) -> Vec<&str> {
+    let lines = key.lines().filter(|line| line.len() >= 40);
+    lines.filter(|line| !line.starts_with("---")).collect()
+}
+
+#[test]
+fn no_key_leaves_the_program_in_plain_text() {
+    let repo = of_get_certs();
+    let web = repo.read("certificates/web/web.key");
+    let mail = repo.read("certificates/mail/mail.key");
+    let account = repo.read(&format!("{ACCOUNT}.key"));
+    repo.commit("get-certs");
+    let log = repo.path("strace.log");
+    let traced = "trace=write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg,execve";
+    let options = [
+        "-f",
+        "-v",
+        "-s",
+        "1000000",
+        "-e",
+        traced,
+        "-o",
+        log.to_str().unwrap(),
+    ];
+    let output = repo
+        .under("strace", &options, "import --yes")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let calls = fs::read(log).unwrap();
+    let calls =
+        String::from_utf8_lossy(&calls).into_owned() + &String::from_utf8(output.stdout).unwrap();
+    assert!(calls.contains("BEGIN AGE ENCRYPTED FILE"));
+    let opened = ["certificates/web/web", "certificates/mail/mail", ACCOUNT]
+        .map(|stem| repo.opened(&format!("{stem}.key.age"), "alice").unwrap());
+    let keys = [vec![web, mail, account], opened.to_vec()].concat();
+    let lines: Vec<_> = keys.iter().flat_map(|key| lines_of(key)).collect();
+    assert!(lines.len() > 50, "{}", lines.len());
+    for line in lines {
+        assert!(!calls.contains(line), "a key was written");
+    }
+    assert!(!calls.contains("PRIVATE KEY"));
+    assert_eq!(fs::read_dir(repo.path("tmp")).unwrap().count(), 0);
 }

@@ -250,3 +250,26 @@ hint: install GnuPG: the package is `gnupg` on Debian and Ubuntu\n"
         )
     );
 }
+
+/// The keys of a folder below the top, where blackbox' list is not.
+#[test]
+fn a_list_that_is_elsewhere_is_told() {
+    let (repo, ring) = repository();
+    fs::remove_dir_all(repo.path("certs/.blackbox")).unwrap();
+    repo.commit("blackbox, its list elsewhere");
+    let done = repo.run_with("import --yes", "alice", &[ring.variable()]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    assert!(
+        done.stdout.contains(
+            "\nnote     the list of blackbox is not in this folder: take the lines of these files out of its \
+             `blackbox-files.txt`\n"
+        ),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        repo.read(".gitignore").lines().count(),
+        4,
+        "blackbox' lines stay where its list is not"
+    );
+}
