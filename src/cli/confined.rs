@@ -57,6 +57,7 @@ impl Command {
             Self::Revoke(revoke) => &revoke.run.certs,
             Self::Recipients { command } => &command.place().certs,
             Self::Rekey(rekey) => &rekey.place.certs,
+            Self::Import(import) => &import.place.certs,
             Self::Verify(verify) => &verify.place.certs,
             Self::Providers(_) | Self::PrintIr(_) => return None,
         })

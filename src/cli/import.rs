@@ -83,7 +83,7 @@ fn usual_folder(tool: Tool) -> Option<PathBuf> {
 fn folder(given: Option<PathBuf>, from: Option<Tool>, run: &Run) -> Option<PathBuf> {
     let folder = given.or_else(|| from.and_then(usual_folder))?;
     let is_here = run.certs.repo.is_none()
-        && match (folder.canonicalize(), run.here().canonicalize()) {
+        && match (folder.canonicalize(), run.certs.here().canonicalize()) {
             (Ok(folder), Ok(here)) => folder == here,
             _ => false,
         };

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, anyhow};
 
 use crate::model::hint::{Hint, with_hint};
+use crate::model::outside;
 use crate::model::secret::{Secret, is_own_variable};
 use crate::repo::git::{Content, File, Workspace};
 
@@ -30,13 +31,13 @@ pub(super) fn decrypt(bytes: &[u8], shown: &str) -> Result<Secret> {
             command.env_remove(variable);
         }
     }
-    let mut child = command
+    command
         .args(["--batch", "--quiet", "--decrypt"])
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+        .stderr(Stdio::piped());
+    let mut child = outside::spawn(command)
         .context("cannot run `gpg`, which opens what blackbox encrypted")
         .hint(|| "install GnuPG: the package is `gnupg` on Debian and Ubuntu")?;
     // gpg reads to the end before it writes a key; one that ends early says why.
