@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use crate::support::command::Command;
 use crate::support::lab::{Lab, Server};
+use crate::support::peers::{bare_certbot, bare_lego, certbot, dehydrated, lego};
 use crate::support::repos::{Files, Transport};
-use crate::tools::{
-    Scenario, Tool, bare_certbot, bare_lego, certbot, dehydrated, lego, peak_memory, renew, timed,
-};
+use crate::tools::{Scenario, Tool, peak_memory, renew, timed};
 
 const COUNT: usize = 1_000;
 

@@ -52,7 +52,7 @@ fn main() {
     let sizes: Vec<_> = chosen.iter().filter(|word| is_size(word)).collect();
     let names: Vec<_> = chosen.iter().filter(|word| !is_size(word)).collect();
     let lab = Lab::builder().all().pebble_with(packaged).start();
-    tools::trust_lab(&lab);
+    support::peers::trust_lab(&lab);
     let mut rows = Vec::new();
     for scenario in [
         Scenario::new("1 certificate, 1 name", 1, 1),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::pkcs8::Document;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
@@ -62,6 +63,19 @@ impl AccountKey {
         match self {
             Self::P256(pair) => pkcs8(pair).map(Some),
             Self::P384(_) | Self::Rsa(_) => Ok(None),
+        }
+    }
+
+    /// The key as PKCS#8 in PEM form, whatever form it was read from.
+    pub(crate) fn to_pem(&self) -> Result<Secret> {
+        match self {
+            Self::P256(pair) | Self::P384(pair) => pem::encode(pkcs8(pair)?.as_ref()),
+            Self::Rsa(pair) => {
+                let der: Pkcs8V1Der<'_> = pair
+                    .as_der()
+                    .map_err(|_| anyhow!("cannot convert the key to PKCS#8"))?;
+                pem::encode(der.as_ref())
+            }
         }
     }
 
@@ -240,6 +254,8 @@ pub(super) mod tests {
                 let key = AccountKey::parse(&stored(algorithm, label)).unwrap();
                 assert_eq!(key.to_string(), kind);
                 assert_eq!(key.signs_orders(), kind == "P-256");
+                let again = AccountKey::parse(&key.to_pem().unwrap()).unwrap();
+                assert_eq!(again.jwk().unwrap(), key.jwk().unwrap());
                 let body = key
                     .signed(None, Some("n"), "https://ca.test/x", Some(&json!({"a": 1})))
                     .unwrap();

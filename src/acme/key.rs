@@ -7,6 +7,7 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
+use crate::acme::account_key::AccountKey;
 use crate::acme::pem;
 use crate::model::certificate::{KeySource, KeyType, Wanted};
 use crate::model::chain;
@@ -104,6 +105,13 @@ impl CertificateKey {
         Ok(Self(Zeroizing::new(key)))
     }
 
+    /// Reads a key that another program made: PKCS#8, SEC1 or PKCS#1, in PEM form.
+    ///
+    /// Errors say what it is instead.
+    pub(crate) fn import(pem: &Secret) -> Result<Self> {
+        Self::parse(&AccountKey::parse(pem)?.to_pem()?)
+    }
+
     /// Certificate signing request (PKCS#10, DER) for the names, in this order.
     ///
     /// The first name is the common name too, as get-certs had it, unless it is longer than 64
@@ -145,6 +153,7 @@ mod tests {
     use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
     use super::*;
+    use crate::acme::account_key::tests::{of_get_certs, of_old_clients};
 
     fn names(texts: &[&str]) -> Vec<Identifier> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -203,6 +212,34 @@ mod tests {
         );
         assert_eq!(subject, "");
         assert_eq!(alternatives.len(), 2);
+    }
+
+    #[test]
+    fn keys_of_other_programs_become_pkcs8() {
+        for key in [of_get_certs(), of_old_clients()] {
+            let imported = CertificateKey::import(&key).unwrap();
+            let public = imported.public_key_der();
+            let pem = imported.into_pem().unwrap();
+            assert!(pem.expose().starts_with(b"-----BEGIN PRIVATE KEY-----\n"));
+            assert_eq!(
+                CertificateKey::parse(&key).unwrap().public_key_der(),
+                public
+            );
+            assert_eq!(
+                CertificateKey::parse(&pem).unwrap().public_key_der(),
+                public
+            );
+        }
+        let error = |text: &str| {
+            let key = Secret::from(text.to_owned());
+            CertificateKey::import(&key).err().unwrap().to_string()
+        };
+        let edwards = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        assert_eq!(
+            error(&edwards.serialize_pem()),
+            "it is neither a P-256, a P-384 nor an RSA key"
+        );
+        assert_eq!(error("hello"), "not a private key in PEM form");
     }
 
     #[test]

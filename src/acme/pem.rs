@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
+use crate::model::hint::Hint;
 use crate::model::secret::Secret;
 
 /// Label of a PKCS#8 key.
@@ -50,10 +51,10 @@ pub(super) fn decode(secret: &Secret) -> Result<KeyBlock> {
     let (body, _) = body
         .split_once("-----END ")
         .ok_or_else(|| anyhow!("a private key without its last line"))?;
-    ensure!(
-        label != "ENCRYPTED PRIVATE KEY" && !body.contains("Proc-Type:"),
-        "a private key that is locked with a passphrase"
-    );
+    if label == "ENCRYPTED PRIVATE KEY" || body.contains("Proc-Type:") {
+        return Err(anyhow!("a private key that is locked with a passphrase"))
+            .hint(|| "`openssl pkey -in FILE -out FILE` takes the passphrase off");
+    }
     let mut base64 = Zeroizing::new(Vec::with_capacity(body.len()));
     base64.extend(body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
     let mut der = Zeroizing::new(vec![0; base64.len()]);

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::account::AccountCommand;
 use crate::cli::export::{self, Export};
 use crate::cli::history::{Log, Rollback, Why};
+use crate::cli::import::Import;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
@@ -167,6 +168,15 @@ Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many
     /// Open certificates for servers: as files, or for a command that deploys them
     #[command(after_help = export::EXAMPLES)]
     Export(Box<Export>),
+    /// Take over certificates, keys and the account of get-certs, certbot, lego, acme.sh, dehydrated or uacme
+    #[command(after_help = "Examples:
+  git certs import                                 what get-certs has left here
+  git certs import --dry-run /etc/letsencrypt      look first
+  git certs import --from acme.sh                  from ~/.acme.sh
+  git-certs import .lego --yes --no-push
+
+Exit codes: 0 done or nothing to do; 1 something stays as it is, the rest is done; 2 could not run")]
+    Import(Box<Import>),
     /// Look for private keys in plain text, and for files that do not belong together
     #[command(after_help = "Examples:
   git certs verify                                 the last commit

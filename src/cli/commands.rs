@@ -12,13 +12,14 @@ use crate::cli::journal::journal;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, export, history, keys, providers, revoke, status,
-    unlock, verify,
+    COULD_NOT_RUN, account, config, dnsconfig, export, history, import, keys, providers, revoke,
+    status, unlock, verify,
 };
 use crate::dnscontrol;
 use crate::model::outcome::Planned;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
+use crate::nightly::import::ImportJob;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
 use crate::nightly::keyring::Keyring;
 use crate::nightly::run::Nightly;
@@ -51,6 +52,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Recipients { command } => Box::pin(keys::run_recipients(command, temporary)).await,
         Command::Rekey(arguments) => Box::pin(keys::run_rekey(arguments, temporary)).await,
         Command::Export(arguments) => Box::pin(export::run(*arguments, temporary)).await,
+        Command::Import(arguments) => Box::pin(import::run(*arguments, temporary)).await,
         Command::Verify(arguments) => verify::run(arguments, temporary).await,
         Command::PrintIr(arguments) => print_ir(&arguments).await,
         Command::Providers(arguments) => {
@@ -198,6 +200,21 @@ pub(super) async fn open_certs_with_journal(
 ) -> Result<(Workspaces, JournalSettings)> {
     let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
     Ok((workspaces, journal(&settings)))
+}
+
+/// The same for the command that brings in what another program keeps.
+pub(super) async fn open_import(
+    run: &Run,
+    temporary: &Path,
+    progress: &Progress,
+) -> Result<(Workspaces, ImportJob)> {
+    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
+    let mut job = config::import_job(run, &settings)?;
+    if let Some(path) = config::list_in_clone(run, &settings) {
+        let bytes = workspaces.read_cert_repo(path).await?;
+        job.certs_json = Some(config::list(path, bytes)?);
+    }
+    Ok((workspaces, job))
 }
 
 /// The same for a command that is about the keys.

@@ -24,6 +24,7 @@ use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
+use crate::nightly::import::ImportJob;
 use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
@@ -201,6 +202,19 @@ pub(super) fn status_job(run: &Run, settings: &Settings) -> Result<StatusJob> {
         limits: settings.limits.map_or(LimitsOf::TheCa, limits),
         resolvers: name_servers::recursive(settings)?,
         journal: journal(settings),
+    })
+}
+
+/// The job of the command that brings in what another program keeps.
+pub(super) fn import_job(run: &Run, settings: &Settings) -> Result<ImportJob> {
+    Ok(ImportJob {
+        tool: None,
+        folder: None,
+        account: None,
+        directory: directory(settings)?,
+        certs_json: list_beside(run, settings)?,
+        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
+        push: true,
     })
 }
 

@@ -58,6 +58,7 @@ impl Command {
             Self::Recipients { command } => &command.place().certs,
             Self::Rekey(rekey) => &rekey.place.certs,
             Self::Export(export) => &export.place.certs,
+            Self::Import(import) => &import.place.certs,
             Self::Verify(verify) => &verify.place.certs,
             Self::Status(status) => &status.place.certs,
             Self::Why(why) => &why.place.certs,

@@ -12,6 +12,7 @@ mod environment;
 mod export;
 mod history;
 mod identities;
+mod import;
 mod journal;
 mod keys;
 mod name_servers;

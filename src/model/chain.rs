@@ -125,6 +125,29 @@ pub(crate) fn parts(chain: &[u8]) -> Result<Vec<Part>> {
     Ok(parts.collect())
 }
 
+/// How many certificates are in a PEM text.
+pub(crate) fn count(chain: &[u8]) -> usize {
+    blocks(chain).map_or(0, |blocks| blocks.len())
+}
+
+/// The certificates of a PEM text, each written in the same way, and nothing else that is in it.
+pub(crate) fn certificates(chain: &[u8]) -> Result<String> {
+    Ok(blocks(chain)?.iter().map(encoded).collect())
+}
+
+/// Whether a PEM chain's first certificate wants OCSP stapled (RFC 7633).
+pub(crate) fn must_staple(chain: &[u8]) -> bool {
+    const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
+    let Ok(blocks) = blocks(chain) else {
+        return false;
+    };
+    let first = blocks.first().and_then(|block| parse(block).ok());
+    first.is_some_and(|certificate| {
+        let mut extensions = certificate.extensions().iter();
+        extensions.any(|extension| extension.oid.to_id_string() == TLS_FEATURE)
+    })
+}
+
 /// More certificates are no chain that a server would send.
 const LONGEST: usize = 10;
 

@@ -13,6 +13,7 @@ pub(crate) mod environment;
 pub(crate) mod finding;
 pub(crate) mod hint;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod kill;
 pub(crate) mod location;
 pub(crate) mod name;

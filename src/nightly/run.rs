@@ -280,11 +280,12 @@ impl Nightly {
         self.workspaces
             .with(move |workspace| {
                 let listed = match &job.certs_json {
-                    Some(other) => {
-                        certs_json::parse(other.text.as_bytes(), &other.origin, &job.defaults, &|path| {
-                            workspace.read(path)
-                        })
-                    }
+                    Some(other) => certs_json::parse(
+                        other.text.as_bytes(),
+                        &other.origin,
+                        &job.defaults,
+                        &|path| workspace.read(path),
+                    ),
                     None => layout::wanted(workspace, &job.defaults),
                 }?;
                 for warning in &listed.warnings {
@@ -297,7 +298,7 @@ impl Nightly {
                 }
                 for path in layout::plain_keys(workspace, &listed.wanted)? {
                     progress.warn(&format!(
-                        "`{path}` is a private key in plain text: remove it, and renew its certificate"
+                        "`{path}` is a private key in plain text: `git certs import` encrypts it"
                     ));
                 }
                 let held = layout::held(workspace, &listed.wanted)?;

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::git::{Content, File, Workspace};
-use crate::repo::keys;
+use crate::repo::keys::{self, PUBLIC_KEY};
+use crate::repo::layout::sha256;
 use crate::repo::recipients::Recipients;
 
 /// An ACME account that the repository has.
@@ -88,8 +89,8 @@ impl StoredAccount {
             StoredKey::Sealed(sealed) => Ok(sealed),
             StoredKey::Plain(_) => Err(with_hint(
                 anyhow!("the account key `{}` is not encrypted", self.key_path),
-                "`git-certs account rollover` takes the account over: it keeps its URL and gets a new \
-                 key, which is stored encrypted",
+                "`git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the next run \
+                 gives it a new key",
             )),
         }
     }
@@ -151,6 +152,25 @@ pub(crate) fn account_files(
     ])
 }
 
+/// account.json with the hash of the account's public key, so that the key is known again in another file.
+pub(crate) fn with_public_key(metadata: &str, public_key: &[u8]) -> Result<String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(metadata)?;
+    fields.insert(PUBLIC_KEY.to_owned(), sha256(public_key).into());
+    Ok(Value::Object(fields).to_string())
+}
+
+/// Whether the encrypted key of the account at `host` has this public half.
+pub(crate) fn has_key(workspace: &Workspace, host: &str, public_key: &[u8]) -> Result<bool> {
+    let Names { metadata, key, .. } = Names::of(host);
+    let fields = workspace.read(&metadata)?;
+    let fields = fields.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let fields = fields.unwrap_or_default();
+    let is = |field: &str, hash: String| fields.get(field).and_then(Value::as_str) == Some(&hash);
+    Ok(sealed(workspace, &key)?.is_some_and(|key| {
+        is(PUBLIC_KEY, sha256(public_key)) && is(keys::KEY_AGE, sha256(key.as_str().as_bytes()))
+    }))
+}
+
 /// What a rollover stores before it begins: the new key beside the old one.
 pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
     File {
@@ -172,6 +192,7 @@ pub(crate) fn changed_key_files(
 ) -> Vec<File> {
     let names = Names::of(host);
     let described = account.fields.clone().map(|mut fields| {
+        fields.shift_remove(PUBLIC_KEY);
         match recipients {
             Some(recipients) => keys::note(&mut fields, &new, recipients),
             None => keys::bind(&mut fields, &new),
@@ -236,7 +257,6 @@ mod tests {
     use crate::model::hint::explain;
     use crate::repo::files;
     use crate::repo::git::People;
-    use crate::repo::layout::sha256;
     use crate::repo::servers::access;
 
     fn put(folder: &Path, path: &str, text: &str) {
@@ -293,8 +313,8 @@ mod tests {
         assert_eq!(
             error(found.sealed_key()),
             "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
-             hint: `git-certs account rollover` takes the account over: it keeps its URL and gets a \
-             new key, which is stored encrypted"
+             hint: `git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the \
+             next run gives it a new key"
         );
         put(folder, ".letsencrypt/ca.test/account.key.age", "plain");
         assert_eq!(

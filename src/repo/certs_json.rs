@@ -13,6 +13,9 @@ use crate::model::name::Identifier;
 use crate::model::request::SigningRequest;
 use crate::repo::recipients::Recipients;
 
+/// The list of certificates, at the root of the cert repository.
+pub(crate) const CERTS_JSON: &str = "certs.json";
+
 /// Most names of one certificate: Let's Encrypt's limit, and get-certs'.
 const MAX_NAMES: usize = 100;
 

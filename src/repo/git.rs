@@ -14,6 +14,7 @@ mod people;
 mod push;
 mod read;
 mod rescue;
+mod uncommitted;
 mod whole;
 mod writable;
 

@@ -17,8 +17,8 @@ use crate::repo::layout::{self, certificate_file, sha256};
 use crate::repo::recipients::Recipients;
 
 /// Fields of NAME.json and of account.json that belong together.
-const KEY_AGE: &str = "key_age_sha256";
-const PUBLIC_KEY: &str = "public_key_sha256";
+pub(super) const KEY_AGE: &str = "key_age_sha256";
+pub(super) const PUBLIC_KEY: &str = "public_key_sha256";
 const RECIPIENTS: &str = "recipients_sha256";
 
 /// Whose key.

@@ -16,13 +16,10 @@ use crate::model::outcome::Action;
 use crate::model::renewal::RenewalInfo;
 use crate::model::secret::Sealed;
 use crate::repo::accounts;
-use crate::repo::certs_json::{self, Defaults, Listed};
+use crate::repo::certs_json::{self, CERTS_JSON, Defaults, Listed};
 use crate::repo::git::{Content, File, Reader, Workspace};
 use crate::repo::recipients::{Recipients, hex};
 use crate::repo::revoked;
-
-/// The list of certificates.
-const CERTS_JSON: &str = "certs.json";
 
 /// Who can open certificate keys.
 pub(crate) const RECIPIENTS: &str = ".age-recipients";
@@ -249,23 +246,19 @@ fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Resu
     let Issued {
         wanted, leaf, url, ..
     } = issued;
-    let names: BTreeSet<_> = leaf.identifiers.iter().map(ToString::to_string).collect();
-    let moment = |moment: OffsetDateTime| moment.format(&Rfc3339);
     let key = issued.key.as_ref();
-    let mut value = json!({
-        "domain": wanted.identifiers.first().map(ToString::to_string),
-        "certUrl": url,
-        "certStableUrl": url,
-        "names": names,
-        "not_before": moment(leaf.not_before)?,
-        "not_after": moment(leaf.not_after)?,
-        "serial": leaf.serial,
-        "issuer": leaf.issuer,
-        "key_type": leaf.key_type.unwrap_or(wanted.key_type),
-        "public_key_sha256": sha256(&leaf.public_key),
-        "directory": issued.directory,
-        "action": action.to_string(),
-    });
+    let before = [
+        (
+            "domain",
+            json!(wanted.identifiers.first().map(ToString::to_string)),
+        ),
+        ("certUrl", json!(url)),
+        ("certStableUrl", json!(url)),
+    ];
+    let after = [
+        ("directory", json!(issued.directory)),
+        ("action", json!(action.to_string())),
+    ];
     let sometimes = [
         (
             "key_age_sha256",
@@ -283,11 +276,31 @@ fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Resu
     ];
     let sometimes = sometimes
         .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    if let Some(fields) = value.as_object_mut() {
-        fields.extend(sometimes);
-    }
-    Ok(format!("{value:#}\n"))
+        .filter_map(|(name, value)| Some((name, value?)));
+    let owned = |(name, value): (&str, Value)| (name.to_owned(), value);
+    let mut fields: Map<_, _> = before.into_iter().map(owned).collect();
+    fields.extend(facts(leaf)?);
+    fields.extend(after.into_iter().chain(sometimes).map(owned));
+    Ok(format!("{:#}\n", Value::Object(fields)))
+}
+
+/// What NAME.json repeats of a certificate.
+pub(super) fn facts(leaf: &Leaf) -> Result<Map<String, Value>> {
+    let names: BTreeSet<_> = leaf.identifiers.iter().map(ToString::to_string).collect();
+    let moment = |moment: OffsetDateTime| moment.format(&Rfc3339);
+    let facts = [
+        ("names", json!(names)),
+        ("not_before", json!(moment(leaf.not_before)?)),
+        ("not_after", json!(moment(leaf.not_after)?)),
+        ("serial", json!(leaf.serial)),
+        ("issuer", json!(leaf.issuer)),
+        ("key_type", json!(leaf.key_type)),
+        ("public_key_sha256", json!(sha256(&leaf.public_key))),
+    ];
+    let facts = facts.into_iter().filter(|(_, value)| !value.is_null());
+    Ok(facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 /// NAME.json with what the CA said anew of when to renew.

@@ -14,6 +14,7 @@ pub(crate) mod commits;
 pub(crate) mod export;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod import;
 pub(crate) mod inventory;
 pub(crate) mod issuances;
 pub(crate) mod journal;

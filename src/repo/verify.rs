@@ -264,13 +264,20 @@ fn certificate_of(path: &str) -> Option<&str> {
 fn remedy(path: Option<&str>) -> String {
     let path = path.unwrap_or_default();
     if let Some(name) = certificate_of(path) {
+        let is_of_get_certs = is_key(path) || path.ends_with(&format!("/{name}.pem"));
+        let first = if is_of_get_certs {
+            "`git certs import` encrypts it"
+        } else {
+            "remove the file"
+        };
         return format!(
-            "whoever could read the repository has it: remove the file, revoke with `git certs revoke {name} \
-             --reason keyCompromise`, and issue with `git certs renew --only {name} --renew 9999`"
+            "whoever could read the repository has it: {first}, and `git certs revoke {name} --reason keyCompromise \
+             --renew-now` makes a new one"
         );
     }
     if path.starts_with(ACCOUNTS) {
-        return "whoever could read the repository has it: `git certs account rollover` makes it void"
+        return "whoever could read the repository has it: `git certs import` encrypts it, and `git certs account rollover` \
+                makes it void"
             .to_owned();
     }
     "whoever could read the repository has it: replace the key where it is used, then remove it here"

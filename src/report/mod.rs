@@ -5,6 +5,7 @@ pub(crate) mod board;
 pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod json;
 pub(crate) mod masks;
 pub(crate) mod matrix;

@@ -228,6 +228,7 @@ fn options_in_the_text_exist() {
                 "revoke",
                 "rekey",
                 "export",
+                "import",
                 "verify",
                 "status",
                 "rollback",

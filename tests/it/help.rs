@@ -27,6 +27,7 @@ fn help_is_what_is_kept() {
         ("recipients remove --help", "recipients-remove.txt"),
         ("rekey --help", "rekey.txt"),
         ("export --help", "export.txt"),
+        ("import --help", "import.txt"),
         ("verify --help", "verify.txt"),
         ("status --help", "status.txt"),
         ("why --help", "why.txt"),

@@ -222,7 +222,7 @@ fn the_account_key_of_get_certs_is_not_encrypted() {
         "\
 to issue: `www`, not in the repository
 error: the account key `.letsencrypt/acme.test/account.key` is not encrypted
-hint: `git-certs account rollover` takes the account over: it keeps its URL and gets a new key, which is stored encrypted
+hint: `git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the next run gives it a new key
 ",
     );
 }

@@ -151,8 +151,8 @@ fn the_account_of_get_certs_in_plain_text_is_taken_over_on_command() {
             .collect::<Vec<_>>()
             .join("\n"),
         "error: the account key `.letsencrypt/acme.test/account.key` is not encrypted\n\
-         hint: `git-certs account rollover` takes the account over: it keeps its URL and gets a new \
-         key, which is stored encrypted"
+         hint: `git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the next \
+         run gives it a new key"
     );
     let output = nightly
         .command(&["account", "rollover"])

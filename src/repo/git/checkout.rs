@@ -51,7 +51,7 @@ pub(super) struct Checkout {
     /// The folder, to which paths are relative.
     folder: PathBuf,
     /// The folder's path in the work tree with a final `/`, or empty.
-    prefix: String,
+    pub(super) prefix: String,
     /// Name of the remote, for its remote-tracking branch.
     pub(super) remote_name: Option<String>,
     /// Why the work tree or the index could not follow a commit.
@@ -205,7 +205,7 @@ impl Checkout {
     }
 
     /// Writes files to the work tree and enters them in the index.
-    fn write(&self, files: &[File]) -> Result<()> {
+    pub(super) fn write(&self, files: &[File]) -> Result<()> {
         files
             .iter()
             .try_for_each(|file| file.write_in(&self.folder))?;

@@ -181,6 +181,16 @@ impl CertRepo {
         self.with_variables(Command::new(env!("CARGO_BIN_EXE_git-certs")))
     }
 
+    /// The program with words that blanks separate, run by another program with words of its own.
+    pub fn under(&self, program: &str, options: &[&str], words: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(options)
+            .arg(env!("CARGO_BIN_EXE_git-certs"))
+            .args(words.split_whitespace());
+        self.with_variables(command)
+    }
+
     fn with_variables(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path("certs"))

@@ -35,6 +35,7 @@ pub mod more_zones;
 pub mod namespace;
 pub mod nightly;
 pub mod pebble;
+pub mod peers;
 pub mod powerdns;
 pub mod repos;
 pub mod resolver;

@@ -1,0 +1,46 @@
+//! Files of a checkout, or of a plain folder, that no commit has.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::repo::git::checkout::Checkout;
+use crate::repo::git::{Content, File, Shape, Workspace, read};
+
+impl Workspace {
+    /// Whether the last commit has a file, so that it is not lost when it goes.
+    pub(crate) fn is_committed(&self, path: &str) -> Result<bool> {
+        match &self.shape {
+            Shape::Bare(history) => Ok(history.trees()?.entry(read::checked(path)?)?.is_some()),
+            Shape::Checkout(checkout) => checkout.is_committed(read::checked(path)?),
+            Shape::Folder(_) => Ok(false),
+        }
+    }
+
+    /// Removes files that no commit has.
+    pub(crate) fn discard(&self, paths: &[String]) -> Result<()> {
+        let files: Vec<_> = paths
+            .iter()
+            .map(|path| File {
+                path: path.clone(),
+                content: Content::Removed,
+            })
+            .collect();
+        files
+            .iter()
+            .try_for_each(|file| read::checked(&file.path).map(drop))?;
+        match &self.shape {
+            Shape::Bare(_) => Ok(()),
+            Shape::Checkout(checkout) => checkout.write(&files),
+            Shape::Folder(folder) => files.iter().try_for_each(|file| file.write_in(folder)),
+        }
+    }
+}
+
+impl Checkout {
+    fn is_committed(&self, path: &str) -> Result<bool> {
+        let head = self.history.repository.head()?.peel_to_tree()?;
+        let path = format!("{}{path}", self.prefix);
+        Ok(head.get_path(Path::new(&path)).is_ok())
+    }
+}
