@@ -101,7 +101,7 @@ pub(super) enum Command {
   git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
   git-certs renew --acme staging --only wildcardCert")]
     Renew(Renew),
-    /// Say what `renew` would do and why; the CA is asked when to renew, and nothing else
+    /// Say what `renew` would do and why, and what public DNS (CAA, delegations) has against it; orders and writes nothing
     #[command(after_help = "Examples:
   git certs plan
   git-certs plan --repo https://github.com/example/certs --format json
@@ -235,6 +235,11 @@ pub(super) struct Plan {
     /// Say what replacing every certificate on one day would cost, as after a mass revocation
     #[arg(long, conflicts_with = "detailed_exitcode")]
     pub(super) drill: bool,
+
+    /// Do not ask public DNS whether CAA and delegations would let a run issue what is due
+    #[arg(long, env = "GIT_CERTS_NO_DNS")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) no_dns: Option<bool>,
 
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
@@ -461,7 +466,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--no-dns` (`GIT_CERTS_NO_DNS`), `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).

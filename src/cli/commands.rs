@@ -14,7 +14,6 @@ use crate::cli::{
     COULD_NOT_RUN, account, config, dnsconfig, keys, providers, revoke, unlock, verify,
 };
 use crate::dnscontrol;
-use crate::model::outcome::Planned;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::job::{AccountJob, Job, KeysJob};
@@ -116,10 +115,11 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
     }
     let ending = Ending::of("git-certs plan", arguments.run.format, arguments.reports);
     let detailed = arguments.detailed_exitcode;
-    let planned = async { ready(arguments.run, temporary).await?.plan().await };
+    let asks_dns = !arguments.no_dns.unwrap_or_default();
+    let planned = async { ready(arguments.run, temporary).await?.plan(asks_dns).await };
     match planned.await {
         Ok(plan) => {
-            let is_due = plan.iter().any(Planned::is_due);
+            let is_due = plan.due().next().is_some();
             let code = if is_due && detailed { SOMETHING_DUE } else { 0 };
             ending.plan(&plan, code)
         }

@@ -10,7 +10,7 @@ pub(crate) mod not_seen;
 mod port53;
 pub(crate) mod present;
 mod reach;
-mod recursor;
+pub(crate) mod recursor;
 mod referral;
 pub(crate) mod rules;
 #[cfg(test)]

@@ -29,6 +29,16 @@ pub(super) struct Recursor {
     named: Vec<SocketAddr>,
 }
 
+/// The resolver gave no answer at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the DNS resolver cannot look up {kind} of `{name}`")]
+pub(crate) struct NoAnswer {
+    name: DnsName,
+    kind: RecordType,
+    #[source]
+    error: NetError,
+}
+
 impl Recursor {
     /// Starts from the resolvers of `/etc/resolv.conf`.
     pub(super) fn system() -> Result<Self> {
@@ -139,9 +149,13 @@ impl Recursor {
             error,
             NetError::Timeout | NetError::NoConnections | NetError::Io(_)
         );
-        let error = anyhow::Error::new(error).context(format!(
-            "the DNS resolver cannot look up {kind} of `{name}`"
-        ));
+        let name = name.clone();
+        let error = if unreachable {
+            anyhow::Error::new(NoAnswer { name, kind, error })
+        } else {
+            let what = format!("the DNS resolver cannot look up {kind} of `{name}`");
+            anyhow::Error::new(error).context(what)
+        };
         let named: Vec<_> = self.named.iter().map(|one| format!("`{one}`")).collect();
         match named.as_slice() {
             _ if !unreachable => error,

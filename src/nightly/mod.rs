@@ -8,6 +8,7 @@ mod drill;
 mod dry_run;
 mod findings;
 mod fits;
+mod forecast;
 pub(crate) mod found;
 mod hands_off;
 pub(crate) mod issue;

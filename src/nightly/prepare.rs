@@ -19,7 +19,7 @@ use crate::nightly::job::Override;
 use crate::nightly::permission::Permission;
 use crate::nightly::renewal::Answers;
 use crate::nightly::run::{Decided, Nightly};
-use crate::nightly::survey::{Survey, Surveyor};
+use crate::nightly::survey::{Providers, Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
@@ -116,12 +116,30 @@ impl Nightly {
     }
 
     pub(super) async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Survey> {
+        let context = self.provider_context();
+        let providers = Providers {
+            context: &context,
+            skip: &self.job.skip,
+            policy: &self.job.pending,
+        };
+        let survey = self.survey_with(due, dns, Some(providers)).await?;
+        for line in &survey.looked_at {
+            tracing::debug!("{line}");
+        }
+        Ok(survey)
+    }
+
+    /// Looks at the zones of the certificates, at these providers or at none, and says what is worth it.
+    pub(super) async fn survey_with(
+        &self,
+        due: &[Planned],
+        dns: DnsConfig,
+        providers: Option<Providers<'_>>,
+    ) -> Result<Survey> {
         let step = self.progress.step("looking at the zones");
         let surveyor = Surveyor {
             lookout: &Lookout::new(self.lookup()?, &self.job.name_servers),
-            context: &self.provider_context(),
-            skip: &self.job.skip,
-            policy: &self.job.pending,
+            providers,
         };
         let survey = surveyor
             .survey(dns, due.iter().map(|planned| &planned.wanted))
@@ -130,9 +148,6 @@ impl Nightly {
         survey.news.iter().for_each(|news| self.say_in_full(news));
         for warning in &survey.warnings {
             self.progress.warn(&warning.replace('\n', "\n    "));
-        }
-        for line in &survey.looked_at {
-            tracing::debug!("{line}");
         }
         Ok(survey)
     }

@@ -12,7 +12,7 @@ use crate::model::certificate::Wanted;
 use crate::model::drill::Drill;
 use crate::model::hint::with_hint;
 use crate::model::kill;
-use crate::model::outcome::{Outcome, Planned, PutOff};
+use crate::model::outcome::{Outcome, Plan, Planned, PutOff, Verdicts};
 use crate::model::path::Stage;
 use crate::nightly::drill::{self, Share};
 use crate::nightly::fits;
@@ -64,14 +64,26 @@ impl Nightly {
         }
     }
 
-    /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
-    pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
+    /// Decides what is due. Orders and writes nothing, and needs no secret.
+    ///
+    /// `asks_dns`: whether public DNS is asked what would fail.
+    pub(crate) async fn plan(&self, asks_dns: bool) -> Result<Plan> {
         let decided = self.stop.ends(self.decide(true)).await?;
         let due = decided.plan.iter().filter(|planned| planned.is_due());
-        let (_, put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
+        let due: Vec<_> = due.cloned().collect();
+        let (_, put_off) = self.within_limits(due.clone(), &decided).await?;
+        let found = self.found().await?;
+        let verdicts = match due.is_empty() {
+            true => Some(Verdicts::new()),
+            false if asks_dns => self.stop.ends(self.verdicts(due, decided.dns)).await?,
+            false => None,
+        };
         self.say_what_waits(&put_off);
-        self.say_what_was_found(self.found().await?.as_ref());
-        Ok(decided.plan)
+        self.say_what_was_found(found.as_ref());
+        Ok(Plan {
+            certificates: decided.plan,
+            verdicts,
+        })
     }
 
     /// What replacing every certificate on one day would cost. Touches neither the CA nor DNS, and

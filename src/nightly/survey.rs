@@ -21,7 +21,7 @@ use crate::nightly::findings::{Findings, Need, Step};
 use crate::nightly::issue::count;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::blocking;
-use crate::nightly::zones::{self, ReadyZone, ZoneAccess};
+use crate::nightly::zones::{self, Contents, ReadyZone, ZoneAccess};
 use crate::provider::registry::{self, Context as ProviderContext, Provider};
 use crate::report::masks;
 
@@ -106,6 +106,12 @@ impl Survey {
 /// What a survey works with.
 pub(crate) struct Surveyor<'a> {
     pub(crate) lookout: &'a Lookout<'a>,
+    /// None: what public DNS says is all that is looked at.
+    pub(crate) providers: Option<Providers<'a>>,
+}
+
+/// How providers are asked.
+pub(crate) struct Providers<'a> {
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: &'a BTreeSet<String>,
@@ -155,32 +161,14 @@ impl Surveyor<'_> {
             .extend(ends.map(|trail| trail.end().clone()));
         let needs = findings.needs(open);
         let unread: Vec<&Zone> = needs.iter().filter_map(Need::to_read).collect();
-        let connected = self.connect(findings.dns, &unread).await?;
-        let warnings = connected.values();
-        findings
-            .of_entries
-            .extend(warnings.filter_map(|connection| connection.warning.clone()));
-        let (mut reading, mut contents) = (Vec::new(), Vec::new());
-        for zone in unread {
-            match self.access(zone, &connected) {
-                Ok(access) => reading.push((zone, access)),
-                Err(error) => contents.push((zone.unique_name(), Err(Shared::new(error)))),
-            }
-        }
-        findings.contents.extend(contents);
+        let reading = if let Some(providers) = &self.providers {
+            providers.prepare(findings, unread).await?
+        } else {
+            findings.contents.extend(unread.into_iter().map(unasked));
+            Vec::new()
+        };
         let delegated = &findings.delegated;
-        let reading = reading
-            .into_iter()
-            .map(|(zone, (providers, mut problems))| async move {
-                let contents = zones::read(zone, providers, self.policy, delegated).await;
-                let contents = contents.map_err(Shared::new);
-                problems.extend(contents.as_ref().err().cloned());
-                let result = match several(problems) {
-                    None => contents,
-                    Some(error) => Err(Shared::new(error)),
-                };
-                (zone.unique_name(), result)
-            });
+        let reading = reading.into_iter().map(|reading| reading.read(delegated));
         let serving = needs.iter().filter_map(|need| findings.to_serve(need));
         let serving = serving.map(|zone| async {
             let view = self.lookout.view(zone.reference()).await;
@@ -203,6 +191,72 @@ impl Surveyor<'_> {
         findings.said.extend(said.into_iter().flatten());
         findings.shown.extend(shown.into_iter().flatten());
         Ok(())
+    }
+}
+
+/// A zone of which no provider is asked.
+fn unasked(zone: &Zone) -> (String, Result<Contents, Shared>) {
+    let contents = match zone.providers.as_slice() {
+        [] => Err(Shared::new(no_provider(zone))),
+        _ => Ok(Contents::default()),
+    };
+    (zone.unique_name(), contents)
+}
+
+/// A zone that is about to be read.
+struct Reading<'a> {
+    zone: &'a Zone,
+    policy: &'a Policy,
+    providers: Vec<ZoneAccess>,
+    /// What is wrong with other providers of the zone.
+    problems: Vec<Shared>,
+}
+
+impl Reading<'_> {
+    async fn read(self, delegated: &BTreeSet<DnsName>) -> (String, Result<Contents, Shared>) {
+        let contents = zones::read(self.zone, self.providers, self.policy, delegated).await;
+        let contents = contents.map_err(Shared::new);
+        let mut problems = self.problems;
+        problems.extend(contents.as_ref().err().cloned());
+        let result = match several(problems) {
+            None => contents,
+            Some(error) => Err(Shared::new(error)),
+        };
+        (self.zone.unique_name(), result)
+    }
+}
+
+impl<'a> Providers<'a> {
+    /// Connects to the providers of the zones. What has none that can be asked is a finding already.
+    async fn prepare<'z>(
+        &self,
+        findings: &mut Findings<'_>,
+        unread: Vec<&'z Zone>,
+    ) -> Result<Vec<Reading<'z>>>
+    where
+        'a: 'z,
+    {
+        let connected = self.connect(findings.dns, &unread).await?;
+        let warnings = connected.values();
+        findings
+            .of_entries
+            .extend(warnings.filter_map(|connection| connection.warning.clone()));
+        let mut reading = Vec::new();
+        for zone in unread {
+            match self.access(zone, &connected) {
+                Ok((providers, problems)) => reading.push(Reading {
+                    zone,
+                    policy: self.policy,
+                    providers,
+                    problems,
+                }),
+                Err(error) => {
+                    let lost = (zone.unique_name(), Err(Shared::new(error)));
+                    findings.contents.extend([lost]);
+                }
+            }
+        }
+        Ok(reading)
     }
 
     /// Connects each provider once, however many zones it has.

@@ -45,6 +45,7 @@ mod opening;
 mod packaging;
 mod pending;
 mod plan;
+mod plan_dns;
 mod print_ir;
 mod profiles;
 mod races;
