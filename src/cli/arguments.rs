@@ -9,6 +9,7 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::doctor::Doctor;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
@@ -108,6 +109,14 @@ pub(super) enum Command {
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
+    /// Look at everything that `renew` needs, and say what is wrong and what to do
+    #[command(after_help = "Examples:
+  git certs doctor                                 in a checkout of the cert repository
+  git certs doctor --rehearse                      try out every provider and name server
+  git-certs doctor --repo https://github.com/example/certs --dns-repo https://github.com/example/dns --format json
+
+Exit codes: 0 no errors (warnings and notes aside); 1 errors; 2 could not run")]
+    Doctor(Box<Doctor>),
     /// Look at the ACME account, register one, change its key, close it
     Account {
         #[command(subcommand)]

@@ -11,7 +11,7 @@ use crate::cli::journal::journal;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, keys, providers, revoke, unlock, verify,
+    COULD_NOT_RUN, account, config, dnsconfig, doctor, keys, providers, revoke, unlock, verify,
 };
 use crate::dnscontrol;
 use crate::net::http::Http;
@@ -34,6 +34,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
     match arguments.command {
         Command::Renew(arguments) => Box::pin(renew(arguments, temporary)).await,
         Command::Plan(arguments) => Box::pin(plan(arguments, temporary)).await,
+        Command::Doctor(arguments) => doctor::run(*arguments, temporary).await,
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,

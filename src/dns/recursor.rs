@@ -22,7 +22,7 @@ use crate::model::name::DnsName;
 /// others is set in `/etc/resolv.conf`.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Recursive resolvers, asked for SOA, NS, A, AAAA and CAA records only.
+/// Recursive resolvers, asked for SOA, NS, DS, A, AAAA and CAA records only.
 pub(super) struct Recursor {
     resolver: TokioResolver,
     /// Those that the user names; empty: those of `/etc/resolv.conf`.
@@ -171,6 +171,15 @@ impl Recursor {
                     named.join(", ")
                 ),
             ),
+        }
+    }
+
+    /// The DS records that the parent of a zone has for it. None is no error.
+    pub(super) async fn ds(&self, zone: &DnsName) -> Result<Vec<Record>> {
+        match self.resolver.lookup(wire_name(zone), RecordType::DS).await {
+            Ok(found) => Ok(found.answers().to_vec()),
+            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(self.failed(error, zone, RecordType::DS)),
         }
     }
 

@@ -17,11 +17,11 @@ use crate::nightly::run::Nightly;
 
 /// What is known of a CA without opening the account there.
 pub(super) struct Candidate {
-    prospect: Prospect,
+    pub(super) prospect: Prospect,
     /// The account's URL; none where there is none yet.
-    account: Option<String>,
+    pub(super) account: Option<String>,
     /// Whether the account can be used, or there may be one.
-    may_order: Result<(), Shared>,
+    pub(super) may_order: Result<(), Shared>,
 }
 
 /// By the URL of the directory.
@@ -129,19 +129,22 @@ impl Nightly {
         planned: &Planned,
         permission: &Permission,
     ) -> Result<()> {
-        let Candidate {
-            prospect, account, ..
-        } = candidate;
-        prospect.check_profile(planned.wanted.profile.as_ref())?;
-        let identities = match self.job.caa_identities.as_slice() {
-            [] => prospect.caa_identities(),
-            given => given,
-        };
-        let authority = Authority {
-            identities,
-            account: account.as_deref(),
-        };
+        candidate
+            .prospect
+            .check_profile(planned.wanted.profile.as_ref())?;
+        let authority = self.authority_of(candidate);
         let judged = permission.judge(&[planned], &authority, &self.stop).await;
         judged.into_iter().collect()
+    }
+
+    /// The CA as CAA records speak of it.
+    pub(super) fn authority_of<'a>(&'a self, candidate: &'a Candidate) -> Authority<'a> {
+        Authority {
+            identities: match self.job.caa_identities.as_slice() {
+                [] => candidate.prospect.caa_identities(),
+                given => given,
+            },
+            account: candidate.account.as_deref(),
+        }
     }
 }

@@ -3,7 +3,9 @@
 pub(crate) mod accounts;
 mod budget;
 pub(crate) mod challenge;
+mod clock;
 mod delegation;
+pub(crate) mod doctor;
 mod drill;
 mod dry_run;
 mod findings;
@@ -15,6 +17,7 @@ pub(crate) mod issue;
 mod issuing;
 pub(crate) mod job;
 pub(crate) mod keyring;
+mod listing;
 pub(crate) mod logbook;
 mod names;
 mod noting;

@@ -9,9 +9,8 @@ use futures_util::future::{join, join_all};
 use crate::dns::present;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::Wanted;
 use crate::model::hint::{Shared, several, with_hint};
-use crate::model::name::{DnsName, Identifier};
+use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
 use crate::model::provider::ProviderEntry;
 use crate::model::secret::names_secret;
@@ -56,6 +55,18 @@ impl Survey {
                 "`{challenge}` is no challenge name of this run"
             )))
         })
+    }
+
+    /// Challenge names that lead to a zone that is ready, and where.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = (&DnsName, &Target)> {
+        let all = self.targets.iter();
+        all.filter_map(|(name, target)| Some((name, target.as_ref().ok()?)))
+    }
+
+    /// Challenge names that do not, and why.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&DnsName, &Shared)> {
+        let all = self.targets.iter();
+        all.filter_map(|(name, target)| Some((name, target.as_ref().err()?)))
     }
 
     /// Parts the certificates whose zones are all ready from those that cannot be issued.
@@ -119,19 +130,16 @@ pub(crate) struct Providers<'a> {
 }
 
 impl Surveyor<'_> {
-    /// Looks at all zones of the certificates at once.
+    /// Looks at all zones of these challenge names at once.
     ///
     /// A zone that is written to is ready when all its name servers serve it and no provider has
     /// pending corrections. A zone that only has CNAMEs on the way there needs no provider. Zones
     /// that CNAMEs lead to although dnsconfig.js does not say so take another round.
-    pub(crate) async fn survey<'w>(
+    pub(crate) async fn survey(
         &self,
-        dns: DnsConfig,
-        due: impl Iterator<Item = &'w Wanted>,
+        dns: Arc<DnsConfig>,
+        names: BTreeSet<DnsName>,
     ) -> Result<Survey> {
-        let dns = Arc::new(dns);
-        let names = due.flat_map(|wanted| &wanted.identifiers);
-        let names: BTreeSet<_> = names.map(Identifier::challenge_name).collect();
         let mut open: Vec<_> = names.into_iter().map(Trail::new).collect();
         let mut findings = Findings::new(&dns);
         let mut survey = Survey::default();

@@ -82,7 +82,7 @@ fn path(path: &Path) -> Value {
 }
 
 /// Seconds, to the millisecond.
-fn seconds(duration: Duration) -> Value {
+pub(super) fn seconds(duration: Duration) -> Value {
     ((duration.as_secs_f64() * 1000.0).round() / 1000.0).into()
 }
 

@@ -26,6 +26,7 @@ mod delegation;
 mod disk;
 mod dnscontrol;
 mod docs;
+mod doctor;
 mod dry_run;
 mod examples;
 mod failures;

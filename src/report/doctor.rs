@@ -1,0 +1,119 @@
+//! What `doctor` found, for people and as data.
+
+use std::time::Duration;
+
+use anyhow::Error;
+use serde_json::{Value, json};
+
+use crate::model::checkup::{Checkup, Finding, Rehearsal, Severity, Subject};
+use crate::model::hint::explain;
+use crate::report::json::{self, VERSION, seconds};
+use crate::report::tame::tame;
+
+/// Each finding with its causes and what to do, the rehearsals, and a count.
+pub(crate) fn text(checkup: &Checkup) -> String {
+    let mut text: String = checkup.findings.iter().map(lines).collect();
+    let rehearsals = checkup.rehearsals.iter().flatten();
+    text.extend(rehearsals.map(rehearsal));
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let counts = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ];
+    let counts = counts.map(|(severity, noun)| count(checkup.count(severity), noun));
+    text + &format!(
+        "{}, {}: {}\n",
+        count(checkup.certificates, "certificate"),
+        count(checkup.zones, "zone"),
+        counts.join(", ")
+    )
+}
+
+fn lines(finding: &Finding) -> String {
+    let explained = explain(&Error::new(finding.error.clone()));
+    let indented = |text: &str| tame(text.trim_end()).replace('\n', "\n           ");
+    let mut lines = format!("{:<7}  {}\n", finding.severity, indented(&explained.what));
+    for cause in &explained.causes {
+        lines += &format!("         caused by: {}\n", indented(cause));
+    }
+    for hint in &explained.hints {
+        lines += &format!("         hint: {}\n", indented(hint));
+    }
+    lines
+}
+
+fn rehearsal(rehearsal: &Rehearsal) -> String {
+    let entries: Vec<_> = rehearsal
+        .entries
+        .iter()
+        .map(|entry| format!("`{entry}`"))
+        .collect();
+    let mut lines = format!(
+        "shown    `{}`, written at {} in {}\n",
+        rehearsal.name,
+        entries.join(", "),
+        rounded(rehearsal.written)
+    );
+    for (who, after) in &rehearsal.shown {
+        lines += &format!("         {} after {}\n", tame(who), rounded(*after));
+    }
+    lines
+}
+
+fn rounded(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn count(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+/// The same as data: docs/doctor.md.
+pub(crate) fn json(checkup: &Checkup) -> String {
+    let findings = checkup.findings.iter().map(|finding| {
+        let (zone, certificate) = match &finding.subject {
+            Subject::Run => (None, None),
+            Subject::Zone(zone) => (Some(zone.as_str()), None),
+            Subject::Certificate(name) => (None, Some(name.as_str())),
+        };
+        let explained = explain(&Error::new(finding.error.clone()));
+        json!({
+            "severity": finding.severity.to_string(),
+            "zone": zone,
+            "cert_name": certificate,
+            "what": explained.what,
+            "causes": explained.causes,
+            "hints": explained.hints,
+        })
+    });
+    let rehearsals = checkup.rehearsals.as_ref();
+    let rehearsals = rehearsals.map(|all| all.iter().map(rehearsed).collect::<Vec<_>>());
+    json::text(&json!({
+        "version": VERSION,
+        "certificates": checkup.certificates,
+        "zones": checkup.zones,
+        "errors": checkup.count(Severity::Error),
+        "warnings": checkup.count(Severity::Warning),
+        "notes": checkup.count(Severity::Note),
+        "findings": findings.collect::<Vec<_>>(),
+        "rehearsals": rehearsals,
+    }))
+}
+
+fn rehearsed(rehearsal: &Rehearsal) -> Value {
+    let shown = rehearsal.shown.iter();
+    let shown = shown.map(|(who, after)| json!({"server": who, "seconds": seconds(*after)}));
+    json!({
+        "zone": rehearsal.zone,
+        "name": rehearsal.name.as_str(),
+        "entries": rehearsal.entries,
+        "written": seconds(rehearsal.written),
+        "shown": shown.collect::<Vec<_>>(),
+    })
+}
