@@ -128,7 +128,7 @@ impl Permission {
         );
         let hint = match self.line(&relevant.at, &record.tag, &value) {
             Some((line, zone)) => format!(
-                "`{line}` in its place in `D(\"{zone}\", ...)` in dnsconfig.js lets ours alone: whoever gets hold of the zone for a while gets no certificate with another account"
+                "`{line}` in its place in `D(\"{zone}\", ...)` in dnsconfig.js lets ours alone"
             ),
             None => format!(
                 "`0 {} \"{value}\"` in its place lets ours alone",

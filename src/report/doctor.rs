@@ -52,13 +52,17 @@ fn rehearsal(rehearsal: &Rehearsal) -> String {
         .map(|entry| format!("`{entry}`"))
         .collect();
     let mut lines = format!(
-        "shown    `{}`, written at {} in {}\n",
+        "wrote    `{}` at {} in {}\n",
         rehearsal.name,
         entries.join(", "),
         rounded(rehearsal.written)
     );
     for (who, after) in &rehearsal.shown {
-        lines += &format!("         {} after {}\n", tame(who), rounded(*after));
+        lines += &format!(
+            "         {} showed it after {}\n",
+            tame(who),
+            rounded(*after)
+        );
     }
     lines
 }
@@ -116,4 +120,96 @@ fn rehearsed(rehearsal: &Rehearsal) -> Value {
         "written": seconds(rehearsal.written),
         "shown": shown.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::with_hint;
+
+    const PAGE: &str = include_str!("../../docs/doctor.md");
+
+    fn example(language: &str) -> &'static str {
+        let block = PAGE.split(&format!("```{language}\n")).nth(1).unwrap();
+        block.split("```").next().unwrap()
+    }
+
+    fn checkup() -> Checkup {
+        let record = "CAA record `0 issue \"ca.example\"` at `example.com` names other CAs than `letsencrypt.org`";
+        let forbidden =
+            anyhow!(record).context("CAA forbids the CA to issue for `www.example.com`");
+        let to_add = "add `CAA(\"@\", \"issue\", \"letsencrypt.org\")` to `D(\"example.com\", ...)` in dnsconfig.js";
+        let shown = [
+            ("ns1.example.com (192.0.2.1)", 100),
+            ("ns2.example.com (192.0.2.2)", 4_200),
+        ];
+        Checkup {
+            certificates: 2,
+            zones: 2,
+            findings: vec![
+                Finding::note(
+                    Subject::Run,
+                    with_hint(
+                        anyhow!("no age identity is given"),
+                        "set `GIT_CERTS_AGE_KEY`",
+                    ),
+                ),
+                Finding::error(
+                    Subject::Zone("example.com".to_owned()),
+                    with_hint(forbidden, to_add),
+                ),
+                Finding::warning(
+                    Subject::Certificate("www".parse().unwrap()),
+                    anyhow!("`*.example.org` is covered twice"),
+                ),
+            ],
+            rehearsals: Some(vec![Rehearsal {
+                zone: "example.com".to_owned(),
+                name: "_acme-challenge.git-certs-rehearsal.example.com"
+                    .parse()
+                    .unwrap(),
+                entries: ["bind", "route53"].map(str::to_owned).to_vec(),
+                written: Duration::from_millis(312),
+                shown: shown
+                    .map(|(who, after)| (who.to_owned(), Duration::from_millis(after)))
+                    .to_vec(),
+            }]),
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_page_are_reports() {
+        assert_eq!(text(&checkup()), example("text"));
+        assert_eq!(json(&checkup()), example("json"));
+    }
+
+    #[test]
+    fn what_is_found_twice_is_said_once_and_in_order() {
+        let mut checkup = checkup();
+        checkup.findings.extend(checkup.findings.clone());
+        checkup.findings.reverse();
+        checkup.settle();
+        let order: Vec<_> = checkup
+            .findings
+            .iter()
+            .map(|finding| finding.severity)
+            .collect();
+        assert_eq!(order, [Severity::Note, Severity::Error, Severity::Warning]);
+    }
+
+    #[test]
+    fn words_of_others_do_no_harm() {
+        let finding = Finding::note(Subject::Run, anyhow!("a\n\u{1b}[31mb"));
+        let checkup = Checkup {
+            findings: vec![finding],
+            ..Checkup::default()
+        };
+        assert_eq!(
+            text(&checkup),
+            "note     a\n           \\u{1b}[31mb\n\n0 certificates, 0 zones: 0 errors, 0 warnings, 1 note\n"
+        );
+    }
 }

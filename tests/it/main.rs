@@ -54,6 +54,7 @@ mod recipients;
 mod refusals;
 mod refusals_dns;
 mod refusals_git;
+mod rehearsal;
 mod renew;
 mod renewal;
 mod rescue;

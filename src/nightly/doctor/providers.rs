@@ -91,6 +91,9 @@ impl Nightly {
             (access.entry.clone(), names.unwrap_or_default())
         });
         let at_providers: Vec<_> = join_all(asked).await;
+        if servers.is_empty() {
+            return Vec::new();
+        }
         let real: BTreeSet<_> = servers.iter().map(|server| server.name.clone()).collect();
         compare(zone, &at_providers, &real)
     }
@@ -119,7 +122,8 @@ fn compare(
         );
         findings.push(Finding::warning(subject(), with_hint(error, hint)));
     }
-    let all_known = zone.skipped.is_empty()
+    let all_known = findings.is_empty()
+        && zone.skipped.is_empty()
         && !at_providers.is_empty()
         && at_providers.iter().all(|(_, hosts)| !hosts.is_empty());
     let strange = real.iter().filter(|host| {
@@ -143,4 +147,79 @@ fn compare(
 fn list<'a>(names: impl Iterator<Item = &'a DnsName>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use anyhow::Error;
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::dns::view::View;
+    use crate::model::hint::explain;
+    use crate::model::zone::Meta;
+
+    fn names(text: &str) -> Vec<DnsName> {
+        text.split_whitespace()
+            .map(|name| name.parse().unwrap())
+            .collect()
+    }
+
+    fn found(at_providers: &[(&str, &str)], real: &str, skipped: &[&str]) -> Vec<String> {
+        let zone = ReadyZone {
+            unique_name: "x.test!in".to_owned(),
+            name: "x.test".parse().unwrap(),
+            tag: "in".to_owned(),
+            meta: Meta::new(),
+            view: Arc::new(View {
+                servers: Vec::new(),
+                resolvers: Vec::new(),
+                settle: Duration::ZERO,
+                deadline: None,
+                confirmations: NonZeroU32::MIN,
+                warnings: Vec::new(),
+            }),
+            providers: Vec::new(),
+            skipped: skipped.iter().map(|entry| (*entry).to_owned()).collect(),
+        };
+        let at_providers = at_providers.iter();
+        let at_providers: Vec<_> = at_providers
+            .map(|(entry, hosts)| ((*entry).to_owned(), names(hosts)))
+            .collect();
+        let real = names(real).into_iter().collect();
+        let all = compare(&zone, &at_providers, &real).into_iter();
+        all.flat_map(|finding| {
+            let explained = explain(&Error::new(finding.error));
+            [vec![explained.what], explained.hints].concat()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn servers_of_providers_are_those_of_the_zone() {
+        let nothing = [""; 0];
+        assert_eq!(
+            found(&[("a", "a1 a2"), ("b", "b1")], "a1 a2 b1", &[]),
+            nothing
+        );
+        assert_eq!(found(&[("a", "a1"), ("b", "")], "a1 b1", &[]), nothing);
+        assert_eq!(found(&[("a", "a1")], "a1 b1", &["b"]), nothing);
+        assert_eq!(
+            found(&[("a", "a1 a2"), ("b", "b1")], "b1 c1", &[]),
+            [
+                "`a` serves zone `x.test!in` on `a1`, `a2`, none of which is a name server of the zone: what is written there nobody sees",
+                "delegate the zone to them (for a registered domain: at its registrar), or take `DnsProvider(...)` of `a` out of `D(\"x.test!in\", ...)` in dnsconfig.js",
+            ]
+        );
+        assert_eq!(
+            found(&[("a", "a1")], "a1 c1 c2", &[]),
+            [
+                "no provider of zone `x.test!in` in dnsconfig.js serves it on `c1`, `c2`: a challenge gets there only if it is transferred",
+                "add the provider to `D(\"x.test!in\", ...)`, or take the server out where the zone is delegated and in `NAMESERVER(...)`",
+            ]
+        );
+    }
 }

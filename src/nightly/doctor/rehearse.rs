@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use crate::dns::wait::WaitSettings;
 use crate::model::change::Txt;
 use crate::model::checkup::{Finding, Rehearsal, Subject};
+use crate::model::hint::Shared;
 use crate::model::name::DnsName;
 use crate::model::outcome::Planned;
 use crate::nightly::challenge::{Challenges, Placement};
@@ -68,6 +69,10 @@ impl Nightly {
             Ok(())
         };
         if let Err(error) = self.stop.ends(played).await {
+            let error = Shared::new(error);
+            stages
+                .iter()
+                .for_each(|stage| stage.challenges.give_up(&error));
             findings.push(Finding::error(Subject::Run, error));
         }
         let mut rehearsals = Vec::new();
@@ -130,27 +135,30 @@ fn stages(zones: &Zones<'_>) -> (Vec<Stage>, Vec<Finding>) {
         ready.entry(&target.zone.unique_name).or_insert(place);
     }
     let (mut stages, mut findings) = (Vec::new(), Vec::new());
-    for (zone, name) in ready.into_values() {
-        let unique_name = &zone.unique_name;
+    let written = zones
+        .all
+        .iter()
+        .filter(|(_, known)| !known.names.is_empty());
+    for (unique_name, _) in written {
+        let Some(declared) = zones.dns.zone(unique_name) else {
+            continue;
+        };
         let subject = || Subject::Zone(unique_name.clone());
-        let mut bare = zone
-            .skipped
-            .iter()
-            .filter(|entry| zones.bare.contains_key(*entry));
-        if let Some(entry) = bare.next() {
+        let mut entries = declared.providers.iter().map(|provider| &provider.entry);
+        if let Some(entry) = entries.find(|entry| zones.bare.contains_key(*entry)) {
             let error =
                 anyhow!("zone `{unique_name}` is not rehearsed: `{entry}` has no credentials here");
             findings.push(Finding::note(subject(), error));
             continue;
         }
+        // Why it is not ready is told.
+        let Some((zone, name)) = ready.get(unique_name.as_str()) else {
+            continue;
+        };
         // Credentials for a zone that is there for challenges may be good for these names alone.
-        let declared = zones
-            .dns
-            .zone(unique_name)
-            .is_none_or(|zone| zone.is_declared);
-        let name = match declared {
+        let name = match declared.is_declared {
             true => DnsName::within(NAME, &zone.name).map_err(Into::into),
-            false => Ok(name.clone()),
+            false => Ok((*name).clone()),
         };
         match name.and_then(|name| Stage::new(zone, name)) {
             Ok(stage) => stages.push(stage),

@@ -1,8 +1,8 @@
 //! The name servers of a zone: parent against zone, and each against the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::anyhow;
+use anyhow::{Error, anyhow};
 
 use crate::dns::agreement;
 use crate::dns::lookup::{Lookup, NameServer};
@@ -23,55 +23,74 @@ pub(super) async fn look(zone: &Zone, servers: &[NameServer], lookup: &Lookup) -
         lookup.delegated(&zone.name),
         agreement::name_servers(&zone.name, servers)
     );
-    let subject = || Subject::Zone(zone.unique_name());
-    let mut findings = Vec::new();
-    if said.len() > 1 {
-        let each = said
-            .iter()
-            .map(|(names, who)| format!("{} say {}", who.join(", "), list(names)));
-        let each: Vec<_> = each.collect();
-        let error = anyhow!(
-            "the name servers of zone `{}` do not agree on its NS records: {}",
-            zone.name,
-            each.join("; ")
-        );
-        let hint = "bring all to the same: `dnscontrol push` where dnsconfig.js declares them, and a zone transfer that works elsewhere";
-        findings.push(Finding::warning(subject(), with_hint(error, hint)));
-    }
-    let own: BTreeSet<DnsName> = said.into_keys().flatten().collect();
     // Why nobody says who serves it is told elsewhere.
-    if let Ok(delegated) = delegated
-        && !own.is_empty()
-    {
-        let only = |these: &BTreeSet<DnsName>, those: &BTreeSet<DnsName>| {
-            these.difference(those).cloned().collect::<Vec<_>>()
-        };
-        findings.extend(only(&delegated, &own).into_iter().map(|host| {
-            let error = anyhow!(
-                "zone `{}` is delegated to `{host}`, which its own NS records do not name",
-                zone.name
-            );
-            let hint = format!(
-                "add `NAMESERVER(\"{}\")` to `D(\"{}\", ...)` in dnsconfig.js, or take `{host}` out where the zone is delegated (for a registered domain: at its registrar)",
-                host.fqdn(),
-                zone.unique_name()
-            );
-            Finding::warning(subject(), with_hint(error, hint))
-        }));
-        findings.extend(only(&own, &delegated).into_iter().map(|host| {
-            let error = anyhow!(
-                "the NS records of zone `{}` name `{host}`, which it is not delegated to",
-                zone.name
-            );
-            let hint = format!(
-                "add `{host}` where the zone is delegated (for a registered domain: at its registrar), or take `NAMESERVER(\"{}\")` out of `D(\"{}\", ...)` in dnsconfig.js",
-                host.fqdn(),
-                zone.unique_name()
-            );
-            Finding::warning(subject(), with_hint(error, hint))
-        }));
+    let delegated = delegated.unwrap_or_default();
+    compare(zone, &delegated, &said)
+}
+
+/// What servers say, and which of them. Pure; where nothing is known of one side nothing is found.
+fn compare(
+    zone: &Zone,
+    delegated: &BTreeSet<DnsName>,
+    said: &BTreeMap<BTreeSet<DnsName>, Vec<String>>,
+) -> Vec<Finding> {
+    let own: BTreeSet<DnsName> = said.keys().flatten().cloned().collect();
+    let mut errors = Vec::new();
+    if said.len() > 1 {
+        errors.push(disagreement(zone, said));
     }
-    findings
+    if !delegated.is_empty() && !own.is_empty() {
+        errors.extend(delegated.difference(&own).map(|host| unnamed(zone, host)));
+        errors.extend(
+            own.difference(delegated)
+                .map(|host| undelegated(zone, host)),
+        );
+    }
+    let subject = || Subject::Zone(zone.unique_name());
+    let all = errors.into_iter();
+    all.map(|error| Finding::warning(subject(), error))
+        .collect()
+}
+
+fn disagreement(zone: &Zone, said: &BTreeMap<BTreeSet<DnsName>, Vec<String>>) -> Error {
+    let each = said.iter().map(|(names, who)| {
+        let says = if who.len() == 1 { "has" } else { "have" };
+        format!("{} {says} {}", who.join(", "), list(names))
+    });
+    let each: Vec<_> = each.collect();
+    let error = anyhow!(
+        "the name servers of zone `{}` do not agree on its NS records: {}",
+        zone.name,
+        each.join("; ")
+    );
+    let hint = "bring all to the same: `dnscontrol push` where dnsconfig.js declares them, and a zone transfer that works elsewhere";
+    with_hint(error, hint)
+}
+
+fn unnamed(zone: &Zone, host: &DnsName) -> Error {
+    let error = anyhow!(
+        "zone `{}` is delegated to `{host}`, which its own NS records do not name",
+        zone.name
+    );
+    let hint = format!(
+        "add `NAMESERVER(\"{}\")` to `D(\"{}\", ...)` in dnsconfig.js, or take `{host}` out where the zone is delegated (for a registered domain: at its registrar)",
+        host.fqdn(),
+        zone.unique_name()
+    );
+    with_hint(error, hint)
+}
+
+fn undelegated(zone: &Zone, host: &DnsName) -> Error {
+    let error = anyhow!(
+        "the NS records of zone `{}` name `{host}`, which it is not delegated to",
+        zone.name
+    );
+    let hint = format!(
+        "add `{host}` where the zone is delegated (for a registered domain: at its registrar), or take `NAMESERVER(\"{}\")` out of `D(\"{}\", ...)` in dnsconfig.js",
+        host.fqdn(),
+        zone.unique_name()
+    );
+    with_hint(error, hint)
 }
 
 fn list(names: &BTreeSet<DnsName>) -> String {
@@ -79,5 +98,73 @@ fn list(names: &BTreeSet<DnsName>) -> String {
     match names.as_slice() {
         [] => "none".to_owned(),
         names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+
+    fn names(text: &str) -> BTreeSet<DnsName> {
+        text.split_whitespace()
+            .map(|name| name.parse().unwrap())
+            .collect()
+    }
+
+    /// What is found, and the hints.
+    fn found(delegated: &str, said: &[(&str, &str)]) -> Vec<String> {
+        let zone = Zone::undeclared("x.test".parse().unwrap(), String::new(), Vec::new());
+        let mut by_names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (who, has) in said {
+            by_names
+                .entry(names(has))
+                .or_default()
+                .push((*who).to_owned());
+        }
+        let all = compare(&zone, &names(delegated), &by_names).into_iter();
+        all.flat_map(|finding| {
+            let explained = explain(&Error::new(finding.error));
+            [vec![explained.what], explained.hints].concat()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn differences_are_told_with_the_line_that_mends_them() {
+        assert_eq!(
+            found(
+                "a.test b.test",
+                &[("1", "a.test b.test"), ("2", "b.test a.test")]
+            ),
+            [""; 0]
+        );
+        assert_eq!(found("", &[("1", "a.test")]), [""; 0]);
+        assert_eq!(found("a.test", &[]), [""; 0]);
+        assert_eq!(
+            found("a.test b.test", &[("ns1 (1)", "a.test c.test")]),
+            [
+                "zone `x.test` is delegated to `b.test`, which its own NS records do not name",
+                "add `NAMESERVER(\"b.test.\")` to `D(\"x.test\", ...)` in dnsconfig.js, or take `b.test` out where the zone is delegated (for a registered domain: at its registrar)",
+                "the NS records of zone `x.test` name `c.test`, which it is not delegated to",
+                "add `c.test` where the zone is delegated (for a registered domain: at its registrar), or take `NAMESERVER(\"c.test.\")` out of `D(\"x.test\", ...)` in dnsconfig.js",
+            ]
+        );
+        assert_eq!(
+            found(
+                "a.test",
+                &[
+                    ("ns1 (1)", "a.test"),
+                    ("ns2 (2)", "a.test"),
+                    ("ns3 (3)", "")
+                ]
+            ),
+            [
+                "the name servers of zone `x.test` do not agree on its NS records: ns3 (3) has none; ns1 (1), ns2 (2) have `a.test`",
+                "bring all to the same: `dnscontrol push` where dnsconfig.js declares them, and a zone transfer that works elsewhere",
+            ]
+        );
     }
 }

@@ -133,3 +133,70 @@ fn shown(pattern: &IgnorePattern) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
     format!("IGNORE({})", words.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::model::hint::explain;
+
+    fn zone(patterns: &[[&str; 3]]) -> Zone {
+        let name: DnsName = "x.test".parse().unwrap();
+        let mut zone = Zone::undeclared(name, String::new(), Vec::new());
+        zone.is_declared = true;
+        let pattern = |[label, types, target]: &[&str; 3]| IgnorePattern {
+            label: (*label).to_owned(),
+            types: (*types).to_owned(),
+            target: (*target).to_owned(),
+        };
+        zone.ignore = patterns.iter().map(pattern).collect();
+        zone
+    }
+
+    fn txt() -> Txt {
+        Txt {
+            name: "_acme-challenge.www.x.test".parse().unwrap(),
+            value: "v".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_protects_a_value_is_named() {
+        let hint = |zone: &Zone| explain(&remains(zone, &txt())).hints.join(" ");
+        let unless = "remove it by hand at the provider, unless another ACME client is at work";
+        let mut open = zone(&[["www", "*", "*"]]);
+        assert_eq!(
+            explain(&remains(&open, &txt())).what,
+            "a challenge is left in zone `x.test`: _acme-challenge.www.x.test TXT \"v\""
+        );
+        assert_eq!(
+            hint(&open),
+            "`dnscontrol push` removes it, and so does the next run that proves the name"
+        );
+        assert_eq!(
+            hint(&zone(&[["a", "", ""], ["_acme-challenge**", "TXT", "*"]])),
+            format!("`IGNORE(\"_acme-challenge**\", \"TXT\")` protects it: {unless}")
+        );
+        open.no_purge = true;
+        assert_eq!(hint(&open), format!("`NO_PURGE` protects it: {unless}"));
+        open.no_purge = false;
+        open.is_declared = false;
+        assert_eq!(hint(&open), unless);
+    }
+
+    #[test]
+    fn patterns_are_written_as_short_as_they_can_be() {
+        let text = |words| shown(&zone(&[words]).ignore[0]);
+        assert_eq!(text(["*", "*", "*"]), "IGNORE(\"*\")");
+        assert_eq!(text(["a", "TXT", ""]), "IGNORE(\"a\", \"TXT\")");
+        assert_eq!(text(["*", "*", "b."]), "IGNORE(\"*\", \"*\", \"b.\")");
+    }
+
+    #[test]
+    fn a_pattern_that_is_no_glob_is_an_error() {
+        let findings = look(&zone(&[["[a", "*", "*"]]), &BTreeSet::new());
+        let error = Error::new(findings[0].error.clone());
+        assert_eq!(error.to_string(), "bad `IGNORE()` of zone `x.test`");
+    }
+}

@@ -12,6 +12,8 @@ use crate::model::checkup::{Finding, Subject};
 use crate::model::hint::with_hint;
 use crate::model::name::DnsName;
 use crate::model::outcome::Planned;
+use crate::model::zone::Zone;
+use crate::nightly::delegation;
 use crate::nightly::doctor::providers::{Bare, without_credentials};
 use crate::nightly::doctor::{servers, signatures, traps};
 use crate::nightly::prepare::challenge_names;
@@ -148,6 +150,8 @@ fn known(survey: &Survey, names: &BTreeSet<DnsName>, dns: &DnsConfig) -> BTreeMa
     }
     for (challenge, _) in survey.failures() {
         let zone = dns.zone_for(challenge);
+        let leads_on = |zone: &&Zone| !matches!(delegation::declared(zone, challenge), Ok(None));
+        let zone = zone.filter(|zone| !leads_on(zone));
         if let Some(known) = zone.and_then(|zone| all.get_mut(&zone.unique_name())) {
             known.names.insert(challenge.clone());
         }
