@@ -475,7 +475,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--no-dns` (`GIT_CERTS_NO_DNS`), `--detailed-exitcode` and `--drill`. Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--no-dns` (`GIT_CERTS_NO_DNS`), `--detailed-exitcode` and `--drill`. `git certs doctor` takes them too, and has `--rehearse`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).

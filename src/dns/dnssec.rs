@@ -350,85 +350,100 @@ mod tests {
         lines.collect()
     }
 
+    /// The parent on Knot, with these zones and DS records, and a resolver.
+    async fn lab(zones: &[(&str, &str)], ds: &[(&str, &str)]) -> (Lab, Lookup) {
+        let mut parent = format!("@ NS ns.test.\nns A {KNOT}\n");
+        for (zone, _) in zones {
+            let label = zone.strip_suffix(".test").unwrap();
+            parent += &format!("{label} NS ns1.{label}\nns1.{label} A {BIND}\n");
+        }
+        for (label, ds) in ds {
+            parent += &format!("{label} DS {ds}\n");
+        }
+        let mut lab = Lab::new();
+        let parent = lab.knot(KNOT, &[("test.", &parent)]).await;
+        lab.bind(zones).await;
+        let resolver = lab.resolver(RESOLVER, &[("test", parent)]).await;
+        let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
+        (lab, lookup)
+    }
+
+    /// What is made of a zone, in words: `good`, or the flaws, and the DS records to add.
+    async fn said(lookup: &Lookup, lab: &Lab, zone: &str) -> String {
+        let servers = [lab.server("ns1", &[BIND])];
+        let (zone, now) = (name(zone), OffsetDateTime::now_utc());
+        match trust(lookup, &zone, &servers, now).await.unwrap() {
+            Trust::None { to_add } => format!("none {}", to_add.join(", ")),
+            Trust::Good => "good".to_owned(),
+            Trust::Broken(breaks) => {
+                let all: Vec<_> = breaks.iter().map(|one| one.flaw.to_string()).collect();
+                format!("{} {}", all.join(", "), breaks[0].to_add.join(", "))
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_chain_is_followed_to_every_server() {
         let folder = tempfile::tempdir().unwrap();
         let sign = |zone, options: &[&str]| signed(folder.path(), zone, options);
-        let past = ["-s", "20260101000000", "-e", "20260201000000"];
-        let future = ["-s", "20300101000000", "-e", "20300201000000"];
         let (good, ds_of_good) = sign("good.test", &[]);
         let (island, ds_of_island) = sign("island.test", &[]);
         let (other, ds_of_other) = sign("other.test", &[]);
+        let zones = [
+            ("good.test", good.as_str()),
+            ("island.test", &island),
+            ("other.test", &other),
+            ("bare.test", RECORDS),
+            ("plain.test", RECORDS),
+        ];
+        let ds = ds_of_good.as_str();
+        let (lab, lookup) = lab(&zones, &[("good", ds), ("other", ds), ("bare", ds)]).await;
+        let said = async |zone: &str| said(&lookup, &lab, zone).await;
+        assert_eq!(said("good.test").await, "good");
+        assert_eq!(said("plain.test").await, "none ");
+        assert_eq!(said("island.test").await, format!("none {ds_of_island}"));
+        assert_eq!(said("bare.test").await, "has no DNSKEY records ");
+        let tag = ds.split(' ').next().unwrap();
+        assert_eq!(
+            said("other.test").await,
+            format!("has no key with the tag {tag} {ds_of_other}")
+        );
+    }
+
+    #[tokio::test]
+    async fn signatures_have_to_be_good_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let sign = |zone, options: &[&str]| signed(folder.path(), zone, options);
+        let past = ["-s", "20260101000000", "-e", "20260201000000"];
+        let future = ["-s", "20300101000000", "-e", "20300201000000"];
         let (expired, ds_of_expired) = sign("expired.test", &past);
         let (early, ds_of_early) = sign("early.test", &future);
         let (wrong, ds_of_wrong) = sign("wrong.test", &[]);
         let wrong = with_a_wrong_signature(&wrong);
-        let ds = [
-            ("good", &ds_of_good),
-            ("other", &ds_of_good),
-            ("expired", &ds_of_expired),
-            ("early", &ds_of_early),
-            ("wrong", &ds_of_wrong),
-            ("bare", &ds_of_good),
-        ];
-        let mut parent = format!("@ NS ns.test.\nns A {KNOT}\n");
-        for zone in [
-            "good", "island", "other", "expired", "early", "wrong", "bare", "plain",
-        ] {
-            parent += &format!("{zone} NS ns1.{zone}\nns1.{zone} A 127.0.0.1\n");
-        }
-        for (zone, ds) in ds {
-            parent += &format!("{zone} DS {ds}\n");
-        }
-        let mut lab = Lab::new();
-        let parent = lab.knot(KNOT, &[("test.", &parent)]).await;
-        lab.bind(&[
-            ("good.test", &good),
-            ("island.test", &island),
-            ("other.test", &other),
-            ("expired.test", &expired),
+        let zones = [
+            ("expired.test", expired.as_str()),
             ("early.test", &early),
             ("wrong.test", &wrong),
-            ("bare.test", RECORDS),
-            ("plain.test", RECORDS),
-        ])
-        .await;
-        let resolver = lab.resolver(RESOLVER, &[("test", parent)]).await;
-        let lookup = Lookup::at(&[resolver]).unwrap().on_port(lab.port);
-        let servers = [lab.server("ns1", &[BIND])];
-        let now = OffsetDateTime::now_utc();
-        let trust = async |zone: &str| {
-            let trust = trust(&lookup, &name(zone), &servers, now).await.unwrap();
-            match trust {
-                Trust::None { to_add } => format!("none {}", to_add.join(", ")),
-                Trust::Good => "good".to_owned(),
-                Trust::Broken(breaks) => {
-                    let all: Vec<_> = breaks.iter().map(|one| one.flaw.to_string()).collect();
-                    format!("{} {}", all.join(", "), breaks[0].to_add.join(", "))
-                }
-            }
-        };
-        let tag = |ds: &str| ds.split(' ').next().unwrap().to_owned();
-        assert_eq!(trust("good.test").await, "good");
-        assert_eq!(trust("plain.test").await, "none ");
-        assert_eq!(trust("island.test").await, format!("none {ds_of_island}"));
-        assert_eq!(trust("bare.test").await, "has no DNSKEY records ");
+        ];
+        let ds = [
+            ("expired", ds_of_expired.as_str()),
+            ("early", &ds_of_early),
+            ("wrong", &ds_of_wrong),
+        ];
+        let (lab, lookup) = lab(&zones, &ds).await;
+        let said = async |zone: &str| said(&lookup, &lab, zone).await;
         assert_eq!(
-            trust("other.test").await,
-            format!("has no key with the tag {} {ds_of_other}", tag(&ds_of_good))
-        );
-        assert_eq!(
-            trust("expired.test").await,
+            said("expired.test").await,
             format!("has DNSKEY records whose signature expired on 2026-02-01 {ds_of_expired}")
         );
         assert_eq!(
-            trust("early.test").await,
+            said("early.test").await,
             format!(
                 "has DNSKEY records whose signature is not valid before 2030-01-01 {ds_of_early}"
             )
         );
         assert_eq!(
-            trust("wrong.test").await,
+            said("wrong.test").await,
             format!("has SOA records whose signature is wrong {ds_of_wrong}")
         );
     }

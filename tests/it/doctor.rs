@@ -154,18 +154,19 @@ fn with_a_wrong_clock(lab: &Lab, command: Command) -> Command {
     command.env("LD_PRELOAD", library).env("LAB_CLOCK", "120")
 }
 
+/// What a CAA record lets another account than ours do.
+const ANOTHER_ACCOUNT: &str =
+    "pebble.letsencrypt.org; accounturi=https://acme.test/my-account/none";
+
 /// Zones as they are on the servers, but for what is planted.
-fn plant_in_dns(nightly: &Nightly) {
-    let lab = &nightly.lab;
-    let [ca, other] = ["pebble.letsencrypt.org", "other.test"];
-    let pinned = format!("{ca}; accounturi=https://acme.test/my-account/none");
+fn declared_with_faults() -> Files {
     let bench = [
         r#"CNAME("_acme-challenge.cname", "cname.pdns.test.")"#.to_owned(),
         r#"IGNORE("_acme-challenge.cname")"#.to_owned(),
         r#"CNAME("_acme-challenge.astray", "astray.elsewhere.test.")"#.to_owned(),
         r#"A("_acme-challenge.room", "198.51.100.7")"#.to_owned(),
-        format!(r#"CAA("caa", "issue", "{other}")"#),
-        format!(r#"CAA("account", "issue", "{pinned}")"#),
+        r#"CAA("caa", "issue", "other.test")"#.to_owned(),
+        format!(r#"CAA("account", "issue", "{ANOTHER_ACCOUNT}")"#),
     ];
     let bench: Vec<_> = bench.iter().map(String::as_str).collect();
     let declared = |name: &str| match name {
@@ -183,7 +184,13 @@ fn plant_in_dns(nightly: &Nightly) {
         "lame.test",
     ];
     let zones = names.map(declared).concat();
-    Files::dns_of(&zones).commit(lab, &nightly.dns, "faults");
+    Files::dns_of(&zones)
+}
+
+/// Faults on the servers, and some in dnsconfig.js.
+fn plant_in_dns(nightly: &Nightly) {
+    let lab = &nightly.lab;
+    declared_with_faults().commit(lab, &nightly.dns, "faults");
     // Signatures that expired, a DS record of a zone that is not signed, another delegation.
     let namespace = lab.namespace();
     let past = ("20260101000000", "20260201000000");
@@ -205,11 +212,11 @@ fn plant_in_dns(nightly: &Nightly) {
         ),
         (
             "bench.test",
-            format!("caa.bench.test 300 CAA 0 issue \"{other}\""),
+            "caa.bench.test 300 CAA 0 issue \"other.test\"".to_owned(),
         ),
         (
             "bench.test",
-            format!("account.bench.test 300 CAA 0 issue \"{pinned}\""),
+            format!("account.bench.test 300 CAA 0 issue \"{ANOTHER_ACCOUNT}\""),
         ),
         (
             "example.test",

@@ -257,6 +257,11 @@ fn the_makefile_does_what_it_says() {
     action::assert_is_sealed(&lab, &certs);
     let verify = make("verify").succeed().stdout;
     assert_eq!(verify, "1 commit, 8 files: 0 faults, 0 notes\n");
+    let doctor = make("doctor").succeed().stdout;
+    assert_eq!(
+        doctor,
+        "1 certificate, 1 zone: 0 errors, 0 warnings, 0 notes\n"
+    );
     let rekey = make("rekey").succeed().stdout;
     assert_eq!(rekey, "0 rekeyed, 0 failed, 2 up to date\n");
     let targets: Vec<_> = makefile
@@ -264,6 +269,6 @@ fn the_makefile_does_what_it_says() {
         .filter_map(|line| line.split_once(": ## "))
         .map(|(target, what)| format!("{target}\t{what}\n"))
         .collect();
-    assert_eq!(targets.len(), 5);
+    assert_eq!(targets.len(), 6);
     assert_eq!(make("help").succeed().stdout, targets.concat());
 }

@@ -70,20 +70,8 @@ fn assert_nothing_is_left(nightly: &Nightly, zones: &[(Server, &str)]) {
     assert!(lab.left_over().is_empty());
 }
 
-#[test]
-fn every_server_of_every_zone_shows_a_value() {
-    let wanted: Wanted<'_> = &[
-        ("dual", &["www.example.test", "example.test"]),
-        ("others", &["www.pdns.test", "files.test", "www.knot.test"]),
-    ];
-    let nightly = Nightly::new(Lab::builder().bind().powerdns().pebble().start(), wanted);
-    let lab = &nightly.lab;
-    serve_on_knot(lab);
-    declare_knot(&nightly, &["example.test", "pdns.test", "files.test"]);
-    let doctor = nightly.command(&["doctor", "--rehearse", "--format", "json"]);
-    let output = doctor.run().expect_code(0);
-    let data: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(data["findings"], serde_json::json!([]));
+/// Entries that each zone was written at, and who showed the value.
+fn by_zone(data: &Value) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut shown = BTreeMap::new();
     for rehearsal in data["rehearsals"].as_array().unwrap() {
         let text = |field: &str| rehearsal[field].as_str().unwrap().to_owned();
@@ -102,6 +90,24 @@ fn every_server_of_every_zone_shows_a_value() {
         assert!(rehearsal["written"].as_f64().unwrap() < 60.0);
         shown.insert(text("zone"), (entries.join(" "), servers));
     }
+    shown
+}
+
+#[test]
+fn every_server_of_every_zone_shows_a_value() {
+    let wanted: Wanted<'_> = &[
+        ("dual", &["www.example.test", "example.test"]),
+        ("others", &["www.pdns.test", "files.test", "www.knot.test"]),
+    ];
+    let nightly = Nightly::new(Lab::builder().bind().powerdns().pebble().start(), wanted);
+    let lab = &nightly.lab;
+    serve_on_knot(lab);
+    declare_knot(&nightly, &["example.test", "pdns.test", "files.test"]);
+    let doctor = nightly.command(&["doctor", "--rehearse", "--format", "json"]);
+    let output = doctor.run().expect_code(0);
+    let data: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(data["findings"], serde_json::json!([]));
+    let shown = by_zone(&data);
     let expected = [
         (
             "example.test",
@@ -252,4 +258,32 @@ wrote    `_acme-challenge.git-certs-rehearsal.files.test` at `zonefiles` in [N] 
     let zone =
         fs::read_to_string(bind::zone_folder(nightly.lab.namespace()).join("files.test.zone"));
     assert!(!zone.unwrap().contains(NAME));
+}
+
+#[test]
+fn a_zone_that_is_there_for_challenges_is_written_where_they_lead() {
+    let wanted: Wanted<'_> = &[("www", &["www.bench.test"])];
+    let lab = Lab::builder().bind().powerdns().pebble().start();
+    let settings = "[challenge-zones]\n\"pdns.test\" = \"powerdns\"\n";
+    let nightly = Nightly::with(lab, wanted, |files, _| {
+        files.with("git-certs.toml", settings)
+    });
+    let lab = &nightly.lab;
+    let cname = r#"CNAME("_acme-challenge.www", "www.pdns.test.")"#;
+    Files::dns_of(&zone("bench.test").declaration_with(&[cname])).commit(
+        lab,
+        &nightly.dns,
+        "delegated",
+    );
+    let add = "add _acme-challenge.www.bench.test 300 CNAME www.pdns.test.";
+    bind::update(lab.namespace(), "bench.test", add).expect_code(0);
+    let doctor = nightly.command(&["doctor", "--rehearse", "--format", "json"]);
+    // The zone that only has the CNAME needs no credentials to be written.
+    let output = doctor.env("LAB_TSIG_KEY", "").run().expect_code(0);
+    let data: Value = serde_json::from_str(&output.stdout).unwrap();
+    let rehearsals = data["rehearsals"].as_array().unwrap();
+    assert_eq!(rehearsals.len(), 1);
+    assert_eq!(rehearsals[0]["name"], "www.pdns.test");
+    assert_eq!(lab.txt(Server::PowerDns, "www.pdns.test"), [""; 0]);
+    assert_nothing_is_left(&nightly, LEFT);
 }

@@ -48,6 +48,7 @@ impl Nightly {
         let source = Arc::clone(&self.job);
         let dns = blocking(move || DnsConfig::load(&source.dns)).await;
         let look = async { Ok(self.look(&certificates, dns, &mut checkup).await) };
+        let look = Box::pin(look);
         if let Some(zones) = self.stop.ends(look).await?
             && rehearses
         {

@@ -70,9 +70,9 @@ impl Nightly {
         };
         if let Err(error) = self.stop.ends(played).await {
             let error = Shared::new(error);
-            stages
-                .iter()
-                .for_each(|stage| stage.challenges.give_up(&error));
+            for stage in &stages {
+                stage.challenges.give_up(&error);
+            }
             findings.push(Finding::error(Subject::Run, error));
         }
         let mut rehearsals = Vec::new();
@@ -156,9 +156,10 @@ fn stages(zones: &Zones<'_>) -> (Vec<Stage>, Vec<Finding>) {
             continue;
         };
         // Credentials for a zone that is there for challenges may be good for these names alone.
-        let name = match declared.is_declared {
-            true => DnsName::within(NAME, &zone.name).map_err(Into::into),
-            false => Ok((*name).clone()),
+        let name = if declared.is_declared {
+            DnsName::within(NAME, &zone.name).map_err(Into::into)
+        } else {
+            Ok((*name).clone())
         };
         match name.and_then(|name| Stage::new(zone, name)) {
             Ok(stage) => stages.push(stage),
