@@ -15,6 +15,7 @@ pub(crate) struct Prospect {
     directory: Directory,
     offers: Offers,
     abilities: Abilities,
+    ahead: time::Duration,
 }
 
 impl Prospect {
@@ -25,8 +26,14 @@ impl Prospect {
         Ok(Self {
             offers: offers.with_context(|| format!("cannot use the CA at `{directory}`"))?,
             abilities: client.abilities(),
+            ahead: client.ahead(),
             directory: directory.clone(),
         })
+    }
+
+    /// How far the CA's clock is ahead of ours.
+    pub(crate) fn ahead(&self) -> time::Duration {
+        self.ahead
     }
 
     /// Domains that stand for the CA in CAA records.

@@ -9,6 +9,7 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::doctor::Doctor;
 use crate::cli::export::{self, Export};
 use crate::cli::history::{Log, Rollback, Why};
 use crate::cli::import::Import;
@@ -109,7 +110,7 @@ pub(super) enum Command {
   git-certs renew --repo https://github.com/example/certs --dns-repo https://github.com/example/dns
   git-certs renew --acme staging --only wildcardCert")]
     Renew(Renew),
-    /// Say what `renew` would do and why; the CA is asked when to renew, and nothing else
+    /// Say what `renew` would do and why, and what public DNS (CAA, delegations) has against it; orders and writes nothing
     #[command(after_help = "Examples:
   git certs plan
   git-certs plan --repo https://github.com/example/certs --format json
@@ -143,6 +144,14 @@ Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many
   git certs rollback www --to 1a2b3c4d5e           the one that this commit has
   git-certs rollback www --repo https://github.com/example/certs --yes")]
     Rollback(Box<Rollback>),
+    /// Look at everything that `renew` needs, and say what is wrong and what to do
+    #[command(after_help = "Examples:
+  git certs doctor                                 in a checkout of the cert repository
+  git certs doctor --rehearse                      try out every provider and name server
+  git-certs doctor --repo https://github.com/example/certs --dns-repo https://github.com/example/dns --format json
+
+Exit codes: 0 no errors (warnings and notes aside); 1 errors; 2 could not run")]
+    Doctor(Box<Doctor>),
     /// Look at the ACME account, register one, change its key, close it
     Account {
         #[command(subcommand)]
@@ -286,6 +295,11 @@ pub(super) struct Plan {
     /// Print which of this many shards have something to do, as `strategy.matrix` of GitHub takes it
     #[arg(long, env = "GIT_CERTS_MATRIX", value_name = "SHARDS", value_parser = shards, conflicts_with_all = ["drill", "only", "shard"])]
     pub(super) matrix: Option<NonZeroU16>,
+
+    /// Do not ask public DNS whether CAA and delegations would let a run issue what is due
+    #[arg(long, env = "GIT_CERTS_NO_DNS")]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) no_dns: Option<bool>,
 
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
@@ -531,7 +545,7 @@ mod tests {
 
 A flag wins over the environment, the environment over `git-certs.toml` at the root of the cert repository. A
 variable that is set to nothing counts as not set. `git certs plan` takes the same settings, but for `--dry-run` and
-`--no-push`, and has `--detailed-exitcode`, `--drill` and `--matrix` (`GIT_CERTS_MATRIX`). Relative paths start at the current folder, those of `--config`,
+`--no-push`, and has `--no-dns` (`GIT_CERTS_NO_DNS`), `--detailed-exitcode`, `--drill` and `--matrix` (`GIT_CERTS_MATRIX`). `git certs doctor` takes them too, and has `--rehearse`. Relative paths start at the current folder, those of `--config`,
 `--creds` and `--ir` in the DNSControl repository. `creds` in the file names a file that ends with `.json`, never a command or a program.
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).

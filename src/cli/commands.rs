@@ -12,11 +12,10 @@ use crate::cli::journal::journal;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, export, history, import, keys, providers, revoke,
-    status, unlock, verify,
+    COULD_NOT_RUN, account, config, dnsconfig, doctor, export, history, import, keys, providers,
+    revoke, status, unlock, verify,
 };
 use crate::dnscontrol;
-use crate::model::outcome::Planned;
 use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::import::ImportJob;
@@ -46,6 +45,7 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
         Command::Rollback(arguments) => {
             Box::pin(history::run_rollback(*arguments, temporary)).await
         }
+        Command::Doctor(arguments) => doctor::run(*arguments, temporary).await,
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,
@@ -129,6 +129,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
     }
     let ending = Ending::of("git-certs plan", arguments.run.format, arguments.reports);
     let detailed = arguments.detailed_exitcode;
+    let asks_dns = !arguments.no_dns.unwrap_or_default();
     let code = |is_due: bool| if is_due && detailed { SOMETHING_DUE } else { 0 };
     let planned = async {
         let nightly = ready(arguments.run, temporary).await?;
@@ -136,8 +137,8 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
             let loads = nightly.loads(of).await?;
             return ending.matrix(&loads, code(!loads.is_empty()));
         }
-        let plan = nightly.plan().await?;
-        ending.plan(&plan, code(plan.iter().any(Planned::is_due)))
+        let plan = nightly.plan(asks_dns).await?;
+        ending.plan(&plan, code(plan.due().next().is_some()))
     };
     match planned.await {
         Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),

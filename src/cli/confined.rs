@@ -52,6 +52,7 @@ impl Command {
         Some(match self {
             Self::Renew(renew) => &renew.run.certs,
             Self::Plan(plan) => &plan.run.certs,
+            Self::Doctor(doctor) => &doctor.run.certs,
             Self::Account { command } => &command.place().certs,
             Self::Unlock(unlock) => &unlock.run.certs,
             Self::Revoke(revoke) => &revoke.run.certs,

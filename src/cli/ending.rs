@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::cli::arguments::{Format, Reports};
 use crate::cli::commands::SOME_FAILED;
 use crate::cli::{COULD_NOT_RUN, environment};
-use crate::model::outcome::{Outcome, Planned};
+use crate::model::outcome::{Outcome, Plan};
 use crate::model::outside::outside;
 use crate::model::shard::Load;
 use crate::report::outputs::{Outputs, Style};
@@ -102,7 +102,9 @@ impl Ending {
     }
 
     /// Ends `plan` with this exit code.
-    pub(super) fn plan(&self, plan: &[Planned], code: u8) -> Result<ExitCode> {
+    pub(super) fn plan(&self, plan: &Plan, code: u8) -> Result<ExitCode> {
+        voice::close_section();
+        plan.errors().iter().for_each(terminal::print_as_warning);
         let forms = Forms {
             text: terminal::plan,
             report: json::plan,
@@ -122,7 +124,7 @@ impl Ending {
     }
 
     /// Makes only the forms that somebody reads: a plan can have 10,000 certificates.
-    fn say<T: ?Sized>(
+    fn say<T>(
         &self,
         what: &T,
         forms: &Forms<T>,
@@ -164,7 +166,7 @@ impl Ending {
 }
 
 /// The same in each form.
-struct Forms<T: ?Sized> {
+struct Forms<T> {
     text: fn(&T) -> String,
     report: fn(&T) -> String,
     summary: fn(&T) -> String,

@@ -7,6 +7,7 @@ mod config;
 mod confined;
 mod confirm;
 mod dnsconfig;
+mod doctor;
 mod ending;
 mod environment;
 mod export;

@@ -39,6 +39,20 @@ impl fmt::Display for Property {
     }
 }
 
+impl Property {
+    /// The value that would let this account alone; none if it names an account already.
+    pub(crate) fn pinned_to(&self, account: &str) -> Option<String> {
+        let value = IssueValue::parse(&self.value)?;
+        let is_open = value.parameter("accounturi").is_empty();
+        is_open.then(|| {
+            format!(
+                "{}; accounturi={account}",
+                self.value.trim_end_matches([';', ' '])
+            )
+        })
+    }
+}
+
 /// The CAA records of one name; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSet {

@@ -80,9 +80,28 @@ pub(super) async fn ask(
     kind: RecordType,
     names: &[Name],
 ) -> Vec<Result<Message, Unanswered>> {
+    ask_as(server, kind, names, false).await
+}
+
+/// The same, with the signatures of a zone that is signed (RFC 4035 section 3.2.1).
+pub(super) async fn ask_with_signatures(
+    server: SocketAddr,
+    kind: RecordType,
+    names: &[Name],
+) -> Vec<Result<Message, Unanswered>> {
+    ask_as(server, kind, names, true).await
+}
+
+async fn ask_as(
+    server: SocketAddr,
+    kind: RecordType,
+    names: &[Name],
+    signatures: bool,
+) -> Vec<Result<Message, Unanswered>> {
     let mut round = Round {
         server,
         kind,
+        signatures,
         questions: names
             .iter()
             .map(|name| (name, Err(Unanswered::Silent)))
@@ -97,6 +116,8 @@ pub(super) async fn ask(
 struct Round<'a> {
     server: SocketAddr,
     kind: RecordType,
+    /// Whether signatures are wanted too.
+    signatures: bool,
     questions: Vec<(&'a Name, Result<Message, Unanswered>)>,
 }
 
@@ -133,7 +154,10 @@ impl Round<'_> {
         while !open.is_empty() {
             let connected = timeout(TCP_PATIENCE, connect_tcp(self.server)).await;
             let failed = match connected {
-                Ok(Ok(stream)) => self.exchange(Transport::Tcp(stream), &open, false).await,
+                Ok(Ok(stream)) => {
+                    let edns = self.signatures;
+                    self.exchange(Transport::Tcp(stream), &open, edns).await
+                }
                 Ok(Err(error)) => Err(error),
                 Err(elapsed) => Err(elapsed.into()),
             };
@@ -166,6 +190,7 @@ impl Round<'_> {
                 let Some((name, _)) = self.questions.get(index) else {
                     break;
                 };
+                let edns = edns.then(|| options(self.signatures));
                 let (id, bytes) = question(name, self.kind, edns, &waiting)?;
                 waiting.insert(id, index);
                 transport.send(&bytes).await?;
@@ -220,11 +245,18 @@ impl Round<'_> {
     }
 }
 
+fn options(signatures: bool) -> Edns {
+    let mut options = Edns::new();
+    options.set_max_payload(UDP_PAYLOAD);
+    options.set_dnssec_ok(signatures);
+    options
+}
+
 /// An id that is not in use, and the question under it.
 fn question(
     name: &Name,
     kind: RecordType,
-    edns: bool,
+    edns: Option<Edns>,
     waiting: &HashMap<u16, usize>,
 ) -> io::Result<(u16, Vec<u8>)> {
     let mut message = Message::query();
@@ -233,10 +265,8 @@ fn question(
     }
     message.metadata.recursion_desired = false;
     message.add_query(Query::query(name.clone(), kind));
-    if edns {
-        let mut options = Edns::new();
-        options.set_max_payload(UDP_PAYLOAD);
-        message.set_edns(options);
+    if let Some(edns) = edns {
+        message.set_edns(edns);
     }
     let bytes = message.to_vec().map_err(io::Error::other)?;
     Ok((message.metadata.id, bytes))
@@ -340,8 +370,8 @@ mod tests {
             assert!(!message.metadata.recursion_desired);
             message.edns.map(|options| options.max_payload())
         };
-        assert_eq!(read(true), Some(UDP_PAYLOAD));
-        assert_eq!(read(false), None);
+        assert_eq!(read(Some(options(false))), Some(UDP_PAYLOAD));
+        assert_eq!(read(None), None);
     }
 
     /// No server that is packaged today is without EDNS; this one follows RFC 6891 section 7.

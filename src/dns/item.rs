@@ -149,6 +149,16 @@ impl<'a> Item<'a> {
         self.at_servers + self.at_resolvers > 0 && self.open.iter().all(does_not_matter)
     }
 
+    /// Whether a place that was asked has shown everything.
+    pub(super) fn is_shown_by(&self, place: Place<'a>) -> bool {
+        !self.open.contains_key(&place) && !self.left_out.contains_key(&place)
+    }
+
+    /// The name of a place.
+    pub(super) fn who(&self, place: Place<'a>) -> String {
+        self.laggard(place, Problem::NoTxt).who()
+    }
+
     pub(super) fn verdict(&self) -> Result<(), NotSeen> {
         if self.is_seen() {
             return Ok(());

@@ -36,7 +36,7 @@ const BESIDES_GLUE: Duration = Duration::from_secs(2);
 
 /// Finds name servers, starting from a recursive resolver.
 ///
-/// The resolver is asked for SOA, NS, A, AAAA and CAA records only, never for a challenge name.
+/// The resolver is asked for SOA, NS, DS, A, AAAA and CAA records only, never for a challenge name.
 pub(crate) struct Lookup {
     recursor: Recursor,
     port: u16,
@@ -128,6 +128,17 @@ impl Lookup {
         };
         let context = || format!("cannot find the name servers of `{zone}`");
         found.await.with_context(context)
+    }
+
+    /// Names of the servers that the parent delegates a zone to.
+    pub(crate) async fn delegated(&self, zone: &DnsName) -> Result<BTreeSet<DnsName>> {
+        let (servers, _) = self.delegation(zone, &Heard::default()).await?;
+        Ok(servers.into_keys().collect())
+    }
+
+    /// The DS records that the parent has for a zone.
+    pub(super) async fn ds(&self, zone: &DnsName) -> Result<Vec<Record>> {
+        self.recursor.ds(zone).await
     }
 
     /// The servers that the user adds.

@@ -1,7 +1,9 @@
 //! DNS as a client sees it: which servers a zone has, and whether each of them shows a value.
 
+pub(crate) mod agreement;
 pub(crate) mod caa;
 pub(crate) mod caa_tree;
+pub(crate) mod dnssec;
 pub(crate) mod doh;
 mod exchange;
 mod item;
@@ -10,7 +12,7 @@ pub(crate) mod not_seen;
 mod port53;
 pub(crate) mod present;
 mod reach;
-mod recursor;
+pub(crate) mod recursor;
 mod referral;
 pub(crate) mod rules;
 #[cfg(test)]

@@ -27,16 +27,24 @@ pub(crate) struct Laggard {
 }
 
 impl Laggard {
-    /// Name and address: `ns2.example.com (192.0.2.2)`, with the port if it is not 53.
+    /// Name and address.
     pub(crate) fn who(&self) -> String {
-        let server = &self.server;
         match self.address {
-            None => format!("{server} (over HTTPS)"),
-            Some(address) if address.port() != DNS_PORT => format!("{server} ({address})"),
-            // A server that the user named by its address.
-            Some(address) if address.ip().to_string() == server.as_str() => server.to_string(),
-            Some(address) => format!("{server} ({})", address.ip()),
+            None => format!("{} (over HTTPS)", self.server),
+            Some(address) => who(&self.server, address),
         }
+    }
+}
+
+/// Name and address of a server: `ns2.example.com (192.0.2.2)`, with the port if it is not 53.
+pub(super) fn who(server: &DnsName, address: SocketAddr) -> String {
+    if address.port() != DNS_PORT {
+        format!("{server} ({address})")
+    } else if address.ip().to_string() == server.as_str() {
+        // A server that the user named by its address.
+        server.to_string()
+    } else {
+        format!("{server} ({})", address.ip())
     }
 }
 

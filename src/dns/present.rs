@@ -125,14 +125,14 @@ pub(crate) async fn serials(zone: &DnsName, servers: &[NameServer]) -> Vec<(Stri
     join_all(answers).await.into_iter().flatten().collect()
 }
 
-fn addresses(servers: &[NameServer]) -> impl Iterator<Item = (&NameServer, SocketAddr)> {
+pub(super) fn addresses(servers: &[NameServer]) -> impl Iterator<Item = (&NameServer, SocketAddr)> {
     servers.iter().flat_map(|server| {
         let addresses = server.addresses.iter();
         addresses.map(move |&address| (server, address))
     })
 }
 
-fn txt_at(message: &Message, name: &Name) -> BTreeSet<String> {
+pub(super) fn txt_at(message: &Message, name: &Name) -> BTreeSet<String> {
     let at_name = message.answers.iter().filter(|record| record.name == *name);
     at_name
         .filter_map(|record| match &record.data {

@@ -22,11 +22,21 @@ use crate::model::name::DnsName;
 /// others is set in `/etc/resolv.conf`.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Recursive resolvers, asked for SOA, NS, A, AAAA and CAA records only.
+/// Recursive resolvers, asked for SOA, NS, DS, A, AAAA and CAA records only.
 pub(super) struct Recursor {
     resolver: TokioResolver,
     /// Those that the user names; empty: those of `/etc/resolv.conf`.
     named: Vec<SocketAddr>,
+}
+
+/// The resolver gave no answer at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the DNS resolver cannot look up {kind} of `{name}`")]
+pub(crate) struct NoAnswer {
+    name: DnsName,
+    kind: RecordType,
+    #[source]
+    error: NetError,
 }
 
 impl Recursor {
@@ -139,9 +149,13 @@ impl Recursor {
             error,
             NetError::Timeout | NetError::NoConnections | NetError::Io(_)
         );
-        let error = anyhow::Error::new(error).context(format!(
-            "the DNS resolver cannot look up {kind} of `{name}`"
-        ));
+        let name = name.clone();
+        let error = if unreachable {
+            anyhow::Error::new(NoAnswer { name, kind, error })
+        } else {
+            let what = format!("the DNS resolver cannot look up {kind} of `{name}`");
+            anyhow::Error::new(error).context(what)
+        };
         let named: Vec<_> = self.named.iter().map(|one| format!("`{one}`")).collect();
         match named.as_slice() {
             _ if !unreachable => error,
@@ -157,6 +171,15 @@ impl Recursor {
                     named.join(", ")
                 ),
             ),
+        }
+    }
+
+    /// The DS records that the parent of a zone has for it. None is no error.
+    pub(super) async fn ds(&self, zone: &DnsName) -> Result<Vec<Record>> {
+        match self.resolver.lookup(wire_name(zone), RecordType::DS).await {
+            Ok(found) => Ok(found.answers().to_vec()),
+            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => Err(self.failed(error, zone, RecordType::DS)),
         }
     }
 

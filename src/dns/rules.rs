@@ -127,6 +127,9 @@ impl<'r> Ignoring<'r> {
     }
 }
 
+/// What [`mismatch`] begins with.
+pub(crate) const MISMATCH: &str = "the NS records of zone";
+
 /// How a zone's NS records differ from its delegation, in words. None if they do not, or if nobody
 /// told the zone's own.
 pub(super) fn mismatch(zone: &DnsName, delegated: &Servers, own: &Servers) -> Option<String> {
@@ -149,7 +152,7 @@ pub(super) fn mismatch(zone: &DnsName, delegated: &Servers, own: &Servers) -> Op
         parts.push(format!("only the zone has {}", in_zone.join(", ")));
     }
     Some(format!(
-        "the NS records of zone `{zone}` differ from its delegation, {}: the servers of both are asked",
+        "{MISMATCH} `{zone}` differ from its delegation, {}: the servers of both are asked",
         parts.join(", ")
     ))
 }

@@ -123,6 +123,19 @@ impl<'a> Lookout<'a> {
             .hint(|| format!("name servers cannot be asked on port 53 here, and {why:#}"))
     }
 
+    /// What finds name servers.
+    pub(crate) fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
+    /// The name servers of a zone, whether they serve it or not.
+    pub(crate) async fn servers(&self, zone: ZoneRef<'_>) -> Result<Vec<NameServer>> {
+        let (rules, _) = self.rules.of(zone);
+        let heard = Heard::default();
+        let found = self.lookup.name_servers(zone.name, &rules, &heard).await?;
+        Ok(found.servers)
+    }
+
     /// The name servers of a zone, all of which serve it.
     async fn name_servers(
         &self,

@@ -85,6 +85,9 @@ pub(crate) struct Progress {
     pub(crate) elapsed: Duration,
     /// Expectations, by position, that were seen on every server since the last report.
     pub(crate) newly_seen: Vec<usize>,
+    /// Expectations, by position, and who has shown all of their values since the last report: server and
+    /// address.
+    pub(crate) newly_shown: Vec<(usize, String)>,
     /// Servers that something is still missing on, one entry an address.
     pub(crate) laggards: Vec<Laggard>,
 }
@@ -114,12 +117,13 @@ pub(crate) async fn until_seen(
         .map(|expectation| Item::new(expectation, deadline(expectation)))
         .collect();
     let last = items.iter().map(|item| item.deadline).max();
-    let all = ask_until_seen(&mut items, settings, |items, newly_seen| {
+    let all = ask_until_seen(&mut items, settings, |items, newly_seen, newly_shown| {
         progress(&Progress {
             seen: items.iter().filter(|item| item.is_seen()).count(),
             total: items.len(),
             elapsed: started.elapsed(),
             newly_seen,
+            newly_shown,
             laggards: laggards(items),
         });
     });
@@ -132,7 +136,7 @@ pub(crate) async fn until_seen(
 async fn ask_until_seen(
     items: &mut [Item<'_>],
     settings: &WaitSettings,
-    report: impl Fn(&[Item<'_>], Vec<usize>),
+    report: impl Fn(&[Item<'_>], Vec<usize>, Vec<(usize, String)>),
 ) {
     let limits = Limits {
         servers: Semaphore::new(SERVERS_AT_ONCE),
@@ -143,18 +147,22 @@ async fn ask_until_seen(
         .map(|questions| round(questions, &limits))
         .collect();
     while let Some((questions, answers, round_trip)) = rounds.next().await {
-        let mut newly_seen = Vec::new();
+        let (mut newly_seen, mut newly_shown) = (Vec::new(), Vec::new());
         for (&index, answer) in questions.items.iter().zip(answers) {
-            if let Some(item) = items.get_mut(index)
-                && item.take(questions.place, answer)
-            {
+            let Some(item) = items.get_mut(index) else {
+                continue;
+            };
+            if item.take(questions.place, answer) {
                 newly_seen.push(index);
+            }
+            if item.is_shown_by(questions.place) {
+                newly_shown.push((index, item.who(questions.place)));
             }
         }
         if let Some(questions) = questions.again(items, settings, round_trip) {
             rounds.push(round(questions, &limits));
         }
-        report(items, newly_seen);
+        report(items, newly_seen, newly_shown);
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod change;
+pub(crate) mod checkup;
 pub(crate) mod confinement;
 pub(crate) mod disk;
 pub(crate) mod drill;

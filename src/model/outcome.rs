@@ -59,6 +59,35 @@ impl Planned {
     }
 }
 
+/// What a run would do.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// One for each certificate of certs.json, in its order.
+    pub(crate) certificates: Vec<Planned>,
+    /// What public DNS says of those that are due; none if it was not asked.
+    pub(crate) verdicts: Option<Verdicts>,
+}
+
+/// What would fail certificates.
+pub(crate) type Verdicts = BTreeMap<CertificateName, Shared>;
+
+impl Plan {
+    /// Certificates that there is something to do for.
+    pub(crate) fn due(&self) -> impl Iterator<Item = &Planned> {
+        self.certificates.iter().filter(|planned| planned.is_due())
+    }
+
+    /// Why a certificate would fail.
+    pub(crate) fn verdict(&self, name: &CertificateName) -> Option<&Shared> {
+        self.verdicts.as_ref()?.get(name)
+    }
+
+    /// Everything that would go wrong, each error once.
+    pub(crate) fn errors(&self) -> Vec<Error> {
+        errors(self.verdicts.iter().flatten())
+    }
+}
+
 /// What came of one due certificate.
 #[derive(Debug)]
 pub(crate) struct Done {
@@ -129,36 +158,38 @@ impl Outcome {
     }
 
     /// Everything that went wrong, each error once.
-    ///
-    /// What several certificates fail with, such as a zone that is not ready, is said once with
-    /// the names of all of them.
     pub(crate) fn errors(&self) -> Vec<Error> {
-        let mut failures: Vec<(Shared, Vec<String>)> = Vec::new();
-        for done in &self.done {
-            let Err(error) = &done.result else {
-                continue;
-            };
-            let name = format!("`{}`", done.planned.wanted.name);
-            for problem in error.parts() {
-                match failures
-                    .iter_mut()
-                    .find(|(known, _)| known.says_the_same(&problem))
-                {
-                    Some((_, names)) => names.push(name.clone()),
-                    None => failures.push((problem, vec![name.clone()])),
-                }
-            }
-        }
-        failures
-            .into_iter()
-            .map(|(error, names)| {
-                Error::new(error).context(format!("cannot issue {}", names.join(", ")))
-            })
-            .collect()
+        errors(self.done.iter().filter_map(|done| {
+            let error = done.result.as_ref().err()?;
+            Some((&done.planned.wanted.name, error))
+        }))
     }
 
     /// Whether everything that was due is done and nothing is left over.
     pub(crate) fn is_clean(&self) -> bool {
         self.failed().next().is_none() && self.left_over.is_empty()
     }
+}
+
+/// Each error once: what several certificates fail with, such as a zone that is not ready, has the
+/// names of all of them.
+fn errors<'a>(failed: impl Iterator<Item = (&'a CertificateName, &'a Shared)>) -> Vec<Error> {
+    let mut failures: Vec<(Shared, Vec<String>)> = Vec::new();
+    for (name, error) in failed {
+        let name = format!("`{name}`");
+        for problem in error.parts() {
+            match failures
+                .iter_mut()
+                .find(|(known, _)| known.says_the_same(&problem))
+            {
+                Some((_, names)) => names.push(name.clone()),
+                None => failures.push((problem, vec![name.clone()])),
+            }
+        }
+    }
+    let all = failures.into_iter();
+    all.map(|(error, names)| {
+        Error::new(error).context(format!("cannot issue {}", names.join(", ")))
+    })
+    .collect()
 }

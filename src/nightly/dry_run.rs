@@ -16,14 +16,16 @@ use crate::nightly::permission::{Permission, is_forbidden};
 use crate::nightly::run::Nightly;
 
 /// What is known of a CA without opening the account there.
-struct Candidate {
-    prospect: Prospect,
+pub(super) struct Candidate {
+    pub(super) prospect: Prospect,
     /// The account's URL; none where there is none yet.
-    account: Option<String>,
+    pub(super) account: Option<String>,
+    /// Whether the account can be used, or there may be one.
+    pub(super) may_order: Result<(), Shared>,
 }
 
 /// By the URL of the directory.
-type Candidates = BTreeMap<String, Result<Candidate, Shared>>;
+pub(super) type Candidates = BTreeMap<String, Result<Candidate, Shared>>;
 
 impl Nightly {
     /// Looks at everything that a run looks at before it orders: zones at providers and name
@@ -66,7 +68,7 @@ impl Nightly {
     }
 
     /// Every CA that one of the certificates may go to.
-    async fn candidates(&self, due: &[Planned]) -> Candidates {
+    pub(super) async fn candidates(&self, due: &[Planned]) -> Candidates {
         let mut all = Candidates::new();
         for directory in due
             .iter()
@@ -83,12 +85,15 @@ impl Nightly {
     async fn candidate(&self, directory: &Directory) -> Result<Candidate> {
         let stored = self.accounts_at(directory).stored_or_new().await?;
         let prospect = Prospect::of(directory, &self.job.http).await?;
-        match &stored {
-            Some(stored) => drop(stored.sealed_key()?),
-            None => prospect.may_register(&self.job.registration)?,
-        }
-        let account = stored.and_then(|stored| stored.url);
-        Ok(Candidate { prospect, account })
+        let may_order = match &stored {
+            Some(stored) => stored.sealed_key().map(drop),
+            None => prospect.may_register(&self.job.registration),
+        };
+        Ok(Candidate {
+            prospect,
+            may_order: may_order.map_err(Shared::new),
+            account: stored.and_then(|stored| stored.url),
+        })
     }
 
     /// Whether one of the CAs of a certificate may issue it. As in a run, the next one has its turn
@@ -103,7 +108,10 @@ impl Nightly {
         for directory in self.job.authorities(&planned.wanted) {
             let candidate = candidates.get(directory.url());
             result = match candidate {
-                Some(Ok(candidate)) => self.judge_at(candidate, planned, permission).await,
+                Some(Ok(candidate)) => match &candidate.may_order {
+                    Ok(()) => self.judge_at(candidate, planned, permission).await,
+                    Err(error) => Err(error.clone().into()),
+                },
                 Some(Err(error)) => Err(error.clone().into()),
                 None => continue,
             };
@@ -115,23 +123,29 @@ impl Nightly {
         result
     }
 
-    async fn judge_at(
+    /// Whether CAA and the CA's profiles let this CA issue a certificate.
+    pub(super) async fn judge_at(
         &self,
         candidate: &Candidate,
         planned: &Planned,
         permission: &Permission,
     ) -> Result<()> {
-        let Candidate { prospect, account } = candidate;
-        prospect.check_profile(planned.wanted.profile.as_ref())?;
-        let identities = match self.job.caa_identities.as_slice() {
-            [] => prospect.caa_identities(),
-            given => given,
-        };
-        let authority = Authority {
-            identities,
-            account: account.as_deref(),
-        };
+        candidate
+            .prospect
+            .check_profile(planned.wanted.profile.as_ref())?;
+        let authority = self.authority_of(candidate);
         let judged = permission.judge(&[planned], &authority, &self.stop).await;
         judged.into_iter().collect()
+    }
+
+    /// The CA as CAA records speak of it.
+    pub(super) fn authority_of<'a>(&'a self, candidate: &'a Candidate) -> Authority<'a> {
+        Authority {
+            identities: match self.job.caa_identities.as_slice() {
+                [] => candidate.prospect.caa_identities(),
+                given => given,
+            },
+            account: candidate.account.as_deref(),
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::model::outcome::Planned;
 use crate::model::path::Stage;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
+use crate::nightly::clock;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
@@ -46,9 +47,6 @@ const FETCHES: u32 = 3;
 
 /// Pause before it is fetched again.
 const REFETCH_PAUSE: Duration = Duration::from_secs(1);
-
-/// How far this machine's clock may be from the CA's without a word.
-const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
 /// After this long, the first name server that lacks a challenge is named.
 const SLOW: Duration = Duration::from_secs(5);
@@ -96,7 +94,7 @@ impl Issuer<'_> {
             waves = waves.after(self.account.requests().refused > refused);
             rest = later;
         }
-        if let Some(warning) = clock_warning(self.account.ahead()) {
+        if let Some(warning) = clock::warning(self.account.ahead(), clock::TOLERANCE) {
             self.progress.warn(&warning);
         }
         results
@@ -358,23 +356,6 @@ fn fault() -> anyhow::Error {
         anyhow!("git-certs has a fault: it panicked"),
         "please report it, with what was printed above",
     )
-}
-
-/// What to say of a clock that is wrong; the CA's is `ahead` of it.
-fn clock_warning(ahead: time::Duration) -> Option<String> {
-    let off = ahead.unsigned_abs();
-    let minutes = Duration::from_mins((off.as_secs() + 30) / 60);
-    (off > CLOCK_TOLERANCE).then(|| {
-        format!(
-            "the clock of this machine is {} {} the CA's",
-            humantime::format_duration(minutes),
-            if ahead.is_positive() {
-                "behind"
-            } else {
-                "ahead of"
-            }
-        )
-    })
 }
 
 /// What the wait is at, for a spinner.

@@ -36,6 +36,12 @@ impl Keyring {
         Self(Arc::new(Mutex::new(unread.collect())))
     }
 
+    /// Whether there is nothing to open a key with.
+    pub(super) fn is_empty(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.is_empty()
+    }
+
     /// Opens a key with the first identity that can. Blocks while somebody is asked on the terminal.
     pub(super) fn decrypt(
         &self,

@@ -30,23 +30,32 @@ pub(super) fn sort(due: Vec<Planned>) -> (Vec<Planned>, Vec<Done>) {
 /// Let's Encrypt may issue it; leaving the name out would be another certificate than certs.json asks
 /// for.
 pub(super) fn warnings(wanted: &Wanted) -> Vec<String> {
+    let name = &wanted.name;
+    let public_suffixes = wanted
+        .identifiers
+        .iter()
+        .filter(|name| is_public_suffix(name));
+    let mut all: Vec<_> = public_suffixes
+        .map(|identifier| format!("certificate `{name}`: {}", public(identifier)))
+        .collect();
+    all.extend(covered(wanted));
+    all
+}
+
+/// Names that a wildcard of the same certificate covers.
+pub(super) fn covered(wanted: &Wanted) -> Vec<String> {
     let Wanted {
         name, identifiers, ..
     } = wanted;
-    let mut all = Vec::new();
-    for identifier in identifiers {
-        if is_public_suffix(identifier) {
-            all.push(format!("certificate `{name}`: {}", public(identifier)));
-        }
-        let wildcard = wildcard_over(identifier);
-        if let Some(wildcard) = wildcard.filter(|wildcard| identifiers.contains(wildcard)) {
-            all.push(format!(
-                "certificate `{name}`: `{identifier}` is covered by `{wildcard}`, and Let's Encrypt \
-                 refuses an order for both: take one of them out of the list"
-            ));
-        }
-    }
-    all
+    let covered = identifiers.iter().filter_map(|identifier| {
+        let wildcard =
+            wildcard_over(identifier).filter(|wildcard| identifiers.contains(wildcard))?;
+        Some(format!(
+            "certificate `{name}`: `{identifier}` is covered by `{wildcard}`, and Let's Encrypt \
+             refuses an order for both: take one of them out of the list"
+        ))
+    });
+    covered.collect()
 }
 
 /// The wildcard that covers the name; none for a wildcard.

@@ -111,19 +111,51 @@ impl Permission {
         with_hint(error, hint)
     }
 
+    /// Says it if CAA lets every account at the CA issue for the name, and ours is known.
+    pub(super) async fn for_everybody(
+        &self,
+        name: &Identifier,
+        authority: &Authority<'_>,
+    ) -> Option<Error> {
+        let trees = self.trees.clone().await.ok()?;
+        let relevant = trees.relevant(&name.base()).ok()??;
+        let is_wildcard = name.as_str().starts_with("*.");
+        let record = caa::allows(Some(relevant), is_wildcard, authority).ok()??;
+        let value = record.pinned_to(authority.account?)?;
+        let error = anyhow!(
+            "CAA record `{record}` at `{}` lets every account at the CA issue",
+            relevant.at
+        );
+        let hint = match self.line(&relevant.at, &record.tag, &value) {
+            Some((line, zone)) => format!(
+                "`{line}` in its place in `D(\"{zone}\", ...)` in dnsconfig.js lets ours alone"
+            ),
+            None => format!(
+                "`0 {} \"{value}\"` in its place lets ours alone",
+                record.tag
+            ),
+        };
+        Some(with_hint(error, hint))
+    }
+
     fn to_add(&self, at: &DnsName, tag: &str, value: &str) -> String {
-        let zones = self.zones.iter().filter(|zone| at.is_in(zone));
-        let zone = zones.max_by_key(|zone| zone.as_str().len());
-        match zone.and_then(|zone| Some((zone, at.label_in(zone)?))) {
-            Some((zone, label)) => format!(
-                "add `CAA(\"{label}\", \"{tag}\", \"{value}\")` to `D(\"{zone}\", ...)` in \
-                 dnsconfig.js, and push it: resolvers keep the old records for their TTL"
+        match self.line(at, tag, value) {
+            Some((line, zone)) => format!(
+                "add `{line}` to `D(\"{zone}\", ...)` in dnsconfig.js, and push it: resolvers keep the old records for their TTL"
             ),
             None => format!(
                 "`{at}` is in no zone of dnsconfig.js: whoever keeps it has to add the CAA record \
                  `0 {tag} \"{value}\"`"
             ),
         }
+    }
+
+    /// The record as dnsconfig.js declares it, and the zone that it goes to.
+    fn line(&self, at: &DnsName, tag: &str, value: &str) -> Option<(String, &DnsName)> {
+        let zones = self.zones.iter().filter(|zone| at.is_in(zone));
+        let zone = zones.max_by_key(|zone| zone.as_str().len())?;
+        let label = at.label_in(zone)?;
+        Some((format!("CAA(\"{label}\", \"{tag}\", \"{value}\")"), zone))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is looked at before the CA is asked for anything: recipients, keys, zones, the push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -12,6 +12,7 @@ use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Held, Issuance, KeySource, Wanted};
 use crate::model::hint::{Hint, Shared};
+use crate::model::name::{DnsName, Identifier};
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
 use crate::nightly::budget::{self, in_order};
@@ -19,7 +20,7 @@ use crate::nightly::job::Override;
 use crate::nightly::permission::Permission;
 use crate::nightly::renewal::Answers;
 use crate::nightly::run::{Decided, Nightly};
-use crate::nightly::survey::{Survey, Surveyor};
+use crate::nightly::survey::{Providers, Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
@@ -40,6 +41,14 @@ pub(super) struct Means {
     pub(super) kept: KeysByName,
     pub(super) permission: Permission,
     pub(super) answers: Answers,
+}
+
+/// Names that have to be proven.
+pub(super) fn challenge_names(certificates: &[Planned]) -> BTreeSet<DnsName> {
+    let names = certificates
+        .iter()
+        .flat_map(|planned| &planned.wanted.identifiers);
+    names.map(Identifier::challenge_name).collect()
 }
 
 /// Due certificates of one CA with limits, and their places in the plan.
@@ -97,7 +106,7 @@ impl Nightly {
     }
 
     /// None where the key is new, or somebody else has it.
-    async fn kept_key(&self, wanted: &Wanted) -> Result<Option<Secret>> {
+    pub(super) async fn kept_key(&self, wanted: &Wanted) -> Result<Option<Secret>> {
         let request = match &wanted.key_source {
             KeySource::New => return Ok(None),
             KeySource::Kept => return self.accounts().certificate_key(&wanted.name).await,
@@ -116,23 +125,36 @@ impl Nightly {
     }
 
     pub(super) async fn survey(&self, due: &[Planned], dns: DnsConfig) -> Result<Survey> {
-        let step = self.progress.step("looking at the zones");
-        let surveyor = Surveyor {
-            lookout: &Lookout::new(self.lookup()?, &self.job.name_servers),
-            context: &self.provider_context(),
+        let context = self.provider_context();
+        let providers = Providers {
+            context: &context,
             skip: &self.job.skip,
             policy: &self.job.pending,
         };
-        let survey = surveyor
-            .survey(dns, due.iter().map(|planned| &planned.wanted))
-            .await?;
+        let survey = self.survey_with(due, dns, Some(providers)).await?;
+        for line in &survey.looked_at {
+            tracing::debug!("{line}");
+        }
+        Ok(survey)
+    }
+
+    /// Looks at the zones of the certificates, at these providers or at none, and says what is worth it.
+    pub(super) async fn survey_with(
+        &self,
+        due: &[Planned],
+        dns: DnsConfig,
+        providers: Option<Providers<'_>>,
+    ) -> Result<Survey> {
+        let step = self.progress.step("looking at the zones");
+        let surveyor = Surveyor {
+            lookout: &Lookout::new(self.lookup()?, &self.job.name_servers),
+            providers,
+        };
+        let survey = surveyor.survey(Arc::new(dns), challenge_names(due)).await?;
         step.done(&format!("looked at {}", survey.summary()));
         survey.news.iter().for_each(|news| self.say_in_full(news));
         for warning in &survey.warnings {
             self.progress.warn(&warning.replace('\n', "\n    "));
-        }
-        for line in &survey.looked_at {
-            tracing::debug!("{line}");
         }
         Ok(survey)
     }
@@ -216,7 +238,7 @@ impl Nightly {
         ))
     }
 
-    fn lookup(&self) -> Result<Lookup> {
+    pub(super) fn lookup(&self) -> Result<Lookup> {
         match self.job.resolvers.as_slice() {
             [] => Lookup::system(),
             resolvers => Lookup::at(resolvers),

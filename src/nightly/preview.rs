@@ -7,15 +7,17 @@ use std::num::NonZeroU16;
 use anyhow::Result;
 
 use crate::model::drill::Drill;
-use crate::model::outcome::Planned;
+use crate::model::outcome::{Plan, Planned, Verdicts};
 use crate::model::shard::{Load, Shard};
 use crate::nightly::drill::{self, Share};
 use crate::nightly::run::Nightly;
 use crate::nightly::shard::Shares;
 
 impl Nightly {
-    /// Decides what is due. Touches neither the CA nor DNS, and needs no secret.
-    pub(crate) async fn plan(&self) -> Result<Vec<Planned>> {
+    /// Decides what is due. Orders and writes nothing, and needs no secret.
+    ///
+    /// `asks_dns`: whether public DNS is asked what would fail.
+    pub(crate) async fn plan(&self, asks_dns: bool) -> Result<Plan> {
         let mut decided = self.stop.ends(self.decide(true)).await?;
         let mut plan = mem::take(&mut decided.plan);
         let due = plan.iter().filter(|planned| planned.is_due());
@@ -23,9 +25,20 @@ impl Nightly {
         let is_ours = |planned: &Planned| decided.part.has(&planned.wanted.name);
         put_off.retain(|put_off| is_ours(&put_off.planned));
         plan.retain(is_ours);
+        let found = self.found(&decided.part).await?;
+        let due = plan.iter().filter(|planned| planned.is_due());
+        let due: Vec<_> = due.cloned().collect();
+        let verdicts = match due.is_empty() {
+            true => Some(Verdicts::new()),
+            false if asks_dns => self.stop.ends(self.verdicts(due, decided.dns)).await?,
+            false => None,
+        };
         self.say_what_waits(&put_off);
-        self.say_what_was_found(&self.found(&decided.part).await?);
-        Ok(plan)
+        self.say_what_was_found(&found);
+        Ok(Plan {
+            certificates: plan,
+            verdicts,
+        })
     }
 
     /// What each of so many shards would have to do; those with nothing to do are left out. Touches neither the CA

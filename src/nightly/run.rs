@@ -3,19 +3,19 @@
 use std::mem;
 use std::sync::Arc;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result};
 use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
-use crate::model::hint::with_hint;
 use crate::model::kill;
 use crate::model::outcome::{Outcome, Planned, PutOff};
 use crate::model::path::Stage;
 use crate::nightly::fits;
 use crate::nightly::found::Found;
 use crate::nightly::issue::count;
-use crate::nightly::job::{Job, Override};
+use crate::nightly::job::Job;
+use crate::nightly::listing::Listing;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::names;
 use crate::nightly::permission::Permission;
@@ -28,7 +28,6 @@ use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
 use crate::nightly::watch::Watch;
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::{certs_json, layout, stale};
 use crate::report::progress::Progress;
 use crate::report::terminal;
 
@@ -212,7 +211,14 @@ impl Nightly {
         let dns = blocking(move || DnsConfig::load(&job.dns));
         let now = OffsetDateTime::now_utc();
         let held = async {
-            let (wanted, held) = self.read().await?;
+            let Listing {
+                wanted,
+                held,
+                warnings,
+            } = self.read().await?;
+            for warning in &warnings {
+                self.progress.warn(warning);
+            }
             fits::every_ca_is_one(&wanted)?;
             let part = Part::of(self.job.shard, &wanted);
             let windows = if asks {
@@ -271,63 +277,6 @@ impl Nightly {
             ));
         }
         windows
-    }
-
-    /// certs.json and the certificates that the repository has.
-    async fn read(&self) -> Result<(Vec<Wanted>, Holdings)> {
-        let job = Arc::clone(&self.job);
-        let progress = self.progress.clone();
-        self.workspaces
-            .with(move |workspace| {
-                let listed = match &job.certs_json {
-                    Some(other) => certs_json::parse(
-                        other.text.as_bytes(),
-                        &other.origin,
-                        &job.defaults,
-                        &|path| workspace.read(path),
-                    ),
-                    None => layout::wanted(workspace, &job.defaults),
-                }?;
-                for warning in &listed.warnings {
-                    progress.warn(warning);
-                }
-                for name in layout::unlisted(workspace, &listed.wanted)? {
-                    progress.warn(&format!(
-                        "certificate `{name}` is not in certs.json: it is not renewed"
-                    ));
-                }
-                for path in layout::plain_keys(workspace, &listed.wanted)? {
-                    progress.warn(&format!(
-                        "`{path}` is a private key in plain text: `git certs import` encrypts it"
-                    ));
-                }
-                let held = layout::held(workspace, &listed.wanted)?;
-                let instead = job.recipients.as_ref().map(Override::as_pair);
-                if let Some(warning) = stale::warning(workspace, &listed.wanted, &held, instead) {
-                    progress.warn(&warning);
-                }
-                Ok((listed.wanted, held))
-            })
-            .await
-    }
-
-    /// All of certs.json, or the one certificate of `--only`.
-    fn selected(&self, wanted: Vec<Wanted>) -> Result<Vec<Wanted>> {
-        let Some(only) = &self.job.only else {
-            return Ok(wanted);
-        };
-        if let Some(one) = wanted.iter().find(|wanted| &wanted.name == only) {
-            return Ok(vec![one.clone()]);
-        }
-        let list = match &self.job.certs_json {
-            Some(other) => other.origin.as_str(),
-            None => "certs.json",
-        };
-        let names: Vec<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
-        Err(with_hint(
-            anyhow!("`{list}` has no certificate `{only}`"),
-            format!("it has {}", fits::first_of(&names)),
-        ))
     }
 
     fn say_what_is_due(&self, due: &[Planned]) {

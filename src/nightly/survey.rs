@@ -9,9 +9,8 @@ use futures_util::future::{join, join_all};
 use crate::dns::present;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::Wanted;
 use crate::model::hint::{Shared, several, with_hint};
-use crate::model::name::{DnsName, Identifier};
+use crate::model::name::DnsName;
 use crate::model::outcome::{Done, Planned};
 use crate::model::provider::ProviderEntry;
 use crate::model::secret::names_secret;
@@ -21,7 +20,7 @@ use crate::nightly::findings::{Findings, Need, Step};
 use crate::nightly::issue::count;
 use crate::nightly::pending::Policy;
 use crate::nightly::workspaces::blocking;
-use crate::nightly::zones::{self, ReadyZone, ZoneAccess};
+use crate::nightly::zones::{self, Contents, ReadyZone, ZoneAccess};
 use crate::provider::registry::{self, Context as ProviderContext, Provider};
 use crate::report::masks;
 
@@ -56,6 +55,18 @@ impl Survey {
                 "`{challenge}` is no challenge name of this run"
             )))
         })
+    }
+
+    /// Challenge names that lead to a zone that is ready, and where.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = (&DnsName, &Target)> {
+        let all = self.targets.iter();
+        all.filter_map(|(name, target)| Some((name, target.as_ref().ok()?)))
+    }
+
+    /// Challenge names that do not, and why.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&DnsName, &Shared)> {
+        let all = self.targets.iter();
+        all.filter_map(|(name, target)| Some((name, target.as_ref().err()?)))
     }
 
     /// Parts the certificates whose zones are all ready from those that cannot be issued.
@@ -106,6 +117,12 @@ impl Survey {
 /// What a survey works with.
 pub(crate) struct Surveyor<'a> {
     pub(crate) lookout: &'a Lookout<'a>,
+    /// None: what public DNS says is all that is looked at.
+    pub(crate) providers: Option<Providers<'a>>,
+}
+
+/// How providers are asked.
+pub(crate) struct Providers<'a> {
     pub(crate) context: &'a ProviderContext,
     /// Entries of creds.json that are left alone.
     pub(crate) skip: &'a BTreeSet<String>,
@@ -113,19 +130,16 @@ pub(crate) struct Surveyor<'a> {
 }
 
 impl Surveyor<'_> {
-    /// Looks at all zones of the certificates at once.
+    /// Looks at all zones of these challenge names at once.
     ///
     /// A zone that is written to is ready when all its name servers serve it and no provider has
     /// pending corrections. A zone that only has CNAMEs on the way there needs no provider. Zones
     /// that CNAMEs lead to although dnsconfig.js does not say so take another round.
-    pub(crate) async fn survey<'w>(
+    pub(crate) async fn survey(
         &self,
-        dns: DnsConfig,
-        due: impl Iterator<Item = &'w Wanted>,
+        dns: Arc<DnsConfig>,
+        names: BTreeSet<DnsName>,
     ) -> Result<Survey> {
-        let dns = Arc::new(dns);
-        let names = due.flat_map(|wanted| &wanted.identifiers);
-        let names: BTreeSet<_> = names.map(Identifier::challenge_name).collect();
         let mut open: Vec<_> = names.into_iter().map(Trail::new).collect();
         let mut findings = Findings::new(&dns);
         let mut survey = Survey::default();
@@ -155,32 +169,14 @@ impl Surveyor<'_> {
             .extend(ends.map(|trail| trail.end().clone()));
         let needs = findings.needs(open);
         let unread: Vec<&Zone> = needs.iter().filter_map(Need::to_read).collect();
-        let connected = self.connect(findings.dns, &unread).await?;
-        let warnings = connected.values();
-        findings
-            .of_entries
-            .extend(warnings.filter_map(|connection| connection.warning.clone()));
-        let (mut reading, mut contents) = (Vec::new(), Vec::new());
-        for zone in unread {
-            match self.access(zone, &connected) {
-                Ok(access) => reading.push((zone, access)),
-                Err(error) => contents.push((zone.unique_name(), Err(Shared::new(error)))),
-            }
-        }
-        findings.contents.extend(contents);
+        let reading = if let Some(providers) = &self.providers {
+            providers.prepare(findings, unread).await?
+        } else {
+            findings.contents.extend(unread.into_iter().map(unasked));
+            Vec::new()
+        };
         let delegated = &findings.delegated;
-        let reading = reading
-            .into_iter()
-            .map(|(zone, (providers, mut problems))| async move {
-                let contents = zones::read(zone, providers, self.policy, delegated).await;
-                let contents = contents.map_err(Shared::new);
-                problems.extend(contents.as_ref().err().cloned());
-                let result = match several(problems) {
-                    None => contents,
-                    Some(error) => Err(Shared::new(error)),
-                };
-                (zone.unique_name(), result)
-            });
+        let reading = reading.into_iter().map(|reading| reading.read(delegated));
         let serving = needs.iter().filter_map(|need| findings.to_serve(need));
         let serving = serving.map(|zone| async {
             let view = self.lookout.view(zone.reference()).await;
@@ -203,6 +199,72 @@ impl Surveyor<'_> {
         findings.said.extend(said.into_iter().flatten());
         findings.shown.extend(shown.into_iter().flatten());
         Ok(())
+    }
+}
+
+/// A zone of which no provider is asked.
+fn unasked(zone: &Zone) -> (String, Result<Contents, Shared>) {
+    let contents = match zone.providers.as_slice() {
+        [] => Err(Shared::new(no_provider(zone))),
+        _ => Ok(Contents::default()),
+    };
+    (zone.unique_name(), contents)
+}
+
+/// A zone that is about to be read.
+struct Reading<'a> {
+    zone: &'a Zone,
+    policy: &'a Policy,
+    providers: Vec<ZoneAccess>,
+    /// What is wrong with other providers of the zone.
+    problems: Vec<Shared>,
+}
+
+impl Reading<'_> {
+    async fn read(self, delegated: &BTreeSet<DnsName>) -> (String, Result<Contents, Shared>) {
+        let contents = zones::read(self.zone, self.providers, self.policy, delegated).await;
+        let contents = contents.map_err(Shared::new);
+        let mut problems = self.problems;
+        problems.extend(contents.as_ref().err().cloned());
+        let result = match several(problems) {
+            None => contents,
+            Some(error) => Err(Shared::new(error)),
+        };
+        (self.zone.unique_name(), result)
+    }
+}
+
+impl<'a> Providers<'a> {
+    /// Connects to the providers of the zones. What has none that can be asked is a finding already.
+    async fn prepare<'z>(
+        &self,
+        findings: &mut Findings<'_>,
+        unread: Vec<&'z Zone>,
+    ) -> Result<Vec<Reading<'z>>>
+    where
+        'a: 'z,
+    {
+        let connected = self.connect(findings.dns, &unread).await?;
+        let warnings = connected.values();
+        findings
+            .of_entries
+            .extend(warnings.filter_map(|connection| connection.warning.clone()));
+        let mut reading = Vec::new();
+        for zone in unread {
+            match self.access(zone, &connected) {
+                Ok((providers, problems)) => reading.push(Reading {
+                    zone,
+                    policy: self.policy,
+                    providers,
+                    problems,
+                }),
+                Err(error) => {
+                    let lost = (zone.unique_name(), Err(Shared::new(error)));
+                    findings.contents.extend([lost]);
+                }
+            }
+        }
+        Ok(reading)
     }
 
     /// Connects each provider once, however many zones it has.

@@ -56,7 +56,7 @@ pub(crate) struct ZoneAccess {
 }
 
 /// A zone as its providers have it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
     pub(super) providers: Vec<ZoneAccess>,
     /// CNAMEs, and what else stands at challenge names. Empty where the zone is not read.

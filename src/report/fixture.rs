@@ -8,7 +8,7 @@ use time::macros::datetime;
 use crate::model::certificate::{KeySource, KeyType, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Shared, with_hint};
-use crate::model::outcome::{Action, Done, Outcome, Planned, PutOff, Stored};
+use crate::model::outcome::{Action, Done, Outcome, Plan, Planned, PutOff, Stored};
 use crate::model::path::{Path, Stage};
 
 pub(super) fn certificate(name: &str, names: &[&str], action: Action, reason: &str) -> Planned {
@@ -74,6 +74,22 @@ pub(super) fn path_of_a_run() -> Path {
     }
     path.certificate = Some("wildcardCert".parse().unwrap());
     path
+}
+
+/// One is to be issued, one would fail, one stays.
+pub(super) fn plan_of_a_run() -> Plan {
+    let names = ["shop.example.com"];
+    let shop = certificate("shop", &names, Action::Issue, "not in the repository");
+    let record = "CAA record `0 issue \"ca.example\"` at `example.com` names other CAs than `letsencrypt.org`";
+    let forbidden = anyhow!(record).context("CAA forbids the CA to issue for `shop.example.com`");
+    let forbidden = with_hint(
+        forbidden,
+        "add `CAA(\"@\", \"issue\", \"letsencrypt.org\")` to `D(\"example.com\", ...)` in dnsconfig.js",
+    );
+    Plan {
+        verdicts: Some([(shop.wanted.name.clone(), Shared::new(forbidden))].into()),
+        certificates: vec![wildcard(), shop, mail()],
+    }
 }
 
 /// One was issued, one failed, one waits, one stays.

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::model::certificate::CertificateName;
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Planned, PutOff};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
 use crate::model::path::Path;
 use crate::report::tame::tame_json;
 
@@ -16,12 +16,20 @@ use crate::report::tame::tame_json;
 pub(super) const VERSION: u32 = 1;
 
 /// The plan.
-pub(crate) fn plan(plan: &[Planned]) -> String {
-    let due = plan.iter().filter(|planned| planned.is_due()).count();
+pub(crate) fn plan(plan: &Plan) -> String {
+    let certificates = plan.certificates.iter().map(|planned| {
+        let mut value = fields(planned);
+        if let Some(verdict) = plan.verdict(&planned.wanted.name) {
+            let verdict = error(&anyhow::Error::new(verdict.clone()));
+            value.insert("error".to_owned(), verdict);
+        }
+        value
+    });
     text(&json!({
         "version": VERSION,
-        "due": due,
-        "certificates": plan.iter().map(planned).collect::<Vec<_>>(),
+        "due": plan.due().count(),
+        "would_fail": plan.verdicts.as_ref().map(Verdicts::len),
+        "certificates": certificates.collect::<Vec<_>>(),
     }))
 }
 
@@ -76,7 +84,7 @@ fn path(path: &Path) -> Value {
 }
 
 /// Seconds, to the millisecond.
-fn seconds(duration: Duration) -> Value {
+pub(super) fn seconds(duration: Duration) -> Value {
     ((duration.as_secs_f64() * 1000.0).round() / 1000.0).into()
 }
 
@@ -146,7 +154,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::report::fixture::{mail, outcome_of_a_run, wildcard};
+    use crate::report::fixture::{outcome_of_a_run, plan_of_a_run};
 
     const PAGE: &str = include_str!("../../docs/json.md");
 
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_first_example_is_a_plan() {
-        assert_eq!(plan(&[wildcard(), mail()]), example(0));
+        assert_eq!(plan(&plan_of_a_run()), example(0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::model::certificate::CertificateName;
-use crate::model::outcome::{Outcome, Planned};
+use crate::model::outcome::{Outcome, Plan};
 use crate::model::shard::Load;
 use crate::report::json::moment;
 
@@ -58,14 +58,15 @@ impl Outputs {
     }
 
     /// Of a plan; `report` is what `--format json` prints.
-    pub(crate) fn of_plan(plan: &[Planned], report: &str) -> Self {
-        let due = plan.iter().filter(|planned| planned.is_due());
+    pub(crate) fn of_plan(plan: &Plan, report: &str) -> Self {
+        let all = &plan.certificates;
+        let due = plan.due();
         let due: Vec<_> = due.map(|planned| &planned.wanted.name).collect();
-        let ends = plan.iter().filter_map(|planned| planned.not_after);
-        let kept = plan.iter().filter(|planned| !planned.is_due());
+        let ends = all.iter().filter_map(|planned| planned.not_after);
+        let kept = all.iter().filter(|planned| !planned.is_due());
         Self(vec![
             ("due", due.len().to_string()),
-            ("up_to_date", (plan.len() - due.len()).to_string()),
+            ("up_to_date", (all.len() - due.len()).to_string()),
             ("due_names", names(due.into_iter())),
             (
                 "next_check",
@@ -129,7 +130,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::report::fixture::{mail, outcome_of_a_run, wildcard};
+    use crate::report::fixture::{outcome_of_a_run, plan_of_a_run};
     use crate::report::{json, matrix};
 
     #[test]
@@ -172,13 +173,13 @@ mod tests {
 
     #[test]
     fn a_plan_says_what_is_due() {
-        let plan = [wildcard(), mail()];
+        let plan = plan_of_a_run();
         let outputs = Outputs::of_plan(&plan, &json::plan(&plan)).with_exit_code(2);
         assert_eq!(
             outputs.lines(Style::Dotenv),
-            "CERTS_DUE=1\n\
+            "CERTS_DUE=2\n\
              CERTS_UP_TO_DATE=1\n\
-             CERTS_DUE_NAMES=[\"wildcardCert\"]\n\
+             CERTS_DUE_NAMES=[\"wildcardCert\",\"shop\"]\n\
              CERTS_NEXT_CHECK=2027-01-22T10:00:00Z\n\
              CERTS_EARLIEST_EXPIRY=2027-02-21T10:00:00Z\n\
              CERTS_EXIT_CODE=2\n"

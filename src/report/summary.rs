@@ -4,7 +4,7 @@ use anyhow::Error;
 use time::OffsetDateTime;
 
 use crate::model::name::Identifier;
-use crate::model::outcome::{Done, Outcome, Planned, PutOff};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
 use crate::model::path::Path;
 use crate::report::terminal::{day, describe};
 
@@ -49,18 +49,23 @@ pub(crate) fn dry_run(outcome: &Outcome) -> String {
 }
 
 /// What a run would do.
-pub(crate) fn plan(plan: &[Planned]) -> String {
-    let (due, kept): (Vec<_>, Vec<_>) = plan.iter().partition(|planned| planned.is_due());
-    let title = format!(
-        "{}, {}",
-        count(due.len(), "due"),
-        count(kept.len(), "up to date")
-    );
+pub(crate) fn plan(plan: &Plan) -> String {
+    let all = plan.certificates.iter();
+    let (due, kept): (Vec<_>, Vec<_>) = all.partition(|planned| planned.is_due());
+    let mut counts = vec![count(due.len(), "due")];
+    let failing = plan.verdicts.as_ref().map_or(0, Verdicts::len);
+    counts.extend((failing > 0).then(|| count(failing, "would fail")));
+    counts.push(count(kept.len(), "up to date"));
     let rows = due
         .iter()
-        .map(|planned| row(planned, &planned.action.to_string(), &planned.reason));
-    let mut page = Page::titled(&title);
+        .map(|planned| match plan.verdict(&planned.wanted.name) {
+            Some(verdict) => row(planned, "**would fail**", &verdict.to_string()),
+            None => row(planned, &planned.action.to_string(), &planned.reason),
+        });
+    let mut page = Page::titled(&counts.join(", "));
     page.results(rows);
+    let errors = plan.errors();
+    page.errors(&errors.iter().collect::<Vec<_>>());
     page.expiry(kept);
     page.text
 }
@@ -264,7 +269,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::report::fixture::{mail, outcome_of_a_run, wildcard};
+    use crate::report::fixture::{outcome_of_a_run, plan_of_a_run, wildcard};
 
     #[test]
     fn a_run_is_told_whole() {
@@ -276,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_told_whole() {
-        assert_eq!(plan(&[wildcard(), mail()]), include_str!("golden/plan.md"));
+        assert_eq!(plan(&plan_of_a_run()), include_str!("golden/plan.md"));
     }
 
     #[test]
@@ -300,7 +305,10 @@ mod tests {
 
     #[test]
     fn a_page_that_is_full_says_so() {
-        let plan: Vec<_> = std::iter::repeat_n(wildcard(), 20_000).collect();
+        let plan = Plan {
+            certificates: std::iter::repeat_n(wildcard(), 20_000).collect(),
+            verdicts: None,
+        };
         let text = super::plan(&plan);
         assert!(text.len() < 1 << 20, "{}", text.len());
         assert!(text.starts_with("### git-certs: 20000 due, 0 up to date\n\n"));

@@ -7,13 +7,18 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::model::chain::list;
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Planned, PutOff};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
 use crate::report::tame::tame;
 use crate::report::voice::{self, Level};
 
 /// Prints an error to stderr: what failed, the causes, what to do.
 pub(crate) fn print_error(error: &Error) {
     voice::write(&voice::line(Level::Error, &told(error)));
+}
+
+/// Prints an error that stops nothing to stderr, as a warning.
+pub(crate) fn print_as_warning(error: &Error) {
+    voice::write(&voice::line(Level::Warning, &told(error)));
 }
 
 /// Prints a warning to stderr.
@@ -41,7 +46,8 @@ pub(crate) fn describe(error: &Error) -> String {
     format!("error: {}\n", told(error))
 }
 
-fn told(error: &Error) -> String {
+/// An error in full, in lines.
+pub(crate) fn told(error: &Error) -> String {
     let explained = explain(error);
     let mut text = indented(&explained.what);
     for cause in &explained.causes {
@@ -58,12 +64,17 @@ fn indented(text: &str) -> String {
 }
 
 /// The plan, a line a certificate, and a count.
-pub(crate) fn plan(plan: &[Planned]) -> String {
-    let width = name_width(plan.iter());
-    let lines = plan.iter().map(|planned| plan_line(planned, width));
+pub(crate) fn plan(plan: &Plan) -> String {
+    let all = &plan.certificates;
+    let width = name_width(all.iter());
+    let lines = all.iter().map(|planned| plan_line(planned, width));
     let text: String = lines.collect();
-    let due = plan.iter().filter(|planned| planned.is_due()).count();
-    text + &format!("\n{due} due, {} up to date\n", plan.len() - due)
+    let due = plan.due().count();
+    let failing = match plan.verdicts.as_ref().map_or(0, Verdicts::len) {
+        0 => String::new(),
+        number => format!(" ({number} would fail)"),
+    };
+    text + &format!("\n{due} due{failing}, {} up to date\n", all.len() - due)
 }
 
 fn plan_line(planned: &Planned, width: usize) -> String {

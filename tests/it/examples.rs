@@ -411,6 +411,11 @@ fn the_makefile_does_what_it_says() {
     assert_deployed(&lab.folder().join("servers"), &["www.pem"]);
     let verify = make("verify").succeed().stdout;
     assert_eq!(verify, "1 commit, 8 files: 0 faults, 0 notes\n");
+    let doctor = make("doctor").succeed().stdout;
+    assert_eq!(
+        doctor,
+        "1 certificate, 1 zone: 0 errors, 0 warnings, 0 notes\n"
+    );
     let rekey = make("rekey").succeed().stdout;
     assert_eq!(rekey, "0 rekeyed, 0 failed, 2 up to date\n");
     let status = make("status").succeed().stdout;

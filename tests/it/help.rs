@@ -14,6 +14,7 @@ fn help_is_what_is_kept() {
         ("--help", "git-certs.txt"),
         ("renew --help", "renew.txt"),
         ("plan --help", "plan.txt"),
+        ("doctor --help", "doctor.txt"),
         ("account --help", "account.txt"),
         ("account show --help", "account-show.txt"),
         ("account register --help", "account-register.txt"),

@@ -136,7 +136,7 @@ fn a_checkout_has_one_run_at_a_time() {
     );
     // Looking is allowed.
     nightly
-        .command(&["plan"])
+        .command(&["plan", "--no-dns"])
         .env("GIT_CERTS_REPO", "")
         .folder(&folder)
         .run()

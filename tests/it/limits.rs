@@ -110,9 +110,15 @@ fn names_that_no_ca_certifies_fail_alone_and_those_that_overlap_are_told() {
     ];
     let plan = nightly.command(&["plan"]).run().expect_code(0);
     let mut told: Vec<_> = plan.stderr.lines().collect();
-    told.retain(|line| line.starts_with("warning: "));
+    told.retain(|line| line.starts_with("warning: certificate "));
     told.sort_unstable();
     assert_eq!(told, warnings);
+    assert!(
+        plan.stdout
+            .ends_with("\n3 due (2 would fail), 0 up to date\n"),
+        "{}",
+        plan.stdout
+    );
     let output = nightly.renew().expect_code(1);
     assert_eq!(
         output.normal_stdout(),

@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::support::lab::Lab;
-use crate::support::nightly::{Nightly, pebble_log, wait_until};
+use crate::support::nightly::{Nightly, wait_until};
 use crate::support::repos::Files;
 
 const WANTED: &[(&str, &[&str])] = &[
@@ -38,7 +38,7 @@ fn a_plan_touches_nothing() {
     let lab = &nightly.lab;
     let traces = || {
         let objects = lab.git(&nightly.certs.folder, &["count-objects", "-v"]);
-        [pebble_log(lab), bind_log(lab), objects.stdout]
+        (nightly.requests(), bind_log(lab), objects.stdout)
     };
     let before = traces();
     let text = "issue    one  one.bench.test: not in the repository\n\
@@ -53,6 +53,7 @@ fn a_plan_touches_nothing() {
         [
             "cloned `[LAB]/git/certs.git` ([TIME])",
             "cloned `[LAB]/git/dns.git` ([TIME])",
+            "looked at 1 zone ([TIME])",
         ]
     );
     let output = without_secrets(&nightly, &["plan", "--format", "json"]).expect_code(0);
@@ -61,6 +62,7 @@ fn a_plan_touches_nothing() {
         json!({
             "version": 1,
             "due": 2,
+            "would_fail": 0,
             "certificates": [
                 {
                     "cert_name": "one",

@@ -200,6 +200,7 @@ impl CertRepo {
                 format!("{}:/usr/bin:/bin", self.path("bin").display()),
             )
             .env("HOME", self.path("home"))
+            .env("GIT_CERTS_NO_DNS", "true")
             .env("TMPDIR", self.path("tmp"));
         command
     }

@@ -322,6 +322,9 @@ impl Lab {
     /// Our program, inside the lab, with the variables that the lab's creds.json asks for.
     pub fn git_certs<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_git-certs"));
+        if !self.servers.contains(&Server::Resolver) {
+            command = command.env("GIT_CERTS_NO_DNS", "true");
+        }
         for (name, value) in repos::variables(self) {
             command = command.env(name, value);
         }

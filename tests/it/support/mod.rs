@@ -42,4 +42,5 @@ pub mod resolver;
 pub mod route53;
 pub mod scene;
 pub mod secrets;
+pub mod signed;
 pub mod zones;

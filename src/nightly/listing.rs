@@ -1,0 +1,77 @@
+//! What certs.json lists, and what the cert repository has of it.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
+use crate::model::certificate::Wanted;
+use crate::model::hint::with_hint;
+use crate::nightly::fits;
+use crate::nightly::job::Override;
+use crate::nightly::plan::Holdings;
+use crate::nightly::run::Nightly;
+use crate::repo::{certs_json, layout, stale};
+
+/// The list, and the certificates that are there.
+pub(super) struct Listing {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) held: Holdings,
+    /// What the user should know.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Nightly {
+    /// certs.json and the certificates that the repository has.
+    pub(super) async fn read(&self) -> Result<Listing> {
+        let job = Arc::clone(&self.job);
+        self.workspaces
+            .with(move |workspace| {
+                let listed = match &job.certs_json {
+                    Some(other) => {
+                        let (text, origin) = (other.text.as_bytes(), &other.origin);
+                        certs_json::parse(text, origin, &job.defaults, &|path| workspace.read(path))
+                    }
+                    None => layout::wanted(workspace, &job.defaults),
+                }?;
+                let (wanted, mut warnings) = (listed.wanted, listed.warnings);
+                let unlisted = layout::unlisted(workspace, &wanted)?.into_iter();
+                warnings.extend(unlisted.map(|name| {
+                    format!("certificate `{name}` is not in certs.json: it is not renewed")
+                }));
+                let plain = layout::plain_keys(workspace, &wanted)?.into_iter();
+                warnings.extend(plain.map(|path| {
+                    format!(
+                        "`{path}` is a private key in plain text: `git certs import` encrypts it"
+                    )
+                }));
+                let held = layout::held(workspace, &wanted)?;
+                let instead = job.recipients.as_ref().map(Override::as_pair);
+                warnings.extend(stale::warning(workspace, &wanted, &held, instead));
+                Ok(Listing {
+                    wanted,
+                    held,
+                    warnings,
+                })
+            })
+            .await
+    }
+
+    /// All of certs.json, or the one certificate of `--only`.
+    pub(super) fn selected(&self, wanted: Vec<Wanted>) -> Result<Vec<Wanted>> {
+        let Some(only) = &self.job.only else {
+            return Ok(wanted);
+        };
+        if let Some(one) = wanted.iter().find(|wanted| &wanted.name == only) {
+            return Ok(vec![one.clone()]);
+        }
+        let list = match &self.job.certs_json {
+            Some(other) => other.origin.as_str(),
+            None => "certs.json",
+        };
+        let names: Vec<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        Err(with_hint(
+            anyhow!("`{list}` has no certificate `{only}`"),
+            format!("it has {}", fits::first_of(&names)),
+        ))
+    }
+}
