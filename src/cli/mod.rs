@@ -14,6 +14,7 @@ mod identities;
 mod journal;
 mod keys;
 mod name_servers;
+mod notices;
 mod places;
 mod providers;
 mod revoke;

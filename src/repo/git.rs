@@ -28,7 +28,6 @@ use crate::repo::git::history::History;
 use crate::repo::journal::place as journal;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
-use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::left::Left;
@@ -367,15 +366,6 @@ impl Workspace {
     /// Whether commits stay here when they are not pushed.
     pub(crate) fn keeps_commits(&self) -> bool {
         matches!(self.shape, Shape::Checkout(_))
-    }
-
-    /// Where its commits can be walked through; none where there is no git.
-    pub(crate) fn place(&self) -> Option<Place> {
-        match &self.shape {
-            Shape::Bare(history) => Some(walk::place(&history.repository, "", history.tip)),
-            Shape::Checkout(checkout) => Some(checkout.place()),
-            Shape::Folder(_) => None,
-        }
     }
 
     fn history(&self) -> Option<&History> {

@@ -6,6 +6,8 @@ pub(crate) mod drill;
 pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod masks;
+pub(crate) mod notice;
+pub(crate) mod notify;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod questions;
