@@ -9,6 +9,7 @@ use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintI
 use crate::cli::ending::Ending;
 use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
+use crate::cli::notices::Notices;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
@@ -107,14 +108,19 @@ async fn try_renew(
     let _lock = if is_dry { None } else { config::lock(&run)? };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let (workspaces, mut job) = stop.ends(open(run, temporary, &progress)).await?;
+    let early = Notices::early(&run.settings, is_dry);
+    let opened = stop.ends(open(run, temporary, &progress)).await;
+    let (workspaces, mut job) = early.or_tell(opened).await?;
     job.push = !no_push;
+    let notices = Notices::of(&job);
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if is_dry {
-        ending.dry_run(&Box::pin(nightly.dry_run()).await?)
-    } else {
-        ending.outcome(&Box::pin(nightly.renew()).await?)
+        return ending.dry_run(&Box::pin(nightly.dry_run()).await?);
     }
+    let outcome = notices.or_tell(Box::pin(nightly.renew()).await).await?;
+    let code = ending.outcome(&outcome);
+    notices.tell(&outcome).await;
+    code
 }
 
 async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {

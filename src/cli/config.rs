@@ -67,10 +67,6 @@ pub(super) fn refuse_unsupported(settings: &Settings) -> Result<()> {
         return Err(anyhow!("`{option}` is not supported yet"))
             .hint(|| "leave it out: certificates are kept in the git repository");
     }
-    if settings.notify == Some(true) {
-        return Err(anyhow!("`--notify` is not supported yet"))
-            .hint(|| "leave it out, and let the CI system tell when a run fails");
-    }
     Ok(())
 }
 
@@ -128,6 +124,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         push: true,
         journal: journal(settings),
         rescue_dir: settings.rescue_dir.clone(),
+        notify: settings.notify.unwrap_or_default(),
     })
 }
 

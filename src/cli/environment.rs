@@ -40,6 +40,16 @@ pub(super) const SSH_KEY: &str = "GIT_CERTS_SSH_KEY";
 /// Password of PKCS#12 files.
 pub(super) const EXPORT_PASSWORD: &str = "GIT_CERTS_EXPORT_PASSWORD";
 
+/// Addresses of services that tell people, each a secret.
+pub(super) const NOTIFY_SLACK: &str = "GIT_CERTS_NOTIFY_SLACK";
+pub(super) const NOTIFY_MATTERMOST: &str = "GIT_CERTS_NOTIFY_MATTERMOST";
+pub(super) const NOTIFY_DISCORD: &str = "GIT_CERTS_NOTIFY_DISCORD";
+pub(super) const NOTIFY_TEAMS: &str = "GIT_CERTS_NOTIFY_TEAMS";
+pub(super) const NOTIFY_TELEGRAM: &str = "GIT_CERTS_NOTIFY_TELEGRAM";
+pub(super) const NOTIFY_MATRIX: &str = "GIT_CERTS_NOTIFY_MATRIX";
+pub(super) const NOTIFY_WEBHOOK: &str = "GIT_CERTS_NOTIFY_WEBHOOK";
+pub(super) const NOTIFY_MAIL: &str = "GIT_CERTS_NOTIFY_MAIL";
+
 /// Where the user's ssh-agent listens.
 pub(super) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
 /// Token that GitHub made for the job.
@@ -136,22 +146,29 @@ pub(super) fn this_run() -> JournalRun {
     }
 }
 
+/// Our own secrets, which no child inherits.
+const OURS: [&str; 15] = [
+    AGE_KEY,
+    SIGNING_KEY,
+    SSH_KEY,
+    TOKEN,
+    DNS_TOKEN,
+    EAB_HMAC,
+    EXPORT_PASSWORD,
+    NOTIFY_SLACK,
+    NOTIFY_MATTERMOST,
+    NOTIFY_DISCORD,
+    NOTIFY_TEAMS,
+    NOTIFY_TELEGRAM,
+    NOTIFY_MATRIX,
+    NOTIFY_WEBHOOK,
+    NOTIFY_MAIL,
+];
+
 /// Secrets that this program takes from the environment, whether it comes to need them or not.
 pub(super) fn secrets() -> impl Iterator<Item = Secret> {
-    const NAMES: [&str; 11] = [
-        AGE_KEY,
-        EXPORT_PASSWORD,
-        SIGNING_KEY,
-        SSH_KEY,
-        SOPS_AGE_KEY,
-        TOKEN,
-        DNS_TOKEN,
-        EAB_HMAC,
-        LEGO_EAB_HMAC,
-        GITHUB_TOKEN,
-        CI_JOB_TOKEN,
-    ];
-    NAMES.into_iter().filter_map(secret)
+    const OTHERS: [&str; 4] = [SOPS_AGE_KEY, LEGO_EAB_HMAC, GITHUB_TOKEN, CI_JOB_TOKEN];
+    OURS.into_iter().chain(OTHERS).filter_map(secret)
 }
 
 /// A secret that is set and not empty.
@@ -168,15 +185,6 @@ pub(super) fn secret(name: &str) -> Option<Secret> {
 ///
 /// To be called once, before there is another thread.
 pub(super) fn take_secrets() {
-    const OURS: [&str; 7] = [
-        AGE_KEY,
-        EXPORT_PASSWORD,
-        SIGNING_KEY,
-        SSH_KEY,
-        TOKEN,
-        DNS_TOKEN,
-        EAB_HMAC,
-    ];
     let taken = OURS
         .into_iter()
         .filter_map(|name| Some((name, secret(name)?)));

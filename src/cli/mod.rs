@@ -17,6 +17,7 @@ mod import;
 mod journal;
 mod keys;
 mod name_servers;
+mod notices;
 mod places;
 mod providers;
 mod revoke;

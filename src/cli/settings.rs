@@ -170,8 +170,8 @@ pub(super) struct Settings {
     #[arg(long, env = "GIT_CERTS_RECIPIENTS", value_name = "FILE", help_heading = KEYS)]
     pub(super) recipients: Option<PathBuf>,
 
-    /// Not supported yet: send notices as `notifications` in creds.json says
-    #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = KEYS)]
+    /// Tell people what the run did, by the services of `GIT_CERTS_NOTIFY_...` and `notifications` in creds.json
+    #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = PLAN)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) notify: Option<bool>,
 

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value};
 
+use crate::dnscontrol::config::Source;
 use crate::dnscontrol::ir::Declaration;
 use crate::dnscontrol::relaxed;
 use crate::model::hint::{Hint, with_hint};
@@ -33,6 +34,9 @@ const EXECUTABLE: u32 = 0o111;
 
 /// Longest time that a command may take.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
+
+/// The entry that is no provider: whom DNSControl and get-certs told of what they did.
+const NOTIFICATIONS: &str = "notifications";
 
 /// Looks up an environment variable.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -223,6 +227,17 @@ impl Creds {
         });
         texts.collect::<Result<_>>().map(Some)
     }
+}
+
+/// The fields of the entry `notifications` that have a value; none if it is not there.
+pub(crate) fn notifications(source: &Source) -> Result<BTreeMap<String, String>> {
+    let creds = Creds::read(&source.creds, &source.root)?;
+    let written = creds.entry(NOTIFICATIONS)?.unwrap_or_default();
+    let environment = |variable: &str| std::env::var(variable).ok();
+    let mut fields = resolved(written, &environment, &mut BTreeMap::new())
+        .with_context(|| format!("cannot use the entry `{NOTIFICATIONS}` in {}", creds.shown))?;
+    fields.retain(|_, value| !value.is_empty());
+    Ok(fields)
 }
 
 impl fmt::Debug for Creds {

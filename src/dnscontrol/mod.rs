@@ -30,6 +30,7 @@ mod transform;
 mod zones;
 
 pub(crate) use config::{DnsConfig, Source, print_ir};
+pub(crate) use creds::notifications;
 pub(crate) use engine::Limits;
 pub(crate) use normalize::record_types;
 pub(crate) use resolver::TxtLookup;

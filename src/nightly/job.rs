@@ -119,6 +119,8 @@ pub(crate) struct Job {
     pub(crate) journal: JournalSettings,
     /// Where files go that the cert repository does not take.
     pub(crate) rescue_dir: Option<PathBuf>,
+    /// People are told what the run did.
+    pub(crate) notify: bool,
 }
 
 impl Job {

@@ -30,7 +30,6 @@ use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
-use crate::repo::walk::{self, Place};
 
 pub(crate) use crate::repo::git::checkout::checkout;
 pub(crate) use crate::repo::git::left::Left;
@@ -343,15 +342,6 @@ impl Workspace {
     /// Whether commits stay here when they are not pushed.
     pub(crate) fn keeps_commits(&self) -> bool {
         matches!(self.shape, Shape::Checkout(_))
-    }
-
-    /// Where its commits can be walked through; none where there is no git.
-    pub(crate) fn place(&self) -> Option<Place> {
-        match &self.shape {
-            Shape::Bare(history) => Some(walk::place(&history.repository, "", history.tip)),
-            Shape::Checkout(checkout) => Some(checkout.place()),
-            Shape::Folder(_) => None,
-        }
     }
 
     fn history(&self) -> Option<&History> {

@@ -10,6 +10,8 @@ pub(crate) mod import;
 pub(crate) mod json;
 pub(crate) mod masks;
 pub(crate) mod matrix;
+pub(crate) mod notice;
+pub(crate) mod notify;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod questions;

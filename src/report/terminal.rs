@@ -26,6 +26,11 @@ pub(crate) fn print_warning(warning: &str) {
     voice::write(&voice::line(Level::Warning, warning));
 }
 
+/// The same, as a warning: what failed was not what the run was for.
+pub(crate) fn print_error_as_warning(error: &Error) {
+    voice::write(&voice::line(Level::Warning, &told(error)));
+}
+
 /// Prints to stdout. A closed pipe is the reader's choice; a full disk is an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     print_bytes(text.as_bytes())

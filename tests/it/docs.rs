@@ -205,14 +205,22 @@ fn words_of_ours(line: &str) -> Option<Vec<String>> {
     Some(
         rest.iter()
             .map(|&word| word.to_owned())
+            .take_while(|word| word != "|")
             .filter(|word| word != "...")
             .collect(),
     )
 }
 
-/// Whether the parser takes the words: with `--help` at the end nothing is run.
+/// Whether the parser takes the words: with `--help` at the end nothing is run. After `--` comes another command.
 fn is_accepted(words: &[&str]) -> bool {
-    git_certs(&[words, &["--help"]].concat()).status.success()
+    let own: Vec<_> = words
+        .iter()
+        .copied()
+        .take_while(|word| *word != "--")
+        .collect();
+    git_certs(&[&own[..], &["--help"]].concat())
+        .status
+        .success()
 }
 
 #[test]

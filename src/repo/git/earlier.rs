@@ -1,4 +1,4 @@
-//! Files as an earlier commit had them.
+//! Where the commits are, and files as an earlier one had them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::model::hint::{Hint, with_hint};
 use crate::repo::git::read::Trees;
 use crate::repo::git::{Shape, Workspace};
 use crate::repo::upload_pack::{self, Depth};
-use crate::repo::walk::Place;
+use crate::repo::walk::{self, Place};
 
 /// Digits of a commit's id.
 const ID_DIGITS: usize = 40;
@@ -31,6 +31,15 @@ impl Workspace {
             Shape::Folder(folder) => Some(folder.as_path()),
         };
         Ok(folder.map(Path::canonicalize).transpose()?)
+    }
+
+    /// Where its commits can be walked through; none where there is no git.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match &self.shape {
+            Shape::Bare(history) => Some(walk::place(&history.repository, "", history.tip)),
+            Shape::Checkout(checkout) => Some(checkout.place()),
+            Shape::Folder(_) => None,
+        }
     }
 
     /// The commit that `revision` names. A clone fetches it: it has the tip alone.
