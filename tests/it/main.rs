@@ -42,6 +42,7 @@ mod lab;
 mod limits;
 mod memory;
 mod network;
+mod notify;
 mod odd_repositories;
 mod opening;
 mod packaging;
