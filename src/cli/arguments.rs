@@ -70,6 +70,8 @@ Secrets come from the environment only:
   GIT_CERTS_EAB_HMAC     key for external account binding, with --eab-kid (or LEGO_EAB_HMAC)
   GIT_CERTS_EXPORT_PASSWORD
                          password of PKCS#12 files that `export` writes
+  GIT_CERTS_NOTIFY_...   services that `renew --notify` tells: _SLACK, _MATTERMOST, _DISCORD, _TEAMS,
+                         _TELEGRAM, _MATRIX, _WEBHOOK, _MAIL
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]
@@ -655,6 +657,7 @@ one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zon
 | `{signing}` | SSH key that signs commits: its text, or its file as with `--signing-key` |
 | `{kid}`, `{hmac}` | What `--eab-kid` and `--eab-hmac` take, where those are not given |
 | `{password}` | Password of PKCS#12 files that `git certs export` writes ([deploy.md](deploy.md)) |
+| `GIT_CERTS_NOTIFY_SLACK`, `GIT_CERTS_NOTIFY_MATTERMOST`, `GIT_CERTS_NOTIFY_DISCORD`, `GIT_CERTS_NOTIFY_TEAMS`, `GIT_CERTS_NOTIFY_TELEGRAM`, `GIT_CERTS_NOTIFY_MATRIX`, `GIT_CERTS_NOTIFY_WEBHOOK`, `GIT_CERTS_NOTIFY_MAIL` | Whom `--notify` tells ([notify.md](notify.md)) |
 | `GITHUB_TOKEN`, `CI_JOB_TOKEN` | The token for a repository, from GitHub and GitLab, sent to their own hosts only: that of `GITHUB_SERVER_URL` (or `github.com`), and `CI_SERVER_HOST` |
 
 Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` and `.ssh/id_rsa` below `HOME` are tried. What

@@ -124,7 +124,7 @@ impl Ending {
     }
 
     /// Makes only the forms that somebody reads: a plan can have 10,000 certificates.
-    fn say<T>(
+    fn say<T: ?Sized>(
         &self,
         what: &T,
         forms: &Forms<T>,
@@ -166,7 +166,7 @@ impl Ending {
 }
 
 /// The same in each form.
-struct Forms<T> {
+struct Forms<T: ?Sized> {
     text: fn(&T) -> String,
     report: fn(&T) -> String,
     summary: fn(&T) -> String,

@@ -148,3 +148,40 @@ fn of_get_certs(fields: &BTreeMap<String, String>) -> Vec<Result<Service>> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn the_entry_of_get_certs_names_services() {
+        let fields = [
+            ("slack_url", "https://hooks.slack.test/x"),
+            ("teams_url", "not a URL"),
+            ("telegram_bot_token", "1:hidden"),
+            ("telegram_chat_id", "@my channel"),
+            ("shoutrrr_url", "discord://hidden@1"),
+            ("notify_on_push", "true"),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let said: Vec<_> = of_get_certs(&fields.into())
+            .into_iter()
+            .map(|service| match service {
+                Ok(service) => format!("{service:?}"),
+                Err(error) => error.to_string(),
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "Service(Slack, slack_url)",
+                "`teams_url` is not a URL",
+                "Service(Telegram, telegram_bot_token)",
+                "`shoutrrr_url` in `notifications` of creds.json is not supported",
+            ]
+        );
+        assert_eq!(of_get_certs(&BTreeMap::new()).len(), 0);
+    }
+}

@@ -11,10 +11,16 @@ use crate::nightly::issue::count;
 use crate::nightly::run::Nightly;
 use crate::repo::journal::ValueNote;
 
+/// Where a value is written for a try, below the top of a zone: a challenge name of a host that nobody has.
+///
+/// No CA asks for it, so whoever noted it, it may go. As at any challenge name, what stays there is no pending
+/// correction.
+pub(super) const REHEARSAL: &str = "_acme-challenge.git-certs-rehearsal";
+
 /// Values by what can be said of their marks.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
-    /// Noted by somebody who can open the account key.
+    /// Noted by somebody who can open the account key, or left by a rehearsal.
     pub(super) ours: BTreeSet<ValueNote>,
     /// Noted by somebody else, or not marked at all.
     others: BTreeSet<ValueNote>,
@@ -22,9 +28,16 @@ pub(super) struct Sorted {
     open: Option<(usize, Error)>,
 }
 
+fn is_rehearsed(value: &ValueNote) -> bool {
+    let zone = value.name.strip_prefix(REHEARSAL);
+    zone.is_some_and(|zone| zone.starts_with('.'))
+}
+
 impl Nightly {
     /// Sorts the values of an earlier run by their marks.
     pub(super) async fn sorted(&self, values: BTreeSet<ValueNote>) -> Sorted {
+        let (rehearsed, values): (BTreeSet<_>, BTreeSet<_>) =
+            values.into_iter().partition(is_rehearsed);
         let mut by_ca: BTreeMap<String, BTreeSet<ValueNote>> = BTreeMap::new();
         for value in values {
             by_ca
@@ -32,7 +45,10 @@ impl Nightly {
                 .or_default()
                 .insert(value);
         }
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted {
+            ours: rehearsed,
+            ..Sorted::default()
+        };
         for (directory, values) in by_ca {
             match self.stop.ends(self.marker_at(&directory)).await {
                 Ok(marker) => {
@@ -55,7 +71,7 @@ impl Nightly {
     }
 
     /// None where the repository has no account at such a CA: then no run of ours has noted anything for it.
-    async fn marker_at(&self, directory: &str) -> Result<Option<Marker>> {
+    pub(super) async fn marker_at(&self, directory: &str) -> Result<Option<Marker>> {
         match directory.parse::<Directory>() {
             Ok(directory) => self.accounts_at(&directory).marker().await,
             Err(_) => Ok(None),

@@ -196,9 +196,27 @@ mod tests {
 
     #[test]
     fn what_matters_is_told() {
-        let notice = Notice::of(&fixture::outcome(), "root on host").unwrap();
-        assert_eq!(notice.title, "git-certs: TITLE");
-        assert_eq!(notice.text(10_000), "TEXT");
+        let notice = Notice::of(&fixture::outcome_of_a_run(), "root on host").unwrap();
+        assert_eq!(
+            notice.text(10_000),
+            "git-certs: 1 issued, 1 failed, 1 put off, 1 left over\n\
+             failed www: cannot add TXT `_acme-challenge.www.example.net` (the one that is there ends on 2027-02-21)\n\
+             put off shop until 2026-11-23 13:22 UTC: the 50 new certificates in 7 days for `example.com` are used up\n\
+             issued wildcardCert until 2027-02-21: *.example.com, example.com\n\
+             left over: cannot withdraw TXT `_acme-challenge.example.com` at `ddns`\n\
+             root on host"
+        );
+        assert_eq!(
+            notice.json(),
+            json!({
+                "version": 1,
+                "title": notice.title,
+                "lines": notice.lines,
+                "issued": ["wildcardCert"],
+                "failed": ["www"],
+                "put_off": ["shop"],
+            })
+        );
         assert_eq!(Notice::of(&Outcome::default(), "root on host"), None);
     }
 

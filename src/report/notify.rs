@@ -172,6 +172,3 @@ fn is_here(url: &Url) -> bool {
         None => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

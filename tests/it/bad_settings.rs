@@ -133,12 +133,6 @@ hint: leave it out: certificates are kept in the git repository
 ",
         ),
         (
-            "--notify",
-            r"error: `--notify` is not supported yet
-hint: leave it out, and let the CI system tell when a run fails
-",
-        ),
-        (
             "--acme http://ca.test/directory",
             r"error: `http://ca.test/directory` is not an https:// URL
 hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `sslcom`, `sslcom-ecc`, `actalis`, or the URL of a CA's ACME directory

@@ -49,6 +49,7 @@ mod limits;
 mod live;
 mod memory;
 mod network;
+mod notify;
 mod odd_repositories;
 mod opening;
 mod packaging;

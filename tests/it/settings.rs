@@ -301,10 +301,6 @@ fn what_comes_later_is_said() {
     let lab = Lab::builder().start();
     for (words, said) in [
         (
-            ["renew", "-notify"],
-            "error: `--notify` is not supported yet\nhint: leave it out, and let the CI system tell when a run fails\n",
-        ),
-        (
             ["renew", "-vault"],
             "error: `--vault` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
         ),

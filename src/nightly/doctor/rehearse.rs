@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 
+use crate::acme::mark::Marker;
 use crate::dns::wait::WaitSettings;
 use crate::model::change::Txt;
 use crate::model::checkup::{Finding, Rehearsal, Subject};
@@ -19,15 +20,12 @@ use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::doctor::zones::Zones;
 use crate::nightly::found::at_work;
 use crate::nightly::issue::count;
+use crate::nightly::left::REHEARSAL;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::run::Nightly;
+use crate::nightly::shard::Part;
 use crate::nightly::zones::ReadyZone;
 use crate::repo::journal::ValueNote;
-
-/// Where a value is written for a try, below the top of a zone: a challenge name of a host that nobody has.
-///
-/// As at any challenge name, what a killed rehearsal leaves there is no pending correction.
-const NAME: &str = "_acme-challenge.git-certs-rehearsal";
 
 /// Bytes of a SHA-256 digest, such as that of a key authorization.
 const DIGEST: usize = 32;
@@ -107,16 +105,25 @@ impl Nightly {
         zones: &Zones<'_>,
         stages: &[Stage],
     ) -> Result<Logbook> {
-        let logbook = match self.found().await? {
-            Some(found) if found.is_running(&self.job.journal) => return Err(at_work(&found)),
-            // Its orders stay for a run: nothing is known to be done.
-            Some(found) => {
-                self.take_over(found, &zones.dns, (certificates, &[]))
-                    .await?
-            }
-            None => self.begin(None).await?,
+        let found = self.found(&Part::All).await?;
+        if let Some(running) = found
+            .iter()
+            .find(|found| found.is_running(&self.job.journal))
+        {
+            return Err(at_work(running));
+        }
+        let logbook = if found.is_empty() {
+            self.begin(&Part::All, Vec::new()).await?
+        } else {
+            // Their orders stay for a run: nothing is known to be done.
+            let place = (&Part::All, &*zones.dns);
+            self.take_over(found, place, (certificates, &[])).await?
         };
-        let values: BTreeSet<_> = stages.iter().flat_map(Stage::notes).collect();
+        // Where nobody can open the account key here, a rehearsal has no marks: see `REHEARSAL`.
+        let directory = self.job.directory.url();
+        let marker = self.marker_at(directory).await.ok().flatten();
+        let notes = |stage| Stage::notes(stage, directory, marker.as_ref());
+        let values: BTreeSet<_> = stages.iter().flat_map(notes).collect();
         match logbook.record(Vec::new(), values).await {
             Ok(()) => Ok(logbook),
             Err(error) => {
@@ -157,7 +164,7 @@ fn stages(zones: &Zones<'_>) -> (Vec<Stage>, Vec<Finding>) {
         };
         // Credentials for a zone that is there for challenges may be good for these names alone.
         let name = if declared.is_declared {
-            DnsName::within(NAME, &zone.name).map_err(Into::into)
+            DnsName::within(REHEARSAL, &zone.name).map_err(Into::into)
         } else {
             Ok((*name).clone())
         };
@@ -187,13 +194,22 @@ impl Stage {
         })
     }
 
-    fn notes(&self) -> impl Iterator<Item = ValueNote> {
+    fn notes(&self, directory: &str, marker: Option<&Marker>) -> impl Iterator<Item = ValueNote> {
         let Placement { zone, txt } = &self.placement;
-        zone.providers.iter().map(|access| ValueNote {
-            zone: zone.unique_name.clone(),
-            entry: access.entry.clone(),
-            name: txt.name.to_string(),
-            value: txt.value.clone(),
+        zone.providers.iter().map(move |access| {
+            let note = ValueNote {
+                zone: zone.unique_name.clone(),
+                entry: access.entry.clone(),
+                name: txt.name.to_string(),
+                value: txt.value.clone(),
+                directory: directory.to_owned(),
+                mark: String::new(),
+            };
+            let mark = marker.map(|marker| marker.value(&note.text()));
+            ValueNote {
+                mark: mark.unwrap_or_default(),
+                ..note
+            }
         })
     }
 

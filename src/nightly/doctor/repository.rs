@@ -15,6 +15,7 @@ use crate::nightly::clock;
 use crate::nightly::dry_run::Candidate;
 use crate::nightly::recover::left_by;
 use crate::nightly::run::Nightly;
+use crate::nightly::shard::Part;
 use crate::repo::layout;
 
 /// How far the clock may be off: the CA's answer has whole seconds, and was on its way for some.
@@ -44,20 +45,20 @@ impl Nightly {
 
     /// What another run has left, or is at.
     async fn journal(&self) -> Vec<Finding> {
-        let finding = match self.found().await {
-            Ok(None) => None,
-            Ok(Some(found)) if found.is_running(&self.job.journal) => {
-                let at_work = anyhow!("another run is at work: {}", found.describe());
-                Some(Finding::note(Subject::Run, at_work))
-            }
-            Ok(Some(found)) => {
-                let left = anyhow!(left_by(&found));
-                let hint = "the next `git-certs renew` takes it over";
-                Some(Finding::warning(Subject::Run, with_hint(left, hint)))
-            }
-            Err(error) => Some(Finding::error(Subject::Run, error)),
+        let found = match self.found(&Part::All).await {
+            Ok(found) => found,
+            Err(error) => return vec![Finding::error(Subject::Run, error)],
         };
-        finding.into_iter().collect()
+        let told = found.iter().map(|found| {
+            if found.is_running(&self.job.journal) {
+                let at_work = anyhow!("another run is at work: {}", found.describe());
+                return Finding::note(Subject::Run, at_work);
+            }
+            let left = anyhow!(left_by(found));
+            let hint = "the next `git-certs renew` takes it over";
+            Finding::warning(Subject::Run, with_hint(left, hint))
+        });
+        told.collect()
     }
 
     /// Who new keys are for, and keys that certificates keep.

@@ -18,6 +18,7 @@ use crate::nightly::doctor::providers::{Bare, without_credentials};
 use crate::nightly::doctor::{servers, signatures, traps};
 use crate::nightly::prepare::challenge_names;
 use crate::nightly::run::Nightly;
+use crate::nightly::shard::Part;
 use crate::nightly::survey::{Providers, Survey, Surveyor};
 
 /// What is known of the zones.
@@ -84,7 +85,7 @@ impl Nightly {
         };
         let survey = surveyor.survey(Arc::clone(dns), names).await?;
         step.done(&format!("looked at {}", survey.summary()));
-        let found = self.found().await.ok().flatten();
+        let found = self.found(&Part::All).await.unwrap_or_default();
         let findings = [&public, &survey]
             .into_iter()
             .flat_map(|survey| told(survey, dns));
@@ -95,7 +96,9 @@ impl Nightly {
             all,
             survey,
             bare,
-            is_busy: found.is_some_and(|found| found.is_running(&self.job.journal)),
+            is_busy: found
+                .iter()
+                .any(|found| found.is_running(&self.job.journal)),
         })
     }
 
