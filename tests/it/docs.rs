@@ -150,6 +150,7 @@ fn command_lines_are_accepted() {
     for command in [
         "renew",
         "plan",
+        "doctor",
         "revoke",
         "recipients list",
         "recipients add",
@@ -233,6 +234,7 @@ fn options_in_the_text_exist() {
             let known = [
                 "renew",
                 "plan",
+                "doctor",
                 "revoke",
                 "rekey",
                 "export",

@@ -245,8 +245,8 @@ fn planted_faults_are_found() {
     let output = with_a_wrong_clock(lab, doctor).run().expect_code(1);
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/doctor.txt");
     let stdout = output.normal_stdout();
-    let off = regex::Regex::new("is .* ahead of").unwrap();
-    let stdout = off.replace(&stdout, "is [OFF] ahead of");
+    let off = regex::Regex::new("machine is .* ahead of").unwrap();
+    let stdout = off.replace(&stdout, "machine is [OFF] ahead of");
     assert_eq!(stdout, fs::read_to_string(kept).unwrap());
     assert_eq!(said(&output), "");
 }
