@@ -150,6 +150,10 @@ fn command_lines_are_accepted() {
     for command in [
         "renew",
         "plan",
+        "init",
+        "check",
+        "completions",
+        "man",
         "revoke",
         "recipients list",
         "recipients add",
@@ -233,6 +237,9 @@ fn options_in_the_text_exist() {
             let known = [
                 "renew",
                 "plan",
+                "check",
+                "init",
+                "man",
                 "revoke",
                 "rekey",
                 "export",
