@@ -70,6 +70,8 @@ FROM ${RUST} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+# What `init` writes.
+COPY examples examples
 RUN cargo build --release --locked --bin git-certs
 
 FROM runtime

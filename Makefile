@@ -28,7 +28,7 @@ test-deps: ## install the servers that demo and test need
 	@scripts/install-test-deps
 
 docs: ## write the pages of docs/ that are made from the program
-	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --lib the_page_of_the
+	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --lib -- the_page_of_the the_schema_of
 	UPDATE_DOCS=1 $(CARGO) test --locked --quiet --test it docs::the_page_of_the
 
 pictures: ## draw the pictures of README.md

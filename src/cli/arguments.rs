@@ -9,11 +9,14 @@ use clap::builder::{BoolishValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
+use crate::cli::check::Check;
 use crate::cli::doctor::Doctor;
 use crate::cli::export::{self, Export};
 use crate::cli::history::{Log, Rollback, Why};
 use crate::cli::import::Import;
+use crate::cli::init::Init;
 use crate::cli::keys::{RecipientsCommand, Rekey};
+use crate::cli::manuals::{Completions, Man};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings, at_least_one};
@@ -104,6 +107,13 @@ pub(super) struct Logging {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// Make a cert repository: its settings, lists, CI jobs and Makefile; no file that is there is changed
+    #[command(after_help = "Examples:
+  git certs init                                   asks on a terminal for what it has to know
+  git certs init --ci github --dns-repo https://github.com/example/dns \\
+    --new-identity ~/.config/age/key.txt example.com '*.example.com'
+  git-certs init --ci none --dns-repo ../dns --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p www.example.com")]
+    Init(Box<Init>),
     /// Issue and renew what is due, then commit and push
     #[command(after_help = "Examples:
   git certs renew                                  in a checkout of the cert repository
@@ -154,6 +164,14 @@ Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many
 
 Exit codes: 0 no errors (warnings and notes aside); 1 errors; 2 could not run")]
     Doctor(Box<Doctor>),
+    /// Look for mistakes in certs.json, git-certs.toml, lists of recipients and dnsconfig.js, and for private keys in plain text; needs no secret and asks no CA
+    #[command(after_help = "Examples:
+  git certs check                                  in a checkout of the cert repository
+  git certs check --dns-repo ../dns                names are compared with the zones of dnsconfig.js, too
+  git-certs check --strict --format junit          warnings fail it; a report for CI systems
+
+Exit codes: 0 no errors; 1 errors, or warnings with --strict; 2 could not run")]
+    Check(Box<Check>),
     /// Look at the ACME account, register one, change its key, close it
     Account {
         #[command(subcommand)]
@@ -203,6 +221,16 @@ Exit codes: 0 no faults; 1 faults; 2 could not run")]
     Unlock(Box<Unlock>),
     /// List the DNS providers, the fields of their entries in creds.json, and their limits
     Providers(Providers),
+    /// Print a script that completes words of the command line for a shell
+    #[command(after_help = "Examples:
+  git-certs completions bash > ~/.local/share/bash-completion/completions/git-certs
+  git-certs completions fish > ~/.config/fish/completions/git-certs.fish
+  git-certs completions zsh > ~/.zfunc/_git-certs  with ~/.zfunc in fpath")]
+    Completions(Completions),
+    /// Write manual pages, which `git certs --help` shows
+    #[command(after_help = "Examples:
+  git-certs man --dir ~/.local/share/man/man1")]
+    Man(Man),
     /// Print what dnsconfig.js declares, as `dnscontrol print-ir` (v4) does
     #[command(after_help = "Examples:
   git-certs print-ir --pretty                      in a checkout of the DNS repository

@@ -13,8 +13,8 @@ use crate::cli::notices::Notices;
 use crate::cli::places::Places;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
-    COULD_NOT_RUN, account, config, dnsconfig, doctor, export, history, import, keys, providers,
-    revoke, status, unlock, verify,
+    COULD_NOT_RUN, account, check, config, dnsconfig, doctor, export, history, import, init, keys,
+    manuals, providers, revoke, status, unlock, verify,
 };
 use crate::dnscontrol;
 use crate::net::http::Http;
@@ -47,6 +47,10 @@ pub(super) async fn run(arguments: Arguments, temporary: &Path) -> Result<ExitCo
             Box::pin(history::run_rollback(*arguments, temporary)).await
         }
         Command::Doctor(arguments) => doctor::run(*arguments, temporary).await,
+        Command::Init(arguments) => init::run(*arguments).await,
+        Command::Completions(arguments) => manuals::completions(&arguments),
+        Command::Man(arguments) => manuals::man(arguments),
+        Command::Check(arguments) => check::run(*arguments, temporary).await,
         Command::Account { command } => Box::pin(account::run(command, temporary)).await,
         Command::Unlock(arguments) => unlock::run(*arguments, temporary).await,
         Command::Revoke(arguments) => Box::pin(revoke::run(*arguments, temporary)).await,

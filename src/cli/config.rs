@@ -108,7 +108,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
             .hint(|| "it takes a `cert_name` of certs.json")?,
         shard: run.shard,
         certs_json: list_beside(run, settings)?,
-        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
+        recipients: recipients(settings)?,
         keyring: keyring(settings),
         dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
@@ -129,7 +129,7 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
 }
 
 /// What a list has besides blanks.
-fn words(list: Option<&[String]>) -> impl Iterator<Item = String> {
+pub(super) fn words(list: Option<&[String]>) -> impl Iterator<Item = String> {
     let words = list.unwrap_or_default().iter().map(|word| word.trim());
     words.filter(|word| !word.is_empty()).map(str::to_owned)
 }
@@ -143,7 +143,7 @@ fn limits(whose: WhoseLimits) -> LimitsOf {
 }
 
 /// What certificates are like that do not say it in certs.json.
-fn defaults(settings: &Settings) -> Result<Defaults> {
+pub(super) fn defaults(settings: &Settings) -> Result<Defaults> {
     let profile = match (&settings.preferred_profile, &settings.required_profile) {
         (Some(_), Some(_)) => {
             return Err(anyhow!("both `--preferred-profile` and `--required-profile` are set"))
@@ -183,7 +183,7 @@ pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
     Ok(KeysJob {
         keyring: keyring(settings),
         certs_json: list_beside(run, settings)?,
-        recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
+        recipients: recipients(settings)?,
         push: true,
     })
 }
@@ -232,7 +232,7 @@ fn registration(run: &Run, settings: &Settings) -> Registration {
 }
 
 /// `--cert-config` beside the current folder.
-fn list_beside(run: &Run, settings: &Settings) -> Result<Option<Override>> {
+pub(super) fn list_beside(run: &Run, settings: &Settings) -> Result<Option<Override>> {
     match run.certs.repo {
         None => override_file(settings.cert_config.as_deref(), "--cert-config"),
         Some(_) => Ok(None),
@@ -254,6 +254,11 @@ pub(super) fn list(path: &str, bytes: Option<Vec<u8>>) -> Result<Override> {
         origin: path.to_owned(),
         text: String::from_utf8(bytes).with_context(|| format!("`{path}` is not UTF-8"))?,
     })
+}
+
+/// The list of `--recipients`.
+pub(super) fn recipients(settings: &Settings) -> Result<Option<Override>> {
+    override_file(settings.recipients.as_deref(), "--recipients")
 }
 
 fn override_file(path: Option<&Path>, option: &str) -> Result<Option<Override>> {
@@ -288,7 +293,7 @@ fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
         .hint(|| "a relative path starts at the current folder")
 }
 
-fn pending(settings: &Settings) -> Result<Policy> {
+pub(super) fn pending(settings: &Settings) -> Result<Policy> {
     let patterns = settings.never_count.iter().flatten().map(|text| {
         NeverCount::parse(text)
             .with_context(|| format!("`{text}` of `--never-count` is no pattern"))
@@ -302,7 +307,7 @@ fn pending(settings: &Settings) -> Result<Policy> {
     })
 }
 
-fn directory(settings: &Settings) -> Result<Directory> {
+pub(super) fn directory(settings: &Settings) -> Result<Directory> {
     settings
         .acme
         .as_deref()
@@ -311,7 +316,7 @@ fn directory(settings: &Settings) -> Result<Directory> {
         .hint(|| WHAT_ACME_TAKES)
 }
 
-fn fallback(settings: &Settings) -> Result<Vec<Directory>> {
+pub(super) fn fallback(settings: &Settings) -> Result<Vec<Directory>> {
     let servers = settings.fallback_acme.iter().flatten();
     servers
         .map(|server| server.trim().parse::<Directory>())

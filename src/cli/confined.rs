@@ -20,6 +20,9 @@ const TERMINAL: &str = "/dev/tty";
 pub(super) fn confine(command: &Command, temporary: &Path) -> Result<()> {
     outside::open().context("cannot start a thread")?;
     let mut places = vec![temporary.to_owned()];
+    if let Command::Init(init) = command {
+        places.extend(git::writable(&init.here()));
+    }
     if let Some(certs) = command.certs().filter(|certs| certs.repo.is_none()) {
         places.extend(git::writable(&certs.here()));
     }
@@ -65,7 +68,13 @@ impl Command {
             Self::Why(why) => &why.place.certs,
             Self::Log(log) => &log.place.certs,
             Self::Rollback(rollback) => &rollback.place.certs,
-            Self::Providers(_) | Self::PrintIr(_) => return None,
+            // Their folder is no cert repository yet, or they read alone.
+            Self::Init(_)
+            | Self::Check(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Providers(_)
+            | Self::PrintIr(_) => return None,
         })
     }
 }

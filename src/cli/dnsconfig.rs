@@ -14,6 +14,9 @@ use crate::model::name::DnsName;
 use crate::model::zone::Zone;
 use crate::nightly::workspaces::DnsFolder;
 
+/// DNSControl's name for its configuration.
+pub(super) const FILE: &str = "dnsconfig.js";
+
 /// The configuration in the current folder, for `print-ir`.
 pub(super) fn source_here(arguments: &PrintIr) -> Result<Source> {
     let settings = Settings {
@@ -35,10 +38,7 @@ pub(super) fn source_here(arguments: &PrintIr) -> Result<Source> {
 }
 
 pub(super) fn source(settings: &Settings, dns: &DnsFolder) -> Result<Source> {
-    let config = settings
-        .config
-        .clone()
-        .unwrap_or_else(|| "dnsconfig.js".into());
+    let config = settings.config.clone().unwrap_or_else(|| FILE.into());
     // A configuration elsewhere brings its own surroundings.
     let root = match config.parent() {
         Some(parent) if config.is_absolute() && !config.starts_with(&dns.path) => parent.to_owned(),

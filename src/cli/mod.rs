@@ -2,6 +2,7 @@
 
 mod account;
 mod arguments;
+mod check;
 mod commands;
 mod config;
 mod confined;
@@ -14,14 +15,18 @@ mod export;
 mod history;
 mod identities;
 mod import;
+mod init;
 mod journal;
 mod keys;
+mod manuals;
 mod name_servers;
 mod notices;
 mod places;
 mod providers;
 mod revoke;
+mod schema_tests;
 pub(crate) mod settings;
+mod settings_file;
 mod signing;
 mod status;
 mod temporary;

@@ -12,12 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::type_errors::in_plain_words;
 use crate::model::certificate::KeyType;
+use crate::model::diagnostic::Spot;
 use crate::model::hint::Hint;
 use crate::nightly::found::Keeping;
 use crate::nightly::pending::Mode;
 
 /// Name of the settings file at the root of the cert repository.
 pub(super) const FILE: &str = "git-certs.toml";
+
+/// What to do about a key that is none, or holds what it cannot.
+pub(super) const KEYS_HINT: &str = "its keys are long options without the dashes, such as `acme` and `dns-repo`; \
+     `repo`, `branch`, `dir` and `only` are flags alone";
 
 /// Every setting that all three sources can give. None: not given there.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -243,10 +248,15 @@ impl Settings {
         let settings: Self = toml::from_str(text)
             .map_err(|error| without_the_line(text, &error))
             .with_context(|| format!("cannot read `{FILE}`"))
-            .hint(|| "its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone")?;
-        // Whoever may change the file, in a pull request too, must not get to run commands.
+            .hint(|| KEYS_HINT)?;
+        settings.refuse_programs()?;
+        Ok(settings)
+    }
+
+    /// Whoever may change the file, in a pull request too, must not get to run commands.
+    pub(super) fn refuse_programs(&self) -> Result<()> {
         let is_command = |creds: &String| creds.starts_with('!');
-        if settings.creds.as_ref().is_some_and(is_command) {
+        if self.creds.as_ref().is_some_and(is_command) {
             return Err(anyhow!("`creds` in `{FILE}` is a command"))
                 .hint(|| "set it with `--creds` or GIT_CERTS_CREDS, where only CI's owners can");
         }
@@ -256,13 +266,13 @@ impl Settings {
                 .extension()
                 .is_some_and(|end| end == "json")
         };
-        if let Some(creds) = settings.creds.as_ref().filter(|creds| !is_json(creds)) {
+        if let Some(creds) = self.creds.as_ref().filter(|creds| !is_json(creds)) {
             return Err(anyhow!(
                 "`creds` in `{FILE}` is `{creds}`, whose name does not end with `.json`"
             ))
             .hint(|| "rename the file, or set it with `--creds` or GIT_CERTS_CREDS: a file of another name may be a program");
         }
-        Ok(settings)
+        Ok(())
     }
 
     /// These settings, and those of `file` where there are none.
@@ -276,12 +286,12 @@ impl Settings {
 
 /// The place and the message: the line itself could hold a password, in a URL.
 fn without_the_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
-    let place = error.span().and_then(|span| text.get(..span.start));
+    let place = error.span().map(|span| span.start);
     let message = in_plain_words(error.message());
     match place {
-        Some(before) => {
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Some(start) => {
+            let Spot { line, column } = Spot::of(text, start);
+            let column = column.unwrap_or_default();
             anyhow!("line {line}, column {column}: {message}")
         }
         None => anyhow!("{message}"),

@@ -7,6 +7,7 @@ use rquickjs::function::Constructor;
 use rquickjs::{Coerced, Ctx, Error, Exception, Value};
 
 use crate::dnscontrol::engine::Limits;
+use crate::model::diagnostic::Located;
 use crate::model::hint::with_hint;
 
 /// What went wrong, where, and what to do about it.
@@ -100,7 +101,10 @@ impl Failure {
 
     pub(super) fn into_error(self) -> anyhow::Error {
         let error = match self.position {
-            Some(position) => anyhow!("`{position}`: {}", self.what),
+            Some(position) => anyhow::Error::new(Located {
+                position,
+                what: self.what,
+            }),
             None => anyhow!(self.what),
         };
         match self.hint {

@@ -54,7 +54,9 @@ impl fmt::Display for CertificateName {
 }
 
 /// Kind and size of a certificate's private key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum KeyType {
     Rsa2048,

@@ -7,6 +7,7 @@ pub(crate) mod chain;
 pub(crate) mod change;
 pub(crate) mod checkup;
 pub(crate) mod confinement;
+pub(crate) mod diagnostic;
 pub(crate) mod disk;
 pub(crate) mod drill;
 pub(crate) mod endpoint;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
@@ -15,36 +15,39 @@ use crate::nightly::patterns::NeverCount;
 
 /// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
 pub(super) fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
-    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
-    for Wanted {
-        name, identifiers, ..
-    } in wanted
-    {
-        for identifier in identifiers {
-            if dns.zone_for(&identifier.challenge_name()).is_none() {
-                return Err(with_hint(
-                    anyhow!(
-                        "`{identifier}` of certificate `{name}` is in no zone of the DNS repository"
-                    ),
-                    format!(
-                        "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
-                        declared("zone", &zones)
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(())
+    let mut astray = wanted.iter().flat_map(|wanted| in_no_zone(wanted, dns));
+    astray.next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Names of a certificate that are in no zone: their positions, and what to say.
+pub(super) fn in_no_zone(wanted: &Wanted, dns: &DnsConfig) -> Vec<(usize, Error)> {
+    let names = wanted.identifiers.iter().enumerate();
+    let astray = names.filter(|(_, name)| dns.zone_for(&name.challenge_name()).is_none());
+    let told = astray.map(|(position, identifier)| {
+        let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+        let name = &wanted.name;
+        let error = with_hint(
+            anyhow!("`{identifier}` of certificate `{name}` is in no zone of the DNS repository"),
+            format!(
+                "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
+                declared("zone", &zones)
+            ),
+        );
+        (position, error)
+    });
+    told.collect()
 }
 
 /// A CA that does not exist is found the day it is named.
 pub(super) fn every_ca_is_one(wanted: &[Wanted]) -> Result<()> {
-    for wanted in wanted {
-        if let Some(acme) = &wanted.acme {
-            acme.parse::<Directory>()
-                .with_context(|| format!("cannot use `acme` of certificate `{}`", wanted.name))
-                .hint(|| "it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory")?;
-        }
+    wanted.iter().try_for_each(ca_is_one)
+}
+
+pub(super) fn ca_is_one(wanted: &Wanted) -> Result<()> {
+    if let Some(acme) = &wanted.acme {
+        acme.parse::<Directory>()
+            .with_context(|| format!("cannot use `acme` of certificate `{}`", wanted.name))
+            .hint(|| "it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory")?;
     }
     Ok(())
 }

@@ -48,14 +48,26 @@ pub(super) fn covered(wanted: &Wanted) -> Vec<String> {
         name, identifiers, ..
     } = wanted;
     let covered = identifiers.iter().filter_map(|identifier| {
-        let wildcard =
-            wildcard_over(identifier).filter(|wildcard| identifiers.contains(wildcard))?;
-        Some(format!(
-            "certificate `{name}`: `{identifier}` is covered by `{wildcard}`, and Let's Encrypt \
-             refuses an order for both: take one of them out of the list"
-        ))
+        let overlap = overlap(identifier, identifiers)?;
+        Some(format!("certificate `{name}`: {overlap}: {REDUNDANT}"))
     });
     covered.collect()
+}
+
+/// What to do about a name beside its wildcard.
+pub(super) const REDUNDANT: &str = "take one of them out of the list";
+
+/// What to say of a name that a wildcard of the same certificate covers.
+pub(super) fn overlap(name: &Identifier, all: &[Identifier]) -> Option<String> {
+    let wildcard = wildcard_over(name).filter(|wildcard| all.contains(wildcard))?;
+    Some(format!(
+        "`{name}` is covered by `{wildcard}`, and Let's Encrypt refuses an order for both"
+    ))
+}
+
+/// Why no CA issues a certificate for the name.
+pub(super) fn refused(name: &Identifier) -> Option<Error> {
+    is_public_suffix(name).then(|| public(name))
 }
 
 /// The wildcard that covers the name; none for a wildcard.

@@ -52,6 +52,26 @@ impl Workspaces {
         })
     }
 
+    /// Opens the cert repository to be looked at: a clone, or the files of a folder as they are.
+    pub(crate) async fn look(
+        cert_repo: Location,
+        people: People,
+        temporary: &Path,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let workspace = match cert_repo {
+            Location::Folder { path, .. } => Workspace::files(&path, people),
+            remote @ Location::Remote(_) => {
+                open_cert_repo(remote, people, temporary, progress).await?
+            }
+        };
+        Ok(Self {
+            cert_repo: Arc::new(Mutex::new(workspace)),
+            dns: None,
+            temporary: temporary.to_owned(),
+        })
+    }
+
     /// Opens the DNS repository where only the cert repository's settings say where it is.
     pub(crate) async fn open_dns(&mut self, location: Location, progress: &Progress) -> Result<()> {
         self.dns = Some(open_dns(location, &self.temporary, progress).await?);

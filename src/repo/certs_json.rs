@@ -1,17 +1,23 @@
 //! certs.json: the list of certificates, as get-certs read it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod entry;
+mod places;
+mod schema_tests;
+
+use std::collections::BTreeMap;
+#[cfg(feature = "fuzzing")]
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Error, Result, anyhow};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::model::certificate::{CertificateName, KeySource, KeyType, Profile, Wanted};
-use crate::model::chain::list;
+use crate::model::certificate::{CertificateName, KeyType, Profile, Wanted};
 use crate::model::endpoint::Endpoint;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
-use crate::model::request::SigningRequest;
-use crate::repo::recipients::Recipients;
+use crate::repo::certs_json::entry::Reader;
+
+pub(crate) use crate::repo::certs_json::places::{At, Places};
 
 /// The list of certificates, at the root of the cert repository.
 pub(crate) const CERTS_JSON: &str = "certs.json";
@@ -75,6 +81,45 @@ impl Default for Defaults {
     }
 }
 
+/// Something wrong with the list.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) at: At,
+    /// The certificate, where the entry has a name.
+    pub(crate) of: Option<CertificateName>,
+    pub(crate) error: Error,
+}
+
+/// Something that is accepted, and is likely not what was meant.
+#[derive(Debug)]
+pub(crate) struct Remark {
+    pub(crate) at: At,
+    pub(crate) of: CertificateName,
+    pub(crate) what: String,
+    pub(crate) hint: &'static str,
+}
+
+/// A certificate that the list names, and where.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    pub(crate) wanted: Wanted,
+    pub(crate) entry: usize,
+    /// For each of its identifiers the position in `names`; empty where a request has them.
+    pub(crate) items: Vec<usize>,
+    /// Where servers show it, if it says so.
+    pub(crate) endpoints: Option<Vec<Endpoint>>,
+    /// Whether nothing is wrong with it; otherwise it is what the rest would be.
+    pub(crate) is_right: bool,
+}
+
+/// Everything that there is to say of a list.
+#[derive(Debug, Default)]
+pub(crate) struct Examined {
+    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) remarks: Vec<Remark>,
+}
+
 /// Reads certs.json; `origin` is its name, for messages.
 ///
 /// `read` gives the file at a path of the cert repository, for `csr`. Names become canonical; duplicates
@@ -85,7 +130,29 @@ pub(crate) fn parse(
     defaults: &Defaults,
     read: &Read<'_>,
 ) -> Result<Listed> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let examined = examine(&entries(bytes, origin)?, defaults, read);
+    if let Some(problem) = examined.problems.into_iter().next() {
+        return Err(problem.in_file(origin));
+    }
+    let remarks = examined.remarks.into_iter();
+    let endpoints = examined.certificates.iter().filter_map(|certificate| {
+        let endpoints = certificate.endpoints.clone()?;
+        Some((certificate.wanted.name.clone(), endpoints))
+    });
+    let endpoints = endpoints.collect();
+    let certificates = examined.certificates.into_iter();
+    Ok(Listed {
+        endpoints,
+        wanted: certificates.map(|certificate| certificate.wanted).collect(),
+        warnings: remarks
+            .map(|remark| format!("certificate `{}` {}", remark.of, remark.what))
+            .collect(),
+    })
+}
+
+/// The entries of the list, at least one.
+pub(crate) fn entries(bytes: &[u8], origin: &str) -> Result<Vec<Value>> {
+    let text = without_mark(bytes);
     if text.trim_ascii().is_empty() {
         return Err(anyhow!("`{origin}` is empty")).hint(|| EXAMPLE);
     }
@@ -98,31 +165,99 @@ pub(crate) fn parse(
     if entries.is_empty() {
         return Err(anyhow!("`{origin}` lists no certificate")).hint(|| EXAMPLE);
     }
-    let mut listed = Listed {
-        wanted: Vec::new(),
-        endpoints: BTreeMap::new(),
-        warnings: Vec::new(),
-    };
-    let mut seen = BTreeSet::new();
-    for (position, entry) in (1..).zip(entries) {
-        let (name, fields) =
-            named(&entry).with_context(|| format!("cannot use entry {position} of `{origin}`"))?;
-        if !seen.insert(name.clone()) {
-            return Err(anyhow!(
-                "entry {position} of `{origin}` repeats the name `{name}`"
-            ))
-            .hint(|| "each certificate needs a `cert_name` of its own");
+    Ok(entries)
+}
+
+/// The text without a byte order mark.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Everything that is wrong with the entries, in their order, and the certificates that they name.
+pub(crate) fn examine(entries: &[Value], defaults: &Defaults, read: &Read<'_>) -> Examined {
+    let mut examined = Examined::default();
+    let mut seen = BTreeMap::new();
+    for (position, value) in entries.iter().enumerate() {
+        let (name, fields) = match entry::named(value) {
+            Ok(named) => named,
+            Err(error) => {
+                let at = At::field(position, "cert_name");
+                examined.problems.push(Problem {
+                    at,
+                    of: None,
+                    error,
+                });
+                continue;
+            }
+        };
+        let first = *seen.entry(name.clone()).or_insert(position);
+        let before = examined.problems.len();
+        if first < position {
+            let error = anyhow!("entry {} has the name `{name}` already", first + 1);
+            examined.problems.push(Problem {
+                at: At::field(position, "cert_name"),
+                of: None,
+                error: with_hint(error, "each certificate needs a `cert_name` of its own"),
+            });
         }
-        listed.warnings.extend(warnings(&name, fields));
-        let about = format!("cannot use certificate `{name}` of `{origin}`");
-        let endpoints = endpoints(fields).with_context(|| about.clone())?;
-        listed
-            .endpoints
-            .extend(endpoints.map(|all| (name.clone(), all)));
-        let wanted = certificate(name, fields, defaults, read).context(about)?;
-        listed.wanted.push(wanted);
+        let remarks = entry::warnings(fields).into_iter();
+        let remarks = remarks.map(|(field, what, hint)| Remark {
+            at: At::field(position, &field),
+            of: name.clone(),
+            what,
+            hint,
+        });
+        examined.remarks.extend(remarks);
+        let mut reader = Reader::new(fields);
+        let endpoints = reader.endpoints();
+        let (wanted, items) = reader.certificate(name.clone(), defaults, read);
+        let problems = reader.found.into_iter().map(|found| Problem {
+            at: At {
+                entry: Some(position),
+                field: found.field,
+                item: found.item,
+            },
+            of: Some(name.clone()),
+            error: found.error,
+        });
+        examined.problems.extend(problems);
+        examined.certificates.push(Certificate {
+            wanted,
+            entry: position,
+            items,
+            endpoints,
+            is_right: examined.problems.len() == before,
+        });
     }
-    Ok(listed)
+    examined
+}
+
+/// Names that stand in the list of a certificate before: where, and which.
+pub(crate) fn doubled(entries: &[Value]) -> Vec<(At, Identifier)> {
+    let mut all = Vec::new();
+    for (position, value) in entries.iter().enumerate() {
+        let fields = value.as_object().into_iter();
+        for (item, name) in fields.flat_map(entry::doubled) {
+            let at = At {
+                item: Some(item),
+                ..At::field(position, "names")
+            };
+            all.push((at, name));
+        }
+    }
+    all
+}
+
+impl Problem {
+    /// The error with what it is about, for those who do not see where it is.
+    fn in_file(self, origin: &str) -> Error {
+        let Self { at, of, error } = self;
+        let position = at.entry.map_or(0, |entry| entry + 1);
+        error.context(match of {
+            Some(name) => format!("cannot use certificate `{name}` of `{origin}`"),
+            None => format!("cannot use entry {position} of `{origin}`"),
+        })
+    }
 }
 
 /// Reads what a fuzzer makes: what is accepted keeps the promises that the rest builds on.
@@ -147,217 +282,10 @@ pub fn fuzz(bytes: &[u8]) {
     }
 }
 
-/// The name of an entry, and its fields.
-fn named(entry: &Value) -> Result<(CertificateName, &Map<String, Value>)> {
-    let Value::Object(fields) = entry else {
-        return Err(anyhow!("it is not an object")).hint(|| EXAMPLE);
-    };
-    let name = text(fields, "cert_name")?
-        .ok_or_else(|| with_hint(anyhow!("it has no `cert_name`"), EXAMPLE))?;
-    let name = name
-        .parse()
-        .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")?;
-    Ok((name, fields))
-}
-
-fn certificate(
-    name: CertificateName,
-    fields: &Map<String, Value>,
-    defaults: &Defaults,
-    read: &Read<'_>,
-) -> Result<Wanted> {
-    let profile = match (
-        text(fields, "preferred_profile")?,
-        text(fields, "required_profile")?,
-    ) {
-        (Some(_), Some(_)) => {
-            return Err(anyhow!(
-                "it has both a `preferred_profile` and a `required_profile`"
-            ))
-            .hint(|| "a preferred one may be missing at the CA, a required one may not: leave one out");
-        }
-        (Some(name), None) => Some(Profile::Preferred(name.to_owned())),
-        (None, Some(name)) => Some(Profile::Required(name.to_owned())),
-        (None, None) => defaults.profile.clone(),
-    };
-    let preferred_chain = text(fields, "preferred_chain")?.map(str::to_owned);
-    flag(fields, "must_staple")?;
-    let key_source = match (text(fields, "csr")?, flag(fields, "reuse_key")?) {
-        (Some(_), true) => {
-            return Err(anyhow!("it has both a `csr` and `reuse_key`"))
-                .hint(|| "the key of a `csr` is not here: leave `reuse_key` out");
-        }
-        (Some(path), false) => KeySource::Request(request(path, read)?),
-        (None, true) => KeySource::Kept,
-        (None, false) => KeySource::New,
-    };
-    let identifiers = match (&key_source, field(fields, "names")) {
-        (KeySource::Request(request), None | Some(Value::Null)) => fitting(
-            request.identifiers.iter().cloned().collect(),
-            profile.as_ref(),
-        )?,
-        _ => identifiers(fields, profile.as_ref())?,
-    };
-    if let KeySource::Request(request) = &key_source
-        && request.identifiers.iter().collect::<BTreeSet<_>>() != identifiers.iter().collect()
-    {
-        return Err(anyhow!(
-            "its `csr` is for other names: {}",
-            list(&request.identifiers)
-        ))
-        .hint(|| "leave `names` out, or make another request");
-    }
-    Ok(Wanted {
-        key_type: key_type(fields, defaults.key_type)?,
-        key_source,
-        acme: text(fields, "acme")?.map(str::to_owned),
-        identifiers,
-        profile,
-        preferred_chain: preferred_chain.or_else(|| defaults.preferred_chain.clone()),
-        recipients: recipients(fields)?,
-        name,
-    })
-}
-
-/// What is accepted and has no effect.
-fn warnings(name: &CertificateName, fields: &Map<String, Value>) -> Vec<String> {
-    let is_known = |field: &&String| FIELDS.iter().any(|known| known.eq_ignore_ascii_case(field));
-    let unknown = fields.keys().filter(|field| !is_known(field));
-    let mut warnings: Vec<_> = unknown
-        .map(|field| format!("certificate `{name}` has an unknown field `{field}`"))
-        .collect();
-    if flag(fields, "must_staple").is_ok_and(|wanted| wanted) {
-        warnings.push(format!(
-            "certificate `{name}` asks for `must_staple`, which no public CA issues any more"
-        ));
-    }
-    warnings
-}
-
-fn request(path: &str, read: &Read<'_>) -> Result<SigningRequest> {
-    let bytes = read(path)?
-        .ok_or_else(|| anyhow!("there is no `{path}` in the cert repository"))
-        .hint(|| "`csr` is the path of a certificate signing request, from the root of the repository")?;
-    SigningRequest::parse(&bytes).with_context(|| format!("cannot use the `csr` `{path}`"))
-}
-
-fn identifiers(entry: &Map<String, Value>, profile: Option<&Profile>) -> Result<Vec<Identifier>> {
-    let names = match field(entry, "names") {
-        Some(Value::Array(names)) => names.as_slice(),
-        None | Some(Value::Null) => &[],
-        Some(_) => return Err(anyhow!("`names` is not a list")).hint(|| EXAMPLE),
-    };
-    let mut identifiers: Vec<Identifier> = Vec::new();
-    for name in names {
-        let Value::String(name) = name else {
-            return Err(anyhow!("`names` holds something that is no text: {name}"))
-                .hint(|| EXAMPLE);
-        };
-        let identifier: Identifier = name.parse().hint(
-            || "names look like `www.example.com` or `*.example.com`, of letters, digits and `-`",
-        )?;
-        if !identifiers.contains(&identifier) {
-            identifiers.push(identifier);
-        }
-    }
-    fitting(identifiers, profile)
-}
-
-/// Refuses more names than a certificate can have.
-fn fitting(identifiers: Vec<Identifier>, profile: Option<&Profile>) -> Result<Vec<Identifier>> {
-    let by_profile = MAX_NAMES_BY_PROFILE
-        .iter()
-        .find(|(name, _)| profile.is_some_and(|profile| profile.name() == *name));
-    match (identifiers.len(), by_profile) {
-        (0, _) => Err(anyhow!("it has no `names`")).hint(|| EXAMPLE),
-        (many, Some((name, most))) if many > *most => Err(anyhow!(
-            "it has {many} names; a certificate of the profile `{name}` holds at most {most}"
-        ))
-        .hint(|| "make several certificates of it, or choose another profile"),
-        (..=MAX_NAMES, _) => Ok(identifiers),
-        (many, _) => Err(anyhow!(
-            "it has {many} names; a certificate holds at most {MAX_NAMES}"
-        ))
-        .hint(|| "make two certificates of it"),
-    }
-}
-
-/// Where servers show the certificate.
-fn endpoints(entry: &Map<String, Value>) -> Result<Option<Vec<Endpoint>>> {
-    let Some(texts) = texts(entry, "endpoints")? else {
-        return Ok(None);
-    };
-    let all = texts.into_iter().map(str::parse::<Endpoint>);
-    let all = all.collect::<Result<_, _>>();
-    all.context("cannot use its `endpoints`")
-        .hint(|| "an endpoint looks like `www.example.com:443`, `192.0.2.1:8443` or `[2001:db8::1]:443`")
-        .map(Some)
-}
-
-/// The lines of a recipients file.
-fn recipients(entry: &Map<String, Value>) -> Result<Option<String>> {
-    let Some(lines) = texts(entry, "recipients")? else {
-        return Ok(None);
-    };
-    let text = lines.join("\n");
-    Recipients::parse(&text, "recipients")?;
-    Ok(Some(text))
-}
-
-fn key_type(entry: &Map<String, Value>, default: KeyType) -> Result<KeyType> {
-    let ecc = flag(entry, "use_ecc")?;
-    match text(entry, "key_type")? {
-        Some(kind) => serde_json::from_value(kind.into())
-            .map_err(|_| anyhow!("`key_type` `{kind}` is not known"))
-            .hint(|| "use one of rsa2048, rsa3072, rsa4096, p256, p384"),
-        None if ecc => Ok(KeyType::P256),
-        None => Ok(default),
-    }
-}
-
-fn field<'e>(entry: &'e Map<String, Value>, name: &str) -> Option<&'e Value> {
-    entry.get(name).or_else(|| {
-        entry
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    })
-}
-
-fn text<'e>(entry: &'e Map<String, Value>, name: &str) -> Result<Option<&'e str>> {
-    match field(entry, name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(wrong_kind(name, "a text")),
-    }
-}
-
-fn texts<'e>(entry: &'e Map<String, Value>, name: &str) -> Result<Option<Vec<&'e str>>> {
-    let texts = match field(entry, name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(texts)) => texts.iter().map(Value::as_str).collect(),
-        Some(_) => None,
-    };
-    texts
-        .map(Some)
-        .ok_or_else(|| wrong_kind(name, "a list of texts"))
-}
-
-fn flag(entry: &Map<String, Value>, name: &str) -> Result<bool> {
-    match field(entry, name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(wrong_kind(name, "`true` or `false`")),
-    }
-}
-
-fn wrong_kind(name: &str, right: &str) -> Error {
-    anyhow!("`{name}` is not {right}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::certificate::KeySource;
     use crate::model::hint::explain;
 
     fn list(text: &str) -> Result<Listed> {
@@ -516,7 +444,7 @@ mod tests {
         let one = r#"{"cert_name": "a", "names": ["a.example"]}"#;
         assert_eq!(
             failure(&format!("[{one},{one}]")),
-            "entry 2 of `certs.json` repeats the name `a`"
+            "cannot use entry 2 of `certs.json`: entry 1 has the name `a` already"
         );
         assert_eq!(
             failure(r#"[{"cert_name": "a", "names": ["a b"]}]"#),

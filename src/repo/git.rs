@@ -9,6 +9,7 @@ mod earlier;
 mod history;
 mod journals;
 mod left;
+mod look;
 mod message;
 mod people;
 mod push;
@@ -31,7 +32,7 @@ use crate::repo::git::history::History;
 use crate::repo::prove;
 use crate::repo::transport::{Access, Remote};
 
-pub(crate) use crate::repo::git::checkout::checkout;
+pub(crate) use crate::repo::git::checkout::{checkout, discover};
 pub(crate) use crate::repo::git::left::Left;
 pub(crate) use crate::repo::git::message::{Message, RUN, SERIAL, trailer};
 pub(crate) use crate::repo::git::people::People;

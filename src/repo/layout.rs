@@ -29,13 +29,15 @@ pub(crate) const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
 
 /// Reads certs.json of the cert repository.
 pub(crate) fn wanted(workspace: &Workspace, defaults: &Defaults) -> Result<Listed> {
-    let bytes = workspace
-        .read(CERTS_JSON)?
-        .ok_or_else(|| anyhow!("there is no `{CERTS_JSON}` in the cert repository"))
-        .hint(
-            || r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
-        )?;
+    let bytes = workspace.read(CERTS_JSON)?.ok_or_else(no_list)?;
     certs_json::parse(&bytes, CERTS_JSON, defaults, &|path| workspace.read(path))
+}
+
+pub(crate) fn no_list() -> anyhow::Error {
+    with_hint(
+        anyhow!("there is no `{CERTS_JSON}` in the cert repository"),
+        r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
+    )
 }
 
 /// What the repository has of the certificates that are wanted.
@@ -205,7 +207,7 @@ fn recipients_in(workspace: &Workspace, path: &str) -> Result<Option<Recipients>
     Recipients::parse(text, path).map(Some)
 }
 
-fn no_recipients() -> anyhow::Error {
+pub(crate) fn no_recipients() -> anyhow::Error {
     with_hint(
         anyhow!("there is no `{RECIPIENTS}` in the cert repository"),
         "it lists who can open private keys, one age or SSH recipient a line: \

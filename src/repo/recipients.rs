@@ -6,7 +6,7 @@ use std::io::Write;
 use age::armor::{ArmoredWriter, Format};
 use age::ssh::ParseRecipientKeyError;
 use age::{EncryptError, Encryptor, Recipient, plugin, ssh, tag, tagpq, x25519};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::model::hint::{Hint, with_hint};
@@ -36,29 +36,12 @@ impl Recipients {
     /// that landed in the wrong file.
     pub(crate) fn parse(text: &str, origin: &str) -> Result<Self> {
         let mut lines = BTreeMap::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let place = || format!("`{origin}` line {}", index + 1);
-            if looks_secret(line) {
-                return Err(with_hint(
-                    anyhow!("{} looks like a secret key", place()),
-                    "take it out of the file and out of the history, and make a new key; \
-                     the recipient is the line that begins with `age1` or `ssh-`",
-                ));
-            }
-            let (canonical, recipient) = recipient(line)
-                .with_context(|| format!("{} is not a recipient", place()))
-                .hint(|| KINDS)?;
+        for (_, read) in entries(text, origin) {
+            let (canonical, recipient) = read?;
             lines.insert(canonical, recipient);
         }
         if lines.is_empty() {
-            return Err(with_hint(
-                anyhow!("`{origin}` has no recipient"),
-                "`age-keygen -o key.txt` makes an identity and prints its recipient; put that line in",
-            ));
+            return Err(nobody(origin));
         }
         Ok(Self {
             lines,
@@ -117,6 +100,59 @@ impl Recipients {
     }
 }
 
+/// Something wrong in a recipients file.
+pub(crate) struct Fault {
+    /// Counted from 1; none: the whole file.
+    pub(crate) line: Option<usize>,
+    pub(crate) error: Error,
+}
+
+/// Everything that is wrong in a recipients file; see [`Recipients::parse`].
+pub(crate) fn faults(text: &str, origin: &str) -> Vec<Fault> {
+    let mut entries = entries(text, origin).peekable();
+    if entries.peek().is_none() {
+        return vec![Fault {
+            line: None,
+            error: nobody(origin),
+        }];
+    }
+    let mut faults = Vec::new();
+    for (line, read) in entries {
+        faults.extend(read.err().map(|error| Fault {
+            line: Some(line),
+            error,
+        }));
+    }
+    faults
+}
+
+/// Lines of a recipients file, counted from 1, that name a recipient: its canonical form, and what it is.
+fn entries(text: &str, origin: &str) -> impl Iterator<Item = (usize, Result<(String, Kind)>)> {
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let named = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    named.map(move |(number, line)| (number, entry(line, origin, number)))
+}
+
+fn entry(line: &str, origin: &str, number: usize) -> Result<(String, Kind)> {
+    if looks_secret(line) {
+        return Err(with_hint(
+            anyhow!("`{origin}` line {number} looks like a secret key"),
+            "take it out of the file and out of the history, and make a new key; \
+             the recipient is the line that begins with `age1` or `ssh-`",
+        ));
+    }
+    recipient(line)
+        .with_context(|| format!("`{origin}` line {number} is not a recipient"))
+        .hint(|| KINDS)
+}
+
+fn nobody(origin: &str) -> Error {
+    with_hint(
+        anyhow!("`{origin}` has no recipient"),
+        "`age-keygen -o key.txt` makes an identity and prints its recipient; put that line in",
+    )
+}
+
 /// A recipient as it counts: without the comment of an SSH key.
 pub(crate) fn canonical(line: &str) -> Result<String> {
     if looks_secret(line) {
@@ -161,7 +197,7 @@ fn recipient(line: &str) -> Result<(String, Kind)> {
     }
 }
 
-fn ssh_error(error: ParseRecipientKeyError) -> anyhow::Error {
+fn ssh_error(error: ParseRecipientKeyError) -> Error {
     match error {
         ParseRecipientKeyError::RsaModulusTooLarge => anyhow!("the RSA key is too long"),
         ParseRecipientKeyError::RsaModulusTooSmall => {
@@ -172,7 +208,7 @@ fn ssh_error(error: ParseRecipientKeyError) -> anyhow::Error {
     }
 }
 
-fn explained(error: EncryptError) -> anyhow::Error {
+fn explained(error: EncryptError) -> Error {
     match error {
         EncryptError::IncompatibleRecipients { .. } => with_hint(
             anyhow!("`age1tagpq...` recipients cannot stand beside recipients of other kinds"),

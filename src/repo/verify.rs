@@ -149,8 +149,8 @@ impl Checker<'_> {
                 self.found.push((change.commit, finding));
             }
             None if is_key(&change.path) => {
-                let what = "a key that age has not encrypted".to_owned();
-                self.fault(change, what, &remedy(Some(&change.path)));
+                let Finding { what, hint, .. } = unencrypted(&change.path);
+                self.fault(change, what, &hint);
             }
             None => {}
         }
@@ -223,7 +223,8 @@ impl Checker<'_> {
     }
 }
 
-fn leaked(place: finding::Place, leak: &Leak, commit: String) -> Finding {
+/// What to say of a private key.
+pub(super) fn leaked(place: finding::Place, leak: &Leak, commit: String) -> Finding {
     let kind = &leak.kind;
     let (level, what) = match leak.state {
         State::Plain => (Level::Fault, format!("a private key in plain text: {kind}")),
@@ -247,8 +248,19 @@ fn leaked(place: finding::Place, leak: &Leak, commit: String) -> Finding {
     }
 }
 
+/// What to say of a file that has the name of a key, and is none that is known.
+pub(super) fn unencrypted(path: &str) -> Finding {
+    Finding {
+        level: Level::Fault,
+        place: finding::Place::File(path.to_owned()),
+        commit: String::new(),
+        what: "a key that age has not encrypted".to_owned(),
+        hint: remedy(Some(path)),
+    }
+}
+
 /// Whether get-certs kept a key in plain text here.
-fn is_key(path: &str) -> bool {
+pub(super) fn is_key(path: &str) -> bool {
     let account = path.strip_prefix(ACCOUNTS);
     account.is_some_and(|rest| rest.ends_with("/account.key"))
         || certificate_of(path).is_some_and(|name| path.ends_with(&format!("/{name}.key")))

@@ -17,10 +17,10 @@ use crate::model::hint::with_hint;
 /// Kinds of entries that are no files: a folder, a symbolic link, a submodule.
 pub(super) const FOLDER: u32 = 0o040_000;
 pub(super) const LINK: u32 = 0o120_000;
-const SUBMODULE: u32 = 0o160_000;
+pub(super) const SUBMODULE: u32 = 0o160_000;
 
 /// The bits of a mode that say the kind.
-const KIND: u32 = 0o170_000;
+pub(super) const KIND: u32 = 0o170_000;
 
 /// Trees that a thread remembers: those of the last commits, at any depth.
 const REMEMBERED: usize = 32;

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod board;
+pub(crate) mod diagnostics;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod findings;

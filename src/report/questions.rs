@@ -28,6 +28,11 @@ impl Questions {
         Self(progress.clone())
     }
 
+    /// What is typed; none where there is no terminal, or its end came.
+    pub(crate) fn text(&self, question: &str) -> Option<String> {
+        Some(self.ask(question, false)?.as_str().to_owned())
+    }
+
     /// One line from the terminal; none where there is no terminal, or its end came.
     fn ask(&self, question: &str, is_hidden: bool) -> Option<Zeroizing<String>> {
         if !std::io::stdin().is_terminal() {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::model::diagnostic::Place;
 use crate::report::json::moment;
 use crate::report::tame::{tame, tame_json};
 
@@ -92,16 +93,28 @@ fn manner() -> Manner {
 
 /// Text of one or more lines, as it goes to stderr.
 pub(crate) fn line(level: Level, text: &str) -> String {
+    line_at(level, &Place::default(), text)
+}
+
+/// The same about a place in a file, at which CI systems show it.
+pub(crate) fn line_at(level: Level, place: &Place, text: &str) -> String {
     let Manner { form, quiet, .. } = manner();
     match (form, level) {
         (_, Level::Info) if quiet => String::new(),
-        (Form::Json, _) => object(level, text, OffsetDateTime::now_utc()),
+        (Form::Json, _) => object(level, &placed(place, text), OffsetDateTime::now_utc()),
         (Form::Annotations, Level::Error | Level::Warning) => {
             let made = MADE.get(level as usize);
             let before = made.map_or(0, |made| made.fetch_add(1, Ordering::Relaxed));
-            annotation(level, text, before)
+            annotation(level, place, text, before)
         }
-        _ => plain(level, text),
+        _ => plain(level, &placed(place, text)),
+    }
+}
+
+fn placed(place: &Place, text: &str) -> String {
+    match place.to_string() {
+        place if place.is_empty() => text.to_owned(),
+        place => format!("{place}: {text}"),
     }
 }
 
@@ -124,22 +137,33 @@ fn object(level: Level, text: &str, now: OffsetDateTime) -> String {
 }
 
 /// The last one that the runner would show says that there are more; those stand in the log alone.
-fn annotation(level: Level, text: &str, before: usize) -> String {
+fn annotation(level: Level, place: &Place, text: &str, before: usize) -> String {
+    let in_log = plain(level, &placed(place, text));
     match before + 1 {
-        ..MOST => command(level, text),
+        ..MOST => command(level, place, text),
         MOST => {
-            command(level, &format!("there are more {level}s: see the log")) + &plain(level, text)
+            let more = format!("there are more {level}s: see the log");
+            command(level, &Place::default(), &more) + &in_log
         }
-        _ => plain(level, text),
+        _ => in_log,
     }
 }
 
-fn command(level: Level, text: &str) -> String {
-    let text = tame(text)
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A");
-    format!("::{level} title=git-certs::{text}\n")
+fn command(level: Level, place: &Place, text: &str) -> String {
+    let escape = |text: &str| {
+        let text = tame(text).replace('%', "%25");
+        text.replace('\r', "%0D").replace('\n', "%0A")
+    };
+    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
+    let file = place.path.iter();
+    let file = file.map(|path| format!("file={},", property(path)));
+    let spot = place.spot.into_iter();
+    let spot = spot.map(|spot| {
+        let column = spot.column.map(|column| format!("col={column},"));
+        format!("line={},{}", spot.line, column.unwrap_or_default())
+    });
+    let place: String = file.chain(spot).collect();
+    format!("::{level} {place}title=git-certs::{}\n", escape(text))
 }
 
 /// From here on lines are folded under `title`, where the CI system can.
@@ -183,18 +207,40 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::model::diagnostic::Spot;
 
     #[test]
     fn a_text_cannot_become_another_command() {
         assert_eq!(
-            command(Level::Error, "100 % bad\n::set-output name=a::b\u{1b}[31m"),
+            command(
+                Level::Error,
+                &Place::default(),
+                "100 % bad\n::set-output name=a::b\u{1b}[31m"
+            ),
             "::error title=git-certs::100 %25 bad%0A\\::set-output name=a::b\\u{1b}[31m\n"
         );
     }
 
     #[test]
+    fn an_annotation_stands_at_its_place() {
+        let spot = Spot {
+            line: 3,
+            column: Some(5),
+        };
+        let place = Place::at("a,b:c\n.json", Some(spot));
+        assert_eq!(
+            command(Level::Warning, &place, "old"),
+            "::warning file=a%2Cb%3Ac%0A.json,line=3,col=5,title=git-certs::old\n"
+        );
+        assert_eq!(
+            command(Level::Error, &Place::at("x", Some(Spot::line(2))), "old"),
+            "::error file=x,line=2,title=git-certs::old\n"
+        );
+    }
+
+    #[test]
     fn only_as_many_annotations_as_are_shown_are_made() {
-        let made = |before| annotation(Level::Warning, "old", before);
+        let made = |before| annotation(Level::Warning, &Place::default(), "old", before);
         assert_eq!(made(8), "::warning title=git-certs::old\n");
         assert_eq!(
             made(9),

@@ -51,7 +51,8 @@ hint: write [{"cert_name": "www", "names": ["www.example.com"]}]
         ),
         (
             r#"[{"cert_name": "www", "names": ["a.test"]}, {"cert_name": "www", "names": ["b.a.test"]}]"#,
-            r"error: entry 2 of `certs.json` repeats the name `www`
+            r"error: cannot use entry 2 of `certs.json`
+  caused by: entry 1 has the name `www` already
 hint: each certificate needs a `cert_name` of its own
 ",
         ),

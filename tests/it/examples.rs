@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use pretty_assertions::assert_eq;
+use roxmltree::Document;
 use serde_json::Value;
 
 use crate::action::{self, keys};
 use crate::docs::{blocks, git_certs, read, root, text};
 use crate::export;
+use crate::support::folders::Folders;
 use crate::support::lab::Lab;
 use crate::support::namespace::PATH;
 use crate::support::repos::{Files, variables};
@@ -95,6 +97,7 @@ fn workflows_give_inputs_that_the_action_has() {
         &sharded["jobs"]["renew"]["steps"][0],
         &workflow["jobs"]["renew"]["steps"][0],
         &plan["jobs"]["plan"]["steps"][0],
+        &plan["jobs"]["plan"]["steps"][1],
         &yaml::parse(&block)[0],
     ] {
         assert_eq!(step["uses"], "git-certs/git-certs@main");
@@ -206,6 +209,55 @@ fn jobs_of_the_component_share_the_certificates() {
     assert_eq!(shard, "$CI_NODE_INDEX/$CI_NODE_TOTAL");
     // Jobs of one group wait for each other.
     assert_eq!(eight["resource_group"], "git-certs-$CI_NODE_INDEX");
+}
+
+#[test]
+fn the_component_looks_for_mistakes_in_merge_requests() {
+    let folders = Folders::new().with("certs/.age-recipients", "bob\n");
+    let dns = folders.path("dns").display().to_string();
+    let (_, body) = component(&[("check_dns_repo", &dns)]);
+    let job = &body["git-certs-check"];
+    let lines = job["script"].as_array().unwrap().iter();
+    let lines: Vec<_> = lines.map(|line| line.as_str().unwrap()).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_git-certs"));
+    let run = || {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-e", "-c", &lines.join("\n")])
+            .current_dir(folders.path("certs"))
+            .env_clear()
+            .env("HOME", folders.path("home"))
+            .env("CI_PROJECT_DIR", folders.path("certs"))
+            .env(
+                "PATH",
+                format!("{}:{PATH}", program.parent().unwrap().display()),
+            );
+        for (name, value) in job["variables"].as_object().unwrap() {
+            shell.env(name, value.as_str().unwrap());
+        }
+        let output = shell.output().unwrap();
+        let reports = &job["artifacts"]["reports"];
+        let [quality, junit] = ["codequality", "junit"].map(|kind| {
+            let file = folders.path("certs").join(reports[kind].as_str().unwrap());
+            fs::read_to_string(file).unwrap()
+        });
+        let quality: Value = serde_json::from_str(&quality).unwrap();
+        let junit = Document::parse(&junit).unwrap();
+        let failures = junit
+            .root_element()
+            .attribute("failures")
+            .unwrap()
+            .to_owned();
+        (
+            output.status.code(),
+            quality.as_array().unwrap().len(),
+            failures,
+        )
+    };
+    assert_eq!(run(), (Some(1), 1, "1".to_owned()));
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    fs::write(folders.path("certs/.age-recipients"), recipient).unwrap();
+    assert_eq!(run(), (Some(0), 0, "0".to_owned()));
 }
 
 #[test]
@@ -394,6 +446,7 @@ fn the_makefile_does_what_it_says() {
         "{}",
         plan.stdout
     );
+    assert_eq!(make("check").succeed().stdout, "0 errors, 0 warnings\n");
     let place = lab.folder().join("home/.config/age");
     fs::create_dir_all(&place).unwrap();
     fs::copy(&identity.file, place.join("key.txt")).unwrap();
@@ -425,6 +478,6 @@ fn the_makefile_does_what_it_says() {
         .filter_map(|line| line.split_once(": ## "))
         .map(|(target, what)| format!("{target}\t{what}\n"))
         .collect();
-    assert_eq!(targets.len(), 6);
+    assert_eq!(targets.len(), 7);
     assert_eq!(make("help").succeed().stdout, targets.concat());
 }

@@ -77,7 +77,10 @@ fn the_image_is_built_from_what_is_there() {
         .filter(|line| !line.starts_with("--"))
         .flat_map(|line| line.split(' ').rev().skip(1))
         .collect();
-    assert_eq!(copied, BTreeSet::from(["Cargo.lock", "Cargo.toml", "src"]));
+    assert_eq!(
+        copied,
+        BTreeSet::from(["Cargo.lock", "Cargo.toml", "examples", "src"])
+    );
     for path in copied {
         assert!(root().join(path).exists(), "`{path}` is not there");
         assert!(
@@ -94,7 +97,7 @@ fn the_image_needs_nothing_else_to_build() {
         let status = Command::new("cp").arg("-r").args([from, to]).status();
         assert!(status.unwrap().success());
     };
-    for path in ["Cargo.toml", "Cargo.lock", "src"] {
+    for path in ["Cargo.toml", "Cargo.lock", "examples", "src"] {
         copy(&root().join(path), &folder.path().join(path));
     }
     // Reads the manifest as a build does, and everything that it names.
@@ -134,6 +137,17 @@ fn the_package_has_the_program_and_its_documentation() {
             "LICENSE-MIT",
             "Makefile",
             "README.md",
+            "examples/cert-repo/.age-recipients",
+            "examples/cert-repo/.gitattributes",
+            "examples/cert-repo/.github/workflows/plan.yml",
+            "examples/cert-repo/.github/workflows/renew-sharded.yml",
+            "examples/cert-repo/.github/workflows/renew.yml",
+            "examples/cert-repo/.gitignore",
+            "examples/cert-repo/.gitlab-ci.yml",
+            "examples/cert-repo/Makefile",
+            "examples/cert-repo/README.md",
+            "examples/cert-repo/certs.json",
+            "examples/cert-repo/git-certs.toml",
         ]
     );
     for path in ["src/main.rs", "src/dnscontrol/helpers.js", "docs/json.md"] {

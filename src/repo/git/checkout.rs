@@ -69,10 +69,8 @@ impl Checkout {
         let folder = folder
             .canonicalize()
             .with_context(|| format!("cannot open `{shown}`"))?;
-        let repository = match Repository::discover(&folder) {
-            Ok(repository) => repository,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(unusable(error, &folder)),
+        let Some(repository) = discover(&folder)? else {
+            return Ok(None);
         };
         let Some(work_tree) = repository.workdir() else {
             return Err(with_hint(
@@ -311,6 +309,15 @@ impl Checkout {
             .reference_matching(&name, tip, true, from, why)
             .with_context(|| format!("`{name}` moved while committing"))?;
         Ok(())
+    }
+}
+
+/// The repository that contains a folder; none if no one does.
+pub(crate) fn discover(folder: &Path) -> Result<Option<Repository>> {
+    match Repository::discover(folder) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(unusable(error, folder)),
     }
 }
 

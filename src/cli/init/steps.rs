@@ -1,0 +1,107 @@
+//! What `init` has made, and what is left to do. Pure.
+
+use std::path::Path;
+
+use crate::repo::starter::{Ci, Dns, Start};
+
+/// What was made.
+pub(super) struct Done<'d> {
+    pub(super) start: &'d Start,
+    pub(super) written: &'d [&'static str],
+    /// What was there.
+    pub(super) kept: &'d [&'static str],
+    /// The file of a new identity.
+    pub(super) identity: Option<&'d Path>,
+    /// The file of an identity that was asked for, and not made.
+    pub(super) needless: Option<&'d Path>,
+    pub(super) has_git: bool,
+}
+
+/// A line for each file, and a line for each step.
+pub(super) fn text(done: &Done<'_>) -> String {
+    let mut lines: Vec<_> = done
+        .identity
+        .iter()
+        .map(|file| format!("wrote {} (keep a copy: it opens every key)", shown(file)))
+        .collect();
+    lines.extend(done.written.iter().map(|path| format!("wrote {path}")));
+    lines.extend(
+        done.kept
+            .iter()
+            .map(|path| format!("left  {path}, which was there")),
+    );
+    lines.extend(done.needless.iter().map(|file| {
+        format!(
+            "no identity was made in {}: .age-recipients was there",
+            shown(file)
+        )
+    }));
+    if !done.written.is_empty() {
+        lines.push("\nNext:".to_owned());
+        lines.extend(steps(done).into_iter().map(|step| format!("- {step}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn steps(done: &Done<'_>) -> Vec<String> {
+    let Start { dns, ci, .. } = done.start;
+    let mut steps = Vec::new();
+    if !done.start.agreed && done.written.contains(&"git-certs.toml") {
+        steps.push("agree to the CA's terms of service in git-certs.toml".to_owned());
+    }
+    let look = match dns {
+        Dns::Url(_) => {
+            "`make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing"
+        }
+        Dns::Here | Dns::Folder(_) => "`make check plan` looks at it, and changes nothing",
+    };
+    steps.push(look.to_owned());
+    let commit = "`git add --all`, `git commit`, and push";
+    steps.push(if done.has_git {
+        commit.to_owned()
+    } else {
+        format!("`git init`, {commit}")
+    });
+    steps.push("`git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`".to_owned());
+    let file = done
+        .identity
+        .map_or_else(|| "IDENTITY_FILE".to_owned(), shown);
+    let is_elsewhere = matches!(dns, Dns::Url(_));
+    match ci {
+        Ci::GitHub => {
+            steps.push(format!(
+                "`gh secret set AGE_KEY < {file}` lets CI open the account key"
+            ));
+            if is_elsewhere {
+                steps.push("`gh secret set DNS_REPO_TOKEN`: a token that may read the DNSControl repository".to_owned());
+            }
+            steps.push("what creds.json names with `$`: as secrets, and below `env:` in .github/workflows/renew.yml".to_owned());
+        }
+        Ci::GitLab => {
+            steps.push(format!(
+                "`grep AGE-SECRET-KEY {file} | glab variable set GIT_CERTS_AGE_KEY --masked --protected` lets CI open the account key"
+            ));
+            steps.push("GIT_CERTS_TOKEN: a token that may push to this repository, as a masked and protected variable".to_owned());
+            if is_elsewhere {
+                steps.push(
+                    "GIT_CERTS_DNS_TOKEN: one that may read the DNSControl repository".to_owned(),
+                );
+            }
+            steps.push("what creds.json names with `$`: as variables, too".to_owned());
+            steps.push("put the image and a schedule in place: .gitlab-ci.yml, and Build > Pipeline schedules".to_owned());
+        }
+        Ci::None => steps.push(format!(
+            "`GIT_CERTS_AGE_KEY_FILE={file} make renew` issues, commits and pushes"
+        )),
+    }
+    steps
+}
+
+/// A path as a shell takes it.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    match shlex::try_quote(&text) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => text,
+    }
+}
