@@ -116,12 +116,15 @@ impl StoredAccount {
 
 /// A file that is encrypted; none if there is none.
 pub(super) fn sealed(workspace: &Workspace, path: &str) -> Result<Option<Sealed>> {
-    let Some(bytes) = workspace.read(path)? else {
-        return Ok(None);
-    };
+    let bytes = workspace.read(path)?;
+    bytes.map(|bytes| ciphertext(bytes, path)).transpose()
+}
+
+/// What such a file has.
+pub(super) fn ciphertext(bytes: Vec<u8>, path: &str) -> Result<Sealed> {
     let text = String::from_utf8(bytes).ok().map(Sealed::new);
     match text {
-        Some(Ok(key)) => Ok(Some(key)),
+        Some(Ok(key)) => Ok(key),
         _ => Err(anyhow!("`{path}` is not an ASCII-armoured age file"))
             .hint(|| "encrypt it again: `age --armor -R .age-recipients`"),
     }

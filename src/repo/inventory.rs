@@ -9,9 +9,10 @@ use anyhow::Result;
 use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::status::KeyReaders;
+use crate::repo::accounts;
 use crate::repo::git::{Reader, Workspace};
 use crate::repo::keys::{self, Lists};
-use crate::repo::layout::{certificate_file, held_one};
+use crate::repo::layout::{self, certificate_file, held_one};
 use crate::repo::revoked;
 
 /// What there is of one certificate.
@@ -33,22 +34,26 @@ pub(crate) fn stock(
     wanted: &[Wanted],
     lists: &Lists<'_>,
 ) -> Result<BTreeMap<CertificateName, Stock>> {
-    let mut reader = workspace.reader()?;
+    let mut looking = Looking {
+        workspace,
+        reader: workspace.reader()?,
+        lists,
+        general: None,
+    };
     let mut all = BTreeMap::new();
     for Wanted {
         name, key_source, ..
     } in wanted
     {
         let is_elsewhere = matches!(key_source, KeySource::Request(_));
-        let one = look(workspace, &mut reader, (name, is_elsewhere), lists)?;
-        all.insert(name.clone(), one);
+        all.insert(name.clone(), looking.at(name, is_elsewhere)?);
     }
     for name in keys::certificates(workspace)? {
         if all.contains_key(&name) {
             continue;
         }
         // Nobody waits for its key.
-        let one = look(workspace, &mut reader, (&name, true), lists)?;
+        let one = looking.at(&name, true)?;
         if one.held.is_some() {
             all.insert(name, one);
         }
@@ -56,39 +61,78 @@ pub(crate) fn stock(
     Ok(all)
 }
 
-fn look(
-    workspace: &Workspace,
-    reader: &mut Reader<'_>,
-    (name, key_is_elsewhere): (&CertificateName, bool),
-    lists: &Lists<'_>,
-) -> Result<Stock> {
-    let held = held_one(reader, name, key_is_elsewhere)?;
-    let (leaf, revoked) = match &held {
-        Some(Ok(held)) => (Some(held.leaf.clone()), None),
-        Some(Err(_)) => {
-            let chain = reader.read(&certificate_file(name, "crt"))?;
-            let description = reader.read(&certificate_file(name, "json"))?;
-            (
-                chain.and_then(|bytes| Leaf::from_pem(&bytes).ok()),
-                description.and_then(|bytes| revoked::reason(&bytes)),
-            )
+/// A list of recipients, as far as a look is concerned.
+#[derive(Clone)]
+struct List {
+    count: usize,
+    source: String,
+    hash: String,
+}
+
+/// Looks at many certificates: what is the same for all is read once.
+struct Looking<'w> {
+    workspace: &'w Workspace,
+    reader: Reader<'w>,
+    lists: &'w Lists<'w>,
+    /// The list of certificates that have none of their own.
+    general: Option<List>,
+}
+
+impl Looking<'_> {
+    fn at(&mut self, name: &CertificateName, key_is_elsewhere: bool) -> Result<Stock> {
+        let held = held_one(&mut self.reader, name, key_is_elsewhere)?;
+        let (leaf, revoked) = match &held {
+            Some(Ok(held)) => (Some(held.leaf.clone()), None),
+            Some(Err(_)) => {
+                let chain = self.reader.read(&certificate_file(name, "crt"))?;
+                let description = self.reader.read(&certificate_file(name, "json"))?;
+                (
+                    chain.and_then(|bytes| Leaf::from_pem(&bytes).ok()),
+                    description.and_then(|bytes| revoked::reason(&bytes)),
+                )
+            }
+            None => (None, None),
+        };
+        let readers = self.readers(name).transpose();
+        Ok(Stock {
+            held,
+            leaf,
+            revoked,
+            readers: readers.map(|readers| readers.map_err(|error| format!("{error:#}"))),
+        })
+    }
+
+    fn readers(&mut self, name: &CertificateName) -> Result<Option<KeyReaders>> {
+        let path = certificate_file(name, "key.age");
+        let Some(bytes) = self.reader.read(&path)? else {
+            return Ok(None);
+        };
+        let sealed = accounts::ciphertext(bytes, &path)?;
+        let list = self.list(name)?;
+        let path = certificate_file(name, "json");
+        let fields = keys::fields(self.reader.read(&path)?, &path)?;
+        Ok(Some(KeyReaders {
+            count: list.count,
+            fit: keys::fit(&fields, &sealed, &list.hash),
+            source: list.source,
+        }))
+    }
+
+    fn list(&mut self, name: &CertificateName) -> Result<List> {
+        let listed = self.lists.listed.get(name).map(String::as_str);
+        let has_own = listed.is_some() || self.reader.has(&layout::own_recipients(name))?;
+        if let Some(general) = self.general.as_ref().filter(|_| !has_own) {
+            return Ok(general.clone());
         }
-        None => (None, None),
-    };
-    let readers = match keys::of_certificate(workspace, reader, name, lists) {
-        Ok(key) => key.map(|key| {
-            Ok(KeyReaders {
-                count: key.recipients.lines().count(),
-                source: key.recipients.origin().to_owned(),
-                fit: key.fit,
-            })
-        }),
-        Err(error) => Some(Err(format!("{error:#}"))),
-    };
-    Ok(Stock {
-        held,
-        leaf,
-        revoked,
-        readers,
-    })
+        let recipients = layout::recipients(self.workspace, name, listed, self.lists.instead)?;
+        let list = List {
+            count: recipients.lines().count(),
+            source: recipients.origin().to_owned(),
+            hash: recipients.hash(),
+        };
+        if !has_own {
+            self.general = Some(list.clone());
+        }
+        Ok(list)
+    }
 }

@@ -116,27 +116,21 @@ pub(crate) fn all(workspace: &Workspace, lists: &Lists<'_>) -> Result<Vec<KeyFil
         }
     }
     for name in certificates(workspace)? {
-        all.extend(of_certificate(workspace, &mut reader, &name, lists)?);
+        let path = certificate_file(&name, "key.age");
+        if let Some(sealed) = accounts::sealed(workspace, &path)? {
+            let listed = lists.listed.get(&name).map(String::as_str);
+            let recipients = layout::recipients(workspace, &name, listed, lists.instead)?;
+            let description = certificate_file(&name, "json");
+            let owner = Owner::Certificate(name);
+            all.push(key_file(
+                &mut reader,
+                owner,
+                (path, sealed),
+                (recipients, description),
+            )?);
+        }
     }
     Ok(all)
-}
-
-/// The encrypted key of a certificate; none where there is none.
-pub(super) fn of_certificate(
-    workspace: &Workspace,
-    reader: &mut Reader<'_>,
-    name: &CertificateName,
-    lists: &Lists<'_>,
-) -> Result<Option<KeyFile>> {
-    let path = certificate_file(name, "key.age");
-    let Some(sealed) = accounts::sealed(workspace, &path)? else {
-        return Ok(None);
-    };
-    let listed = lists.listed.get(name).map(String::as_str);
-    let recipients = layout::recipients(workspace, name, listed, lists.instead)?;
-    let description = certificate_file(name, "json");
-    let owner = Owner::Certificate(name.clone());
-    key_file(reader, owner, (path, sealed), (recipients, description)).map(Some)
 }
 
 /// Names of folders of certificates.
@@ -154,18 +148,8 @@ fn key_file(
     (path, sealed): (String, Sealed),
     (recipients, description): (Recipients, String),
 ) -> Result<KeyFile> {
-    let fields: Map<String, Value> = match reader.read(&description)? {
-        Some(bytes) => serde_json::from_slice(&bytes)
-            .with_context(|| format!("`{description}` cannot be read"))?,
-        None => Map::new(),
-    };
-    let text = |field: &str| fields.get(field).and_then(Value::as_str);
-    let is_its = text(KEY_AGE) == Some(&sha256(sealed.as_str().as_bytes()));
-    let fit = match text(RECIPIENTS).filter(|_| is_its) {
-        Some(hash) if hash == recipients.hash() => Fit::Current,
-        Some(_) => Fit::Stale,
-        None => Fit::Unknown,
-    };
+    let fields = fields(reader.read(&description)?, &description)?;
+    let fit = fit(&fields, &sealed, &recipients.hash());
     Ok(KeyFile {
         owner,
         path,
@@ -174,6 +158,27 @@ fn key_file(
         fit,
         description: (description, fields),
     })
+}
+
+/// What NAME.json or account.json says; nothing where there is none.
+pub(super) fn fields(bytes: Option<Vec<u8>>, path: &str) -> Result<Map<String, Value>> {
+    match bytes {
+        Some(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("`{path}` cannot be read"))
+        }
+        None => Ok(Map::new()),
+    }
+}
+
+/// Whether a key is encrypted for the list with this hash, by what the file beside it says.
+pub(super) fn fit(fields: &Map<String, Value>, sealed: &Sealed, list: &str) -> Fit {
+    let text = |field: &str| fields.get(field).and_then(Value::as_str);
+    let is_its = text(KEY_AGE) == Some(&sha256(sealed.as_str().as_bytes()));
+    match text(RECIPIENTS).filter(|_| is_its) {
+        Some(hash) if hash == list => Fit::Current,
+        Some(_) => Fit::Stale,
+        None => Fit::Unknown,
+    }
 }
 
 /// Of these keys, those of the certificates that are named; all if none is.
