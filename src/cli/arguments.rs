@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::ffi::OsString;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::account::AccountCommand;
 use crate::cli::check::Check;
+use crate::cli::dns_arguments::{PrintIr, Providers};
 use crate::cli::doctor::Doctor;
 use crate::cli::export::{self, Export};
 use crate::cli::history::{Log, Rollback, Why};
@@ -19,7 +20,7 @@ use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::manuals::{Completions, Man};
 use crate::cli::places::CertRepo;
 use crate::cli::revoke::Revoke;
-use crate::cli::settings::{ACME, Settings, at_least_one};
+use crate::cli::settings::{ACME, Settings};
 use crate::cli::signing::Signing;
 use crate::cli::status::Status;
 use crate::cli::unlock::Unlock;
@@ -238,57 +239,6 @@ Exit codes: 0 no faults; 1 faults; 2 could not run")]
     PrintIr(PrintIr),
 }
 
-/// `print-ir`
-#[derive(Args, Debug)]
-pub(super) struct PrintIr {
-    /// DNSControl's configuration [default: dnsconfig.js]
-    #[arg(long, env = "GIT_CERTS_CONFIG", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-
-    /// Read DNSControl's IR JSON instead of running JavaScript
-    #[arg(long, env = "GIT_CERTS_IR", value_name = "FILE")]
-    pub(super) ir: Option<PathBuf>,
-
-    /// Global variable for dnsconfig.js; may be repeated
-    #[arg(
-        long,
-        env = "GIT_CERTS_VARIABLE",
-        value_name = "KEY=VALUE",
-        value_delimiter = '\n'
-    )]
-    pub(super) variable: Option<Vec<String>>,
-
-    /// Longest time, in seconds, that dnsconfig.js may run [default: 60]
-    #[arg(long, env = "GIT_CERTS_JS_TIMEOUT", value_name = "SECONDS", allow_negative_numbers = true, value_parser = at_least_one)]
-    pub(super) js_timeout: Option<NonZeroU32>,
-
-    /// Most memory, in MiB, that dnsconfig.js may use [default: 1024]
-    #[arg(long, env = "GIT_CERTS_JS_MEMORY", value_name = "MIB", allow_negative_numbers = true, value_parser = at_least_one)]
-    pub(super) js_memory: Option<NonZeroU32>,
-
-    /// Most stack, in MiB, that dnsconfig.js may use [default: 8]
-    #[arg(long, env = "GIT_CERTS_JS_STACK", value_name = "MIB", allow_negative_numbers = true, value_parser = at_least_one)]
-    pub(super) js_stack: Option<NonZeroU32>,
-
-    /// Let dnsconfig.js use `FETCH()`
-    #[arg(long, env = "GIT_CERTS_ALLOW_FETCH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    pub(super) allow_fetch: Option<bool>,
-
-    /// Recursive resolvers that `SPF_BUILDER` flattens with [default: /etc/resolv.conf]
-    #[arg(
-        long,
-        env = "GIT_CERTS_RESOLVER",
-        value_name = "ADDRESS",
-        value_delimiter = ','
-    )]
-    pub(super) resolver: Option<Vec<String>>,
-
-    /// Over several lines, indented
-    #[arg(long)]
-    pub(super) pretty: bool,
-}
-
 /// `renew`
 #[derive(Args, Debug)]
 pub(super) struct Renew {
@@ -334,18 +284,6 @@ pub(super) struct Plan {
     /// Exit with 0 if nothing is due, 1 on an error, 2 if something is due
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
-}
-
-/// `providers`
-#[derive(Args, Debug)]
-pub(super) struct Providers {
-    /// Only this one, by its TYPE in creds.json, such as `CLOUDFLAREAPI`
-    #[arg(value_name = "TYPE")]
-    pub(super) kind: Option<String>,
-
-    /// Form of what goes to stdout
-    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
-    pub(super) format: ListFormat,
 }
 
 /// What every run needs to know: where the repositories are, and the settings.
@@ -415,13 +353,6 @@ pub(super) enum Format {
     #[default]
     Text,
     Json,
-}
-
-/// Form of the list of providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ListFormat {
-    Text,
-    Markdown,
 }
 
 /// Adds the second dash that get-certs' users never had to type.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::arguments::{Arguments, Command, Format, ListFormat, Plan, PrintIr, Renew, Run};
+use crate::cli::arguments::{Arguments, Command, Format, Plan, Renew, Run};
+use crate::cli::dns_arguments::{ListFormat, PrintIr};
 use crate::cli::ending::Ending;
 use crate::cli::identities::keyring;
 use crate::cli::journal::journal;

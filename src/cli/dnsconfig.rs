@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cli::arguments::PrintIr;
+use crate::cli::dns_arguments::PrintIr;
 use crate::cli::name_servers;
 use crate::cli::settings::{Entries, Settings};
 use crate::dnscontrol::{Limits, Source, TxtLookup};

@@ -35,7 +35,9 @@ pub(super) fn completions(arguments: &Completions) -> Result<ExitCode> {
     let mut script = Vec::new();
     let mut command = Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "git-certs", &mut script);
-    terminal::print(&String::from_utf8(script)?)?;
+    let script = String::from_utf8(script)?;
+    // clap_complete 4.6 takes the hyphen in our name for the end of a command's name here and there.
+    terminal::print(&script.replace("git__subcmd__certs", "git__certs"))?;
     Ok(ExitCode::SUCCESS)
 }
 

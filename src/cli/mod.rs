@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod confined;
 mod confirm;
+mod dns_arguments;
 mod dnsconfig;
 mod doctor;
 mod ending;

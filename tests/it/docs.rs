@@ -211,6 +211,7 @@ fn words_of_ours(line: &str) -> Option<Vec<String>> {
         rest.iter()
             .map(|&word| word.to_owned())
             .take_while(|word| word != "|")
+            .take_while(|word| word != ">")
             .filter(|word| word != "...")
             .collect(),
     )

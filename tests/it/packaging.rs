@@ -139,6 +139,7 @@ fn the_package_has_the_program_and_its_documentation() {
             "README.md",
             "examples/cert-repo/.age-recipients",
             "examples/cert-repo/.gitattributes",
+            "examples/cert-repo/.github/workflows/deploy.yml",
             "examples/cert-repo/.github/workflows/plan.yml",
             "examples/cert-repo/.github/workflows/renew-sharded.yml",
             "examples/cert-repo/.github/workflows/renew.yml",
@@ -147,6 +148,7 @@ fn the_package_has_the_program_and_its_documentation() {
             "examples/cert-repo/Makefile",
             "examples/cert-repo/README.md",
             "examples/cert-repo/certs.json",
+            "examples/cert-repo/deploy",
             "examples/cert-repo/git-certs.toml",
         ]
     );
