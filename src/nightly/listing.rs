@@ -38,12 +38,10 @@ impl Nightly {
                 warnings.extend(unlisted.map(|name| {
                     format!("certificate `{name}` is not in certs.json: it is not renewed")
                 }));
-                let plain = layout::plain_keys(workspace, &wanted)?.into_iter();
-                warnings.extend(plain.map(|path| {
-                    format!(
-                        "`{path}` is a private key in plain text: `git certs import` encrypts it"
-                    )
-                }));
+                let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
+                warnings.extend(
+                    foreign.map(|key| format!("{key}: `git certs import` encrypts it with age")),
+                );
                 let held = layout::held(workspace, &wanted)?;
                 let instead = job.recipients.as_ref().map(Override::as_pair);
                 warnings.extend(stale::warning(workspace, &wanted, &held, instead));

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::git::{Content, File, Workspace};
+use crate::repo::import::blackbox::ENCRYPTED;
 use crate::repo::keys::{self, PUBLIC_KEY};
 use crate::repo::layout::sha256;
 use crate::repo::recipients::Recipients;
@@ -69,6 +70,11 @@ pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<Stored
     }
     if let Some(bytes) = workspace.read(&plain)? {
         return stored(StoredKey::Plain(Secret::new(bytes)), plain);
+    }
+    let by_pgp = format!("{plain}{ENCRYPTED}");
+    if workspace.has(&by_pgp)? {
+        return Err(anyhow!("the account key `{by_pgp}` is encrypted with PGP"))
+            .hint(|| "`git certs import` takes over what blackbox has encrypted, the account too");
     }
     // A key that was forgotten must not lead to a new account each night.
     if workspace.has(&metadata)? {
@@ -310,6 +316,12 @@ mod tests {
             "`.letsencrypt/ca.test/account.json` is there, but `.letsencrypt/ca.test/account.key.age` is not\n\
              hint: take the key from an older commit; or remove `.letsencrypt/ca.test/account.json`, \
              and run with `--agree-tos` to register a new account"
+        );
+        put(folder, ".letsencrypt/ca.test/account.key.gpg", "");
+        assert_eq!(
+            error(account(&workspace, "ca.test")),
+            "the account key `.letsencrypt/ca.test/account.key.gpg` is encrypted with PGP\n\
+             hint: `git certs import` takes over what blackbox has encrypted, the account too"
         );
         put(folder, ".letsencrypt/ca.test/account.key", "plain");
         let found = account(&workspace, "ca.test").unwrap().unwrap();

@@ -32,7 +32,7 @@ pub(super) fn certificate(name: &str, read: &mut Read<'_>) -> Result<Vec<Fault>>
     let files = Files {
         description: file("json")?,
         key: file("key.age")?,
-        has_plain_key: file("key")?.is_some(),
+        has_other_key: file("key")?.is_some() || file("key.gpg")?.is_some(),
     };
     let chain = file("crt")?;
     let mut faults = Faults::default();
@@ -50,13 +50,14 @@ pub(super) fn certificate(name: &str, read: &mut Read<'_>) -> Result<Vec<Fault>>
 struct Files {
     description: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
-    has_plain_key: bool,
+    /// One that age has not encrypted.
+    has_other_key: bool,
 }
 
 /// Checks `.letsencrypt/HOST`.
 pub(super) fn account(read: &mut Read<'_>) -> Result<Vec<Fault>> {
     let (metadata, key) = (read("account.json")?, read("account.key.age")?);
-    let plain = read("account.key")?;
+    let has_other_key = read("account.key")?.is_some() || read("account.key.gpg")?.is_some();
     let mut faults = Faults::default();
     if let Some(key) = &key {
         faults.armour("account.key.age", key);
@@ -77,7 +78,7 @@ pub(super) fn account(read: &mut Read<'_>) -> Result<Vec<Fault>> {
         ),
         None => {}
     }
-    if metadata.is_some() && key.is_none() && plain.is_none() {
+    if metadata.is_some() && key.is_none() && !has_other_key {
         faults.add(
             "account.json",
             "an account without its key: `account.key.age` is not there".to_owned(),
@@ -150,7 +151,7 @@ impl Faults {
         // Where somebody else has the key, NAME.json has no hash of it.
         let is_expected =
             fields.contains_key("key_age_sha256") || !fields.contains_key("directory");
-        if files.key.is_none() && !files.has_plain_key && is_expected {
+        if files.key.is_none() && !files.has_other_key && is_expected {
             self.add(
                 &chain_file,
                 format!("a certificate without its key: `{name}.key.age` is not there"),

@@ -21,6 +21,10 @@ use crate::repo::git::{Content, File, Reader, Workspace};
 use crate::repo::recipients::{Recipients, hex};
 use crate::repo::revoked;
 
+/// What files end with that get-certs left, and that blackbox made of them.
+const PLAIN: &str = "key";
+const BY_PGP: &str = "key.gpg";
+
 /// Who can open certificate keys.
 pub(crate) const RECIPIENTS: &str = ".age-recipients";
 
@@ -126,20 +130,26 @@ pub(crate) fn certificate_key(
     Ok(accounts::sealed(workspace, &path)?.map(|key| (key, path)))
 }
 
-/// A key in plain text counts: it is there, and is replaced when the certificate is due.
+/// A key that age has not encrypted counts: it is there, and is replaced when the certificate is due.
 fn has_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
-    Ok(reader.has(&certificate_file(name, "key.age"))?
-        || reader.has(&certificate_file(name, "key"))?)
+    for end in ["key.age", PLAIN, BY_PGP] {
+        if reader.has(&certificate_file(name, end))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// Certificates whose keys get-certs left in plain text, and where.
-pub(crate) fn plain_keys(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
+/// Keys that age has not encrypted: what get-certs left, and what blackbox made of it. Says what they are.
+pub(crate) fn foreign_keys(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<String>> {
     let mut all = Vec::new();
     let mut reader = workspace.reader()?;
     for Wanted { name, .. } in wanted {
-        let path = certificate_file(name, "key");
-        if reader.has(&path)? {
-            all.push(path);
+        for (end, what) in [(PLAIN, "in plain text"), (BY_PGP, "encrypted with PGP")] {
+            let path = certificate_file(name, end);
+            if reader.has(&path)? {
+                all.push(format!("`{path}` is a private key {what}"));
+            }
         }
     }
     Ok(all)

@@ -422,6 +422,17 @@ fn get_certs() {
     lab.git(&checkout, &["add", "--all"]);
     lab.git(&checkout, &["commit", "--quiet", "--message", "get-certs"]);
     lab.git(&checkout, &["push", "--quiet"]);
+    let plan = nightly
+        .command(&["plan"])
+        .env("GIT_CERTS_REPO", "")
+        .folder(&checkout);
+    let said = plan.run().expect_code(0).stderr;
+    assert!(
+        said.contains(
+            "warning: `certificates/web/web.key` is a private key in plain text: `git certs import` encrypts it with age\n"
+        ),
+        "{said}"
+    );
     let here = nightly
         .command(&["import", "--yes"])
         .env("GIT_CERTS_REPO", "")

@@ -226,7 +226,14 @@ fn a_certificate_without_its_key_is_not_held() {
     put(folder.path(), "certificates/web/web.key", "in plain text");
     held().unwrap();
     assert_eq!(
-        plain_keys(&workspace, &wanted).unwrap(),
-        ["certificates/web/web.key"]
+        foreign_keys(&workspace, &wanted).unwrap(),
+        ["`certificates/web/web.key` is a private key in plain text"]
+    );
+    let key = folder.path().join("certificates/web/web.key");
+    std::fs::rename(&key, key.with_extension("key.gpg")).unwrap();
+    held().unwrap();
+    assert_eq!(
+        foreign_keys(&workspace, &wanted).unwrap(),
+        ["`certificates/web/web.key.gpg` is a private key encrypted with PGP"]
     );
 }
