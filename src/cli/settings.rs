@@ -176,7 +176,7 @@ pub(super) struct Settings {
     pub(super) recipients: Option<PathBuf>,
 
     /// Tell people what the run did, by the services of `GIT_CERTS_NOTIFY_...` and `notifications` in creds.json
-    #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = PLAN)]
+    #[arg(long, env = "GIT_CERTS_NOTIFY", help_heading = NOTICES)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) notify: Option<bool>,
 
@@ -240,6 +240,7 @@ pub(super) const ACME: &str = "The certificate authority";
 const PLAN: &str = "What is due";
 const DNS: &str = "DNS";
 const KEYS: &str = "Keys and stores";
+const NOTICES: &str = "Notices";
 
 impl Settings {
     /// Reads `git-certs.toml`; the message of an error names its line.

@@ -384,12 +384,13 @@ fn the_jobs_deploy_what_has_changed() {
     assert_eq!(variables, secrets.map(str::to_owned).into());
     let script = step["run"].as_str().unwrap();
     assert!(!script.contains("${{"), "{script}");
-    // `renew certificates` is what renew.yml is called.
-    let renew = yaml::parse(&read(WORKFLOW));
-    assert_eq!(
-        workflow["true"]["workflow_run"]["workflows"][0],
-        renew["name"]
-    );
+    // The job of the documentation gives what it takes.
+    let page = read("docs/deploy.md");
+    let call = &yaml::parse(&blocks(&page, "yaml")[0])["deploy"];
+    let taken = &workflow["true"]["workflow_call"];
+    assert_eq!(call["uses"], "./.github/workflows/deploy.yml");
+    assert_eq!(keys(&call["with"]), keys(&taken["inputs"]));
+    assert_eq!(keys(&call["secrets"]), keys(&taken["secrets"]));
     assert_eq!(run(script, ("BEFORE", &before), secrets), "");
     assert_deployed(&place, &["www.pem"]);
     run(script, ("BEFORE", &"0".repeat(40)), secrets);

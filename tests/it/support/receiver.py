@@ -110,11 +110,9 @@ def authenticate(server, session, envelope, mechanism, data):
 class Loud(Controller):
     """Whose port the system chooses."""
 
-    def port_used(self):
-        return self.server.sockets[0].getsockname()[1]
-
     def _trigger_server(self):
-        pass
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
 
 
 http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -132,5 +130,5 @@ context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain(certificate, key)
 encrypted = Loud(Mails(), hostname="127.0.0.1", port=0, ssl_context=context)
 encrypted.start()
-print(http.server_address[1], plain.port_used(), encrypted.port_used(), flush=True)
+print(http.server_address[1], plain.port, encrypted.port, flush=True)
 threading.Event().wait()
