@@ -21,6 +21,9 @@ const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever 
 /// Digits of a commit's id that people see.
 const SHORT_ID: usize = 10;
 
+/// Largest file that is looked into, bytes: each thread has one in memory.
+const LARGEST: usize = 256 << 20;
+
 const CERTIFICATES: &str = "certificates/";
 const ACCOUNTS: &str = ".letsencrypt/";
 
@@ -123,6 +126,18 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, change: &Change) -> Result<()> {
+        let (size, _) = self.odb.read_header(change.id)?;
+        if size > LARGEST {
+            let [size, most] = [size.div_ceil(1 << 20), LARGEST >> 20];
+            let what =
+                format!("it has {size} MiB, and is not looked into: {most} MiB are the limit");
+            self.fault(
+                change,
+                what,
+                "look into it yourself, and take it out of the history: a key may hide there",
+            );
+            return Ok(());
+        }
         let is_list = change.path.rsplit('/').next() == Some(RECIPIENTS);
         let leak = match self.leaks.get(&change.id) {
             Some(leak) if !is_list => leak.clone(),
