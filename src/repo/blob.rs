@@ -43,7 +43,9 @@ mod tests {
         });
         assert!(read(&repository, small, "certs.json").is_ok());
         assert_eq!(
-            read(&repository, huge, "certs.json").unwrap_err().to_string(),
+            read(&repository, huge, "certs.json")
+                .unwrap_err()
+                .to_string(),
             "`certs.json` has 65 MiB, and 64 MiB are read of a file at most"
         );
     }

@@ -71,11 +71,13 @@ fn commits(
     let numbered: Vec<_> = walked.commits.iter().enumerate().collect();
     let parts = place.in_parts(&numbered, |place, part| {
         let repository = place.open()?;
+        let odb = repository.odb()?;
         let mut signatures = Signatures::new(&repository, &place.prefix, instead);
         let mut found = Vec::new();
         for (number, id) in part {
             let commit = repository.find_commit(**id)?;
-            if let Some(leak) = leaks::find(commit.message_raw_bytes()) {
+            // The whole object: a message may have a NUL, where it ends for some programs.
+            if let Some(leak) = leaks::find(odb.read(**id)?.data()) {
                 found.push((*number, leaked(finding::Place::Message, &leak, short(**id))));
             }
             if line.contains(*id)
@@ -114,6 +116,12 @@ impl Checker<'_> {
         match change.what {
             What::File => self.file(change),
             What::Folder => self.folder(change),
+            What::Disorder => {
+                let what = "two entries have the same name, or they are in disorder: programs see different files there";
+                let hint = "git makes no such folder: somebody hides something; `git fsck` says more, and `git log` who it was";
+                self.fault(change, what.to_owned(), hint);
+                Ok(())
+            }
             What::Link => {
                 let path = &change.path;
                 if path.starts_with(CERTIFICATES) || path.starts_with(ACCOUNTS) {
