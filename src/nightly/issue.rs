@@ -26,6 +26,7 @@ use crate::model::path::Stage;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::clock;
+use crate::nightly::fits;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
@@ -33,7 +34,6 @@ use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
 use crate::nightly::watch::{Track, Watch};
 use crate::nightly::waves::Waves;
-use crate::nightly::{clock, fits};
 use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 

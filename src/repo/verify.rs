@@ -301,17 +301,17 @@ fn remedy(path: Option<&str>) -> String {
     if let Some(name) = certificate_of(path) {
         let is_of_get_certs = is_key(path) || path.ends_with(&format!("/{name}.pem"));
         let first = if is_of_get_certs {
-            "`git certs import` encrypts it"
+            "`git-certs import` encrypts it"
         } else {
             "remove the file"
         };
         return format!(
-            "whoever could read the repository has it: {first}, and `git certs revoke {name} --reason keyCompromise \
+            "whoever could read the repository has it: {first}, and `git-certs revoke {name} --reason keyCompromise \
              --renew-now` makes a new one"
         );
     }
     if path.starts_with(ACCOUNTS) {
-        return "whoever could read the repository has it: `git certs import` encrypts it, and `git certs account rollover` \
+        return "whoever could read the repository has it: `git-certs import` encrypts it, and `git-certs account rollover` \
                 makes it void"
             .to_owned();
     }
