@@ -30,6 +30,11 @@ const ATTEMPTS: u32 = 3;
 pub(crate) struct Accepted(Placed);
 
 impl Accepted {
+    /// The profile that was asked for.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.0.profile()
+    }
+
     /// Whether the CA has given the order up.
     pub(crate) fn is_given_up(&mut self) -> bool {
         self.0.order.state().status == OrderStatus::Invalid

@@ -41,9 +41,9 @@ impl Prospect {
         self.abilities.caa_identities()
     }
 
-    /// Fails where the CA does not have a profile that is required.
-    pub(crate) fn check_profile(&self, wanted: Option<&Profile>) -> Result<()> {
-        self.abilities.profile(wanted).map(|_| ())
+    /// The profile that would be asked for. Fails where the CA does not have one that is required.
+    pub(crate) fn profile(&self, wanted: Option<&Profile>) -> Result<Option<String>> {
+        self.abilities.profile(wanted)
     }
 
     /// Fails where the CA has terms that the user has yet to agree to.

@@ -211,7 +211,8 @@ pub(super) async fn run(command: AccountCommand, temporary: &Path) -> Result<Exi
         }
         AccountCommand::Rollover(_) => {
             let changed = stop.ends(accounts.rollover()).await?;
-            with_push(&changed.to_string(), changed.pushed)
+            let pushed = changed.pushed.as_ref().map(ToString::to_string);
+            with_push(&changed.to_string(), pushed)
         }
         AccountCommand::Deactivate(Deactivate { yes, .. }) => {
             deactivate(&accounts, yes, &stop).await?

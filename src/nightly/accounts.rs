@@ -73,7 +73,8 @@ impl Accounts<'_> {
     async fn keep(&self, url: &str, files: Vec<File>) -> Result<Option<String>> {
         let message = format!("Register an ACME account at {}\n", self.directory.host());
         let kept = self.store().save(message, files).await;
-        kept.with_context(|| format!("cannot store the new ACME account `{url}`"))
+        let kept = kept.with_context(|| format!("cannot store the new ACME account `{url}`"))?;
+        Ok(kept.map(|saved| saved.to_string()))
     }
 
     /// Gives the account another key, which it has to have in any form.

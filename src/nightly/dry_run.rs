@@ -11,6 +11,7 @@ use crate::acme::refusal::is_fault_of_the_ca;
 use crate::dns::caa::Authority;
 use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
+use crate::nightly::fits;
 use crate::nightly::issue::count;
 use crate::nightly::permission::{Permission, is_forbidden};
 use crate::nightly::run::Nightly;
@@ -130,9 +131,11 @@ impl Nightly {
         planned: &Planned,
         permission: &Permission,
     ) -> Result<()> {
-        candidate
-            .prospect
-            .check_profile(planned.wanted.profile.as_ref())?;
+        let profile = planned.wanted.profile.as_ref();
+        let profile = candidate.prospect.profile(profile)?;
+        if let Some(warning) = fits::without_profile(&planned.wanted, profile.as_deref()) {
+            self.progress.warn(&warning);
+        }
         let authority = self.authority_of(candidate);
         let judged = permission.judge(&[planned], &authority, &self.stop).await;
         judged.into_iter().collect()

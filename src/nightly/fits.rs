@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::Wanted;
+use crate::model::certificate::{Profile, Wanted};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::zone::Zone;
 use crate::nightly::patterns::NeverCount;
@@ -96,6 +96,17 @@ pub(super) fn patterns_without_a_zone(patterns: &[NeverCount], dns: &DnsConfig) 
         format!("`{pattern}` of `never-count` fits no name in a zone of the DNS repository")
     });
     told.collect()
+}
+
+/// What to say of a certificate whose preferred profile the CA does not have; `asked` for is another, or none.
+pub(super) fn without_profile(wanted: &Wanted, asked: Option<&str>) -> Option<String> {
+    match &wanted.profile {
+        Some(Profile::Preferred(name)) if asked != Some(name) => Some(format!(
+            "certificate `{}`: the CA does not have the profile `{name}`: it is issued as the CA does without one",
+            wanted.name
+        )),
+        _ => None,
+    }
 }
 
 /// The first names, for a hint.

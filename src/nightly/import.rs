@@ -106,7 +106,7 @@ impl Import<'_> {
             .with(move |workspace| workspace.discard(&uncommitted))
             .await
             .context("the keys are encrypted, but files in plain text cannot be removed")?;
-        Ok(pushed)
+        Ok(pushed.map(|saved| saved.to_string()))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::model::path::Stage;
 use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::clock;
+use crate::nightly::fits;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
@@ -110,6 +111,7 @@ impl Issuer<'_> {
             .flatten()
             .flat_map(|ordered| ordered.placements.iter().cloned())
             .collect();
+        let has_orders = orders.iter().any(Result::is_ok);
         let finished = due.iter().zip(orders).map(|(planned, ordered)| {
             // A fault of ours must not keep challenges up, nor other certificates from being stored.
             let completed = AssertUnwindSafe(self.complete(&planned.wanted, ordered));
@@ -129,11 +131,14 @@ impl Issuer<'_> {
         let step = self.progress.step("proving");
         let ((), results) = tokio::join!(publish, join_all(finished));
         let issued = results.iter().filter(|result| result.is_ok()).count();
-        step.done(&format!(
-            "issued {}, with {} to the CA",
-            count(issued, "certificate"),
-            count(self.account.requests().total() as usize, "request")
-        ));
+        // Where the CA has taken no order, the errors say all there is to say.
+        if has_orders {
+            step.done(&format!(
+                "issued {}, with {} to the CA",
+                count(issued, "certificate"),
+                count(self.account.requests().total() as usize, "request")
+            ));
+        }
         results
     }
 
@@ -145,11 +150,14 @@ impl Issuer<'_> {
             .iter()
             .flatten()
             .map(|ordered| ordered.placements.len());
-        step.done(&format!(
-            "ordered {} with {}",
-            count(orders.iter().flatten().count(), "certificate"),
-            count(challenges.sum(), "challenge")
-        ));
+        let ordered = orders.iter().flatten().count();
+        if ordered > 0 {
+            step.done(&format!(
+                "ordered {} with {}",
+                count(ordered, "certificate"),
+                count(challenges.sum(), "challenge")
+            ));
+        }
         orders
     }
 
@@ -173,6 +181,9 @@ impl Issuer<'_> {
             })
         };
         let accepted = self.stop.ends(self.account.place(wanted, replaces)).await?;
+        if let Some(warning) = fits::without_profile(wanted, accepted.profile()) {
+            self.progress.warn(&warning);
+        }
         Ok((accepted, preparing))
     }
 

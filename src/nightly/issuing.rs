@@ -17,9 +17,10 @@ use crate::nightly::challenge::Challenges;
 use crate::nightly::issue::Issuer;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::permission::is_forbidden;
+use crate::nightly::plan;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
-use crate::nightly::{plan, store};
+use crate::nightly::store::Saved;
 use crate::report::board::Board;
 use crate::report::terminal;
 
@@ -70,7 +71,7 @@ impl Nightly {
         }
         if let Some(pushed) = kept.pushed? {
             outcome.tip = pushed.commits.last().map(ToString::to_string);
-            outcome.pushed = Some(store::in_words(&pushed));
+            outcome.pushed = Some(Saved::of(&pushed).to_string());
         }
         let stored = ready.iter().zip(&kept.certificates);
         let stored = stored.filter(|(_, result)| result.is_ok());

@@ -99,10 +99,10 @@ impl Keys<'_> {
         let message = format!("{verb} a recipient\n\nFile: {path}\nRecipient: {message}\n");
         let store = self.store();
         store.prove().await?;
-        let pushed = store.save(message, vec![file]).await?;
+        let saved = store.save(message, vec![file]).await?;
         Ok(Edited {
             path,
-            pushed,
+            pushed: saved.map(|saved| saved.to_string()),
             has_changed: true,
         })
     }

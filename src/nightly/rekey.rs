@@ -70,10 +70,9 @@ impl Keys<'_> {
                 "Rekey {done} for the recipients of today\n\nKeys: {}\n",
                 rekeyed.done.join(", ")
             );
-            rekeyed.pushed = store
-                .save(message, files)
-                .await
-                .context("the keys that were encrypted anew cannot be stored")?;
+            let saved = store.save(message, files).await;
+            let saved = saved.context("the keys that were encrypted anew cannot be stored")?;
+            rekeyed.pushed = saved.map(|saved| saved.to_string());
         }
         rekeyed.past = self.past(names).await?;
         Ok(rekeyed)

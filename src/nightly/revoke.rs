@@ -79,11 +79,12 @@ impl Accounts<'_> {
             })
             .await?;
         let message = Message::new(format!("Revoke {name}: {reason}")).about(&certificate.leaf);
-        let pushed = self
-            .store()
-            .save(message, vec![file])
-            .await
-            .with_context(|| format!("`{name}` is revoked, but that cannot be stored"))?;
-        Ok(Done { revoked, pushed })
+        let saved = self.store().save(message, vec![file]).await;
+        let saved =
+            saved.with_context(|| format!("`{name}` is revoked, but that cannot be stored"))?;
+        Ok(Done {
+            revoked,
+            pushed: saved.map(|saved| saved.to_string()),
+        })
     }
 }

@@ -14,7 +14,7 @@ use crate::model::outcome::Planned;
 use crate::nightly::job::Override;
 use crate::nightly::plan::{self, Timing};
 use crate::nightly::status::{Look, StatusJob, listed};
-use crate::nightly::store::{Store, in_words};
+use crate::nightly::store::{Saved, Store};
 use crate::nightly::workspaces::blocking;
 use crate::repo::git::{Message, Workspace};
 use crate::repo::layout::{self, certificate_file};
@@ -105,7 +105,7 @@ impl Look<'_> {
                     "run it again if that certificate is to go, too",
                 ))
             }
-            pushed => Ok(pushed.as_ref().map(in_words)),
+            pushed => Ok(pushed.as_ref().map(|done| Saved::of(done).to_string())),
         }
     }
 }

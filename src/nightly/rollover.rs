@@ -25,6 +25,7 @@ use crate::acme::account_key::AccountKey;
 use crate::acme::mark::Marker;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
+use crate::nightly::store::Saved;
 use crate::nightly::unlock::Accounts;
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
 use crate::repo::layout;
@@ -40,8 +41,8 @@ pub(crate) struct Changed {
     /// Where the new key is.
     key_path: String,
     was_plain: bool,
-    /// Where the last commit went, in words.
-    pub(crate) pushed: Option<String>,
+    /// Where the commits went.
+    pub(crate) pushed: Option<Saved>,
 }
 
 impl fmt::Display for Changed {
@@ -67,6 +68,8 @@ struct NextKey {
     key: Secret,
     /// None: an earlier run encrypted it.
     recipients: Option<Recipients>,
+    /// Where the commit with it went, if this run has made it.
+    saved: Option<Saved>,
 }
 
 impl Accounts<'_> {
@@ -115,6 +118,7 @@ impl Accounts<'_> {
             key,
             sealed: next.clone(),
             recipients: None,
+            saved: None,
         })
     }
 
@@ -144,14 +148,14 @@ impl Accounts<'_> {
         }
         let file = accounts::next_key_file(&self.directory.host(), sealed.clone());
         let message = format!("Add a new key for the ACME account {url}\n");
-        self.store()
-            .save(message, vec![file])
-            .await
-            .context("cannot store the new key of the account: its old key stays in use")?;
+        let saved = self.store().save(message, vec![file]).await;
+        let saved =
+            saved.context("cannot store the new key of the account: its old key stays in use")?;
         Ok(NextKey {
             sealed,
             key,
             recipients: Some(recipients),
+            saved,
         })
     }
 
@@ -179,7 +183,7 @@ impl Accounts<'_> {
             old_kind: self.parse(old)?.to_string(),
             key_path: accounts::key_path(&host),
             was_plain: matches!(stored.key, StoredKey::Plain(_)),
-            pushed,
+            pushed: pushed.map(|pushed| pushed.after(next.saved.as_ref())),
         })
     }
 }

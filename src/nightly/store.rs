@@ -1,6 +1,7 @@
 //! Step five: every certificate that was issued becomes a commit; then one push.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -120,19 +121,19 @@ impl Store<'_> {
 
     /// Commits files and pushes at once: what must be safe before the next step is done.
     ///
-    /// Returns where the commit went, in words; none if it stays here.
+    /// Returns where the commit went; none if it stays here.
     pub(crate) async fn save(
         &self,
         message: impl Into<Message>,
         files: Vec<File>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Saved>> {
         let message = message.into();
         self.workspaces
             .with(move |workspace| workspace.commit(message, &files))
             .await?;
         let pushed = self.push().await;
         self.warn_if_behind().await;
-        Ok(pushed?.as_ref().map(in_words))
+        Ok(pushed?.as_ref().map(Saved::of))
     }
 
     /// Proves that what is committed can be pushed, as far as that can be known beforehand.
@@ -243,7 +244,7 @@ impl Store<'_> {
         let Pushed::Done(done) = pushed else {
             return Ok(None);
         };
-        step.done(&in_words(&done));
+        step.done(&Saved::of(&done).to_string());
         if done.work_tree_behind {
             self.progress.warn(
                 "the checkout could not follow the push, as changes of yours are in the way: \
@@ -254,13 +255,36 @@ impl Store<'_> {
     }
 }
 
-/// Where the commits went.
-pub(super) fn in_words(done: &git::Done) -> String {
-    format!(
-        "pushed {} to `{}`",
-        count(done.commits.len(), "commit"),
-        done.branch
-    )
+/// Where commits went. Prints as what is said about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    commits: usize,
+    branch: String,
+}
+
+impl Saved {
+    pub(super) fn of(done: &git::Done) -> Self {
+        Self {
+            commits: done.commits.len(),
+            branch: done.branch.clone(),
+        }
+    }
+
+    /// Both, as one push.
+    pub(super) fn after(self, earlier: Option<&Self>) -> Self {
+        let before = earlier.map_or(0, |earlier| earlier.commits);
+        Self {
+            commits: before + self.commits,
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commits = count(self.commits, "commit");
+        write!(f, "pushed {commits} to `{}`", self.branch)
+    }
 }
 
 /// Commits that were re-applied on another push have other ids: ours are the last, in their order.

@@ -155,7 +155,7 @@ impl Faults {
             self.add(
                 &chain_file,
                 format!("a certificate without its key: `{name}.key.age` is not there"),
-                "take the key from an older commit, or let `git certs renew` issue the certificate again",
+                "take the key from an older commit, or let `git-certs renew` issue the certificate again",
             );
         }
         self.description(name, &fields, &leaf, files.key.as_deref());

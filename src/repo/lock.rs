@@ -16,7 +16,9 @@ pub(crate) struct FolderLock {
 impl FolderLock {
     /// Takes the folder. An error if another run has it; nothing is written.
     pub(crate) fn take(folder: &Path) -> Result<Self> {
-        let shown = folder.display();
+        // `.` says little in a log.
+        let whole = folder.canonicalize();
+        let shown = whole.as_deref().unwrap_or(folder).display();
         let opened = File::open(folder).with_context(|| format!("cannot open `{shown}`"))?;
         match opened.try_lock() {
             Ok(()) => Ok(Self { _folder: opened }),
@@ -41,7 +43,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = FolderLock::take(folder.path()).unwrap();
         let explained = explain(&FolderLock::take(folder.path()).unwrap_err());
-        let shown = folder.path().display();
+        let shown = folder.path().canonicalize().unwrap();
+        let shown = shown.display();
         assert_eq!(
             explained.what,
             format!("another run of git-certs works in `{shown}`")

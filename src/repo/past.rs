@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::recipients::Past;
+use crate::repo::blob;
 use crate::repo::keys::{KeyFile, Owner};
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::recipients::Recipients;
@@ -57,8 +58,8 @@ pub(crate) fn past(place: &Place, keys: Vec<KeyFile>) -> Result<Past> {
         let Some(today) = today.get(&owner) else {
             continue;
         };
-        let blob = repository.find_blob(change.id)?;
-        let said: Said = serde_json::from_slice(blob.content()).unwrap_or_default();
+        let bytes = blob::read(&repository, change.id, &change.path)?;
+        let said: Said = serde_json::from_slice(&bytes).unwrap_or_default();
         // Another key is none of today. Of accounts it is not known.
         if said.public_key_sha256 == today.public_key
             && let Some(hash) = said.recipients_sha256
@@ -100,8 +101,8 @@ fn lists(repository: &Repository, files: &[&Change]) -> Result<BTreeMap<String, 
         if !is_list && change.path != "certs.json" {
             continue;
         }
-        let blob = repository.find_blob(change.id)?;
-        let Ok(text) = std::str::from_utf8(blob.content()) else {
+        let bytes = blob::read(repository, change.id, &change.path)?;
+        let Ok(text) = std::str::from_utf8(&bytes) else {
             continue;
         };
         if is_list {

@@ -8,6 +8,7 @@ use git2::{Commit, ErrorCode, Oid, Repository};
 use ssh_key::HashAlg;
 
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
+use crate::repo::blob;
 use crate::repo::signature::{self, Signed};
 
 /// A list, or none where it cannot be read.
@@ -115,8 +116,8 @@ impl<'r> Signatures<'r> {
         if let Some(list) = self.lists.get(&id) {
             return Ok(Some(list.clone()));
         }
-        let blob = self.repository.find_blob(id);
-        let text = blob.map(|blob| String::from_utf8_lossy(blob.content()).into_owned());
+        let bytes = blob::read(self.repository, id, ALLOWED_SIGNERS);
+        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let list = AllowedSigners::parse(&text.unwrap_or_default(), ALLOWED_SIGNERS);
         let list = list.ok().map(Rc::new);
         self.lists.insert(id, list.clone());

@@ -9,11 +9,13 @@ mod agent;
 mod child;
 mod configured;
 mod http;
+mod limit;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use git2::Oid;
@@ -26,6 +28,7 @@ pub(crate) use crate::repo::transport::agent::Agent;
 use crate::repo::transport::child::ChildWire;
 pub(crate) use crate::repo::transport::configured::Configured;
 use crate::repo::transport::http::HttpWire;
+use crate::repo::transport::limit::{Allowance, Deadline, LARGEST_ANSWER, LONGEST, LONGEST_LIST};
 
 /// How this program calls itself to git servers.
 pub(crate) const AGENT: &str = concat!("agent=git-certs/", env!("CARGO_PKG_VERSION"));
@@ -89,6 +92,8 @@ pub(crate) enum Fault {
     Unreachable,
     Untrusted,
     NotGit,
+    TooLate,
+    TooLarge,
     Broken,
 }
 
@@ -106,6 +111,8 @@ impl Fault {
             Self::Unreachable => "the server cannot be reached",
             Self::Untrusted => "the server's certificate is not trusted",
             Self::NotGit => "the answer is not git's protocol",
+            Self::TooLate => "the conversation takes too long",
+            Self::TooLarge => "the answer is too large",
             Self::Broken => "the server ended the conversation",
         }
     }
@@ -137,6 +144,12 @@ impl Fault {
             (Self::NotGit, _) => "check the address: it should be the one that `git clone` takes",
             (Self::Unreachable, _) => {
                 "check the address, and that this machine reaches it: a firewall, a proxy"
+            }
+            (Self::TooLate, _) => {
+                "try `git ls-remote` by hand: ssh, a proxy or the server may wait for something"
+            }
+            (Self::TooLarge, _) => {
+                "let git clone it, and work in that folder (`--dir`, `--dns-repo FOLDER`)"
             }
             (Self::Broken, _) => return None,
         })
@@ -236,6 +249,7 @@ pub(crate) struct Connection {
     remote: Remote,
     service: Service,
     wire: Wire,
+    allowance: Allowance,
     pub(crate) advertisement: Advertisement,
 }
 
@@ -247,16 +261,24 @@ enum Wire {
 impl Connection {
     /// Connects, logs in and reads what the server advertises.
     pub(crate) fn open(remote: &Remote, service: Service) -> Result<Self> {
+        Self::open_within(LONGEST, remote, service)
+    }
+
+    fn open_within(limit: Duration, remote: &Remote, service: Service) -> Result<Self> {
+        let until = Deadline::after(limit);
         let wire = match &remote.address.place {
-            Place::Http(url) => Wire::Http(HttpWire::open(remote, url, service)?),
-            Place::Ssh(place) => Wire::Child(ChildWire::ssh(&remote.access.ssh, place, service)?),
-            Place::Local(path) => Wire::Child(ChildWire::local(path, service)?),
+            Place::Http(url) => Wire::Http(HttpWire::open(remote, url, service, until)?),
+            Place::Ssh(place) => {
+                Wire::Child(ChildWire::ssh(&remote.access.ssh, place, service, until)?)
+            }
+            Place::Local(path) => Wire::Child(ChildWire::local(path, service, until)?),
         };
         let stateless = matches!(wire, Wire::Http(_));
         let mut open = Self {
             remote: remote.clone(),
             service,
             wire,
+            allowance: Allowance::of(LONGEST_LIST),
             advertisement: Advertisement::default(),
         };
         match Advertisement::read(&mut open, service, stateless) {
@@ -271,6 +293,7 @@ impl Connection {
 
     /// Sends the one request; the answer is then read from this.
     pub(crate) fn send(&mut self, request: Vec<u8>) -> Result<()> {
+        self.allowance = Allowance::of(LARGEST_ANSWER);
         match &mut self.wire {
             Wire::Http(wire) => wire.send(&self.remote, self.service, request),
             Wire::Child(wire) => {
@@ -284,6 +307,8 @@ impl Connection {
     pub(crate) fn broken(self, error: io::Error) -> anyhow::Error {
         let (fault, said) = match self.wire {
             Wire::Child(wire) if error.kind() == io::ErrorKind::UnexpectedEof => wire.explain(),
+            _ if error.kind() == io::ErrorKind::TimedOut => (Fault::TooLate, error.into()),
+            _ if error.kind() == io::ErrorKind::FileTooLarge => (Fault::TooLarge, error.into()),
             _ if error.kind() == io::ErrorKind::InvalidData => (Fault::NotGit, error.into()),
             _ if error.kind() == io::ErrorKind::UnexpectedEof => {
                 (Fault::Broken, anyhow!("the answer ended early"))
@@ -310,16 +335,27 @@ pub(crate) const SHA256_HINT: &str =
 
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.wire {
+        let count = match &mut self.wire {
             Wire::Http(wire) => wire.read(buffer),
             Wire::Child(wire) => wire.read(buffer),
-        }
+        }?;
+        self.allowance.take(count)?;
+        Ok(count)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Instant;
+
+    use pretty_assertions::assert_eq;
+
     use super::*;
+    use crate::model::hint::explain;
+    use crate::repo::servers::{access, remote, runtime};
 
     #[test]
     fn an_advertisement_is_read() {
@@ -339,5 +375,69 @@ mod tests {
         assert!(found.can("ofs-delta") && !found.can("shallow"));
         assert_eq!(found.references.len(), 1);
         assert!(read(Service::ReceivePack).is_err());
+    }
+
+    fn said(error: &anyhow::Error) -> String {
+        let explained = explain(error);
+        let lines = [vec![explained.what], explained.causes, explained.hints].concat();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_conversation_has_a_limit_of_time() {
+        // Nobody says anything, and what the shell has started outlives it.
+        let silent = remote("ssh://x.test/a", access(None, Some("sleep 20; :")));
+        let began = Instant::now();
+        let open = |remote, limit| {
+            let open = Connection::open_within(limit, remote, Service::UploadPack);
+            said(&open.err().unwrap())
+        };
+        let hint = "try `git ls-remote` by hand: ssh, a proxy or the server may wait for something";
+        assert_eq!(
+            open(&silent, Duration::from_secs(1)),
+            format!(
+                "cannot read `ssh://x.test/a`: the conversation takes too long\nno end after 1 s\n{hint}"
+            )
+        );
+
+        // Something comes all the time, and no end.
+        let _runtime = runtime();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/a", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            let line = "001e# service=git-upload-pack\n0000fff0";
+            for byte in line.bytes().chain(std::iter::repeat(b'x')) {
+                if stream.write_all(&[byte]).is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let dripping = remote(&address, access(None, None));
+        assert_eq!(
+            open(&dripping, Duration::from_secs(1)),
+            format!(
+                "cannot read `{address}`: the conversation takes too long\nno end after 1 s\n{hint}"
+            )
+        );
+        assert!(began.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
+    fn a_server_may_send_so_much() {
+        let id = "a".repeat(40);
+        let endless = format!("yes '003d{id} refs/heads/main'; :");
+        let endless = remote("ssh://x.test/a", access(None, Some(&endless)));
+        let error = Connection::open(&endless, Service::UploadPack)
+            .err()
+            .unwrap();
+        assert_eq!(
+            said(&error),
+            "cannot read `ssh://x.test/a`: the answer is too large\nit has more than 64 MiB\n\
+             let git clone it, and work in that folder (`--dir`, `--dns-repo FOLDER`)"
+        );
     }
 }

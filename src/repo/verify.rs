@@ -21,6 +21,9 @@ const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever 
 /// Digits of a commit's id that people see.
 const SHORT_ID: usize = 10;
 
+/// Largest file that is looked into, bytes: each thread has one in memory.
+const LARGEST: usize = 256 << 20;
+
 const CERTIFICATES: &str = "certificates/";
 const ACCOUNTS: &str = ".letsencrypt/";
 
@@ -68,11 +71,13 @@ fn commits(
     let numbered: Vec<_> = walked.commits.iter().enumerate().collect();
     let parts = place.in_parts(&numbered, |place, part| {
         let repository = place.open()?;
+        let odb = repository.odb()?;
         let mut signatures = Signatures::new(&repository, &place.prefix, instead);
         let mut found = Vec::new();
         for (number, id) in part {
             let commit = repository.find_commit(**id)?;
-            if let Some(leak) = leaks::find(commit.message_raw_bytes()) {
+            // The whole object: a message may have a NUL, where it ends for some programs.
+            if let Some(leak) = leaks::find(odb.read(**id)?.data()) {
                 found.push((*number, leaked(finding::Place::Message, &leak, short(**id))));
             }
             if line.contains(*id)
@@ -111,6 +116,12 @@ impl Checker<'_> {
         match change.what {
             What::File => self.file(change),
             What::Folder => self.folder(change),
+            What::Disorder => {
+                let what = "two entries have the same name, or they are in disorder: programs see different files there";
+                let hint = "git makes no such folder: somebody hides something; `git fsck` says more, and `git log` who it was";
+                self.fault(change, what.to_owned(), hint);
+                Ok(())
+            }
             What::Link => {
                 let path = &change.path;
                 if path.starts_with(CERTIFICATES) || path.starts_with(ACCOUNTS) {
@@ -123,6 +134,18 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, change: &Change) -> Result<()> {
+        let (size, _) = self.odb.read_header(change.id)?;
+        if size > LARGEST {
+            let [size, most] = [size.div_ceil(1 << 20), LARGEST >> 20];
+            let what =
+                format!("it has {size} MiB, and is not looked into: {most} MiB are the limit");
+            self.fault(
+                change,
+                what,
+                "look into it yourself, and take it out of the history: a key may hide there",
+            );
+            return Ok(());
+        }
         let is_list = change.path.rsplit('/').next() == Some(RECIPIENTS);
         let leak = match self.leaks.get(&change.id) {
             Some(leak) if !is_list => leak.clone(),
@@ -278,17 +301,17 @@ fn remedy(path: Option<&str>) -> String {
     if let Some(name) = certificate_of(path) {
         let is_of_get_certs = is_key(path) || path.ends_with(&format!("/{name}.pem"));
         let first = if is_of_get_certs {
-            "`git certs import` encrypts it"
+            "`git-certs import` encrypts it"
         } else {
             "remove the file"
         };
         return format!(
-            "whoever could read the repository has it: {first}, and `git certs revoke {name} --reason keyCompromise \
+            "whoever could read the repository has it: {first}, and `git-certs revoke {name} --reason keyCompromise \
              --renew-now` makes a new one"
         );
     }
     if path.starts_with(ACCOUNTS) {
-        return "whoever could read the repository has it: `git certs import` encrypts it, and `git certs account rollover` \
+        return "whoever could read the repository has it: `git-certs import` encrypts it, and `git-certs account rollover` \
                 makes it void"
             .to_owned();
     }

@@ -62,6 +62,8 @@ pub(crate) struct Change {
 pub(crate) enum What {
     File,
     Folder,
+    /// A folder in which programs find different files at one name.
+    Disorder,
     Link,
 }
 
@@ -93,7 +95,7 @@ impl Place {
         })?;
         let mut seen = HashSet::new();
         let mut changes: Vec<_> = parts.into_iter().flatten().collect();
-        changes.retain(|change| seen.insert((change.path.clone(), change.id)));
+        changes.retain(|change| seen.insert((change.path.clone(), change.id, change.what)));
         Ok(Walked { commits, changes })
     }
 
@@ -209,6 +211,26 @@ pub(super) fn entries(mut tree: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
+/// Whether the entries of a tree are in git's order, with no name twice: not as a file and as a folder either.
+fn is_sound(tree: &[u8]) -> bool {
+    let mut last: Option<Entry<'_>> = None;
+    // Files whose names the next one may begin with: a folder of the same name need not be the next.
+    let mut files: Vec<&[u8]> = Vec::new();
+    for entry in entries(tree) {
+        if last.is_some_and(|last| last.order(&entry) != Ordering::Less) {
+            return false;
+        }
+        while files.pop_if(|file| !entry.name.starts_with(file)).is_some() {}
+        if entry.kind != FOLDER {
+            files.push(entry.name);
+        } else if files.last() == Some(&entry.name) {
+            return false;
+        }
+        last = Some(entry);
+    }
+    true
+}
+
 /// Compares trees of one commit after another.
 struct Differ<'r> {
     odb: Odb<'r>,
@@ -241,6 +263,16 @@ impl<'r> Differ<'r> {
             None => Rc::from([].as_slice()),
         };
         let new_tree = self.tree(new)?;
+        if !is_sound(&new_tree) {
+            let below = path.strip_prefix(self.prefix).unwrap_or(path);
+            let shown = Some(below.trim_end_matches('/')).filter(|path| !path.is_empty());
+            self.changes.push(Change {
+                path: shown.unwrap_or(".").to_owned(),
+                what: What::Disorder,
+                id: new,
+                commit: self.commit,
+            });
+        }
         let mut old_entries = entries(&old_tree).peekable();
         for entry in entries(&new_tree) {
             let mut before = None;
@@ -320,5 +352,41 @@ pub(super) fn place(repository: &Repository, prefix: &str, tip: Oid) -> Place {
         repository: Path::to_owned(repository.path()),
         prefix: prefix.to_owned(),
         tip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disorder_in_a_tree_is_seen() {
+        let tree = |entries: &[(&str, &str)]| {
+            let entry = |(mode, name): &(&str, &str)| {
+                [format!("{mode} {name}\0").as_bytes(), &[1; ID]].concat()
+            };
+            entries.iter().flat_map(entry).collect::<Vec<u8>>()
+        };
+        let sound = |entries: &[(&str, &str)]| is_sound(&tree(entries));
+        let (file, folder) = ("100644", "40000");
+        assert!(sound(&[]));
+        assert!(sound(&[
+            (file, "a"),
+            (file, "a-b"),
+            (folder, "b"),
+            (file, "b0")
+        ]));
+        // As a folder it comes after `a.b`, as a file before.
+        assert!(sound(&[(file, "a.b"), (folder, "a"), (file, "ab")]));
+        assert!(!sound(&[(file, "b"), (file, "a")]));
+        assert!(!sound(&[(file, "a"), (file, "a")]));
+        assert!(!sound(&[(folder, "a"), ("040000", "a")]));
+        assert!(!sound(&[(file, "a"), (folder, "a")]));
+        assert!(!sound(&[
+            (file, "a"),
+            (file, "a-b"),
+            (file, "a.b"),
+            (folder, "a")
+        ]));
     }
 }

@@ -110,7 +110,7 @@ fn given_away(past: &Past) -> String {
     let mut names = all(&past.certificates);
     names.extend(past.unknown.iter().filter_map(of_certificates));
     for name in names {
-        text += &format!("  git certs renew --only {name} --renew 9999\n");
+        text += &format!("  git-certs renew --only {name} --renew 9999\n");
     }
     let of_accounts = |owner: &String| {
         let host = owner.strip_prefix("account `")?.strip_suffix('`')?;
@@ -120,7 +120,7 @@ fn given_away(past: &Past) -> String {
     hosts.extend(past.unknown.iter().filter_map(of_accounts));
     for host in hosts {
         text +=
-            &format!("  git certs account rollover    for `{host}`, unless that was done since\n");
+            &format!("  git-certs account rollover    for `{host}`, unless that was done since\n");
     }
     text
 }

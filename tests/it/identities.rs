@@ -176,7 +176,7 @@ fn without_a_terminal_nobody_is_asked() {
                      who is no longer listed can open keys of today in older commits:\n  \
                      age1lab1w35x2gr0dek8jgrfv3jkuarfw3usg2mvf7: certificates `www`\n\n\
                      keys are safe from them once they are new:\n  \
-                     git certs renew --only www --renew 9999\n"
+                     git-certs renew --only www --renew 9999\n"
                 .to_owned(),
             code: Some(1),
         }
@@ -327,7 +327,7 @@ fn a_plugin_encrypts_and_opens_and_is_missed() {
                      who is no longer listed can open keys of today in older commits:\n  \
                      [alice]: certificates `www`\n\n\
                      keys are safe from them once they are new:\n  \
-                     git certs renew --only www --renew 9999\n"
+                     git-certs renew --only www --renew 9999\n"
                 .to_owned(),
             stderr: "error: cannot rekey certificate `www`\n  \
                      caused by: cannot encrypt for the recipients in `certificates/www/.age-recipients`\n  \

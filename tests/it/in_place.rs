@@ -131,7 +131,7 @@ fn a_checkout_has_one_run_at_a_time() {
     let second = in_place(&nightly, &folder, &[]).run().expect_code(2);
     assert_eq!(
         second.normal_stderr(),
-        "error: another run of git-certs works in `.`\n\
+        "error: another run of git-certs works in `[LAB]/mine`\n\
          hint: wait until it has ended; what it does is kept\n"
     );
     // Looking is allowed.

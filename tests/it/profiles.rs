@@ -56,6 +56,10 @@ fn a_profile_is_asked_for_where_the_ca_has_it() {
         "{}",
         output.stderr
     );
+    let warning = "warning: certificate `unknown`: the CA does not have the profile `tlsserver`: it is issued as the CA does \
+                   without one\n";
+    assert_eq!(output.stderr.matches("warning: ").count(), 1, "{output:?}");
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
     assert!(
         output.stdout.contains("4 issued, 1 failed"),
         "{}",
@@ -75,6 +79,27 @@ fn a_profile_is_asked_for_where_the_ca_has_it() {
         .certs
         .show(&nightly.lab, "certificates/unknown/unknown.json");
     assert!(!unknown.contains("\"profile\""), "{unknown}");
+}
+
+#[test]
+fn a_profile_that_nothing_can_be_issued_without_is_said() {
+    let nightly = nightly(&json!([{"cert_name": "a", "names": ["a.bench.test"]}]));
+    for option in ["--dry-run=true", "--dry-run=false"] {
+        let renew = ["renew", "--required-profile", "tlsserver", option];
+        let output = nightly.command(&renew).run();
+        assert_ne!(output.status.code(), Some(0), "{output:?}");
+        let error = "error: cannot issue `a`\n  caused by: the CA does not have the profile `tlsserver`\n\
+                     hint: it has `classic`, `shortlived`\n";
+        assert!(output.stderr.contains(error), "{}", output.stderr);
+        for empty in ["ordered 0", "issued 0"] {
+            assert!(!output.stderr.contains(empty), "{}", output.stderr);
+        }
+        let preferred = ["renew", "--preferred-profile", "tlsserver", "--dry-run"];
+        let output = nightly.command(&preferred).run().expect_code(0);
+        let warning = "warning: certificate `a`: the CA does not have the profile `tlsserver`: it is issued as the CA does \
+                       without one\n";
+        assert!(output.stderr.contains(warning), "{}", output.stderr);
+    }
 }
 
 #[test]

@@ -126,8 +126,8 @@ fn who_has_gone_can_open_what_the_history_has() {
     let given_away = "\nwho is no longer listed can open keys of today in older commits:\n  \
          [alice]: certificates `mail`, `www`\n\n\
          keys are safe from them once they are new:\n  \
-         git certs renew --only mail --renew 9999\n  \
-         git certs renew --only www --renew 9999\n";
+         git-certs renew --only mail --renew 9999\n  \
+         git-certs renew --only www --renew 9999\n";
     assert_eq!(
         repo.run("rekey", "alice"),
         Said::done(&format!(
@@ -145,7 +145,7 @@ fn who_has_gone_can_open_what_the_history_has() {
          who is no longer listed can open keys of today in older commits:\n  \
          [alice]: certificates `mail`\n\n\
          keys are safe from them once they are new:\n  \
-         git certs renew --only mail --renew 9999\n"
+         git-certs renew --only mail --renew 9999\n"
     );
     assert_eq!(
         repo.run(&format!("recipients remove {bob}"), "none"),
@@ -321,7 +321,7 @@ fn lists_that_the_history_does_not_have_are_named() {
              older commits have keys of today for lists that the history does not have:\n  \
              certificate `www`\n\n\
              keys are safe from them once they are new:\n  \
-             git certs renew --only www --renew 9999\n"
+             git-certs renew --only www --renew 9999\n"
         )
     );
 }
@@ -345,7 +345,7 @@ fn accounts_have_a_past_too() {
              who is no longer listed can open keys of today in older commits:\n  \
              [build]: accounts `ca.test`\n\n\
              keys are safe from them once they are new:\n  \
-             git certs account rollover    for `ca.test`, unless that was done since\n"
+             git-certs account rollover    for `ca.test`, unless that was done since\n"
         )
     );
 }

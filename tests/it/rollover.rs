@@ -162,7 +162,7 @@ fn the_account_of_get_certs_in_plain_text_is_taken_over_on_command() {
         output.normal_stdout(),
         format!(
             "{CHANGED}: the history of the repository still has it in plain text, where it does no \
-             harm any more\npushed 1 commit to `main`\n"
+             harm any more\npushed 2 commits to `main`\n"
         )
     );
     assert!(!output.stderr.contains("PRIVATE KEY"), "{}", output.stderr);
@@ -203,7 +203,7 @@ fn a_key_of_ours_is_changed_too() {
     let changed = CHANGED.replace("P-384", "P-256");
     assert_eq!(
         output.normal_stdout(),
-        format!("{changed}\npushed 1 commit to `main`\n")
+        format!("{changed}\npushed 2 commits to `main`\n")
     );
     assert_ne!(certs.show(lab, KEY), before);
     nightly.command(&["renew", "--renew", "1000"]).succeed();

@@ -244,10 +244,10 @@ fn findings_name_the_commit_and_what_to_do() {
     let last = repo.commit("another");
     let text = |commit: &str| {
         [
-            ("certificates/www/www.bak", "remove the file, and `git certs revoke www --reason keyCompromise --renew-now` makes a new one"),
-            ("certificates/www/www.key", "`git certs import` encrypts it, and `git certs revoke www --reason keyCompromise --renew-now` makes a new one"),
+            ("certificates/www/www.bak", "remove the file, and `git-certs revoke www --reason keyCompromise --renew-now` makes a new one"),
+            ("certificates/www/www.key", "`git-certs import` encrypts it, and `git-certs revoke www --reason keyCompromise --renew-now` makes a new one"),
             ("old.key", "replace the key where it is used, then remove it here"),
-            (".letsencrypt/ca.test/account.key", "`git certs import` encrypts it, and `git certs account rollover` makes it void"),
+            (".letsencrypt/ca.test/account.key", "`git-certs import` encrypts it, and `git-certs account rollover` makes it void"),
         ]
         .map(|(path, hint)| {
             format!(
@@ -301,6 +301,80 @@ fn a_folder_cannot_be_hidden_by_how_its_mode_is_written() {
             assert_eq!(findings(&said), [(path, what)], "{mode}: {words}: {said:?}");
         }
     }
+}
+
+/// libgit2 ends a message at its first NUL.
+#[test]
+fn a_key_behind_a_nul_in_a_message_is_found() {
+    let (repo, _) = clean(&["www"]);
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let script = format!(
+        "cd {} && {{ git cat-file commit HEAD; printf '\\0'; cat ../key; }} >../commit &&
+         git reset --quiet --soft $(git hash-object -t commit -w --literally ../commit)",
+        repo.path("certs").display()
+    );
+    fs::write(repo.path("key"), key).unwrap();
+    repo.tool("sh", &["-c", &script], "");
+    let said = repo.run("verify --format json", "none");
+    let what = "a private key in plain text: PKCS#8 in PEM".to_owned();
+    assert_eq!(findings(&said), [("the message".to_owned(), what)]);
+}
+
+/// Which of two files of one name counts is another for each program.
+#[test]
+fn a_name_that_is_there_twice_is_found() {
+    let (repo, alice) = clean(&["www"]);
+    let other = repo.sealed("another", &[&alice]);
+    fs::write(repo.path("other"), other).unwrap();
+    let script = format!(
+        "cd {} && blob=$(git hash-object -w ../other)
+         folder() {{ git cat-file tree HEAD:certificates/www; }}
+         {{ folder; printf '100644 www.key.age\\0'; printf $blob | xxd -r -p; }} >../tree
+         new=$(git hash-object -t tree -w --literally ../tree)
+         top=$(git ls-tree HEAD:certificates | sed \"s/[0-9a-f]\\{{40\\}}/$new/\" | git mktree)
+         root=$(git ls-tree HEAD | sed s/$(git rev-parse HEAD:certificates)/$top/ | git mktree)
+         git reset --quiet --soft $(git commit-tree -p HEAD -m twice $root)",
+        repo.path("certs").display()
+    );
+    let named = ["GIT_AUTHOR", "GIT_COMMITTER"];
+    let named = named.map(|who| format!("export {who}_NAME=x {who}_EMAIL=x@x.test\n"));
+    repo.tool("sh", &["-ec", &(named.concat() + &script)], "");
+    for words in ["verify --format json", "verify --history --format json"] {
+        let said = repo.run(words, "none");
+        let all = findings(&said);
+        let what = "two entries have the same name, or they are in disorder: programs see different files there";
+        let folder = ("certificates/www".to_owned(), what.to_owned());
+        assert!(all.contains(&folder), "{words}: {said:?}");
+    }
+}
+
+/// What is far too large is named, not passed over.
+#[test]
+fn a_file_that_is_too_large_to_be_looked_into_is_a_fault() {
+    let (repo, _) = clean(&["www"]);
+    let file = fs::File::create(repo.path("certs/large")).unwrap();
+    file.set_len((256 << 20) + 1).unwrap();
+    let commit = repo.commit("a large file");
+    assert_eq!(
+        repo.run("verify", "none").stdout,
+        format!(
+            "fault  large in {commit}: it has 257 MiB, and is not looked into: 256 MiB are the limit\n       \
+             look into it yourself, and take it out of the history: a key may hide there\n\n\
+             1 commit, 8 files: 1 fault, 0 notes\n"
+        )
+    );
+    // The program that it is for does not read so much either.
+    file.set_len((64 << 20) + 1).unwrap();
+    fs::rename(repo.path("certs/large"), repo.path("certs/certs.json")).unwrap();
+    let said = repo.run("rekey --no-push", "none");
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (
+            Some(2),
+            "error: `certs.json` has 65 MiB, and 64 MiB are read of a file at most\n\
+             hint: `git log --stat` says who has put it there\n"
+        )
+    );
 }
 
 #[test]

@@ -99,9 +99,8 @@ impl Nightly {
             let first = self.job.authorities(&planned.wanted).into_iter().next();
             let candidate = first.and_then(|first| candidates.get(first.url()));
             if let Some(Ok(candidate)) = candidate
-                && let Err(error) = candidate
-                    .prospect
-                    .check_profile(planned.wanted.profile.as_ref())
+                && let profile = planned.wanted.profile.as_ref()
+                && let Err(error) = candidate.prospect.profile(profile)
             {
                 let error = error.context(format!("cannot issue `{}`", planned.wanted.name));
                 findings.push(Finding::error(subject(planned), error));

@@ -1,9 +1,10 @@
 //! One certificate, renewed on both sides: the one that expires later stays.
 
 use anyhow::Result;
-use git2::{Oid, Repository, Tree};
+use git2::{Repository, Tree};
 
 use crate::model::chain::Leaf;
+use crate::repo::blob;
 
 /// Ending of a certificate's chain.
 const CHAIN: &str = ".crt";
@@ -41,7 +42,7 @@ pub(super) fn decide(
         let Ok(entry) = tree.get_path(chain.as_ref()) else {
             return Ok(None);
         };
-        let chain = read(repository, entry.id())?;
+        let chain = blob::read(repository, entry.id(), chain)?;
         Ok(Leaf::from_pem(&chain).ok())
     };
     Ok(match (leaf(ours)?, leaf(theirs)?) {
@@ -52,8 +53,4 @@ pub(super) fn decide(
         (Some(_), _) => Winner::Ours,
         (None, _) => Winner::Nobody,
     })
-}
-
-fn read(repository: &Repository, id: Oid) -> Result<Vec<u8>> {
-    Ok(repository.find_blob(id)?.content().to_vec())
 }

@@ -1,11 +1,13 @@
 //! Reads files of a folder and entries of a tree without following symbolic links.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use git2::{FileMode, ObjectType, Repository, Tree, TreeEntry};
+
+use crate::repo::blob;
 
 /// `path` if it stays inside its folder: parts separated by `/`, none of them `.`, `..` or `.git`.
 pub(super) fn checked(path: &str) -> Result<&str> {
@@ -23,9 +25,12 @@ pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
     if !plain(folder, checked(path)?)? {
         return Ok(None);
     }
-    fs::read(folder.join(path))
-        .map(Some)
-        .with_context(|| format!("cannot read `{path}`"))
+    let about = || format!("cannot read `{path}`");
+    let mut file = File::open(folder.join(path)).with_context(about)?;
+    blob::check(file.metadata().with_context(about)?.len(), path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(about)?;
+    Ok(Some(bytes))
 }
 
 /// Whether there is something at a path.
@@ -128,8 +133,7 @@ impl<'r> Trees<'r> {
         if entry.kind() != Some(ObjectType::Blob) {
             bail!("`{path}` is not a file");
         }
-        let blob = self.repository.find_blob(entry.id())?;
-        Ok(Some(blob.content().to_vec()))
+        blob::read(self.repository, entry.id(), path).map(Some)
     }
 
     /// The entry at a checked path, found part by part so that a link on the way is seen.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 
 use crate::model::hint::Hint;
+use crate::repo::blob;
 use crate::repo::git::People;
 use crate::repo::journal::Journal;
 use crate::repo::journal::reference::Reference;
@@ -83,7 +84,7 @@ impl Place {
             }
             let tree = self.repository.find_commit(id)?.tree()?;
             let entry = tree.get_path(Path::new(FILE))?;
-            Journal::parse(self.repository.find_blob(entry.id())?.content())
+            Journal::parse(&blob::read(&self.repository, entry.id(), FILE)?)
         };
         let reference = &self.reference;
         read()

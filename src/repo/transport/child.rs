@@ -6,19 +6,31 @@
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::model::hint::with_hint;
 use crate::model::outside::spawn;
 use crate::repo::address::SshPlace;
 use crate::repo::pkt;
+use crate::repo::transport::limit::Deadline;
 use crate::repo::transport::{Fault, Service, Ssh, SshProgram};
 
 /// What a child prints is kept up to here.
-const MAX_WORDS: u64 = 64 * 1024;
+const MAX_WORDS: usize = 64 * 1024;
+
+/// How long the last words of a child may take that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Between two looks whether a child has ended, which it does in about as long.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Variables that would lead a child `git` to another repository, another protocol version or
 /// another language (`git rev-parse --local-env-vars`).
@@ -47,12 +59,18 @@ pub(super) struct ChildWire {
     name: String,
     request: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
-    words: Option<JoinHandle<Vec<u8>>>,
+    words: Listener,
+    until: Deadline,
 }
 
 impl ChildWire {
     /// Runs the service on the other side of an `ssh`.
-    pub(super) fn ssh(ssh: &Ssh, place: &SshPlace, service: Service) -> Result<Self> {
+    pub(super) fn ssh(
+        ssh: &Ssh,
+        place: &SshPlace,
+        service: Service,
+        until: Deadline,
+    ) -> Result<Self> {
         let mut arguments: Vec<OsString> = Vec::new();
         if !ssh.interactive {
             arguments.extend(["-o".into(), "BatchMode=yes".into()]);
@@ -85,20 +103,22 @@ impl ChildWire {
             }
         };
         command.args(arguments);
-        Self::start(command, name, "`ssh://` addresses need OpenSSH's client")
+        let need = "`ssh://` addresses need OpenSSH's client";
+        Self::start(command, (name, need), until)
     }
 
     /// Runs the service on a local path.
-    pub(super) fn local(path: &Path, service: Service) -> Result<Self> {
+    pub(super) fn local(path: &Path, service: Service, until: Deadline) -> Result<Self> {
         let mut command = Command::new("git");
         command
             .arg(service.name().trim_start_matches("git-"))
             .arg("--")
             .arg(path);
-        Self::start(command, "git", "repositories given by a path need git")
+        let need = "repositories given by a path need git";
+        Self::start(command, ("git", need), until)
     }
 
-    fn start(mut command: Command, name: &str, need: &str) -> Result<Self> {
+    fn start(mut command: Command, (name, need): (&str, &str), until: Deadline) -> Result<Self> {
         without_secrets(&mut command, is_secret);
         for (variable, value) in std::env::vars_os() {
             let value = value.to_string_lossy().to_lowercase();
@@ -125,7 +145,8 @@ impl ChildWire {
             name: name.to_owned(),
             request: Some(request),
             answer: BufReader::new(answer),
-            words: Some(std::thread::spawn(move || listen(words))),
+            words: Listener::start(words),
+            until,
         })
     }
 
@@ -140,8 +161,8 @@ impl ChildWire {
     /// Why the answer ended early, from what the child printed.
     pub(super) fn explain(mut self) -> (Fault, anyhow::Error) {
         self.request = None;
-        let status = self.child.wait();
-        let words = pkt::tidy(&self.words());
+        let status = self.ended();
+        let words = pkt::tidy(&self.words.heard());
         if words.is_empty() {
             let said = match status {
                 Ok(status) => anyhow!("`{}` ended with {status}", self.name),
@@ -163,26 +184,45 @@ impl ChildWire {
             // Nothing was asked for: a flush is the polite end.
             let _ = pipe.write_all(pkt::FLUSH);
         }
-        let status = self.child.wait()?;
-        let words = pkt::tidy(&self.words());
+        let status = self.ended()?;
         ensure!(
             status.success(),
-            "`{}` ended with {status}: {words}",
-            self.name
+            "`{}` ended with {status}: {}",
+            self.name,
+            pkt::tidy(&self.words.heard())
         );
         Ok(())
     }
 
-    fn words(&mut self) -> Vec<u8> {
-        let listener = self.words.take();
-        listener
-            .and_then(|listener| listener.join().ok())
-            .unwrap_or_default()
+    /// Waits for its end.
+    fn ended(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            sleep(self.until.left()?.min(PAUSE));
+        }
+    }
+
+    /// Waits until there is something to read: a byte, or the end.
+    fn wait(&self) -> io::Result<()> {
+        loop {
+            let left = Timespec::try_from(self.until.left()?).map_err(io::Error::other)?;
+            let answer = self.answer.get_ref();
+            let mut polled = [PollFd::new(answer, PollFlags::IN)];
+            match poll(&mut polled, Some(&left)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                result => return result.map(drop).map_err(io::Error::from),
+            }
+        }
     }
 }
 
 impl Read for ChildWire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.answer.buffer().is_empty() {
+            self.wait()?;
+        }
         self.answer.read(buffer)
     }
 }
@@ -196,11 +236,36 @@ impl Drop for ChildWire {
 }
 
 /// Keeps the beginning of what the child prints and reads the rest away.
-fn listen(mut from: impl Read) -> Vec<u8> {
-    let mut words = Vec::new();
-    let _ = from.by_ref().take(MAX_WORDS).read_to_end(&mut words);
-    let _ = io::copy(&mut from, &mut io::sink());
-    words
+struct Listener {
+    words: Arc<Mutex<Vec<u8>>>,
+    /// Its sender is gone when there is no more to come.
+    ended: Receiver<()>,
+}
+
+impl Listener {
+    fn start(mut from: impl Read + Send + 'static) -> Self {
+        let words = Arc::new(Mutex::new(Vec::new()));
+        let (sender, ended) = mpsc::channel();
+        let kept = Arc::clone(&words);
+        std::thread::spawn(move || {
+            let _sender: Sender<()> = sender;
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = MAX_WORDS.saturating_sub(kept.len());
+                kept.extend(buffer.iter().take(count.min(room)));
+            }
+        });
+        Self { words, ended }
+    }
+
+    /// What a child that has ended has printed. One of its own may live on, as a master of ssh does that
+    /// keeps a connection for later, and has nothing to say.
+    fn heard(&self) -> Vec<u8> {
+        let _ = self.ended.recv_timeout(LAST_WORDS);
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.clone()
+    }
 }
 
 /// Keeps variables from a child that would mislead it, and those that hold a secret.

@@ -15,6 +15,7 @@ use crate::net::http::{Http, Repeat, body};
 use crate::repo::address::Place;
 use crate::repo::pkt;
 use crate::repo::transport::access::TOKEN_USER;
+use crate::repo::transport::limit::Deadline;
 use crate::repo::transport::{Fault, Remote, Service};
 
 /// Redirects that are followed; one is normal (`/x` to `/x.git`).
@@ -29,6 +30,7 @@ const LARGEST_PAGE: usize = 64 * 1024;
 /// One conversation: a GET for the advertisement, a POST for the request.
 pub(super) struct HttpWire {
     runtime: Handle,
+    until: Deadline,
     /// The repository, after redirects.
     base: Url,
     answer: Response,
@@ -37,7 +39,12 @@ pub(super) struct HttpWire {
 
 impl HttpWire {
     /// Asks for the advertisement; it is then read from this.
-    pub(super) fn open(remote: &Remote, url: &Url, service: Service) -> Result<Self> {
+    pub(super) fn open(
+        remote: &Remote,
+        url: &Url,
+        service: Service,
+        until: Deadline,
+    ) -> Result<Self> {
         let runtime = Handle::try_current().context("HTTP needs a running Tokio runtime")?;
         let user = remote.address.user.as_deref();
         let mut base = url.clone();
@@ -47,7 +54,7 @@ impl HttpWire {
             let request = remote
                 .signed(remote.access.http.client().request(Method::GET, target))
                 .build()?;
-            let answer = exchange(&runtime, remote, service, (request, Repeat::Safe))?;
+            let answer = exchange((&runtime, until), remote, service, (request, Repeat::Safe))?;
             if answer.status().is_redirection() {
                 base = redirected(remote, service, &base, &answer)?;
                 continue;
@@ -66,6 +73,7 @@ impl HttpWire {
             expect_type(remote, service, &answer, "advertisement")?;
             return Ok(Self {
                 runtime,
+                until,
                 base,
                 answer,
                 chunk: Bytes::new(),
@@ -89,7 +97,8 @@ impl HttpWire {
             .header(ACCEPT, format!("application/x-{name}-result"))
             .body(body)
             .build()?;
-        let answer = exchange(&self.runtime, remote, service, (request, repeat))?;
+        let at = (&self.runtime, self.until);
+        let answer = exchange(at, remote, service, (request, repeat))?;
         self.answer = checked(&self.runtime, remote, service, answer)?;
         self.chunk = Bytes::new();
         expect_type(remote, service, &self.answer, "result")
@@ -99,7 +108,7 @@ impl HttpWire {
 impl Read for HttpWire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
-            let next = self.runtime.block_on(self.answer.chunk());
+            let next = within(&self.runtime, self.until, self.answer.chunk())?;
             match next.map_err(|error| io::Error::other(error.without_url()))? {
                 Some(chunk) => self.chunk = chunk,
                 None => return Ok(0),
@@ -154,15 +163,22 @@ impl Remote {
     }
 }
 
+/// Does it, unless the time is over before its end.
+fn within<T>(runtime: &Handle, until: Deadline, work: impl Future<Output = T>) -> io::Result<T> {
+    let left = until.left()?;
+    let ended = runtime.block_on(async { tokio::time::timeout(left, work).await });
+    ended.map_err(|_| until.error())
+}
+
 fn exchange(
-    runtime: &Handle,
+    (runtime, until): (&Handle, Deadline),
     remote: &Remote,
     service: Service,
     (request, repeat): (Request, Repeat),
 ) -> Result<Response> {
     let http: &Http = &remote.access.http;
-    runtime
-        .block_on(http.send(request, repeat))
+    within(runtime, until, http.send(request, repeat))
+        .map_err(|error| remote.error(service, Fault::TooLate, error.into()))?
         .map_err(|error| remote.error(service, lost(&error), error.into()))
 }
 
