@@ -32,6 +32,7 @@ mod status;
 mod temporary;
 mod type_errors;
 mod unlock;
+mod vault;
 mod verify;
 
 use std::process::ExitCode;
