@@ -15,6 +15,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::places::CertRepo;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
+use crate::cli::vault::InVault;
 use crate::model::secret::Secret;
 use crate::nightly::accounts::Registered;
 use crate::nightly::job::AccountJob;
@@ -76,6 +77,9 @@ pub(super) struct Place {
     /// age identity or SSH key that opens the account key
     #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE")]
     identity: Option<PathBuf>,
+
+    #[command(flatten)]
+    vault: InVault,
 }
 
 impl Place {
@@ -86,7 +90,7 @@ impl Place {
                 acme: self.acme,
                 ca_bundle: self.ca_bundle,
                 identity: self.identity,
-                ..Settings::default()
+                ..self.vault.settings()
             },
             ..Run::default()
         }
@@ -250,6 +254,7 @@ pub(super) fn accounts_of<'a>(
         connections: &job.connections,
         directory: &job.directory,
         keyring: &job.keyring,
+        vault: job.vault.as_ref(),
         push: job.push,
         is_shared: false,
     }
@@ -264,10 +269,17 @@ async fn deactivate(accounts: &Accounts<'_>, yes: bool, stop: &Stop) -> Result<S
     confirm(what, yes, stop).await?;
     holder.deactivate().await?;
     let host = accounts.directory.host();
+    let remedy = match accounts.vault {
+        Some(_) => format!(
+            "remove the account from Vault, so that the next run registers another: the secret `.letsencrypt/{host}`"
+        ),
+        None => format!(
+            "remove the account from the repository, so that the next run registers another: \
+             `git rm -r .letsencrypt/{host}`"
+        ),
+    };
     Ok(format!(
-        "the ACME account `{url}` is closed\n\
-         certificates stay valid until they expire; remove the account from the repository, so that \
-         the next run registers another: `git rm -r .letsencrypt/{host}`\n"
+        "the ACME account `{url}` is closed\ncertificates stay valid until they expire; {remedy}\n"
     ))
 }
 

@@ -76,6 +76,7 @@ Secrets come from the environment only:
                          password of PKCS#12 files that `export` writes
   GIT_CERTS_NOTIFY_...   services that `renew --notify` tells: _SLACK, _MATTERMOST, _DISCORD, _TEAMS,
                          _TELEGRAM, _MATRIX, _WEBHOOK, _MAIL
+  VAULT_TOKEN            token for --vault and --vault-copy (docs/vault.md has other ways to log in)
 
 Exit codes: 0 done or nothing to do; 1 some certificates failed, the rest is pushed; 2 could not run"
 )]
@@ -320,6 +321,14 @@ pub(super) struct Run {
     pub(super) eab_hmac: Option<Arc<Secret>>,
 }
 
+impl Run {
+    /// For a run that only looks: what would be copied to Vault makes no difference, and the job may have no login.
+    pub(super) fn without_copies(mut self) -> Self {
+        self.settings.vault_copy = Some(false);
+        self
+    }
+}
+
 /// Where what a run has to say goes beside stdout.
 #[derive(Args, Debug)]
 pub(super) struct Reports {
@@ -397,7 +406,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::cli::{config, environment};
+    use crate::cli::environment;
 
     fn words(text: &str) -> Vec<String> {
         two_dashes(text.split(' ').map(OsString::from))
@@ -460,10 +469,10 @@ mod tests {
         let mut command = Arguments::command();
         command.build();
         let renew = command.find_subcommand("renew").unwrap();
-        let (refused, settings): (Vec<_>, Vec<_>) = renew
-            .get_arguments()
+        let settings = renew.get_arguments();
+        let settings: Vec<_> = settings
             .filter(|arg| arg.get_long() != Some("help"))
-            .partition(|arg| is_refused(arg));
+            .collect();
         let mut headings = Vec::new();
         for arg in &settings {
             if !headings.contains(&arg.get_help_heading()) {
@@ -482,14 +491,6 @@ mod tests {
                 .filter(|arg| arg.get_help_heading() == heading);
             page += &rows.map(|arg| row(arg)).collect::<String>();
         }
-        let refused: Vec<_> = refused
-            .iter()
-            .map(|arg| format!("`--{}`", arg.get_long().unwrap()))
-            .collect();
-        page += &format!(
-            "\nNot in this version, and an error: {}.\n",
-            refused.join(", ")
-        );
         page + TABLES + &secrets()
     }
 
@@ -511,18 +512,6 @@ variable that is set to nothing counts as not set. `git certs plan` takes the sa
 Lists are written with commas in flags and variables (`skip`, `resolver`, `doh`, `fallback-acme`), but `variable` and `never-count` one a line in a variable, and
 one a flag. Tables `[zones.\"NAME\"]` of the file say what differs in single zones: see [wait.md](wait.md).
 ";
-
-    /// Whether the program ends with an error where this is set.
-    fn is_refused(arg: &Arg) -> bool {
-        let typed = ["git-certs".to_owned(), "plan".to_owned()];
-        let option = format!("--{}=true", arg.get_long().unwrap());
-        Arguments::try_parse_from(typed.into_iter().chain([option])).is_ok_and(|arguments| {
-            let Command::Plan(plan) = arguments.command else {
-                panic!("another command");
-            };
-            config::refuse_unsupported(&plan.run.settings).is_err()
-        })
-    }
 
     fn row(arg: &Arg) -> String {
         let long = arg.get_long().unwrap();
@@ -627,6 +616,9 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 `GIT_SSH_COMMAND` and `GIT_SSH` say how ssh is called, `SSH_AUTH_SOCK` where the ssh-agent is that signs, `GIT_CONFIG_COUNT` that git's configuration has more in the environment ([git.md](git.md)).
 `GITHUB_REPOSITORY`, `GITHUB_RUN_ID`, `CI_JOB_URL` and `USER` say in [the journal](journal.md) and in commits who runs. `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` and their
 `GIT_COMMITTER_` twins say who commits, before `user.name` and `user.email` of git's configuration.
+
+With `--vault` and `--vault-copy`, `VAULT_ADDR`, `VAULT_NAMESPACE`, `VAULT_CACERT`, `VAULT_TOKEN`, `VAULT_ROLE_ID`, `VAULT_SECRET_ID` and `VAULT_ID_TOKEN` say where
+Vault is and who logs in; on GitHub, `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` ([vault.md](vault.md)).
 
 `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
 by colons, that are trusted besides the system's and those of `--ca-bundle`.

@@ -13,7 +13,7 @@ use crate::cli::commands::SOME_FAILED;
 use crate::cli::places::{CertRepo, Places};
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::settings_file::{self, Examined};
-use crate::cli::{config, dnsconfig, environment, name_servers};
+use crate::cli::{config, dnsconfig, environment, name_servers, vault};
 use crate::model::diagnostic::{Checked, Diagnostic, Place, Rule};
 use crate::net::http::Http;
 use crate::nightly::check::{self, Check as Comparison, Dns, Shown};
@@ -189,10 +189,7 @@ impl Reader<'_> {
         shown: String,
     ) -> Result<Comparison> {
         let (run, settings) = (self.run, self.settings);
-        self.keep(
-            &["vault", "vault-path"],
-            config::refuse_unsupported(settings),
-        );
+        self.keep(&["vault-copy"], vault::role(settings));
         self.keep(&["ca-bundle"], config::http(settings));
         self.keep(&["acme"], config::directory(settings));
         self.keep(&["fallback-acme"], config::fallback(settings));

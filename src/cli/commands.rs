@@ -111,10 +111,11 @@ async fn try_renew(
 ) -> Result<ExitCode> {
     config::refuse_to_keep_nothing(&run, no_push)?;
     let _lock = if is_dry { None } else { config::lock(&run)? };
+    let run = if is_dry { run.without_copies() } else { run };
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let early = Notices::early(&run.settings, is_dry);
-    let opened = stop.ends(open(run, temporary, &progress)).await;
+    let opened = stop.ends(Box::pin(open(run, temporary, &progress))).await;
     let (workspaces, mut job) = early.or_tell(opened).await?;
     job.push = !no_push;
     let notices = Notices::of(&job);
@@ -160,6 +161,7 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
 
 /// A run that will only look.
 async fn ready(run: Run, temporary: &Path) -> Result<Nightly> {
+    let run = run.without_copies();
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let (workspaces, job) = stop.ends(Box::pin(open(run, temporary, &progress))).await?;
@@ -172,7 +174,6 @@ pub(super) async fn open(
     temporary: &Path,
     progress: &Progress,
 ) -> Result<(Workspaces, Job)> {
-    config::refuse_unsupported(&run.settings)?;
     let http = config::http(&run.settings)?;
     let places = Places::new(&run, &http, temporary)?;
     let known = run.settings.dns_repo.is_some();
@@ -180,7 +181,6 @@ pub(super) async fn open(
     let (certs, people) = (places.certs()?, run.signing.people()?);
     let mut workspaces = Workspaces::open(certs, dns, people, temporary, progress).await?;
     let (settings, own_http) = with_file(&run, &workspaces, &http).await?;
-    config::refuse_unsupported(&settings)?;
     if !known {
         let location = places.dns(&settings)?;
         workspaces.open_dns(location, progress).await?;

@@ -1,6 +1,6 @@
 //! What was typed becomes what it means: the job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
 use crate::cli::name_servers;
 use crate::cli::settings::{Settings, WhoseLimits};
+use crate::cli::vault::vaulting;
 use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::hint::Hint;
@@ -57,28 +58,23 @@ pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
     is_here.then(|| FolderLock::take(&folder)).transpose()
 }
 
-/// Ends with a clear word where an option of get-certs has no meaning yet.
-pub(super) fn refuse_unsupported(settings: &Settings) -> Result<()> {
-    let vault = match settings.vault {
-        Some(true) => Some("--vault"),
-        _ => settings.vault_path.as_ref().map(|_| "--vault-path"),
-    };
-    if let Some(option) = vault {
-        return Err(anyhow!("`{option}` is not supported yet"))
-            .hint(|| "leave it out: certificates are kept in the git repository");
-    }
-    Ok(())
-}
-
 /// The HTTP client with the roots of `--ca-bundle` and of `LEGO_CA_CERTIFICATES`.
 pub(super) fn http(settings: &Settings) -> Result<Http> {
+    http_trusting(settings, None)
+}
+
+/// The same with the roots of another file, and what names that.
+pub(super) fn http_trusting(
+    settings: &Settings,
+    another: Option<(PathBuf, &'static str)>,
+) -> Result<Http> {
     let own = settings.ca_bundle.iter().cloned();
     let own = own.map(|path| (path, "--ca-bundle"));
     let lego = environment::variable(environment::LEGO_CA_CERTIFICATES).unwrap_or_default();
     let lego = std::env::split_paths(&lego).filter(|path| !path.as_os_str().is_empty());
     let lego = lego.map(|path| (path, environment::LEGO_CA_CERTIFICATES));
     let mut roots = Vec::new();
-    for (path, option) in own.chain(lego) {
+    for (path, option) in own.chain(lego).chain(another) {
         let found = net::http::roots(&read(&path, option)?)
             .with_context(|| format!("cannot use `{}`", path.display()))
             .hint(|| format!("`{option}` takes certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`"))?;
@@ -94,6 +90,7 @@ pub(super) fn http(settings: &Settings) -> Result<Http> {
 pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -> Result<Job> {
     let only = run.only.as_deref().map(str::parse).transpose();
     let http = patient(http, settings);
+    let dns_timeout = dns_timeout(settings);
     Ok(Job {
         limits: settings.limits.map_or(LimitsOf::TheCa, limits),
         caa_identities: words(settings.caa_identity.as_deref()).collect(),
@@ -110,14 +107,13 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         certs_json: list_beside(run, settings)?,
         recipients: recipients(settings)?,
         keyring: keyring(settings),
+        vault: vaulting(settings, (&http, dns_timeout))?,
         dns: dnsconfig::source(settings, dns)?,
         dns_is_temporary: dns.is_temporary,
         skip: words(settings.skip.as_deref()).collect(),
         pending: pending(settings)?,
         resolvers: name_servers::recursive(settings)?,
-        dns_timeout: settings.dns_timeout.map_or(DNS_TIMEOUT, |seconds| {
-            Duration::from_secs(seconds.get().into())
-        }),
+        dns_timeout,
         name_servers: name_servers::rules(settings, &http)?,
         connections: Connections::new(http.clone()),
         http,
@@ -125,6 +121,13 @@ pub(super) fn job(run: &Run, settings: &Settings, http: Http, dns: &DnsFolder) -
         journal: journal(settings),
         rescue_dir: settings.rescue_dir.clone(),
         notify: settings.notify.unwrap_or_default(),
+    })
+}
+
+fn dns_timeout(settings: &Settings) -> Duration {
+    let seconds = settings.dns_timeout;
+    seconds.map_or(DNS_TIMEOUT, |seconds| {
+        Duration::from_secs(seconds.get().into())
     })
 }
 
@@ -169,8 +172,15 @@ fn patient(http: Http, settings: &Settings) -> Http {
 
 /// The job of a command that is about the account alone.
 pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<AccountJob> {
+    let http = patient(http, settings);
+    // A copy has no accounts.
+    let vault = match settings.vault {
+        Some(true) => vaulting(settings, (&http, dns_timeout(settings)))?,
+        _ => None,
+    };
     Ok(AccountJob {
-        connections: Connections::new(patient(http, settings)),
+        vault,
+        connections: Connections::new(http),
         directory: directory(settings)?,
         registration: registration(run, settings),
         keyring: keyring(settings),

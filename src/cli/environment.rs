@@ -69,6 +69,21 @@ pub(super) const LEGO_EAB_KID: &str = "LEGO_EAB_KID";
 /// The HMAC key that belongs to it.
 pub(super) const LEGO_EAB_HMAC: &str = "LEGO_EAB_HMAC";
 
+/// Token for Vault, as its own programs have it.
+pub(super) const VAULT_TOKEN: &str = "VAULT_TOKEN";
+
+/// Who logs in with `AppRole`.
+pub(super) const VAULT_ROLE_ID: &str = "VAULT_ROLE_ID";
+
+/// The secret that belongs to it.
+pub(super) const VAULT_SECRET_ID: &str = "VAULT_SECRET_ID";
+
+/// ID token of a job, as GitLab's documentation names it.
+pub(super) const VAULT_ID_TOKEN: &str = "VAULT_ID_TOKEN";
+
+/// What a job shows GitHub to get an ID token.
+pub(super) const ACTIONS_ID_TOKEN_REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
 /// Where GitHub's runner takes the summary of a step.
 pub(super) const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
@@ -167,7 +182,16 @@ const OURS: [&str; 15] = [
 
 /// Secrets that this program takes from the environment, whether it comes to need them or not.
 pub(super) fn secrets() -> impl Iterator<Item = Secret> {
-    const OTHERS: [&str; 4] = [SOPS_AGE_KEY, LEGO_EAB_HMAC, GITHUB_TOKEN, CI_JOB_TOKEN];
+    const OTHERS: [&str; 8] = [
+        SOPS_AGE_KEY,
+        LEGO_EAB_HMAC,
+        GITHUB_TOKEN,
+        CI_JOB_TOKEN,
+        VAULT_TOKEN,
+        VAULT_SECRET_ID,
+        VAULT_ID_TOKEN,
+        ACTIONS_ID_TOKEN_REQUEST_TOKEN,
+    ];
     OURS.into_iter().chain(OTHERS).filter_map(secret)
 }
 

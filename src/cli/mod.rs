@@ -33,6 +33,7 @@ mod status;
 mod temporary;
 mod type_errors;
 mod unlock;
+mod vault;
 mod verify;
 
 use std::process::ExitCode;

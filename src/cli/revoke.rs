@@ -17,7 +17,7 @@ use crate::cli::ending::Ending;
 use crate::model::certificate::CertificateName;
 use crate::model::chain::list;
 use crate::model::hint::Hint;
-use crate::nightly::revoke::{Done, Revocable};
+use crate::nightly::revoke::Done;
 use crate::nightly::run::Nightly;
 use crate::nightly::stop::Stop;
 use crate::nightly::unlock::Accounts;
@@ -95,7 +95,7 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
     let ending = Ending::of("git-certs revoke", run.format, arguments.reports);
     run.only = Some(wish.name.to_string());
     run.shard = None;
-    let opened = open(run, temporary, &progress);
+    let opened = Box::pin(open(run, temporary, &progress));
     let (workspaces, mut job) = stop.ends(opened).await?;
     job.push = push;
     let nightly = Nightly::new(workspaces, job, stop.clone(), progress.clone());
@@ -113,7 +113,7 @@ async fn revoke(
     stop: &Stop,
 ) -> Result<(String, Option<String>)> {
     let Wish { name, reason, yes } = wish;
-    let certificate = Revocable::find(accounts.workspaces, name.clone()).await?;
+    let certificate = accounts.revocable(name.clone()).await?;
     let leaf = &certificate.leaf;
     let what = format!(
         "this revokes certificate `{name}` for {}, serial {}, until {}, because of `{reason}`: it \

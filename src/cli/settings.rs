@@ -180,14 +180,31 @@ pub(super) struct Settings {
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) notify: Option<bool>,
 
-    /// Not supported yet: keep certificates in Vault
+    /// Keep certificates, keys and accounts in Vault or OpenBao instead of git
     #[arg(long, env = "GIT_CERTS_VAULT", help_heading = KEYS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) vault: Option<bool>,
 
-    /// Not supported yet: path in Vault [default: /secret/certs]
+    /// Keep everything in git, and copy certificates and their keys to Vault or OpenBao
+    #[arg(long, env = "GIT_CERTS_VAULT_COPY", help_heading = KEYS)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    pub(super) vault_copy: Option<bool>,
+
+    /// Path in Vault: a key-value engine, of either version, and a folder in it [default: /secret/certs]
     #[arg(long, env = "GIT_CERTS_VAULT_PATH", alias = "vaultPath", value_name = "PATH", help_heading = KEYS)]
     pub(super) vault_path: Option<String>,
+
+    /// Role of Vault that the CI job logs in as, with its ID token
+    #[arg(long, env = "GIT_CERTS_VAULT_ROLE", value_name = "NAME", help_heading = KEYS)]
+    pub(super) vault_role: Option<String>,
+
+    /// Where the way to log in is mounted in Vault [default: jwt, or approle]
+    #[arg(long, env = "GIT_CERTS_VAULT_AUTH_MOUNT", value_name = "PATH", help_heading = KEYS)]
+    pub(super) vault_auth_mount: Option<String>,
+
+    /// Whom GitHub's ID token is for [default: the URL of the repository's owner]
+    #[arg(long, env = "GIT_CERTS_VAULT_AUDIENCE", value_name = "NAME", help_heading = KEYS)]
+    pub(super) vault_audience: Option<String>,
 
     /// Where a run keeps its journal, which is its lock too: auto, ref (`refs/git-certs/journal`), branch (`git-certs-journal`), off [default: auto]
     #[arg(long, env = "GIT_CERTS_JOURNAL", value_name = "WHERE", help_heading = KEYS, value_parser = keeping)]

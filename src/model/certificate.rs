@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -10,7 +11,7 @@ use crate::model::chain::Leaf;
 use crate::model::name::Identifier;
 use crate::model::renewal::RenewalInfo;
 use crate::model::request::SigningRequest;
-use crate::model::secret::Sealed;
+use crate::model::secret::{Sealed, Secret};
 
 /// Name of a certificate in certs.json and of its folder.
 ///
@@ -156,6 +157,16 @@ pub(crate) struct Held {
     pub(crate) recipients: Option<String>,
 }
 
+/// The private key of a new certificate, in the forms that the stores of the run take; in none where
+/// somebody else has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NewKey {
+    /// For git: encrypted for the certificate's recipients.
+    pub(crate) sealed: Option<Sealed>,
+    /// For Vault, which guards keys itself.
+    pub(crate) open: Option<Arc<Secret>>,
+}
+
 /// A certificate that the CA issued in this run, ready for the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
@@ -163,8 +174,7 @@ pub(crate) struct Issued {
     /// Full chain, leaf first, PEM.
     pub(crate) chain_pem: String,
     pub(crate) leaf: Leaf,
-    /// The private key, encrypted for the certificate's recipients; none where somebody else has it.
-    pub(crate) key: Option<Sealed>,
+    pub(crate) key: NewKey,
     /// Where the CA keeps the certificate.
     pub(crate) url: String,
     /// Directory URL of the CA.

@@ -99,7 +99,7 @@ pub(crate) struct Done {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) leaf: Leaf,
-    /// The commit, abbreviated; none where the folder is no git repository.
+    /// The commit, abbreviated; none where the folder is no git repository, and in Vault.
     pub(crate) commit: Option<String>,
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Outcome {
     pub(crate) requests: BTreeMap<String, u32>,
     /// Certificates for which nothing was due.
     pub(crate) kept: Vec<Planned>,
-    /// Where the commits went, in words; none if there are no commits.
+    /// Where the commits went, or what was written to Vault, in words; none if there is neither.
     pub(crate) pushed: Option<String>,
     /// The newest of the commits that were pushed.
     pub(crate) tip: Option<String>,

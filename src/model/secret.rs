@@ -42,7 +42,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Ciphertext of age, ASCII-armoured: the only form in which a private key reaches a store.
+/// Ciphertext of age, ASCII-armoured: the only form in which a private key reaches git or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sealed(String);
 
@@ -79,9 +79,16 @@ pub(crate) fn looks_secret(text: &str) -> bool {
 /// Whether an environment variable holds a key or a token of this program or of the CI job, which
 /// neither a provider nor a child process gets to see.
 pub(crate) fn is_own_variable(name: &str) -> bool {
-    const CI_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "CI_JOB_TOKEN"];
+    const TOKENS: [&str; 6] = [
+        "GITHUB_TOKEN",
+        "CI_JOB_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "VAULT_TOKEN",
+        "VAULT_SECRET_ID",
+        "VAULT_ID_TOKEN",
+    ];
     const PREFIXES: [&str; 3] = ["GIT_CERTS_", "SOPS_AGE_KEY", "LEGO_EAB_"];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CI_TOKENS.contains(&name)
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || TOKENS.contains(&name)
 }
 
 /// Whether a variable or a field has a name that people give to secrets.

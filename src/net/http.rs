@@ -7,6 +7,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use url::{Host, Url};
 
 /// Sent with every request; CAs and APIs ask for a name and a way to reach the developers.
 const USER_AGENT: &str = concat!(
@@ -155,6 +156,16 @@ impl Http {
             .execute(request)
             .await
             .map_err(reqwest::Error::without_url)
+    }
+}
+
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

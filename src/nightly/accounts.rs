@@ -7,9 +7,8 @@ use crate::acme::holder::Holder;
 use crate::model::account::AccountState;
 use crate::model::hint::Hint;
 use crate::nightly::rollover::Changed;
-use crate::nightly::unlock::{Accounts, Opened};
-use crate::repo::accounts::{StoredAccount, StoredKey, key_path};
-use crate::repo::git::File;
+use crate::nightly::unlock::{Accounts, Opened, Unstored};
+use crate::repo::accounts::{StoredAccount, key_path};
 
 /// What came of `account register`.
 pub(crate) enum Registered {
@@ -51,43 +50,56 @@ impl Accounts<'_> {
         if let Some(stored) = self.stored().await? {
             return Ok(Registered::Before { url: stored.url });
         }
-        self.store().prove().await?;
+        if self.vault.is_none() {
+            self.store().prove().await?;
+        }
         let opened = Box::pin(self.register(registration)).await?;
         let url = opened.account.url().to_owned();
-        let pushed = self.keep(&url, opened.new_files).await?;
+        let pushed = match opened.new {
+            Some(new) => self.keep(&url, new).await?,
+            None => None,
+        };
         Ok(Registered::New { url, pushed })
     }
 
     /// The account, once it is stored: what is ordered with one that is lost is lost as well.
     pub(super) async fn kept(&self, opened: Opened) -> Result<Account> {
-        if !opened.new_files.is_empty() {
+        if let Some(new) = opened.new {
             let url = opened.account.url();
             self.progress
                 .say(&format!("registered the ACME account `{url}`"));
-            self.keep(url, opened.new_files).await?;
+            self.keep(url, new).await?;
         }
         Ok(opened.account)
     }
 
-    /// Commits and pushes the files of a new account. Returns where the commit went, in words.
-    async fn keep(&self, url: &str, files: Vec<File>) -> Result<Option<String>> {
-        let message = format!("Register an ACME account at {}\n", self.directory.host());
-        let kept = self.store().save(message, files).await;
-        let kept = kept.with_context(|| format!("cannot store the new ACME account `{url}`"))?;
-        Ok(kept.map(|saved| saved.to_string()))
+    /// Stores a new account. Returns where the commit went, in words.
+    async fn keep(&self, url: &str, new: Unstored) -> Result<Option<String>> {
+        let host = self.directory.host();
+        let kept = match (new, self.vault) {
+            (Unstored::InGit(files), _) => {
+                let message = format!("Register an ACME account at {host}\n");
+                let saved = self.store().save(message, files).await;
+                saved.map(|saved| saved.map(|saved| saved.to_string()))
+            }
+            (Unstored::InVault(files), Some(vaulting)) => {
+                let vault = vaulting.open(self.progress).await?;
+                let kept = vault.keep_account(&host, &files.metadata, &files.key);
+                kept.await.map(|()| None)
+            }
+            (Unstored::InVault(_), None) => Err(anyhow!("there is no Vault")),
+        };
+        kept.with_context(|| format!("cannot store the new ACME account `{url}`"))
     }
 
     /// Gives the account another key, which it has to have in any form.
     pub(crate) async fn rollover(&self) -> Result<Changed> {
         let stored = self.must_have().await?;
-        self.store().prove().await?;
-        match &stored.key {
-            StoredKey::Sealed(sealed) => {
-                let old = self.decrypt(sealed, &stored.key_path).await?;
-                self.change_key(&stored, &old).await
-            }
-            StoredKey::Plain(old) => self.change_key(&stored, old).await,
+        if self.vault.is_none() {
+            self.store().prove().await?;
         }
+        let old = self.opened(&stored.key, &stored.key_path).await?;
+        self.change_key(&stored, &old).await
     }
 
     /// The account with the key that the CA knows it by.
@@ -98,13 +110,17 @@ impl Accounts<'_> {
 
     pub(super) async fn must_have(&self) -> Result<StoredAccount> {
         let host = self.directory.host();
-        self.stored()
-            .await?
+        let stored = self.stored().await?;
+        let (place, path) = match self.vault {
+            Some(vaulting) => {
+                let vault = vaulting.open(self.progress).await?;
+                ("Vault", vault.account_path(&host))
+            }
+            None => ("the cert repository", key_path(&host)),
+        };
+        stored
             .ok_or_else(|| {
-                anyhow!(
-                    "there is no account at `{host}` in the cert repository: `{}` is not there",
-                    key_path(&host)
-                )
+                anyhow!("there is no account at `{host}` in {place}: `{path}` is not there")
             })
             .hint(|| "`git-certs account register` makes one; `--acme` says at which CA")
     }

@@ -41,7 +41,7 @@ impl Nightly {
         }
         let permission = self.permission(&due, &decided.dns)?;
         let look = async {
-            self.recipients(&due).await?;
+            self.forms(&due).await?;
             let (survey, candidates) =
                 tokio::join!(self.survey(&due, decided.dns), self.candidates(&due));
             Ok((survey?, candidates))
@@ -87,7 +87,7 @@ impl Nightly {
         let stored = self.accounts_at(directory).stored_or_new().await?;
         let prospect = Prospect::of(directory, &self.job.http).await?;
         let may_order = match &stored {
-            Some(stored) => stored.sealed_key().map(drop),
+            Some(stored) => stored.safe_key().map(drop),
             None => prospect.may_register(&self.job.registration),
         };
         Ok(Candidate {

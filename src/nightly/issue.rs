@@ -27,14 +27,16 @@ use crate::model::secret::Secret;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::clock;
 use crate::nightly::fits;
+use crate::nightly::key_forms::FormsByName;
+use crate::nightly::keyring::Keyring;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::recover::Prepared;
 use crate::nightly::sighting::{self, Sighting};
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
+use crate::nightly::vaulting::Vaulting;
 use crate::nightly::watch::{Track, Watch};
 use crate::nightly::waves::Waves;
-use crate::repo::seal::Recipients;
 use crate::report::progress::Progress;
 
 /// How long an order that is nearly done may go on after a signal.
@@ -59,7 +61,10 @@ pub(crate) struct Issuer<'a> {
     pub(crate) challenges: &'a Challenges,
     pub(crate) logbook: &'a Logbook,
     pub(crate) wait: &'a WaitSettings,
-    pub(crate) recipients: &'a BTreeMap<CertificateName, Arc<Recipients>>,
+    pub(super) forms: &'a FormsByName,
+    /// Where orders are noted besides the journal.
+    pub(super) vault: Option<&'a Vaulting>,
+    pub(super) keyring: &'a Keyring,
     /// Keys of certificates that keep them.
     pub(crate) kept: &'a BTreeMap<CertificateName, Arc<Secret>>,
     pub(crate) stop: &'a Stop,
@@ -164,8 +169,9 @@ impl Issuer<'_> {
     /// Places an order, or goes on with one of an earlier run.
     async fn place(&self, planned: &Planned) -> Result<(Accepted, Preparing)> {
         let wanted = &planned.wanted;
-        let recipients = self.recipients_of(wanted)?;
-        if let Some((accepted, prepared)) = self.resume(wanted, &recipients).await {
+        let forms = self.forms.get(&wanted.name);
+        let forms = forms.with_context(|| format!("no recipients for `{}`", wanted.name))?;
+        if let Some((accepted, prepared)) = self.resume(wanted, forms).await? {
             return Ok((accepted, tokio::spawn(async { Ok(prepared) })));
         }
         // Only the CA that issued it knows what is replaced.
@@ -175,21 +181,14 @@ impl Issuer<'_> {
         let replaces = replaces.map(|replaced| &replaced.id);
         let preparing = {
             let wanted = wanted.clone();
-            let kept = self.kept.get(&wanted.name).cloned();
-            tokio::task::spawn_blocking(move || {
-                Prepared::new(&wanted, kept.as_deref(), &recipients)
-            })
+            let (kept, forms) = (self.kept.get(&wanted.name).cloned(), forms.clone());
+            tokio::task::spawn_blocking(move || Prepared::new(&wanted, kept.as_deref(), &forms))
         };
         let accepted = self.stop.ends(self.account.place(wanted, replaces)).await?;
         if let Some(warning) = fits::without_profile(wanted, accepted.profile()) {
             self.progress.warn(&warning);
         }
         Ok((accepted, preparing))
-    }
-
-    fn recipients_of(&self, wanted: &Wanted) -> Result<Arc<Recipients>> {
-        let recipients = self.recipients.get(&wanted.name).cloned();
-        recipients.with_context(|| format!("no recipients for `{}`", wanted.name))
     }
 
     async fn read(&self, placed: Result<(Accepted, Preparing)>) -> Result<Ordered> {
@@ -272,7 +271,7 @@ impl Issuer<'_> {
             self.abandon(&mut placed).await;
             // What the CA may issue all the same, the next run fetches.
             if !placed.may_be_issued() || find::<Refusal>(error).is_some() {
-                self.logbook.forget(placed.url());
+                self.forget(&wanted.name, placed.url()).await;
             }
         }
         result

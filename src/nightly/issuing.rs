@@ -47,10 +47,9 @@ impl Nightly {
             .map(|result| plan::due_from(result.as_ref().ok()?, self.job.renew_days))
             .collect();
         outcome.has_ordered = true;
-        let store = self.accounts().store();
         let (withdrawn, kept) = tokio::join!(
             challenges.withdraw(&self.stop),
-            store.keep(&ready, results, &means)
+            self.keep(&ready, results, &means)
         );
         self.watch.ended_at(Stage::Commit, kept.committed_at);
         self.watch.ended_at(Stage::Push, kept.ended_at);
@@ -69,6 +68,7 @@ impl Nightly {
             // The error below ends the run: this is the last chance to name them.
             left_over.iter().for_each(terminal::print_error);
         }
+        outcome.pushed = kept.in_vault;
         if let Some(pushed) = kept.pushed? {
             outcome.tip = pushed.commits.last().map(ToString::to_string);
             outcome.pushed = Some(Saved::of(&pushed).to_string());
@@ -159,7 +159,9 @@ impl Nightly {
                 deadline: self.job.dns_timeout,
                 ..WaitSettings::default()
             },
-            recipients: &means.recipients,
+            forms: &means.forms,
+            vault: self.job.vault.as_ref(),
+            keyring: &self.job.keyring,
             kept: &means.kept,
             stop: &self.stop,
             progress: &self.progress,

@@ -18,6 +18,7 @@ use crate::net::http::Http;
 use crate::nightly::found::JournalSettings;
 use crate::nightly::keyring::Keyring;
 use crate::nightly::pending::Policy;
+use crate::nightly::vaulting::Vaulting;
 use crate::repo::certs_json::Defaults;
 use crate::repo::transport::{Access, Remote};
 
@@ -56,6 +57,8 @@ pub(crate) struct AccountJob {
     pub(crate) directory: Directory,
     pub(crate) registration: Registration,
     pub(crate) keyring: Keyring,
+    /// Where accounts are instead of in the repository.
+    pub(crate) vault: Option<Vaulting>,
     pub(crate) push: bool,
 }
 
@@ -105,6 +108,8 @@ pub(crate) struct Job {
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,
     pub(crate) keyring: Keyring,
+    /// None: git alone.
+    pub(crate) vault: Option<Vaulting>,
     pub(crate) dns: Source,
     /// The DNS repository is a clone that is gone after the run.
     pub(crate) dns_is_temporary: bool,

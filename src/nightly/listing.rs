@@ -1,4 +1,4 @@
-//! What certs.json lists, and what the cert repository has of it.
+//! What certs.json lists, and what the cert repository, or Vault, has of it.
 
 use std::sync::Arc;
 
@@ -7,10 +7,12 @@ use anyhow::{Result, anyhow};
 use crate::model::certificate::Wanted;
 use crate::model::hint::with_hint;
 use crate::nightly::fits;
-use crate::nightly::job::Override;
+use crate::nightly::job::{Job, Override};
 use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
-use crate::repo::{certs_json, layout, stale};
+use crate::repo::certs_json::{self, Listed};
+use crate::repo::git::Workspace;
+use crate::repo::{layout, stale};
 
 /// The list, and the certificates that are there.
 pub(super) struct Listing {
@@ -21,37 +23,22 @@ pub(super) struct Listing {
 }
 
 impl Nightly {
-    /// certs.json and the certificates that the repository has.
+    /// certs.json and the certificates that there are.
     pub(super) async fn read(&self) -> Result<Listing> {
         let job = Arc::clone(&self.job);
-        self.workspaces
-            .with(move |workspace| {
-                let listed = match &job.certs_json {
-                    Some(other) => {
-                        let (text, origin) = (other.text.as_bytes(), &other.origin);
-                        certs_json::parse(text, origin, &job.defaults, &|path| workspace.read(path))
-                    }
-                    None => layout::wanted(workspace, &job.defaults),
-                }?;
-                let (wanted, mut warnings) = (listed.wanted, listed.warnings);
-                let unlisted = layout::unlisted(workspace, &wanted)?.into_iter();
-                warnings.extend(unlisted.map(|name| {
-                    format!("certificate `{name}` is not in certs.json: it is not renewed")
-                }));
-                let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
-                warnings.extend(
-                    foreign.map(|key| format!("{key}: `git certs import` encrypts it with age")),
-                );
-                let held = layout::held(workspace, &wanted)?;
-                let instead = job.recipients.as_ref().map(Override::as_pair);
-                warnings.extend(stale::warning(workspace, &wanted, &held, instead));
-                Ok(Listing {
-                    wanted,
-                    held,
-                    warnings,
-                })
-            })
-            .await
+        let Some(vaulting) = self.vault_store() else {
+            let read = move |workspace: &mut Workspace| in_git(workspace, &job);
+            return self.workspaces.with(read).await;
+        };
+        let read = move |workspace: &mut Workspace| listed(workspace, &job);
+        let Listed {
+            wanted, warnings, ..
+        } = self.workspaces.with(read).await?;
+        Ok(Listing {
+            held: self.held_in_vault(vaulting, &wanted).await?,
+            wanted,
+            warnings,
+        })
     }
 
     /// All of certs.json, or the one certificate of `--only`.
@@ -72,4 +59,38 @@ impl Nightly {
             format!("it has {}", fits::first_of(&names)),
         ))
     }
+}
+
+fn listed(workspace: &Workspace, job: &Job) -> Result<Listed> {
+    match &job.certs_json {
+        Some(other) => {
+            let (text, origin) = (other.text.as_bytes(), &other.origin);
+            certs_json::parse(text, origin, &job.defaults, &|path| workspace.read(path))
+        }
+        None => layout::wanted(workspace, &job.defaults),
+    }
+}
+
+/// What the repository has.
+fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
+    let Listed {
+        wanted,
+        mut warnings,
+        ..
+    } = listed(workspace, job)?;
+    let unlisted = layout::unlisted(workspace, &wanted)?.into_iter();
+    warnings.extend(
+        unlisted
+            .map(|name| format!("certificate `{name}` is not in certs.json: it is not renewed")),
+    );
+    let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
+    warnings.extend(foreign.map(|key| format!("{key}: `git certs import` encrypts it with age")));
+    let held = layout::held(workspace, &wanted)?;
+    let instead = job.recipients.as_ref().map(Override::as_pair);
+    warnings.extend(stale::warning(workspace, &wanted, &held, instead));
+    Ok(Listing {
+        wanted,
+        held,
+        warnings,
+    })
 }

@@ -24,7 +24,7 @@ use crate::repo::prove::journal_refused;
 const BEAT: Duration = Duration::from_mins(10);
 
 /// Orders that are older are gone at the CA: Let's Encrypt keeps them for 7 days.
-const ORDERS_LAST: time::Duration = time::Duration::days(7);
+pub(super) const ORDERS_LAST: time::Duration = time::Duration::days(7);
 
 /// The journal of this run. Without a place it only remembers.
 pub(crate) struct Logbook {

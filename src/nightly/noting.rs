@@ -6,15 +6,17 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use crate::acme::order::{Accepted, Placed};
-use crate::model::certificate::Wanted;
+use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::change::Txt;
 use crate::model::hint::Shared;
 use crate::model::outcome::Planned;
+use crate::model::secret::{Sealed, Secret};
 use crate::nightly::challenge::Placement;
 use crate::nightly::issue::{Issuer, Ordered};
+use crate::nightly::key_forms::KeyForms;
 use crate::nightly::recover::Prepared;
+use crate::nightly::workspaces::blocking;
 use crate::repo::journal::{OrderNote, ValueNote};
-use crate::repo::seal::Recipients;
 
 impl Issuer<'_> {
     /// Where the values of an order belong.
@@ -34,16 +36,15 @@ impl Issuer<'_> {
             .collect()
     }
 
-    /// An order of an earlier run, if the CA has it and it fits.
+    /// An order of an earlier run, if the CA has it and it fits. An error if it is not known whether there is one.
     pub(super) async fn resume(
         &self,
         wanted: &Wanted,
-        recipients: &Recipients,
-    ) -> Option<(Accepted, Prepared)> {
-        let directory = self.account.directory().url();
-        let note = self
-            .logbook
-            .order(&wanted.name, directory, self.account.url())?;
+        forms: &KeyForms,
+    ) -> Result<Option<(Accepted, Prepared)>> {
+        let Some((note, open)) = self.noted(wanted).await? else {
+            return Ok(None);
+        };
         let resumed = async {
             anyhow::ensure!(
                 self.account.directory().is_of_same_ca(&note.url),
@@ -54,7 +55,7 @@ impl Issuer<'_> {
                 self.account.marker().is_of_order(&note.mark, &note.text()),
                 "nobody who can open the account key has written it down so"
             );
-            let prepared = Prepared::of(&note, wanted, recipients)?;
+            let prepared = Prepared::of(&note, wanted, (forms, open))?;
             let resumed = self.account.resume(&note.url, note.profile.clone());
             let mut accepted = self.stop.ends(resumed).await?;
             anyhow::ensure!(!accepted.is_given_up(), "the CA has given it up");
@@ -66,17 +67,50 @@ impl Issuer<'_> {
                     "going on with the order of an earlier run for `{}`",
                     wanted.name
                 ));
-                Some(resumed)
+                Ok(Some(resumed))
             }
             Err(error) => {
                 self.progress.say(&format!(
                     "an earlier run ordered `{}`, but that order is of no use: {error:#}",
                     wanted.name
                 ));
-                self.logbook.forget(&note.url);
-                None
+                self.forget(&wanted.name, &note.url).await;
+                Ok(None)
             }
         }
+    }
+
+    /// The order of an earlier run for a certificate, and its key where that can be opened.
+    async fn noted(&self, wanted: &Wanted) -> Result<Option<(OrderNote, Option<Secret>)>> {
+        let (directory, account) = (self.account.directory().url(), self.account.url());
+        if let Some(vaulting) = self.vault_store() {
+            let noted = self.noted_in_vault(vaulting, wanted).await?;
+            return Ok(
+                noted.filter(|(note, _)| note.directory == directory && note.account == account)
+            );
+        }
+        let Some(note) = self.logbook.order(&wanted.name, directory, account) else {
+            return Ok(None);
+        };
+        let sealed = note.key.clone().filter(|_| self.vault.is_some());
+        let open = match sealed.map(Sealed::new) {
+            Some(Ok(key)) => self.open_for_copy(key).await,
+            _ => None,
+        };
+        Ok(Some((note, open)))
+    }
+
+    /// The order leads to nothing any more.
+    pub(super) async fn forget(&self, name: &CertificateName, url: &str) {
+        self.logbook.forget(url);
+        self.forget_in_vault(name).await;
+    }
+
+    /// The key of an order, where an identity opens it; else the certificate cannot be copied to Vault, which is told then.
+    async fn open_for_copy(&self, key: Sealed) -> Option<Secret> {
+        let (keyring, progress) = (self.keyring.clone(), self.progress.clone());
+        let opened = blocking(move || keyring.decrypt(&key, "journal.json", &progress));
+        opened.await.ok()
     }
 
     /// Writes the orders into the journal, before a value is written or a certificate issued. Orders that
@@ -97,14 +131,18 @@ impl Issuer<'_> {
         if notes.is_empty() {
             return orders;
         }
-        let Err(error) = self.logbook.record(notes, values).await else {
+        let recorded = async {
+            self.note_in_vault(&notes, &orders).await?;
+            self.logbook.record(notes, values).await
+        };
+        let Err(error) = recorded.await else {
             return orders;
         };
         let error = Shared::new(error);
-        for ordered in &mut orders {
+        for (planned, ordered) in due.iter().zip(&mut orders) {
             if let Ok(Ordered { placed, .. }) = ordered {
                 self.abandon(placed).await;
-                self.logbook.forget(placed.url());
+                self.forget(&planned.wanted.name, placed.url()).await;
                 *ordered = Err(error.clone().into());
             }
         }
@@ -112,7 +150,7 @@ impl Issuer<'_> {
     }
 
     fn note(&self, wanted: &Wanted, ordered: &Ordered) -> Option<OrderNote> {
-        let recipients = self.recipients.get(&wanted.name)?;
+        let forms = self.forms.get(&wanted.name)?;
         let Ordered {
             placed, prepared, ..
         } = ordered;
@@ -125,7 +163,7 @@ impl Issuer<'_> {
             profile: placed.profile().map(str::to_owned),
             request: String::new(),
             key: None,
-            recipients: recipients.hash(),
+            recipients: forms.hash(),
             mark: String::new(),
         });
         let mark = self.account.marker().order(&note.text());

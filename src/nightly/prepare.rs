@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 
 use crate::acme::limits::{Budget, Limits, MEMORY};
 use crate::acme::presets::Directory;
@@ -11,25 +11,24 @@ use crate::dns::lookup::Lookup;
 use crate::dns::view::Lookout;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{CertificateName, Held, Issuance, KeySource, Wanted};
-use crate::model::hint::{Hint, Shared};
+use crate::model::hint::{Shared, with_hint};
 use crate::model::name::{DnsName, Identifier};
 use crate::model::outcome::{Done, Outcome, Planned, PutOff};
 use crate::model::secret::Secret;
 use crate::nightly::budget::{self, in_order};
 use crate::nightly::job::Override;
+use crate::nightly::key_forms::{FormsByName, KeyForms};
 use crate::nightly::permission::Permission;
 use crate::nightly::renewal::Answers;
 use crate::nightly::run::{Decided, Nightly};
 use crate::nightly::survey::{Providers, Survey, Surveyor};
 use crate::nightly::unlock::Accounts;
+use crate::nightly::vault_store;
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry;
 use crate::repo::git::Workspace;
-use crate::repo::seal::Recipients;
+use crate::repo::vault::VaultCertificate;
 use crate::repo::{issuances, keys, layout, revoked};
-
-/// Recipients of the keys that a run makes.
-pub(super) type RecipientsByName = BTreeMap<CertificateName, Arc<Recipients>>;
 
 /// Keys of certificates that keep them.
 pub(super) type KeysByName = BTreeMap<CertificateName, Arc<Secret>>;
@@ -37,7 +36,7 @@ pub(super) type KeysByName = BTreeMap<CertificateName, Arc<Secret>>;
 /// What issuing needs, once everything has been looked at.
 pub(super) struct Means {
     pub(super) survey: Survey,
-    pub(super) recipients: RecipientsByName,
+    pub(super) forms: FormsByName,
     pub(super) kept: KeysByName,
     pub(super) permission: Permission,
     pub(super) answers: Answers,
@@ -56,7 +55,17 @@ type Group = (Directory, Limits, Vec<(usize, Planned)>);
 
 impl Nightly {
     /// Who the new keys will be encrypted for, before anything is asked of the CA.
-    pub(super) async fn recipients(&self, due: &[Planned]) -> Result<RecipientsByName> {
+    pub(super) async fn forms(&self, due: &[Planned]) -> Result<FormsByName> {
+        if self.vault_store().is_some() {
+            let in_vault = |planned: &Planned| {
+                let forms = KeyForms {
+                    recipients: None,
+                    is_for_vault: true,
+                };
+                (planned.wanted.name.clone(), forms)
+            };
+            return Ok(due.iter().map(in_vault).collect());
+        }
         let names: Vec<_> = due
             .iter()
             .map(|planned| {
@@ -75,7 +84,11 @@ impl Nightly {
                         let instead = job.recipients.as_ref().map(Override::as_pair);
                         let recipients =
                             layout::recipients(workspace, &name, listed.as_deref(), instead)?;
-                        Ok((name, Arc::new(recipients)))
+                        let forms = KeyForms {
+                            recipients: Some(Arc::new(recipients)),
+                            is_for_vault: job.vault.is_some(),
+                        };
+                        Ok((name, forms))
                     })
                     .collect()
             })
@@ -112,14 +125,25 @@ impl Nightly {
             KeySource::Kept => return self.accounts().certificate_key(&wanted.name).await,
             KeySource::Request(request) => request.public_key.clone(),
         };
+        if let Some(vaulting) = self.vault_store() {
+            let held = vaulting
+                .open(&self.progress)
+                .await?
+                .certificate(&wanted.name)
+                .await?;
+            let spoilt = held.filter(VaultCertificate::is_compromised);
+            return match spoilt.and_then(|held| held.leaf()) {
+                Some(leaf) if leaf.public_key == request => Err(compromised()),
+                _ => Ok(None),
+            };
+        }
         let name = wanted.name.clone();
         let is_spoilt = move |workspace: &mut Workspace| {
             Ok(revoked::is_compromised(workspace, &name)?
                 && keys::public_key(workspace, &name)?.is_some_and(|held| held == request))
         };
         if self.workspaces.with(is_spoilt).await? {
-            return Err(anyhow!("its `csr` is of the key that was compromised"))
-                .hint(|| "whoever keeps the key makes a new one, and a new request for it");
+            return Err(compromised());
         }
         Ok(None)
     }
@@ -221,6 +245,10 @@ impl Nightly {
                 .is_ok_and(|held| held.leaf.not_before >= since)
         };
         let held = decided.held.iter().filter(|(_, held)| is_recent(held));
+        if self.vault_store().is_some() {
+            let held = held.map(|(name, held)| (name.clone(), held.clone()));
+            return Ok(vault_store::past(&held.collect()));
+        }
         let names: Vec<_> = held.map(|(name, _)| name.clone()).collect();
         self.workspaces
             .with(move |workspace| issuances::since(workspace, &names, since))
@@ -272,8 +300,16 @@ impl Nightly {
             connections: &self.job.connections,
             directory,
             keyring: &self.job.keyring,
+            vault: self.vault_store(),
             push: self.job.push,
             is_shared: self.job.shard.is_some_and(|shard| !shard.is_alone()),
         }
     }
+}
+
+fn compromised() -> Error {
+    with_hint(
+        anyhow!("its `csr` is of the key that was compromised"),
+        "whoever keeps the key makes a new one, and a new request for it",
+    )
 }

@@ -1,6 +1,7 @@
 //! What an earlier run has left: its orders are gone on with, its challenge values withdrawn.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -8,9 +9,9 @@ use base64::prelude::BASE64_STANDARD;
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 
-use crate::acme::key::KeyMaterial;
+use crate::acme::key::{CertificateKey, KeyMaterial};
 use crate::dnscontrol::DnsConfig;
-use crate::model::certificate::{CertificateName, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, KeySource, NewKey, Wanted};
 use crate::model::chain;
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::kill;
@@ -20,6 +21,7 @@ use crate::model::secret::{Sealed, Secret};
 use crate::nightly::beginning::Beginning;
 use crate::nightly::found::{Found, at_work};
 use crate::nightly::issue::count;
+use crate::nightly::key_forms::KeyForms;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::run::Nightly;
 use crate::nightly::shard::Part;
@@ -27,39 +29,35 @@ use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
 use crate::repo::git::Workspace;
 use crate::repo::journal::{OrderNote, ValueNote};
-use crate::repo::seal::Recipients;
 
-/// What a certificate is issued for: a request, and its key in the only form that is kept.
+/// What a certificate is issued for: a request, and its key in the forms that are kept.
 pub(super) struct Prepared {
     /// PKCS#10, DER.
     pub(super) request: Vec<u8>,
     /// `SubjectPublicKeyInfo`, DER.
     pub(super) public_key: Vec<u8>,
-    /// None where it is somebody else's.
-    pub(super) key: Option<Sealed>,
+    pub(super) key: NewKey,
 }
 
 impl Prepared {
-    /// Makes the key of a certificate, seals it, and signs the request with it; `kept` is the key that it has.
-    /// Blocks.
-    pub(super) fn new(
-        wanted: &Wanted,
-        kept: Option<&Secret>,
-        recipients: &Recipients,
-    ) -> Result<Self> {
+    /// Makes the key of a certificate, and signs the request with it; `kept` is the key that it has. Blocks.
+    pub(super) fn new(wanted: &Wanted, kept: Option<&Secret>, forms: &KeyForms) -> Result<Self> {
         let key = KeyMaterial::of(wanted, kept)?;
         let request = key.request(&wanted.identifiers)?;
         let public_key = key.public_key_der();
-        let key = key.into_pem()?;
         Ok(Self {
             request,
             public_key,
-            key: key.map(|key| recipients.seal(&key)).transpose()?,
+            key: forms.of(key.into_pem()?)?,
         })
     }
 
-    /// What an earlier run prepared; an error if it does not fit any more.
-    pub(super) fn of(note: &OrderNote, wanted: &Wanted, recipients: &Recipients) -> Result<Self> {
+    /// What an earlier run prepared; an error if it does not fit any more. `open` is its key, where that is known.
+    pub(super) fn of(
+        note: &OrderNote,
+        wanted: &Wanted,
+        (forms, open): (&KeyForms, Option<Secret>),
+    ) -> Result<Self> {
         let der = BASE64_STANDARD
             .decode(&note.request)
             .context("the request is not base64")?;
@@ -67,14 +65,18 @@ impl Prepared {
         if request.identifiers.iter().collect::<BTreeSet<_>>() != wanted.identifier_set() {
             bail!("it is for other names");
         }
-        if note.recipients != recipients.hash() {
+        if note.recipients != forms.hash() {
             bail!("the recipients have changed");
         }
+        let open = open.filter(|key| is_key_of(key, &request)).map(Arc::new);
+        let has_key = match forms.recipients {
+            Some(_) => note.key.is_some(),
+            None => open.is_some(),
+        };
         let fits = match &wanted.key_source {
             KeySource::Request(own) => own.der == der,
             KeySource::New | KeySource::Kept => {
-                note.key.is_some()
-                    && chain::key_type_of(&request.public_key) == Some(wanted.key_type)
+                has_key && chain::key_type_of(&request.public_key) == Some(wanted.key_type)
             }
         };
         if !fits {
@@ -83,7 +85,10 @@ impl Prepared {
         Ok(Self {
             request: der,
             public_key: request.public_key,
-            key: note.key.clone().map(Sealed::new).transpose()?,
+            key: NewKey {
+                sealed: note.key.clone().map(Sealed::new).transpose()?,
+                open,
+            },
         })
     }
 
@@ -91,10 +96,14 @@ impl Prepared {
     pub(super) fn note(&self, order: OrderNote) -> OrderNote {
         OrderNote {
             request: BASE64_STANDARD.encode(&self.request),
-            key: self.key.as_ref().map(|key| key.as_str().to_owned()),
+            key: self.key.sealed.as_ref().map(|key| key.as_str().to_owned()),
             ..order
         }
     }
+}
+
+fn is_key_of(key: &Secret, request: &SigningRequest) -> bool {
+    CertificateKey::parse(key).is_ok_and(|key| key.public_key_der() == request.public_key)
 }
 
 impl Nightly {

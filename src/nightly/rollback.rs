@@ -263,6 +263,7 @@ fn next(
         renew_days,
         windows: &windows.into_iter().collect(),
         now,
+        store: plan::REPOSITORY,
     };
     let held = BTreeMap::from([(wanted.name.clone(), held)]);
     let plan = plan::plan(std::slice::from_ref(wanted), &held, &timing);

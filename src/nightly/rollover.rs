@@ -64,7 +64,8 @@ impl fmt::Display for Changed {
 
 /// A key that is stored, and what is in it.
 struct NextKey {
-    sealed: Sealed,
+    /// None in Vault.
+    sealed: Option<Sealed>,
     key: Secret,
     /// None: an earlier run encrypted it.
     recipients: Option<Recipients>,
@@ -90,7 +91,9 @@ impl Accounts<'_> {
         let next = match next {
             Some(next) => {
                 // The run before may have been stopped before its push.
-                self.store().push().await?;
+                if self.vault.is_none() {
+                    self.store().push().await?;
+                }
                 next
             }
             None => self.prepare((stored, old), holder.url()).await?,
@@ -102,9 +105,18 @@ impl Accounts<'_> {
 
     /// What an earlier run stored in step 1, and nobody else: who can push, but not open `old`, must not come to
     /// hold the account.
-    async fn begun(&self, next: &Sealed, old: &Secret) -> Result<NextKey> {
+    async fn begun(&self, next: &StoredKey, old: &Secret) -> Result<NextKey> {
         let path = accounts::next_key_path(&self.directory.host());
-        let key = self.decrypt(next, &path).await?;
+        let key = self.opened(next, &path).await?;
+        let StoredKey::Sealed(sealed) = next else {
+            // Who may write the new key in Vault may write the old one.
+            return Ok(NextKey {
+                sealed: None,
+                key,
+                recipients: None,
+                saved: None,
+            });
+        };
         // Without git a run may have been killed in the middle of step 3.
         let has_followed = key.expose() == old.expose();
         if !has_followed && !Marker::of(old)?.is_followed_by(&key)? {
@@ -116,7 +128,7 @@ impl Accounts<'_> {
         }
         Ok(NextKey {
             key,
-            sealed: next.clone(),
+            sealed: Some(sealed.clone()),
             recipients: None,
             saved: None,
         })
@@ -131,6 +143,17 @@ impl Accounts<'_> {
         url: &str,
     ) -> Result<NextKey> {
         let key = Marker::of(old)?.next_key(&AccountKey::generate()?)?;
+        if let Some(vaulting) = self.vault {
+            let vault = vaulting.open(self.progress).await?;
+            let kept = vault.keep_next_key(&self.directory.host(), &key).await;
+            kept.context("cannot store the new key of the account: its old key stays in use")?;
+            return Ok(NextKey {
+                sealed: None,
+                key,
+                recipients: None,
+                saved: None,
+            });
+        }
         let recipients = self
             .workspaces
             .with(|workspace| layout::account_recipients(workspace))
@@ -152,7 +175,7 @@ impl Accounts<'_> {
         let saved =
             saved.context("cannot store the new key of the account: its old key stays in use")?;
         Ok(NextKey {
-            sealed,
+            sealed: Some(sealed),
             key,
             recipients: Some(recipients),
             saved,
@@ -167,11 +190,12 @@ impl Accounts<'_> {
         (next, url): (&NextKey, &str),
     ) -> Result<Changed> {
         let host = self.directory.host();
-        let next_path = accounts::next_key_path(&host);
-        let (sealed, recipients) = (next.sealed.clone(), next.recipients.as_ref());
-        let files = accounts::changed_key_files(&host, stored, sealed, recipients);
-        let message = format!("Change the key of the ACME account {url}\n");
-        let pushed = self.store().save(message, files).await.with_context(|| {
+        let (next_path, key_path) = match self.vault {
+            Some(_) => (stored.key_path.clone(), stored.key_path.clone()),
+            None => (accounts::next_key_path(&host), accounts::key_path(&host)),
+        };
+        let pushed = self.put_in_place(stored, next, url).await;
+        let pushed = pushed.with_context(|| {
             format!(
                 "the account `{url}` has a new key, which is in `{next_path}`: the next run puts it \
                  in its place, which did not succeed now"
@@ -181,9 +205,31 @@ impl Accounts<'_> {
             key: Secret::new(next.key.expose().to_vec()),
             url: url.to_owned(),
             old_kind: self.parse(old)?.to_string(),
-            key_path: accounts::key_path(&host),
+            key_path,
             was_plain: matches!(stored.key, StoredKey::Plain(_)),
             pushed: pushed.map(|pushed| pushed.after(next.saved.as_ref())),
         })
+    }
+
+    /// Returns where the commit went.
+    async fn put_in_place(
+        &self,
+        stored: &StoredAccount,
+        next: &NextKey,
+        url: &str,
+    ) -> Result<Option<Saved>> {
+        let host = self.directory.host();
+        if let Some(vaulting) = self.vault {
+            let vault = vaulting.open(self.progress).await?;
+            vault.change_key(&host, &next.key).await?;
+            return Ok(None);
+        }
+        let sealed = next
+            .sealed
+            .clone()
+            .context("the new key is not encrypted")?;
+        let files = accounts::changed_key_files(&host, stored, sealed, next.recipients.as_ref());
+        let message = format!("Change the key of the ACME account {url}\n");
+        self.store().save(message, files).await
     }
 }

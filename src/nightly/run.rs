@@ -13,14 +13,16 @@ use crate::model::outcome::{Outcome, Planned, PutOff};
 use crate::model::path::Stage;
 use crate::nightly::fits;
 use crate::nightly::found::Found;
+use crate::nightly::home::all_wanted;
 use crate::nightly::issue::count;
 use crate::nightly::job::Job;
+use crate::nightly::key_forms::FormsByName;
 use crate::nightly::listing::Listing;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::names;
 use crate::nightly::permission::Permission;
 use crate::nightly::plan::{self, Holdings, Timing};
-use crate::nightly::prepare::{Means, RecipientsByName};
+use crate::nightly::prepare::Means;
 use crate::nightly::recover;
 use crate::nightly::renewal::{self, Answers, Windows};
 use crate::nightly::shard::Part;
@@ -69,7 +71,7 @@ impl Nightly {
     /// what fails with one certificate is in the outcome.
     pub(crate) async fn renew(&self) -> Result<Outcome> {
         self.watch.ended(Stage::Open);
-        let mut outcome = self.renew_what_is_due().await?;
+        let mut outcome = Box::pin(self.renew_what_is_due()).await?;
         outcome.requests = self.job.connections.requests();
         tracing::debug!(requests = ?outcome.requests, "asked of the CA");
         let path = self.watch.path();
@@ -91,18 +93,14 @@ impl Nightly {
         } else {
             Some(self.take_over(free, place, (&due, &outcome.kept)).await?)
         };
-        let store = self.accounts().store();
+        let all = all_wanted(&due, &outcome);
         if due.is_empty() {
-            let pushed = store.push_left().await;
+            let brought = self.bring_left().await;
+            self.copy_to_vault(all, &mut outcome).await;
             self.close(logbook, &mut outcome).await;
-            return pushed.map(|()| outcome);
+            return brought.map(|()| outcome);
         }
         self.say_what_is_due(&due);
-        let look = async {
-            let recipients = self.recipients(&due).await?;
-            let (survey, ()) = tokio::try_join!(self.survey(&due, decided.dns), store.prove())?;
-            Ok((recipients, survey))
-        };
         // A certificate that cannot be stored would be lost, and counts against the CA's limits.
         let begin = async {
             let logbook = match logbook {
@@ -110,9 +108,11 @@ impl Nightly {
                 // Not ended by a signal: what is begun must be known, to be closed.
                 None => self.begin(&decided.part, Vec::new()).await?,
             };
-            Ok::<_, Error>((logbook, self.stop.ends(self.catch_up()).await))
+            let changed = self.has_changed(&due, &decided.held);
+            Ok::<_, Error>((logbook, self.stop.ends(changed).await))
         };
-        let (looked, begun) = tokio::join!(self.stop.ends(look), begin);
+        let (looked, begun) =
+            tokio::join!(self.stop.ends(self.look_ahead(&due, decided.dns)), begin);
         let (logbook, changed) = begun?;
         kill::point("looked");
         if let Ok(true) = changed {
@@ -130,6 +130,7 @@ impl Nightly {
                 (&logbook, &mut outcome),
             )
             .await;
+        self.copy_to_vault(all, &mut outcome).await;
         self.close(Some(logbook), &mut outcome).await;
         if issued.is_err() {
             // The error below ends the run: this is the last chance to name them.
@@ -139,14 +140,21 @@ impl Nightly {
         Ok(outcome)
     }
 
+    /// Looks at everything before anything is asked of the CA.
+    async fn look_ahead(&self, due: &[Planned], dns: DnsConfig) -> Result<(FormsByName, Survey)> {
+        let forms = self.forms(due).await?;
+        let (survey, ()) = tokio::try_join!(self.survey(due, dns), self.prove_store(due))?;
+        Ok((forms, survey))
+    }
+
     async fn issue_what_is_ready(
         &self,
         due: Vec<Planned>,
-        looked: Result<(RecipientsByName, Survey)>,
+        looked: Result<(FormsByName, Survey)>,
         (permission, answers): (Permission, Answers),
         (logbook, outcome): (&Logbook, &mut Outcome),
     ) -> Result<()> {
-        let (recipients, survey) = looked?;
+        let (forms, survey) = looked?;
         let (ready, blocked) = survey.sort(due);
         outcome.done.extend(blocked);
         let (ready, kept) = self.stop.ends(self.kept_keys(ready, outcome)).await?;
@@ -156,7 +164,7 @@ impl Nightly {
         }
         let means = Means {
             survey,
-            recipients,
+            forms,
             kept,
             permission,
             answers,
@@ -245,6 +253,7 @@ impl Nightly {
             renew_days: self.job.renew_days,
             windows: &windows.all,
             now,
+            store: self.store_name(),
         };
         Ok(Decided {
             plan: plan::plan(&wanted, &held, &timing),

@@ -173,6 +173,7 @@ pub(super) fn planned(
         renew_days,
         windows: &windows.collect(),
         now,
+        store: plan::REPOSITORY,
     };
     plan::plan(wanted, &held, &timing)
 }

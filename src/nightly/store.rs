@@ -34,12 +34,32 @@ pub(crate) struct Kept {
     pub(crate) certificates: Vec<Result<Stored>>,
     /// What was pushed; none if there are no commits.
     pub(super) pushed: Result<Option<git::Done>>,
+    /// What was written to Vault instead, in words.
+    pub(super) in_vault: Option<String>,
     /// Files of certificates that were issued, but are not where they were to be kept.
     pub(super) unstored: Vec<File>,
     /// When everything was committed.
     pub(super) committed_at: Instant,
     /// When everything was pushed.
     pub(super) ended_at: Instant,
+}
+
+impl Kept {
+    /// What is in Vault needs no commit and no push.
+    pub(super) fn in_vault(
+        certificates: Vec<Result<Stored>>,
+        in_vault: Option<String>,
+        at: Instant,
+    ) -> Self {
+        Self {
+            certificates,
+            pushed: Ok(None),
+            in_vault,
+            unstored: Vec::new(),
+            committed_at: at,
+            ended_at: at,
+        }
+    }
 }
 
 impl Store<'_> {
@@ -92,6 +112,7 @@ impl Store<'_> {
         Kept {
             certificates: all,
             pushed,
+            in_vault: None,
             unstored,
             committed_at,
             ended_at: Instant::now(),
@@ -190,7 +211,8 @@ impl Store<'_> {
     ) -> (Result<Stored>, Vec<File>) {
         kill::point("before commit");
         let name = &planned.wanted.name;
-        let recipients = means.recipients.get(name);
+        let forms = means.forms.get(name);
+        let recipients = forms.and_then(|forms| forms.recipients.as_ref());
         let files = recipients
             .with_context(|| format!("`{name}` has no recipients"))
             .and_then(|recipients| layout::certificate_files(&issued, recipients, planned.action));

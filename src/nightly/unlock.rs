@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::acme::account::{Account, Registration};
+use crate::acme::account::{Account, NewAccountFiles, Registration};
 use crate::acme::account_key::AccountKey;
 use crate::acme::connections::Connections;
 use crate::acme::holder::Holder;
@@ -13,8 +13,9 @@ use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::nightly::keyring::Keyring;
 use crate::nightly::store::Store;
+use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::accounts::{self, StoredAccount};
+use crate::repo::accounts::{self, StoredAccount, StoredKey};
 use crate::repo::git::File;
 use crate::repo::layout;
 use crate::report::progress::Progress;
@@ -27,6 +28,8 @@ pub(crate) struct Accounts<'a> {
     pub(crate) connections: &'a Connections,
     pub(crate) directory: &'a Directory,
     pub(crate) keyring: &'a Keyring,
+    /// Where accounts are instead of in the repository.
+    pub(crate) vault: Option<&'a Vaulting>,
     pub(crate) push: bool,
     /// Other runs use them at the same time: none is made, and no key is changed.
     pub(crate) is_shared: bool,
@@ -35,8 +38,14 @@ pub(crate) struct Accounts<'a> {
 /// An account that orders can be placed with.
 pub(crate) struct Opened {
     pub(crate) account: Account,
-    /// Files of an account that was registered just now; they have yet to be stored.
-    pub(crate) new_files: Vec<File>,
+    /// What has yet to be stored of an account that was registered just now.
+    pub(crate) new: Option<Unstored>,
+}
+
+/// What is to be stored of a new account.
+pub(crate) enum Unstored {
+    InGit(Vec<File>),
+    InVault(NewAccountFiles),
 }
 
 impl<'a> Accounts<'a> {
@@ -50,10 +59,7 @@ impl<'a> Accounts<'a> {
                 let key = Box::pin(self.key_for_orders(&stored)).await?;
                 let account = Account::open(self.directory, self.connections, &key).await?;
                 stored.must_be(account.url())?;
-                Opened {
-                    account,
-                    new_files: Vec::new(),
-                }
+                Opened { account, new: None }
             }
             None => Box::pin(self.register(registration)).await?,
         };
@@ -66,7 +72,7 @@ impl<'a> Accounts<'a> {
         let Some(stored) = self.stored().await? else {
             return Ok(None);
         };
-        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
+        let key = self.key_of(&stored).await?;
         Marker::of(&key).map(Some)
     }
 
@@ -82,7 +88,7 @@ impl<'a> Accounts<'a> {
     }
 
     async fn key_for_orders(&self, stored: &StoredAccount) -> Result<Secret> {
-        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
+        let key = self.key_of(stored).await?;
         let kind = self.parse(&key)?;
         if stored.next.is_none() && kind.signs_orders() {
             return Ok(key);
@@ -114,22 +120,35 @@ impl<'a> Accounts<'a> {
 
     /// Registers an account. Its files have yet to be stored.
     pub(super) async fn register(&self, registration: &Registration) -> Result<Opened> {
+        let register = || Account::register(self.directory, self.connections, registration);
+        if self.vault.is_some() {
+            let (account, files) = register().await?;
+            let new = Some(Unstored::InVault(files));
+            return Ok(Opened { account, new });
+        }
         // Whoever cannot store the key must not make an account.
         let recipients = self
             .workspaces
             .with(|workspace| layout::account_recipients(workspace))
             .await?;
-        let (account, files) =
-            Account::register(self.directory, self.connections, registration).await?;
+        let (account, files) = register().await?;
         let host = self.directory.host();
-        Ok(Opened {
-            new_files: accounts::account_files(&host, &files.metadata, &files.key, &recipients)?,
-            account,
-        })
+        let files = accounts::account_files(&host, &files.metadata, &files.key, &recipients)?;
+        let new = Some(Unstored::InGit(files));
+        Ok(Opened { account, new })
     }
 
     /// The private key of a certificate that keeps it; none where there is none yet.
     pub(super) async fn certificate_key(&self, name: &CertificateName) -> Result<Option<Secret>> {
+        if let Some(vaulting) = self.vault {
+            let held = vaulting
+                .open(self.progress)
+                .await?
+                .certificate(name)
+                .await?;
+            let held = held.filter(|held| !held.is_compromised());
+            return Ok(held.and_then(|held| held.key));
+        }
         let name = name.clone();
         let stored = self
             .workspaces
@@ -143,9 +162,12 @@ impl<'a> Accounts<'a> {
         })
     }
 
-    /// What the repository has.
+    /// What the repository has, or Vault.
     pub(super) async fn stored(&self) -> Result<Option<StoredAccount>> {
         let host = self.directory.host();
+        if let Some(vaulting) = self.vault {
+            return vaulting.open(self.progress).await?.account(&host).await;
+        }
         self.workspaces
             .with(move |workspace| accounts::account(workspace, &host))
             .await
@@ -153,13 +175,13 @@ impl<'a> Accounts<'a> {
 
     /// The account with the key that the CA knows it by, of whatever kind.
     pub(super) async fn holder(&self, stored: &StoredAccount) -> Result<Holder> {
-        let key = self.decrypt(stored.sealed_key()?, &stored.key_path).await?;
+        let key = self.key_of(stored).await?;
         if let Some(holder) = self.find(stored, &key).await? {
             return Ok(holder);
         }
         if let Some(next) = &stored.next {
             let path = accounts::next_key_path(&self.directory.host());
-            let next = self.decrypt(next, &path).await?;
+            let next = self.opened(next, &path).await?;
             if let Some(holder) = self.find(stored, &next).await? {
                 return Ok(holder);
             }
@@ -194,11 +216,17 @@ impl<'a> Accounts<'a> {
                 self.directory,
                 stored.key_path
             ),
-            format!(
-                "check that `--acme` is the CA of this key; for a new account, move the files in \
-                 `.letsencrypt/{}/` away and run again with `--agree-tos`",
-                self.directory.host()
-            ),
+            if stored.is_in_vault() {
+                "check that `--acme` is the CA of this key; for a new account, remove that secret and run again \
+                 with `--agree-tos`"
+                    .to_owned()
+            } else {
+                format!(
+                    "check that `--acme` is the CA of this key; for a new account, move the files in \
+                     `.letsencrypt/{}/` away and run again with `--agree-tos`",
+                    self.directory.host()
+                )
+            },
         )
     }
 
@@ -208,6 +236,18 @@ impl<'a> Accounts<'a> {
             workspaces: self.workspaces,
             push: self.push,
             progress: self.progress,
+        }
+    }
+
+    async fn key_of(&self, stored: &StoredAccount) -> Result<Secret> {
+        self.opened(stored.safe_key()?, &stored.key_path).await
+    }
+
+    /// What is in a key that is stored.
+    pub(super) async fn opened(&self, key: &StoredKey, key_path: &str) -> Result<Secret> {
+        match key {
+            StoredKey::Sealed(sealed) => self.decrypt(sealed, key_path).await,
+            StoredKey::Plain(key) | StoredKey::Open(key) => Ok(Secret::new(key.expose().to_vec())),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Where an API is: the vendor's address, or the one that an entry names.
 
 use anyhow::{Result, anyhow};
-use url::{Host, Url};
+use url::Url;
 
 use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
+use crate::net::http::is_loopback;
 
 /// Field of any entry that sends its requests elsewhere: to a proxy, or to a server for tests.
 const BASE_URL: &str = "_base_url";
@@ -98,14 +99,4 @@ fn checked(text: &str, place: &str, allows_http: bool) -> Result<Url> {
         ));
     }
     Ok(url)
-}
-
-/// Whether an address is on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

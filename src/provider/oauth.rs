@@ -12,8 +12,7 @@ use tokio::sync::Mutex;
 use url::{Host, Url, form_urlencoded};
 
 use crate::model::hint::with_hint;
-use crate::net::http::{Http, Repeat};
-use crate::provider::base::is_loopback;
+use crate::net::http::{Http, Repeat, is_loopback};
 use crate::provider::http::Api;
 use crate::provider::port::Answer;
 use crate::provider::registry::Context;

@@ -22,10 +22,10 @@ use crate::repo::recipients::Recipients;
 #[derive(Debug)]
 pub(crate) struct StoredAccount {
     pub(crate) key: StoredKey,
-    /// Path of the key's file.
+    /// Path of the key's file, or what it is in.
     pub(crate) key_path: String,
     /// A new key, of a rollover that was begun: whether the CA knows it already is not known.
-    pub(crate) next: Option<Sealed>,
+    pub(crate) next: Option<StoredKey>,
     /// The account's URL, as account.json has it.
     pub(crate) url: Option<String>,
     /// account.json, if it can be read.
@@ -38,6 +38,8 @@ pub(crate) enum StoredKey {
     Sealed(Sealed),
     /// As get-certs left it. Only a rollover reads it, which makes it void.
     Plain(Secret),
+    /// From Vault.
+    Open(Secret),
 }
 
 /// The account at `host`; none if there is none yet.
@@ -52,18 +54,9 @@ pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<Stored
     } = Names::of(host);
     let stored = |key, key_path| -> Result<Option<StoredAccount>> {
         let bytes = workspace.read(&metadata)?;
-        let fields: Option<Map<_, _>> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let url = fields.as_ref().and_then(|fields| {
-            let url: &Value = fields.get("registration")?.get("uri")?;
-            url.as_str().map(str::to_owned)
-        });
-        Ok(Some(StoredAccount {
-            key,
-            key_path,
-            next: sealed(workspace, &next)?,
-            url,
-            fields,
-        }))
+        let next = sealed(workspace, &next)?.map(StoredKey::Sealed);
+        let account = StoredAccount::new((key, key_path), next, bytes.as_deref());
+        Ok(Some(account))
     };
     if let Some(sealed) = sealed(workspace, &key)? {
         return stored(StoredKey::Sealed(sealed), key);
@@ -89,10 +82,36 @@ pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<Stored
 }
 
 impl StoredAccount {
-    /// The encrypted key. Where it is in plain text: what to do about it.
-    pub(crate) fn sealed_key(&self) -> Result<&Sealed> {
+    /// An account of which `metadata` is what account.json has.
+    pub(super) fn new(
+        (key, key_path): (StoredKey, String),
+        next: Option<StoredKey>,
+        metadata: Option<&[u8]>,
+    ) -> Self {
+        let fields: Option<Map<_, _>> =
+            metadata.and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let url = fields.as_ref().and_then(|fields| {
+            let url: &Value = fields.get("registration")?.get("uri")?;
+            url.as_str().map(str::to_owned)
+        });
+        Self {
+            key,
+            key_path,
+            next,
+            url,
+            fields,
+        }
+    }
+
+    /// Whether it is in Vault.
+    pub(crate) fn is_in_vault(&self) -> bool {
+        matches!(self.key, StoredKey::Open(_))
+    }
+
+    /// The key, where it is kept as it should be. Where it is in plain text: what to do about it.
+    pub(crate) fn safe_key(&self) -> Result<&StoredKey> {
         match &self.key {
-            StoredKey::Sealed(sealed) => Ok(sealed),
+            StoredKey::Sealed(_) | StoredKey::Open(_) => Ok(&self.key),
             StoredKey::Plain(_) => Err(with_hint(
                 anyhow!("the account key `{}` is not encrypted", self.key_path),
                 "`git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the next run \
@@ -106,15 +125,25 @@ impl StoredAccount {
     /// Whoever can push can encrypt a key of their own for us, and would hold the account that
     /// certificates are ordered with.
     pub(crate) fn must_be(&self, url: &str) -> Result<()> {
+        let (noted_in, hint) = if self.is_in_vault() {
+            (
+                "`registration`",
+                "somebody may have put another key there: bring an older version of the secret back, or correct \
+                 `registration` if the key is right",
+            )
+        } else {
+            (
+                "account.json",
+                "somebody may have put another key there: `git log` says who; take the right one from an \
+                 older commit, or correct account.json if the key is right",
+            )
+        };
         match self.url.as_deref() {
             Some(noted) if noted != url => Err(anyhow!(
-                "the key in `{}` belongs to the account `{url}`, but account.json beside it names `{noted}`",
+                "the key in `{}` belongs to the account `{url}`, but {noted_in} beside it names `{noted}`",
                 self.key_path
             ))
-            .hint(|| {
-                "somebody may have put another key there: `git log` says who; take the right one from an \
-                 older commit, or correct account.json if the key is right"
-            }),
+            .hint(|| hint),
             _ => Ok(()),
         }
     }
@@ -282,6 +311,13 @@ mod tests {
         Workspace::here(folder, None, &access(None, None), people).unwrap()
     }
 
+    fn sealed_of(account: &StoredAccount) -> Sealed {
+        match account.safe_key().unwrap() {
+            StoredKey::Sealed(sealed) => sealed.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn recipients() -> Recipients {
         let recipient = age::x25519::Identity::generate().to_public().to_string();
         Recipients::parse(&recipient, "r").unwrap()
@@ -306,7 +342,7 @@ mod tests {
         assert_eq!(found.key_path, key_path(host));
         assert_eq!(found.url.as_deref(), Some("https://ca.test/1"));
         assert!(found.next.is_none());
-        let sealed = found.sealed_key().unwrap().clone();
+        let sealed = sealed_of(&found);
         assert_eq!(Content::Sealed(sealed), files[1].content);
 
         assert!(account(&workspace, "ca.test").unwrap().is_none());
@@ -326,7 +362,7 @@ mod tests {
         put(folder, ".letsencrypt/ca.test/account.key", "plain");
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert_eq!(
-            error(found.sealed_key()),
+            error(found.safe_key()),
             "the account key `.letsencrypt/ca.test/account.key` is not encrypted\n\
              hint: `git-certs import` takes over what get-certs has left, the account too: it keeps its URL, and the \
              next run gives it a new key"
@@ -352,11 +388,11 @@ mod tests {
         workspace.commit("x", &[next]).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert!(matches!(&found.key, StoredKey::Plain(key) if key.expose() == b"plain"));
-        assert_eq!(found.next.as_ref(), Some(&new));
+        assert!(matches!(&found.next, Some(StoredKey::Sealed(next)) if *next == new));
         let files = changed_key_files("ca.test", &found, new.clone(), None);
         workspace.commit("x", &files).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
-        assert_eq!(found.sealed_key().unwrap(), &new);
+        assert_eq!(sealed_of(&found), new);
         assert!(found.next.is_none());
         let place = folder.join(".letsencrypt/ca.test");
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);

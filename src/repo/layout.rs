@@ -130,6 +130,36 @@ pub(crate) fn certificate_key(
     Ok(accounts::sealed(workspace, &path)?.map(|key| (key, path)))
 }
 
+/// A certificate that is in git, to be copied.
+pub(crate) struct InGit {
+    /// NAME.crt.
+    pub(crate) chain: String,
+    /// NAME.json.
+    pub(crate) description: String,
+    /// The encrypted key, and its path.
+    pub(crate) key: Option<(Sealed, String)>,
+}
+
+/// What git has of a certificate, unless its key was compromised.
+pub(crate) fn in_git(workspace: &Workspace, name: &CertificateName) -> Result<Option<InGit>> {
+    let text = |extension: &str| {
+        let path = certificate_file(name, extension);
+        let text = workspace.read(&path)?.map(String::from_utf8).transpose();
+        text.with_context(|| format!("`{path}` is not UTF-8"))
+    };
+    let Some(chain) = text("crt")? else {
+        return Ok(None);
+    };
+    if revoked::is_compromised(workspace, name)? {
+        return Ok(None);
+    }
+    Ok(Some(InGit {
+        chain,
+        description: text("json")?.unwrap_or_default(),
+        key: certificate_key(workspace, name)?,
+    }))
+}
+
 /// A key that age has not encrypted counts: it is there, and is replaced when the certificate is due.
 fn has_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
     for end in ["key.age", PLAIN, BY_PGP] {
@@ -235,8 +265,8 @@ pub(crate) fn certificate_files(
     action: Action,
 ) -> Result<Vec<File>> {
     let name = &issued.wanted.name;
-    let chain = format!("{}\n", issued.chain_pem.trim_end());
-    let key = issued.key.clone().map(|key| File {
+    let chain = chain(issued);
+    let key = issued.key.sealed.clone().map(|key| File {
         path: certificate_file(name, "key.age"),
         content: Content::Sealed(key),
     });
@@ -247,18 +277,29 @@ pub(crate) fn certificate_files(
         },
         File {
             path: certificate_file(name, "json"),
-            content: Content::Public(description(issued, recipients, action)?.into_bytes()),
+            content: Content::Public(description(issued, Some(recipients), action)?.into_bytes()),
         },
     ];
     Ok(key.into_iter().chain(public).collect())
 }
 
+/// NAME.crt.
+pub(crate) fn chain(issued: &Issued) -> String {
+    format!("{}\n", issued.chain_pem.trim_end())
+}
+
 /// NAME.json: get-certs' fields first, then what a reader wants to know.
-fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Result<String> {
+///
+/// Without `recipients` the key is not encrypted: it is in Vault.
+pub(crate) fn description(
+    issued: &Issued,
+    recipients: Option<&Recipients>,
+    action: Action,
+) -> Result<String> {
     let Issued {
         wanted, leaf, url, ..
     } = issued;
-    let key = issued.key.as_ref();
+    let key = issued.key.sealed.as_ref();
     let before = [
         (
             "domain",
@@ -276,7 +317,11 @@ fn description(issued: &Issued, recipients: &Recipients, action: Action) -> Resu
             "key_age_sha256",
             key.map(|key| json!(sha256(key.as_str().as_bytes()))),
         ),
-        ("recipients_sha256", key.map(|_| json!(recipients.hash()))),
+        (
+            "recipients_sha256",
+            key.and(recipients)
+                .map(|recipients| json!(recipients.hash())),
+        ),
         (
             "profile",
             issued.profile.as_ref().map(|profile| json!(profile)),
@@ -332,17 +377,27 @@ pub(super) fn with_field(
     value: Value,
 ) -> Result<File> {
     let path = certificate_file(name, "json");
-    let mut fields: Map<String, Value> = match workspace.read(&path)? {
-        Some(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("`{path}` cannot be read"))?
-        }
+    let bytes = workspace.read(&path)?;
+    let text = description_with(bytes.as_deref(), field, value)
+        .with_context(|| format!("`{path}` cannot be read"))?;
+    Ok(File {
+        path,
+        content: Content::Public(text.into_bytes()),
+    })
+}
+
+/// The same of a text, or of none.
+pub(super) fn description_with(
+    description: Option<&[u8]>,
+    field: &str,
+    value: Value,
+) -> Result<String> {
+    let mut fields: Map<String, Value> = match description {
+        Some(bytes) => serde_json::from_slice(bytes)?,
         None => Map::new(),
     };
     fields.insert(field.to_owned(), value);
-    Ok(File {
-        path,
-        content: Content::Public(format!("{:#}\n", Value::Object(fields)).into_bytes()),
-    })
+    Ok(format!("{:#}\n", Value::Object(fields)))
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

@@ -42,6 +42,7 @@ pub(crate) mod stale;
 pub(crate) mod starter;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;
+pub(crate) mod vault;
 pub(crate) mod verify;
 pub(crate) mod versions;
 pub(crate) mod walk;

@@ -4,13 +4,16 @@ use std::fmt;
 
 use anyhow::Result;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::model::certificate::CertificateName;
 use crate::repo::git::{File, Workspace};
 use crate::repo::layout::{certificate_file, with_field};
+
+/// Name of the field.
+pub(super) const NAME: &str = "revoked";
 
 /// Name of the field, in quotes: what is searched for before anything is parsed.
 const FIELD: &[u8] = b"\"revoked\"";
@@ -56,10 +59,14 @@ pub(crate) fn certificate(
     let path = certificate_file(name, "crt");
     let bytes = workspace.read(&path)?;
     let description = workspace.read(&certificate_file(name, "json"))?;
-    let directory = description
-        .and_then(|bytes| serde_json::from_slice::<Description>(&bytes).ok())
-        .and_then(|description| description.directory);
+    let directory = description.and_then(|bytes| directory_of(&bytes));
     Ok((path, bytes, directory))
+}
+
+/// The directory URL of the CA that NAME.json names.
+pub(super) fn directory_of(description: &[u8]) -> Option<String> {
+    let description = serde_json::from_slice::<Description>(description).ok()?;
+    description.directory
 }
 
 /// Why a certificate is to be issued again although it looks good, if its NAME.json says that it was revoked.
@@ -84,8 +91,12 @@ pub(super) fn mark_in(description: &[u8]) -> Option<Mark> {
 /// Whether a certificate was revoked because of its key, which is never used again then.
 pub(crate) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> Result<bool> {
     let bytes = workspace.read(&certificate_file(name, "json"))?;
-    let mark = bytes.and_then(|bytes| mark_in(&bytes));
-    Ok(mark.is_some_and(|mark| mark.is_compromised()))
+    Ok(bytes.is_some_and(|bytes| says_compromised(&bytes)))
+}
+
+/// Whether NAME.json says so.
+pub(super) fn says_compromised(description: &[u8]) -> bool {
+    mark_in(description).is_some_and(|mark| mark.is_compromised())
 }
 
 /// NAME.json with the mark.
@@ -95,9 +106,13 @@ pub(crate) fn mark(
     reason: &str,
     now: OffsetDateTime,
 ) -> Result<File> {
+    with_field(workspace, name, NAME, mark_of(reason, now)?)
+}
+
+/// The mark itself.
+pub(super) fn mark_of(reason: &str, now: OffsetDateTime) -> Result<Value> {
     let now = now.replace_nanosecond(0)?.format(&Rfc3339)?;
-    let mark = json!({ "at": now, "reason": reason });
-    with_field(workspace, name, "revoked", mark)
+    Ok(json!({ "at": now, "reason": reason }))
 }
 
 #[cfg(test)]

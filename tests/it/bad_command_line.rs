@@ -143,8 +143,8 @@ hint: it has `www`
         ),
         (
             "--vault",
-            r"error: `--vault` is not supported yet
-hint: leave it out: certificates are kept in the git repository
+            r"error: `--vault` needs the address of Vault, and `VAULT_ADDR` is not set
+hint: set it to `https://HOST:8200`
 ",
         ),
         (

@@ -116,20 +116,14 @@ hint: it takes a `cert_name` of certs.json
         ),
         (
             "--vault",
-            r"error: `--vault` is not supported yet
-hint: leave it out: certificates are kept in the git repository
+            r"error: `--vault` needs the address of Vault, and `VAULT_ADDR` is not set
+hint: set it to `https://HOST:8200`
 ",
         ),
         (
-            "--vault-path /secret",
-            r"error: `--vault-path` is not supported yet
-hint: leave it out: certificates are kept in the git repository
-",
-        ),
-        (
-            "-vaultPath /secret",
-            r"error: `--vault-path` is not supported yet
-hint: leave it out: certificates are kept in the git repository
+            "--vault -vaultPath /secret/certs",
+            r"error: `--vault` needs the address of Vault, and `VAULT_ADDR` is not set
+hint: set it to `https://HOST:8200`
 ",
         ),
         (
@@ -227,8 +221,8 @@ hint: `LEGO_CA_CERTIFICATES` takes certificates in PEM, which begin with `-----B
         (
             "GIT_CERTS_VAULT",
             "true",
-            r"error: `--vault` is not supported yet
-hint: leave it out: certificates are kept in the git repository
+            r"error: `--vault` needs the address of Vault, and `VAULT_ADDR` is not set
+hint: set it to `https://HOST:8200`
 ",
         ),
         (
@@ -251,7 +245,7 @@ fn a_settings_file_that_cannot_be_read() {
             r#"repo = "x"
 "#,
             r"error: cannot read `git-certs.toml`
-  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `caa-identity`, `limits`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-path`, `journal`, `lock-timeout`, `rescue-dir`, `zones`
+  caused by: line 1, column 1: unknown field `repo`, expected one of `acme`, `fallback-acme`, `agree-tos`, `email`, `eab-kid`, `preferred-profile`, `required-profile`, `preferred-chain`, `ca-bundle`, `caa-identity`, `limits`, `acme-timeout`, `renew`, `key-type`, `cert-config`, `dns-repo`, `dns-branch`, `config`, `creds`, `ir`, `variable`, `js-timeout`, `js-memory`, `js-stack`, `allow-fetch`, `skip`, `pending`, `never-count`, `challenge-zones`, `resolver`, `dns-timeout`, `dns-confirmations`, `doh`, `doh-settle`, `identity`, `recipients`, `notify`, `vault`, `vault-copy`, `vault-path`, `vault-role`, `vault-auth-mount`, `vault-audience`, `journal`, `lock-timeout`, `rescue-dir`, `zones`
 hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, `dir` and `only` are flags alone
 ",
         ),
@@ -391,8 +385,8 @@ hint: take it out of `challenge-zones`: dnsconfig.js says where it is
         (
             r"vault = true
 ",
-            r"error: `--vault` is not supported yet
-hint: leave it out: certificates are kept in the git repository
+            r"error: `--vault` needs the address of Vault, and `VAULT_ADDR` is not set
+hint: set it to `https://HOST:8200`
 ",
         ),
         (
@@ -483,7 +477,11 @@ fn an_empty_variable_is_not_given() {
         "TOKEN",
         "VARIABLE",
         "VAULT",
+        "VAULT_AUDIENCE",
+        "VAULT_AUTH_MOUNT",
+        "VAULT_COPY",
         "VAULT_PATH",
+        "VAULT_ROLE",
         "VERBOSE",
     ];
     let folders = settings.iter().fold(Folders::new(), |folders, setting| {

@@ -161,13 +161,13 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ),
         (
             "certs/git-certs.toml",
-            "acme = \nemail = 1\nvault = true\n",
+            "acme = \nemail = 1\nvault = true\nvault-copy = true\n",
             "git-certs.toml:1:8: error: string values must be quoted, expected literal string\n\
              git-certs.toml:2:9: error: `email`: expected a string, found `1`\n  \
              hint: its keys are long options without the dashes, such as `acme` and `dns-repo`; `repo`, `branch`, \
              `dir` and `only` are flags alone\n\
-             git-certs.toml:3:1: error: `--vault` is not supported yet\n  \
-             hint: leave it out: certificates are kept in the git repository\n\n3 errors, 0 warnings\n",
+             git-certs.toml:4:1: error: both `--vault` and `--vault-copy` are set\n  \
+             hint: `--vault` keeps certificates in Vault instead of git, `--vault-copy` in both: leave one out\n\n3 errors, 0 warnings\n",
         ),
     ] {
         says(&folders().with(path, text), "check", 1, stdout);

@@ -216,7 +216,11 @@ fn variables_that_are_empty_are_not_set() {
         "TOKEN",
         "VARIABLE",
         "VAULT",
+        "VAULT_AUDIENCE",
+        "VAULT_AUTH_MOUNT",
+        "VAULT_COPY",
         "VAULT_PATH",
+        "VAULT_ROLE",
         "VERBOSE",
     ] {
         command = command.env(format!("GIT_CERTS_{name}"), "");
@@ -294,24 +298,6 @@ fn what_get_certs_took_is_taken_with_one_dash() {
         .expect_code(0);
     assert!(folder.join("certificates/first/first.key.age").is_file());
     assert!(!folder.join("certificates/other").exists());
-}
-
-#[test]
-fn what_comes_later_is_said() {
-    let lab = Lab::builder().start();
-    for (words, said) in [
-        (
-            ["renew", "-vault"],
-            "error: `--vault` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
-        ),
-        (
-            ["renew", "--vaultPath=/x"],
-            "error: `--vault-path` is not supported yet\nhint: leave it out: certificates are kept in the git repository\n",
-        ),
-    ] {
-        let output = lab.git_certs(words).run().expect_code(2);
-        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", said));
-    }
 }
 
 #[test]

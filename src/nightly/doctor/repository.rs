@@ -27,9 +27,8 @@ const VALID: &str = "valid";
 impl Nightly {
     /// Looks at all that has nothing to do with DNS.
     pub(super) async fn repository(&self, certificates: &[Planned]) -> Vec<Finding> {
-        let store = self.accounts().store();
         let push = async {
-            let proven = store.prove().await.err();
+            let proven = self.prove_store(certificates).await.err();
             let findings = proven.map(|error| Finding::error(Subject::Run, error));
             findings.into_iter().collect()
         };
@@ -65,9 +64,9 @@ impl Nightly {
     async fn keys(&self, certificates: &[Planned]) -> Vec<Finding> {
         let mut findings = Vec::new();
         // One by one only where something is wrong.
-        if self.recipients(certificates).await.is_err() {
+        if self.forms(certificates).await.is_err() {
             for planned in certificates {
-                if let Err(error) = self.recipients(slice::from_ref(planned)).await {
+                if let Err(error) = self.forms(slice::from_ref(planned)).await {
                     findings.push(Finding::error(subject(planned), error));
                 }
             }

@@ -5,8 +5,8 @@ use url::{Host, Url};
 
 use crate::model::environment::Environment;
 use crate::model::hint::with_hint;
+use crate::net::http::is_loopback;
 use crate::provider::aws::source::{Authorization, Start};
-use crate::provider::base::is_loopback;
 
 /// Where the metadata service of containers is.
 const CONTAINER: &str = "http://169.254.170.2";

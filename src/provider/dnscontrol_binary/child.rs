@@ -27,8 +27,8 @@ const MOST_WORDS: u64 = 1 << 20;
 /// Longest part of it that an error repeats, characters.
 const SHOWN: usize = 600;
 
-/// What `--creds '!sops -d creds.json'` opens the file with.
-const SOPS_KEY: &str = "SOPS_AGE_KEY";
+/// Variables of programs that print `creds.json`: sops opens what it has encrypted, `vault` asks with its token.
+const OF_COMMANDS: [&str; 2] = ["SOPS_AGE_KEY", "VAULT_"];
 
 /// The program on `PATH`; none where it is not there.
 pub(in crate::provider) fn find(search_path: &OsStr) -> Option<PathBuf> {
@@ -93,7 +93,8 @@ impl Program {
 
     /// Whether a variable is kept from the child: it holds a key or a token of ours.
     fn hides(&self, variable: &str) -> bool {
-        is_own_variable(variable) && !(self.runs_command && variable.starts_with(SOPS_KEY))
+        let is_for_command = OF_COMMANDS.iter().any(|start| variable.starts_with(start));
+        is_own_variable(variable) && !(self.runs_command && is_for_command)
     }
 }
 

@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::certificate::KeyType;
+use crate::model::certificate::{KeyType, NewKey};
 use crate::model::hint::explain;
 use crate::model::secret::Secret;
 use crate::repo::files;
@@ -73,11 +73,14 @@ fn what_is_stored_is_held_again() {
         wanted: wanted.clone(),
         chain_pem: chain.trim_end().to_owned(),
         leaf: leaf.clone(),
-        key: Some(
-            recipients
-                .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
-                .unwrap(),
-        ),
+        key: NewKey {
+            sealed: Some(
+                recipients
+                    .seal(&Secret::from("-----BEGIN PRIVATE KEY-----".to_owned()))
+                    .unwrap(),
+            ),
+            open: None,
+        },
         url: "https://ca.test/cert/1".to_owned(),
         directory: "https://ca.test/dir".to_owned(),
         profile: Some("tlsserver".to_owned()),
@@ -129,7 +132,7 @@ fn what_is_stored_is_held_again() {
     assert_eq!(json["key_type"], "p256");
     assert_eq!(
         json["key_age_sha256"],
-        sha256(issued.key.as_ref().unwrap().as_str().as_bytes())
+        sha256(issued.key.sealed.as_ref().unwrap().as_str().as_bytes())
     );
     assert_eq!(json["recipients_sha256"], recipients.hash());
     assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());

@@ -14,8 +14,12 @@ pub const PEBBLE: &str = "192.0.2.14";
 pub const FAULTS: &str = "192.0.2.15";
 /// The git servers, as `git.test`.
 pub const GIT: &str = "192.0.2.20";
+/// OpenBao, as `vault.test`.
+pub const VAULT: &str = "192.0.2.30";
 /// Nobody: connections are refused.
 pub const NOBODY: &str = "192.0.2.66";
 
 /// All of them. BIND only listens on addresses that an interface carries.
-pub const ALL: [&str; 8] = [ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, FAULTS, GIT, NOBODY];
+pub const ALL: [&str; 9] = [
+    ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, FAULTS, GIT, VAULT, NOBODY,
+];

@@ -1,4 +1,4 @@
-//! A certificate authority for the lab's own HTTPS servers: Pebble's API and git.
+//! A certificate authority for the lab's own HTTPS servers: Pebble's API, git and Vault.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,7 @@ pub fn write(namespace: &Namespace) {
         "faulty.test",
         "git.test",
         "localhost",
+        "vault.test",
         "one.doh.test",
         "two.doh.test",
     ]

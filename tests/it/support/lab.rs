@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::address::{BIND, FAULTS, GIT, POWERDNS, RESOLVER, ROOT};
+use crate::support::address::{BIND, FAULTS, GIT, POWERDNS, RESOLVER, ROOT, VAULT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
 use crate::support::{
-    authority, bind, faults, git_server, knot, pebble, powerdns, repos, resolver, route53,
+    authority, bind, faults, git_server, knot, openbao, pebble, powerdns, repos, resolver, route53,
 };
 
 /// A server that does not answer after this has failed.
@@ -39,6 +39,8 @@ pub enum Server {
     GitHttp,
     /// sshd.
     GitSsh,
+    /// OpenBao.
+    Vault,
 }
 
 impl Server {
@@ -53,6 +55,7 @@ impl Server {
             Self::Pebble => crate::support::address::PEBBLE,
             Self::Faults => FAULTS,
             Self::GitHttp | Self::GitSsh => GIT,
+            Self::Vault => VAULT,
         }
     }
 }
@@ -101,7 +104,12 @@ impl Builder {
         self.with(&[Server::GitSsh])
     }
 
-    /// Everything but Route 53.
+    /// OpenBao: initialized, unsealed, with a key-value engine of each version.
+    pub fn vault(self) -> Self {
+        self.with(&[Server::Vault])
+    }
+
+    /// Everything but Route 53 and Vault.
     pub fn all(self) -> Self {
         self.bind().powerdns().pebble().git_http().git_ssh()
     }
@@ -119,7 +127,8 @@ impl Builder {
             pebble: self.pebble,
             namespace: Some(Namespace::start()),
         };
-        if lab.servers.contains(&Server::Pebble) || lab.servers.contains(&Server::GitHttp) {
+        let with_tls = [Server::Pebble, Server::GitHttp, Server::Vault];
+        if with_tls.iter().any(|server| lab.servers.contains(server)) {
             authority::write(lab.namespace());
         }
         thread::scope(|scope| {
@@ -188,6 +197,7 @@ impl Lab {
             Server::Faults => faults::configure(namespace),
             Server::GitHttp => git_server::configure_http(namespace),
             Server::GitSsh => git_server::configure_ssh(namespace),
+            Server::Vault => openbao::configure(namespace),
         }
     }
 
@@ -204,6 +214,7 @@ impl Lab {
             Server::Faults => faults::command(namespace),
             Server::GitHttp => git_server::http_command(namespace),
             Server::GitSsh => git_server::ssh_command(namespace),
+            Server::Vault => openbao::command(namespace),
         };
         let mut running = command.spawn_to(&self.folder().join(format!("log/{server:?}")));
         let started = Instant::now();
@@ -218,6 +229,9 @@ impl Lab {
         }
         let before = self.running.lock().unwrap().insert(server, running);
         assert!(before.is_none(), "{server:?} was running already");
+        if server == Server::Vault {
+            openbao::unseal(namespace);
+        }
     }
 
     fn answers(&self, server: Server) -> bool {
@@ -255,6 +269,8 @@ impl Lab {
             // Whether Pebble runs or not: it is started at the same time.
             Server::Faults => http_status(faults::DIRECTORY) != "000",
             Server::GitHttp => http_status("https://git.test/") == "401",
+            // Whatever it says: it may be sealed, or have no data yet.
+            Server::Vault => http_status(&format!("{}/v1/sys/health", openbao::URL)) != "000",
             Server::GitSsh => {
                 let script = format!("read -r line < /dev/tcp/{GIT}/22 && [[ $line == SSH-* ]]");
                 self.command("bash")

@@ -34,6 +34,7 @@ pub mod lab;
 pub mod more_zones;
 pub mod namespace;
 pub mod nightly;
+pub mod openbao;
 pub mod pebble;
 pub mod peers;
 pub mod powerdns;
