@@ -30,7 +30,10 @@ impl Nightly {
         let due: Vec<_> = due.cloned().collect();
         let verdicts = match due.is_empty() {
             true => Some(Verdicts::new()),
-            false if asks_dns => self.stop.ends(self.verdicts(due, decided.dns)).await?,
+            false if asks_dns => {
+                let verdicts = Box::pin(self.verdicts(due, decided.dns));
+                self.stop.ends(verdicts).await?
+            }
             false => None,
         };
         self.say_what_waits(&put_off);
