@@ -16,7 +16,7 @@ use crate::nightly::issue::count;
 use crate::nightly::run::Nightly;
 use crate::nightly::vault_store::AT_ONCE;
 use crate::nightly::vaulting::{Role, Vaulting};
-use crate::repo::layout::{self, InGit};
+use crate::repo::in_git::{self, InGit};
 use crate::repo::vault::{Bundle, Kept, Vault};
 
 impl Nightly {
@@ -74,7 +74,7 @@ impl Nightly {
         let name = wanted.name.clone();
         let in_git = self
             .workspaces
-            .with(move |workspace| layout::in_git(workspace, &name))
+            .with(move |workspace| in_git::in_git(workspace, &name))
             .await?;
         let Some(InGit {
             chain,

@@ -18,6 +18,7 @@ pub(crate) mod files;
 pub(crate) mod git;
 pub(crate) mod identity;
 pub(crate) mod import;
+pub(crate) mod in_git;
 pub(crate) mod inventory;
 pub(crate) mod issuances;
 pub(crate) mod journal;
