@@ -13,7 +13,6 @@ use pretty_assertions::assert_eq;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::cli::config;
 use crate::cli::settings::{Settings, ZoneSettings};
 
 /// Keys that are tables, and no options.
@@ -38,10 +37,8 @@ fn schema() -> Value {
         let name = option.get_long().unwrap();
         names.insert(name.to_owned());
         let kind = kind("", name);
-        if is_supported(name, &kind) {
-            let help = option.get_help().unwrap().to_string();
-            properties.insert(name.to_owned(), described(kind, &help.replace('`', "")));
-        }
+        let help = option.get_help().unwrap().to_string();
+        properties.insert(name.to_owned(), described(kind, &help.replace('`', "")));
     }
     let keys: BTreeSet<_> = keys_of(&json!(Settings::default()));
     assert_eq!(keys, names, "a setting is neither an option nor a table");
@@ -120,14 +117,4 @@ fn kind(table: &str, key: &str) -> Value {
         assert!(is_taken(&format!("{word:?}")), "{key} = {word}");
     }
     json!({"enum": words})
-}
-
-fn is_supported(key: &str, kind: &Value) -> bool {
-    let value = match kind["type"].as_str() {
-        Some("boolean") => "true",
-        Some("string") => "\"x.json\"",
-        _ => return true,
-    };
-    let settings = Settings::from_file(format!("{key} = {value}").as_bytes());
-    config::refuse_unsupported(&settings.unwrap()).is_ok()
 }
