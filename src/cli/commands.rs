@@ -149,10 +149,10 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
             let loads = nightly.loads(of).await?;
             return ending.matrix(&loads, code(!loads.is_empty()));
         }
-        let plan = nightly.plan(asks_dns).await?;
+        let plan = Box::pin(nightly.plan(asks_dns)).await?;
         ending.plan(&plan, code(plan.due().next().is_some()))
     };
-    match planned.await {
+    match Box::pin(planned).await {
         Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),
         Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
         ended => ended,

@@ -30,7 +30,11 @@ impl Nightly {
         let due: Vec<_> = due.cloned().collect();
         let verdicts = match due.is_empty() {
             true => Some(Verdicts::new()),
-            false if asks_dns => self.stop.ends(self.verdicts(due, decided.dns)).await?,
+            false if asks_dns => {
+                self.stop
+                    .ends(Box::pin(self.verdicts(due, decided.dns)))
+                    .await?
+            }
             false => None,
         };
         self.say_what_waits(&put_off);
