@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::model::hint::Hint;
 use crate::report::notice::Notice;
-use crate::report::notify::is_here;
+use crate::report::notify::{is_here, plain};
 
 /// What the address looks like.
 const FORM: &str = "it is `smtps://USER:PASSWORD@SERVER?from=ADDRESS&to=ADDRESS`, with `%40` for a `@` in USER or PASSWORD; `smtp://` \
@@ -94,14 +94,4 @@ fn message(address: &Url, notice: &Notice) -> Result<Message> {
 fn sender_domain(message: &Message) -> String {
     let from = message.envelope().from();
     from.map_or_else(String::new, |from| from.domain().to_owned())
-}
-
-/// Without `%40` and the like.
-fn plain(text: &str) -> String {
-    let text = text.replace('+', "%2B");
-    let mut pairs = url::form_urlencoded::parse(text.as_bytes());
-    pairs
-        .next()
-        .map(|(name, _)| name.into_owned())
-        .unwrap_or_default()
 }
