@@ -52,12 +52,24 @@ pub(super) async fn send(address: &Url, notice: &Notice) -> Result<()> {
 fn refused(error: &lettre::transport::smtp::Error) -> anyhow::Error {
     match error.status() {
         Some(code) => anyhow!("the server refuses it with {code}"),
-        None if error.is_tls() => {
+        None if error.is_tls() || is_untrusted(error) => {
             anyhow!("the server's certificate is not trusted, or it has no TLS")
         }
         None if error.is_timeout() => anyhow!("the server does not answer"),
         None => anyhow!("the server cannot be reached, or does not speak SMTP"),
     }
+}
+
+/// What rustls says of a certificate comes as an error of the connection.
+fn is_untrusted(error: &lettre::transport::smtp::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if current.to_string().contains("certificate") {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
 }
 
 fn message(address: &Url, notice: &Notice) -> Result<Message> {
