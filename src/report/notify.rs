@@ -9,6 +9,7 @@ mod telegram;
 mod webhook;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -163,10 +164,23 @@ pub(crate) async fn send(
     sent.into_iter().filter_map(Result::err).collect()
 }
 
+/// The user or the password of an address, without `%40` and the like.
+fn plain(text: &str) -> String {
+    // Only in forms a `+` is a blank.
+    let text = text.replace('+', "%2B");
+    let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+    let first = pairs.next();
+    first.map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
 /// Whether what is sent there does not leave the machine.
 fn is_here(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+        // An address where the scheme is none of the web's.
+        Some(Host::Domain(name)) => {
+            let address = name.parse::<IpAddr>();
+            name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,

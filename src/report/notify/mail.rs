@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::model::hint::Hint;
 use crate::report::notice::Notice;
-use crate::report::notify::is_here;
+use crate::report::notify::{is_here, plain};
 
 /// What the address looks like.
 const FORM: &str = "it is `smtps://USER:PASSWORD@SERVER?from=ADDRESS&to=ADDRESS`, with `%40` for a `@` in USER or PASSWORD; `smtp://` \
@@ -52,12 +52,24 @@ pub(super) async fn send(address: &Url, notice: &Notice) -> Result<()> {
 fn refused(error: &lettre::transport::smtp::Error) -> anyhow::Error {
     match error.status() {
         Some(code) => anyhow!("the server refuses it with {code}"),
-        None if error.is_tls() => {
+        None if error.is_tls() || is_untrusted(error) => {
             anyhow!("the server's certificate is not trusted, or it has no TLS")
         }
         None if error.is_timeout() => anyhow!("the server does not answer"),
         None => anyhow!("the server cannot be reached, or does not speak SMTP"),
     }
+}
+
+/// What rustls says of a certificate comes as an error of the connection.
+fn is_untrusted(error: &lettre::transport::smtp::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        if current.to_string().contains("certificate") {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
 }
 
 fn message(address: &Url, notice: &Notice) -> Result<Message> {
@@ -94,14 +106,4 @@ fn message(address: &Url, notice: &Notice) -> Result<Message> {
 fn sender_domain(message: &Message) -> String {
     let from = message.envelope().from();
     from.map_or_else(String::new, |from| from.domain().to_owned())
-}
-
-/// Without `%40` and the like.
-fn plain(text: &str) -> String {
-    let text = text.replace('+', "%2B");
-    let mut pairs = url::form_urlencoded::parse(text.as_bytes());
-    pairs
-        .next()
-        .map(|(name, _)| name.into_owned())
-        .unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::model::hint::with_hint;
 use crate::report::notice::Notice;
-use crate::report::notify::Post;
+use crate::report::notify::{Post, plain};
 
 /// Events have 64 KiB at most.
 const LONGEST: usize = 10_000;
@@ -18,10 +18,7 @@ const LONGEST: usize = 10_000;
 pub(super) fn post(address: &Url, notice: &Notice, id: &str) -> Result<Post> {
     let form = "it is `https://TOKEN@SERVER/!ROOM:SERVER`";
     let room = address.path().trim_start_matches('/').to_owned();
-    let token = url::form_urlencoded::parse(format!("x={}", address.username()).as_bytes())
-        .next()
-        .map(|(_, token)| token.into_owned())
-        .unwrap_or_default();
+    let token = plain(address.username());
     if room.is_empty() || token.is_empty() {
         return Err(with_hint(
             anyhow!("the address has no room or no token"),

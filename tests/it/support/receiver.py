@@ -104,7 +104,7 @@ class Mails:
 
 def authenticate(server, session, envelope, mechanism, data):
     good = mechanism == "PLAIN" and (data.login, data.password) == (b"user", b"p@ss+word")
-    return AuthResult(success=good)
+    return AuthResult(success=good, handled=False)
 
 
 class Loud(Controller):
