@@ -114,7 +114,7 @@ pub(super) enum Command {
   git certs init                                   asks on a terminal for what it has to know
   git certs init --ci github --dns-repo https://github.com/example/dns \\
     --new-identity ~/.config/age/key.txt example.com '*.example.com'
-  git-certs init --ci none --dns-repo ../dns --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p www.example.com")]
+  git-certs init --ci none --dns-repo ../dns --recipient age1... www.example.com")]
     Init(Box<Init>),
     /// Issue and renew what is due, then commit and push
     #[command(after_help = "Examples:

@@ -223,14 +223,10 @@ impl DnsProvider for AxfrDdns {
 impl AxfrDdns {
     async fn transfer_zone(&self, zone: &DnsName) -> Result<Vec<Record>> {
         let records = self.transfer.zone(&wire::name(zone)?).await?;
-        let mut all = Vec::with_capacity(records.len());
-        for record in &records {
-            let record = wire::record(record, zone)?;
-            if !DNSSEC_TYPES.contains(&record.rtype.as_str()) {
-                all.push(record);
-            }
-        }
-        Ok(all)
+        let records = records.iter().map(|record| wire::record(record, zone));
+        let mut records = records.collect::<Result<Vec<_>>>()?;
+        records.retain(|record| !DNSSEC_TYPES.contains(&record.rtype.as_str()));
+        Ok(records)
     }
 
     async fn update_zone(&self, zone: &DnsName, batch: &TxtBatch) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `completions` and `man`: what is shipped for shells and for `git certs --help`.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use pretty_assertions::assert_eq;
@@ -82,10 +83,16 @@ fn shells_take_their_scripts() {
     // What bash completes, as it does when the tabulator is pressed.
     let script = text(git_certs(&["completions", "bash"]).stdout);
     let ask = "\nCOMP_WORDS=(git-certs recipients a); COMP_CWORD=2; _git__certs git-certs a recipients; echo \"${COMPREPLY[@]}\"";
-    let output = Command::new("bash")
-        .args(["--norc", "-c", &(script + ask)])
-        .stderr(Stdio::inherit())
-        .output()
+    let mut shell = Command::new("bash")
+        .args(["--norc", "-s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
+    // Too long for an argument.
+    let mut to_shell = shell.stdin.take().unwrap();
+    to_shell.write_all((script + ask).as_bytes()).unwrap();
+    drop(to_shell);
+    let output = shell.wait_with_output().unwrap();
     assert_eq!(text(output.stdout), "add\n");
 }
