@@ -166,7 +166,7 @@ fn bundle(
         chain: stored.chain,
         key_der: pkcs8(&key)
             .ok_or_else(|| anyhow!("the key in `{path}` is not in the form PKCS#8"))
-            .hint(|| "`git certs renew --only NAME --renew 9999` makes a new one; or bring it into that form (`openssl pkcs8 -topk8 -nocrypt`) and encrypt it again")?,
+            .hint(|| "`git-certs renew --only NAME --renew 9999` makes a new one; or bring it into that form (`openssl pkcs8 -topk8 -nocrypt`) and encrypt it again")?,
         key,
     };
     Ok((bundle, stored.leaf))

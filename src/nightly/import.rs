@@ -140,7 +140,7 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
     let Some(folder) = &job.folder else {
         if let Some(tool) = job.tool.filter(|tool| *tool != Tool::GetCerts) {
             return Err(anyhow!("`{tool}` keeps its files in a folder of its own"))
-                .hint(|| format!("name it: `git certs import --from {tool} FOLDER`"));
+                .hint(|| format!("name it: `git-certs import --from {tool} FOLDER`"));
         }
         let found = read(Tool::GetCerts, &Source::Here(workspace))?;
         return decide(workspace, job, (Tool::GetCerts, found));

@@ -69,7 +69,7 @@ impl Decider<'_> {
         if has_key && !accounts::has_key(self.workspace, host, &public)? {
             return Err(with_hint(
                 anyhow!("`{key_path}` is there already, beside a key that age has not encrypted"),
-                "if `git certs account show` finds the account, remove the other file",
+                "if `git-certs account show` finds the account, remove the other file",
             ));
         }
         self.importing.left.extend(others);

@@ -128,7 +128,7 @@ impl Decider<'_> {
         } else if self.workspace.has(&certificate_file(&name, "key"))? {
             return Err(with_hint(
                 anyhow!("the repository has another key for `{name}`, in plain text"),
-                "run `git certs import` without a folder first",
+                "run `git-certs import` without a folder first",
             ));
         }
         if !is_newer(&leaf, &there) {

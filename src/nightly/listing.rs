@@ -84,7 +84,7 @@ fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
             .map(|name| format!("certificate `{name}` is not in certs.json: it is not renewed")),
     );
     let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
-    warnings.extend(foreign.map(|key| format!("{key}: `git certs import` encrypts it with age")));
+    warnings.extend(foreign.map(|key| format!("{key}: `git-certs import` encrypts it with age")));
     let held = layout::held(workspace, &wanted)?;
     let instead = job.recipients.as_ref().map(Override::as_pair);
     warnings.extend(stale::warning(workspace, &wanted, &held, instead));

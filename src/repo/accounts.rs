@@ -67,7 +67,7 @@ pub(crate) fn account(workspace: &Workspace, host: &str) -> Result<Option<Stored
     let by_pgp = format!("{plain}{ENCRYPTED}");
     if workspace.has(&by_pgp)? {
         return Err(anyhow!("the account key `{by_pgp}` is encrypted with PGP"))
-            .hint(|| "`git certs import` takes over what blackbox has encrypted, the account too");
+            .hint(|| "`git-certs import` takes over what blackbox has encrypted, the account too");
     }
     // A key that was forgotten must not lead to a new account each night.
     if workspace.has(&metadata)? {
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(
             error(account(&workspace, "ca.test")),
             "the account key `.letsencrypt/ca.test/account.key.gpg` is encrypted with PGP\n\
-             hint: `git certs import` takes over what blackbox has encrypted, the account too"
+             hint: `git-certs import` takes over what blackbox has encrypted, the account too"
         );
         put(folder, ".letsencrypt/ca.test/account.key", "plain");
         let found = account(&workspace, "ca.test").unwrap().unwrap();

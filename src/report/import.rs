@@ -3,7 +3,7 @@
 use crate::model::import::{Exposed, Imported, Importing};
 use crate::report::tame::tame;
 
-const CUT_OFF: &str = "the history is not here: `git certs verify --history` in a full clone says which keys it gives away";
+const CUT_OFF: &str = "the history is not here: `git-certs verify --history` in a full clone says which keys it gives away";
 
 const BY_PGP: &str =
     "older commits have keys encrypted with PGP: who was an admin of blackbox then can open them";
@@ -109,10 +109,10 @@ fn given_away(exposed: &Exposed) -> String {
     text += "\nonce all is pushed, replace them:\n";
     for (name, is_listed) in &exposed.certificates {
         let renew = if *is_listed { " --renew-now" } else { "" };
-        text += &format!("  git certs revoke {name} --reason keyCompromise{renew}\n");
+        text += &format!("  git-certs revoke {name} --reason keyCompromise{renew}\n");
     }
     for host in &exposed.accounts {
-        text += &format!("  git certs account rollover    for `{}`\n", tame(host));
+        text += &format!("  git-certs account rollover    for `{}`\n", tame(host));
     }
     text
 }

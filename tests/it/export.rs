@@ -616,7 +616,7 @@ fn what_cannot_be_exported_is_said_and_nothing_is_written() {
         "www",
         "error: cannot export `www`\n  \
          caused by: the key in `certificates/www/www.key.age` is not in the form PKCS#8\n\
-         hint: `git certs renew --only NAME --renew 9999` makes a new one; or bring it into that form \
+         hint: `git-certs renew --only NAME --renew 9999` makes a new one; or bring it into that form \
          (`openssl pkcs8 -topk8 -nocrypt`) and encrypt it again\n",
     );
 }
@@ -650,7 +650,7 @@ fn all_are_those_that_can_be_used() {
         Said::refused(
             "error: cannot export `revoked`\n  \
              caused by: certificate `revoked` was revoked on 2026-11-20: superseded\n\
-             hint: `git certs renew` issues it again\n"
+             hint: `git-certs renew` issues it again\n"
         )
     );
     assert_eq!(

@@ -120,9 +120,9 @@ older commits have keys of today in plain text, for everybody who could ever rea
   certificates/web/web.pem in {before}
 
 once all is pushed, replace them:
-  git certs revoke mail --reason keyCompromise --renew-now
-  git certs revoke web --reason keyCompromise --renew-now
-  git certs account rollover    for `ca.test`
+  git-certs revoke mail --reason keyCompromise --renew-now
+  git-certs revoke web --reason keyCompromise --renew-now
+  git-certs account rollover    for `ca.test`
 
 2 certificates and 1 account to import, 5 files to remove
 "
@@ -203,8 +203,8 @@ older commits have keys of today in plain text, for everybody who could ever rea
   certificates/web/web.pem in {before}
 
 once all is pushed, replace them:
-  git certs revoke mail --reason keyCompromise --renew-now
-  git certs revoke web --reason keyCompromise --renew-now
+  git-certs revoke mail --reason keyCompromise --renew-now
+  git-certs revoke web --reason keyCompromise --renew-now
 
 nothing to import
 "
@@ -371,7 +371,7 @@ fn what_does_not_belong_together_stays_as_it_is() {
         format!(
             "error: cannot import `keyless`
   caused by: its private key is not there
-hint: the next `git certs renew` issues it again
+hint: the next `git-certs renew` issues it again
 error: cannot import `orphan`
   caused by: there is a key, but no certificate: `certificates/orphan/orphan.crt` is not there
 hint: take the certificate from an older commit, or remove the key
@@ -466,7 +466,7 @@ fn a_clone_is_imported_into_as_well() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(
         done.stdout.contains(
-            "\nnote     the history is not here: `git certs verify --history` in a full clone says which keys it gives away\n"
+            "\nnote     the history is not here: `git-certs verify --history` in a full clone says which keys it gives away\n"
         ),
         "{}",
         done.stdout

@@ -153,7 +153,7 @@ older commits have keys of today in plain text, for everybody who could ever rea
   certificates/web/web.pem in {before}
 
 once all is pushed, replace them:
-  git certs revoke web --reason keyCompromise --renew-now
+  git-certs revoke web --reason keyCompromise --renew-now
 
 1 certificate and 1 account to import, 5 files to remove
 imported 1 certificate and 1 account

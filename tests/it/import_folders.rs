@@ -253,7 +253,7 @@ error: cannot import `csr.test`
   caused by: its private key is not there
 error: cannot import `plain.test`
   caused by: the repository has another key for `plain_test`, in plain text
-hint: run `git certs import` without a folder first
+hint: run `git-certs import` without a folder first
 error: cannot import `a_b.test`
   caused by: `a b.test` would have the same name in certs.json: `a_b_test`
 error: cannot import the account at `ca.test`

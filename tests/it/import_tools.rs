@@ -1,4 +1,4 @@
-//! `import` from folders that certbot, lego, dehydrated and uacme have made against the lab's CA, and from what get-certs leaves.
+//! `import` from folders that acme.sh, certbot, dehydrated, lego and uacme have made against the lab's CA, and from what get-certs leaves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -300,47 +300,14 @@ list     `web` in certs.json
     goes_on(&nightly, "web", Some(&folder));
 }
 
-/// acme.sh is in no Debian: its files are written here as version 3.1.4 writes them, around a certificate and an account that
-/// lego has made.
 #[test]
 fn acme_sh() {
     let nightly = lab();
-    let (made, url) = made_by_lego(&nightly);
     let folder = folder(&nightly, ".acme.sh");
-    let put = |path: &str, text: &str| {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    let of_lego = |path: &str| fs::read_to_string(made.join(path)).unwrap();
-    put(
-        "account.conf",
-        "LOG_FILE='/dev/null'\n\n\nUSER_PATH='/usr/bin:/bin'\n",
-    );
-    put(
-        "www.bench.test_ecc/www.bench.test.conf",
-        "Le_Domain='www.bench.test'\nLe_Alt='*.www.bench.test'\nLe_Webroot='dns_nsupdate'\nLe_PreHook=''\n\
-         Le_API='https://acme.test/dir'\nLe_Keylength='ec-256'\n\
-         Le_Preferred_Chain='__ACME_BASE64__START_SVNSRyBSb290IFgx__ACME_BASE64__END_'\n\
-         Le_LinkCert='https://acme.test/certZ/1'\nLe_CertCreateTime='1'\n",
-    );
-    let chain = of_lego("certificates/www.bench.test.crt");
-    put("www.bench.test_ecc/fullchain.cer", &chain);
-    put(
-        "www.bench.test_ecc/www.bench.test.key",
-        &of_lego("certificates/www.bench.test.key"),
-    );
-    put(
-        "ca/acme.test/dir/account.key",
-        &of_lego(&format!(
-            "accounts/acme.test/{LEGO_ACCOUNT}/keys/{LEGO_ACCOUNT}.key"
-        )),
-    );
-    put("ca/acme.test/dir/account.json", "{\"status\":\"valid\"}\n");
-    put(
-        "ca/acme.test/dir/ca.conf",
-        &format!("CA_EMAIL='me@bench.test'\nACCOUNT_URL='{url}'\nCA_KEY_HASH='x='\n"),
-    );
+    succeed(peers::acme_sh(&nightly.lab, &folder, &wanted("web")));
+    let conf = fs::read_to_string(folder.join("ca/acme.test/dir/ca.conf")).unwrap();
+    let url = conf.split("ACCOUNT_URL='").nth(1).unwrap();
+    let url = url.split('\'').next().unwrap();
     let said = import(&nightly, &folder);
     assert!(
         said.starts_with(
@@ -429,7 +396,7 @@ fn get_certs() {
     let said = plan.run().expect_code(0).stderr;
     assert!(
         said.contains(
-            "warning: `certificates/web/web.key` is a private key in plain text: `git certs import` encrypts it with age\n"
+            "warning: `certificates/web/web.key` is a private key in plain text: `git-certs import` encrypts it with age\n"
         ),
         "{said}"
     );

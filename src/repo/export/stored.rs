@@ -66,7 +66,7 @@ pub(crate) fn missing(name: &CertificateName) -> anyhow::Error {
 pub(crate) fn key<'s>(name: &CertificateName, stored: &'s Stored) -> Result<&'s Sealed> {
     if let Some(revoked) = &stored.revoked {
         return Err(anyhow!("certificate `{name}` was {revoked}"))
-            .hint(|| "`git certs renew` issues it again");
+            .hint(|| "`git-certs renew` issues it again");
     }
     stored
         .key

@@ -77,7 +77,7 @@ fn certificate(source: &Source<'_>, name: &str) -> Result<Option<FoundCertificat
         }
         return Err(with_hint(
             anyhow!("its private key is not there"),
-            "the next `git certs renew` issues it again",
+            "the next `git-certs renew` issues it again",
         ));
     }
     let (chain, copy) = chain.ok_or_else(|| {

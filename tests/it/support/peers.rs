@@ -1,4 +1,4 @@
-//! Other ACME clients, as users set them up: certbot, dehydrated, lego and uacme, proving names by updates of BIND's zone.
+//! Other ACME clients, as users set them up: acme.sh, certbot, dehydrated, lego and uacme, proving names by updates of BIND's zone.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +9,9 @@ use crate::support::bind;
 use crate::support::command::Command;
 use crate::support::lab::Lab;
 use crate::support::pebble::DIRECTORY;
+
+/// Put there by scripts/install-test-deps.
+const ACME_SH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/acme.sh/acme.sh");
 
 /// The zone that all names are in; one BIND serves it.
 pub const ZONE: &str = "bench.test";
@@ -164,6 +167,34 @@ pub fn dehydrated(
         .args(["--register", "--accept-terms"])
         .succeed();
     vec![dehydrated().arg("--cron")]
+}
+
+/// `acme.sh` for each certificate; the first makes the account.
+pub fn acme_sh(lab: &Lab, folder: &Path, certificates: &[(String, Vec<String>)]) -> Vec<Command> {
+    let [_, name, secret] = tsig();
+    let key = lab.folder().join("acme.sh.key");
+    let text = format!("key \"{name}\" {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n");
+    write(&key, 0o600, &text);
+    let acme_sh = |names: &[String]| {
+        let command = lab
+            .command(ACME_SH)
+            .args(["--issue", "--server", DIRECTORY, "--dns", "dns_nsupdate"])
+            // Without it public resolvers are asked.
+            .args(["--dnssleep", "1", "--keylength", "ec-256"])
+            .args(["--accountemail", "me@bench.test"])
+            .args(["--preferred-chain", "ISRG Root X1", "--home"])
+            .arg(folder)
+            .arg("--ca-bundle")
+            .arg(lab.ca())
+            .env("NSUPDATE_SERVER", BIND)
+            .env("NSUPDATE_ZONE", ZONE)
+            .env("NSUPDATE_KEY", &key);
+        with_domains(command, "-d", names)
+    };
+    certificates
+        .iter()
+        .map(|(_, names)| acme_sh(names))
+        .collect()
 }
 
 /// A hook whose body prints nsupdate's words for all challenges at once.
