@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use time::OffsetDateTime;
 
@@ -109,8 +109,18 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
         }
         None => terminal::print(&page)?,
     }
-    let fails = within.is_some() && status.fails_within(within);
-    Ok(ExitCode::from(if fails { SOME_FAILED } else { 0 }))
+    let failures: Vec<_> = within
+        .into_iter()
+        .flat_map(|days| status.failures(days))
+        .collect();
+    for (name, reason) in &failures {
+        terminal::print_error(&anyhow!("certificate `{name}`: {reason}"));
+    }
+    Ok(if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
+    })
 }
 
 fn page(status: &status::Status, format: StatusFormat, within: Option<u32>) -> String {

@@ -148,10 +148,12 @@ pub(crate) enum Finding {
 }
 
 impl Status {
-    /// Whether somebody should look at one of them.
-    pub(crate) fn fails_within(&self, days: Option<u32>) -> bool {
-        let mut certificates = self.certificates.iter();
-        certificates.any(|one| one.failure(days, self.at).is_some())
+    /// Those that somebody should look at, and why.
+    pub(crate) fn failures(&self, days: u32) -> impl Iterator<Item = (&str, String)> {
+        self.certificates.iter().filter_map(move |one| {
+            let reason = one.failure(Some(days), self.at)?;
+            Some((one.name.as_str(), reason))
+        })
     }
 }
 

@@ -135,8 +135,8 @@ impl Found {
         let shard = shard.map_or_else(String::new, |shard| format!("shard {shard} of "));
         format!(
             "{shard}{by}, begun {}, last sign of life {}",
-            terminal::minute(*began),
-            terminal::minute(*seen)
+            terminal::past(*began),
+            terminal::past(*seen)
         )
     }
 }

@@ -137,6 +137,12 @@ impl Decider<'_> {
         }
         let names = ordered(&found.names, &leaf);
         let directory = self.directory(found.ca.as_deref());
+        if let Some(ca) = found.ca.as_ref().filter(|_| directory.is_none()) {
+            let own = self.job.directory.host();
+            self.importing.notes.push(format!(
+                "the CA of `{name}` is at `{ca}`; where its directory is, is told nowhere: `{own}` renews it, as `--acme` says"
+            ));
+        }
         let listed = self.wanted.iter().find(|wanted| wanted.name == name);
         let recipients = listed.and_then(|wanted| wanted.recipients.as_deref());
         let instead = self.job.recipients.as_ref().map(Override::as_pair);

@@ -66,7 +66,7 @@ impl Look<'_> {
         }
         let step = self.progress.step("looking at servers");
         let answers = self.ask(questions).await?;
-        step.done(&format!("looked at {}", count(answers.len(), "address")));
+        step.done(&format!("looked at {}", count(answers.len(), "endpoint")));
         let mut known = BTreeMap::new();
         for answer in answers {
             if let Some(certificate) = status.certificates.get_mut(answer.certificate) {

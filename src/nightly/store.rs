@@ -171,6 +171,16 @@ impl Store<'_> {
             .with(|workspace| workspace.prove_push())
             .await?;
         step.done(describe(check));
+        let git::Left { others, .. } = self.workspaces.with(Workspace::unpushed).await?;
+        if others > 0 {
+            let verbs = if others == 1 {
+                "is not on the server yet: the push takes it along"
+            } else {
+                "are not on the server yet: the push takes them along"
+            };
+            let yours = count(others, "commit");
+            self.progress.warn(&format!("{yours} of yours {verbs}"));
+        }
         Ok(())
     }
 

@@ -217,7 +217,7 @@ pub(crate) fn minute(moment: OffsetDateTime) -> String {
 }
 
 /// A moment that is past, in the minute in which it was.
-pub(super) fn past(past: OffsetDateTime) -> String {
+pub(crate) fn past(past: OffsetDateTime) -> String {
     let past = past.to_offset(UtcOffset::UTC);
     let (hour, minute) = (past.hour(), past.minute());
     format!("{} {hour:02}:{minute:02} UTC", past.date())

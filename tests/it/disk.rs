@@ -117,7 +117,7 @@ error: cannot store the new ACME account `https://acme.test/my-account/[ID]`
 const NO_RECORD: &str = "\
 error: cannot issue `www`
   caused by: cannot write the journal, without which nothing is proven
-  caused by: cannot write to `[TMP]/journal-0/`
+  caused by: cannot write to `[TMP]/refs-git-certs-journal/`
   caused by: failed to write out file: No space left on device; class=Os (2)
 ";
 
@@ -130,7 +130,7 @@ error: cannot issue `www`
 
 const NO_END: &str = "\
 error: cannot end the journal
-  caused by: cannot write to `[TMP]/journal-0/`
+  caused by: cannot write to `[TMP]/refs-git-certs-journal/`
   caused by: failed to write out file: No space left on device; class=Os (2)
 ";
 

@@ -98,8 +98,8 @@ fn a_repository_for_github_is_made_in_one_step() {
         Said::done(&format!(
             "wrote '../home/.config/my key' (keep a copy: it opens every key)\n{written}\n\
              Next:\n\
-             - `make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing\n\
              - `git add --all`, `git commit`, and push\n\
+             - `make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing\n\
              - `git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`\n\
              - `gh secret set AGE_KEY < '../home/.config/my key'` lets CI open the account key\n\
              - `gh secret set DNS_REPO_TOKEN`: a token that may read the DNSControl repository\n\
@@ -179,8 +179,8 @@ fn what_is_there_stays_as_it_is() {
             "{}left  README.md, which was there\n\n\
              Next:\n\
              - agree to the CA's terms of service in git-certs.toml\n\
-             - `make check plan` looks at it, and changes nothing\n\
              - `git init`, `git add --all`, `git commit`, and push\n\
+             - `make check plan` looks at it, and changes nothing\n\
              - `git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`\n\
              - `grep AGE-SECRET-KEY IDENTITY_FILE | glab variable set GIT_CERTS_AGE_KEY --masked --protected` lets CI open the account key\n\
              - GIT_CERTS_TOKEN: a token that may push to this repository, as a masked and protected variable\n\
@@ -190,7 +190,10 @@ fn what_is_there_stays_as_it_is() {
         ))
     );
     assert_eq!(empty.read("README.md"), "mine\n");
-    yaml::parse(&empty.read(".gitlab-ci.yml"));
+    let pipeline = empty.read(".gitlab-ci.yml");
+    yaml::parse(&pipeline);
+    // Nobody but the user has the script that a job would deploy with.
+    assert!(!pipeline.contains("deploy"), "{pipeline}");
     // The zones are in the same repository, so they are looked at.
     assert_eq!(
         empty.run(&["check", "--strict"]),

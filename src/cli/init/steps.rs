@@ -55,13 +55,13 @@ fn steps(done: &Done<'_>) -> Vec<String> {
         }
         Dns::Here | Dns::Folder(_) => "`make check plan` looks at it, and changes nothing",
     };
-    steps.push(look.to_owned());
     let commit = "`git add --all`, `git commit`, and push";
     steps.push(if done.has_git {
         commit.to_owned()
     } else {
         format!("`git init`, {commit}")
     });
+    steps.push(look.to_owned());
     steps.push("`git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`".to_owned());
     let file = done
         .identity
