@@ -21,6 +21,7 @@ use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
 use crate::repo::export::folder::{self, Written};
 use crate::repo::export::{self, Format, Options};
+use crate::repo::files;
 use crate::report::progress::Progress;
 use crate::report::tame::tame;
 use crate::report::{masks, terminal};
@@ -174,7 +175,7 @@ pub(super) async fn run(arguments: Export, temporary: &Path) -> Result<ExitCode>
         Target::Folder(to) => to_folder(to, opened, options, deploy).await,
         Target::Command => {
             let folder = temporary.join(FOLDER);
-            write(folder.clone(), opened, options).await?;
+            write(folder.clone(), opened, (options, false)).await?;
             // Removed with the folder of the run where this fails.
             let clear = || drop(std::fs::remove_dir_all(&folder));
             match deploy {
@@ -241,6 +242,9 @@ fn password(file: Option<&Path>) -> Result<Option<Secret>> {
     Ok(Some(Secret::new(line.to_vec())))
 }
 
+/// In the folder as long as the command has not succeeded after a change of its files.
+const PENDING: &str = ".git-certs.pending";
+
 async fn to_folder(
     to: PathBuf,
     opened: Opened,
@@ -248,17 +252,19 @@ async fn to_folder(
     deploy: Option<Deploy>,
 ) -> Result<ExitCode> {
     folder::check(&to, opened.work_tree.as_deref())?;
-    let written = write(to.clone(), opened, options).await?;
+    let (written, was_pending) = write(to.clone(), opened, (options, deploy.is_some())).await?;
     let lines: String = written.iter().map(line).collect();
     terminal::print(&tame(&lines))?;
     let has_changed = written.iter().any(|written| written.has_changed);
-    match deploy.filter(|_| has_changed) {
-        Some(deploy) => {
-            let folder = std::path::absolute(&to)?;
-            deploy.run(&folder, || ()).await.map(ExitCode::from)
-        }
-        None => Ok(ExitCode::SUCCESS),
+    let Some(deploy) = deploy.filter(|_| has_changed || was_pending) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let folder = std::path::absolute(&to)?;
+    let code = deploy.run(&folder, || ()).await?;
+    if code == 0 {
+        outside(move || files::remove(&folder.join(PENDING)))??;
     }
+    Ok(ExitCode::from(code))
 }
 
 fn line(written: &Written) -> String {
@@ -270,11 +276,28 @@ fn line(written: &Written) -> String {
     format!("{what}  {}\n", written.path.display())
 }
 
-async fn write(folder: PathBuf, opened: Opened, options: Options) -> Result<Vec<Written>> {
+/// What was written, and whether an earlier command for the folder has not succeeded.
+///
+/// `deploys`: whether a command follows.
+async fn write(
+    folder: PathBuf,
+    opened: Opened,
+    (options, deploys): (Options, bool),
+) -> Result<(Vec<Written>, bool)> {
     let write = move || {
-        let files = export::files(&opened.bundles, &options)?;
+        let all = export::files(&opened.bundles, &options)?;
         folder::make(&folder)?;
-        folder::write(&folder, &files)
+        let pending = folder.join(PENDING);
+        let was_pending = pending.exists();
+        let marks = deploys && !was_pending;
+        if marks {
+            files::replace(&pending, b"", files::PRIVATE)?;
+        }
+        let written = folder::write(&folder, &all)?;
+        if marks && written.iter().all(|written| !written.has_changed) {
+            files::remove(&pending)?;
+        }
+        Ok((written, was_pending))
     };
     blocking(move || outside(write)?).await
 }

@@ -19,6 +19,7 @@ use crate::model::hint::Hint;
 use crate::model::outside::outside;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
+use crate::repo::export::folder;
 use crate::repo::git::{self, Content, File, Workspace};
 use crate::repo::identity;
 use crate::repo::starter::{self, Ci, Start};
@@ -190,12 +191,14 @@ fn write(
 fn refuse_inside(file: &Path, folder: &Path, repository: Option<&Repository>) -> Result<()> {
     let top = repository.and_then(Repository::workdir).unwrap_or(folder);
     let top = top.canonicalize()?;
-    let file = std::path::absolute(file)?;
-    let existing = file.ancestors().skip(1).find(|folder| folder.exists());
-    let place = existing.map(Path::canonicalize).transpose()?;
-    if place.is_some_and(|place| place.starts_with(&top)) {
-        return Err(anyhow!("`{}` is in the cert repository", file.display()))
-            .hint(|| "whoever has the identity opens every key: keep it elsewhere, such as `~/.config/age/key.txt`");
+    let place = folder::real(file)?;
+    let elsewhere = "whoever has the identity opens every key: keep it elsewhere, such as `~/.config/age/key.txt`";
+    if place.starts_with(&top) {
+        let file = std::path::absolute(file)?;
+        return Err(anyhow!("`{}` is in the cert repository", file.display())).hint(|| elsewhere);
+    }
+    if folder::is_committed(&place)? {
+        return Err(anyhow!("`{}` is in a git repository", file.display())).hint(|| elsewhere);
     }
     Ok(())
 }

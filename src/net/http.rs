@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::{Host, Url};
 
+use crate::net::proxies::{proxies, through};
+
 /// Sent with every request; CAs and APIs ask for a name and a way to reach the developers.
 const USER_AGENT: &str = concat!(
     "git-certs/",
@@ -64,14 +66,15 @@ impl Http {
     /// Makes a client that trusts the system's roots and `extra_roots` (a PEM bundle).
     ///
     /// Where the machine has no CA bundle, as in small containers, Mozilla's roots are built in.
-    /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    /// Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; this machine is asked without.
     pub(crate) fn new(extra_roots: Option<&[u8]>) -> Result<Self> {
         Self::trusting(extra_roots.map(roots).transpose()?.unwrap_or_default())
     }
 
     /// The same with roots that were read before.
     pub(crate) fn trusting(extra_roots: Vec<Certificate>) -> Result<Self> {
-        Self::built(extra_roots, |builder| builder)
+        let proxies = proxies(&|name| std::env::var(name).ok())?;
+        Self::built(extra_roots, |builder| through(builder, &proxies))
     }
 
     /// Makes a client for the metadata services of the machine, which no proxy may see.

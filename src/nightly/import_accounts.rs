@@ -73,13 +73,6 @@ impl Decider<'_> {
             ));
         }
         self.importing.left.extend(others);
-        if self.is_here {
-            self.removed.extend(paths.into_iter().chain(found.copies));
-        }
-        if has_key {
-            self.importing.there.push(format!("account at `{host}`"));
-            return Ok(());
-        }
         let recipients = layout::account_recipients(self.workspace);
         let Some(recipients) = self.readers(recipients) else {
             return Ok(());
@@ -88,6 +81,10 @@ impl Decider<'_> {
             .context("its account.json cannot be read")?;
         self.files
             .extend(accounts::account_files(host, &metadata, &key, &recipients)?);
+        // What cannot be encrypted stays.
+        if self.is_here {
+            self.removed.extend(paths.into_iter().chain(found.copies));
+        }
         self.account_keys.insert(host.to_owned(), public);
         let key = AccountKey::parse(&key)?;
         let mut kind = format!("{key} key");

@@ -123,26 +123,20 @@ impl Decider<'_> {
         self.importing.left.extend(others);
         let there = files::there(self.workspace, &name)?;
         self.taken.insert(name.clone(), found.label.clone());
-        if self.is_here {
-            self.removed.extend(paths.iter().cloned());
-        } else if self.workspace.has(&certificate_file(&name, "key"))? {
+        if !self.is_here && self.workspace.has(&certificate_file(&name, "key"))? {
             return Err(with_hint(
                 anyhow!("the repository has another key for `{name}`, in plain text"),
                 "run `git-certs import` without a folder first",
             ));
         }
-        if !is_newer(&leaf, &there) {
+        // A key in plain text is encrypted before it is removed, whatever is said to be there.
+        if !self.is_here && !is_newer(&leaf, &there) {
             self.importing.there.push(format!("certificate `{name}`"));
             return Ok(());
         }
         let names = ordered(&found.names, &leaf);
         let directory = self.directory(found.ca.as_deref());
-        if let Some(ca) = found.ca.as_ref().filter(|_| directory.is_none()) {
-            let own = self.job.directory.host();
-            self.importing.notes.push(format!(
-                "the CA of `{name}` is at `{ca}`; where its directory is, is told nowhere: `{own}` renews it, as `--acme` says"
-            ));
-        }
+        self.note_unknown_ca(&name, found.ca.as_deref(), directory.as_ref());
         let listed = self.wanted.iter().find(|wanted| wanted.name == name);
         let recipients = listed.and_then(|wanted| wanted.recipients.as_deref());
         let instead = self.job.recipients.as_ref().map(Override::as_pair);
@@ -163,7 +157,8 @@ impl Decider<'_> {
         self.files
             .extend(files::files(self.workspace, &import, &key, &recipients)?);
         if self.is_here {
-            self.removed.extend(found.copies);
+            self.removed
+                .extend(paths.iter().cloned().chain(found.copies));
         }
         let texts: Vec<_> = names.iter().map(ToString::to_string).collect();
         self.list(
@@ -227,6 +222,21 @@ impl Decider<'_> {
             Some(ca) if own.url() == ca || own.host() == ca => Some(own.clone()),
             Some(ca) => ca.parse().ok().or_else(|| Directory::at_host(ca)),
         }
+    }
+
+    fn note_unknown_ca(
+        &mut self,
+        name: &CertificateName,
+        ca: Option<&str>,
+        directory: Option<&Directory>,
+    ) {
+        let (Some(ca), None) = (ca, directory) else {
+            return;
+        };
+        let own = self.job.directory.host();
+        self.importing.notes.push(format!(
+            "the CA of `{name}` is at `{ca}`; where its directory is, is told nowhere: `{own}` renews it, as `--acme` says"
+        ));
     }
 
     /// Adds a certificate to certs.json, unless it is there. get-certs' list says what is to be renewed, and is complete.

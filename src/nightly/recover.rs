@@ -182,11 +182,7 @@ impl Nightly {
             self.progress.say(&left_by(found));
         }
         let logbook = self.begin(part, found).await?;
-        if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
-            self.progress.warn(&format!(
-                "the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
-            ));
-        }
+        self.accounts().store().mend().await;
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
         // With `--only` the others are not in the plan.
         let names: BTreeSet<_> = due

@@ -61,7 +61,9 @@ impl Look<'_> {
         let at = name.clone();
         let version = blocking(move || versions::at(&place, &at, &revision)).await?;
         let certificate = format!("the certificate of commit {}", version.commit.short_id());
+        let wanted = today.wanted.as_ref().map(|wanted| &wanted.key_source);
         usable(&version, &steps, today.current.as_ref(), self.now)
+            .and_then(|()| opened_by_somebody(&version, wanted))
             .with_context(|| format!("{certificate} is not put back"))?;
         Ok(Rollback {
             name: name.clone(),
@@ -140,6 +142,16 @@ fn before(name: &CertificateName, steps: &[Step], current: Option<&Leaf>) -> Res
         .map(|step| step.commit.id.clone())
         .ok_or_else(|| anyhow!("there is no certificate `{name}` before the one that is there"))
         .hint(|| "`git-certs revoke` and `git-certs renew --only` replace it by a new one")
+}
+
+/// Refuses a certificate whose key nobody has, unless it is for somebody's request. Pure.
+fn opened_by_somebody(version: &Version, key_source: Option<&KeySource>) -> Result<()> {
+    let is_elsewhere = matches!(key_source, Some(KeySource::Request(_)));
+    if version.key.is_some() || is_elsewhere {
+        return Ok(());
+    }
+    Err(anyhow!("its key is not there, encrypted with age"))
+        .hint(|| "`--to` names another commit; `git-certs renew --only` replaces the certificate by a new one")
 }
 
 /// Refuses what is there already, what nobody could use, and what nobody should. Pure.

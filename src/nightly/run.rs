@@ -238,12 +238,12 @@ impl Nightly {
             Ok((wanted, held, part, windows))
         };
         let (dns, (wanted, held, part, windows)) = tokio::try_join!(dns, held)?;
-        let wanted = self.selected(wanted)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
             self.progress.warn(&warning);
         }
+        let wanted = self.selected(wanted)?;
         fits::every_name_in_a_zone(&wanted, &dns)?;
         let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
         for warning in ours.flat_map(names::warnings) {

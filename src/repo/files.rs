@@ -14,6 +14,9 @@ pub(crate) const READABLE: u32 = 0o644;
 /// Mode of keys, ciphertext too.
 pub(crate) const PRIVATE: u32 = 0o600;
 
+/// Beginning of the names of files that are being written.
+const PREFIX: &str = ".git-certs-";
+
 /// Writes `bytes` to `path` so that a reader, or a crash, sees the old file or the new one.
 ///
 /// Missing folders are made.
@@ -31,13 +34,33 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes what killed processes have left half written in a folder.
+pub(crate) fn sweep(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if !is_ours || !entry.file_type()?.is_file() {
+            continue;
+        }
+        // One that is gone meanwhile was somebody's at work.
+        if let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let folder = path.parent().ok_or_else(|| anyhow!("it has no folder"))?;
     fs::create_dir_all(folder)?;
     let mut file = Builder::new()
-        .prefix(".git-certs-")
+        .prefix(PREFIX)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
+    // As long as it is locked, nobody sweeps it.
+    file.as_file().lock()?;
     file.write_all(bytes)?;
     // The umask has taken bits off.
     file.as_file()
@@ -77,5 +100,19 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".git-certs-left", ".git-certs-busy", "mine"] {
+            replace(&at(name), b"key", PRIVATE).unwrap();
+        }
+        let busy = File::open(at(".git-certs-busy")).unwrap();
+        busy.lock().unwrap();
+        sweep(folder.path()).unwrap();
+        assert!(!at(".git-certs-left").exists());
+        assert!(at(".git-certs-busy").exists() && at("mine").exists());
     }
 }

@@ -132,7 +132,7 @@ pub(crate) fn at(place: &Place, name: &CertificateName, revision: &str) -> Resul
         chain,
         description: file("json")?,
         key: key.transpose().with_context(|| unusable("key.age"))?,
-        has_plain_key: file("key")?.is_some(),
+        has_plain_key: file("key")?.is_some() || file("pem")?.is_some(),
         commit: shown,
     })
 }

@@ -281,12 +281,12 @@ fn on_a_terminal_it_asks() {
         "init",
         "none",
         &[
-            ("blanks between them:", "b\u{fc}cher.test *.a.test\n"),
-            ("`.` if it is this one:", "https://git.test/dns\n"),
-            ("`github`, `gitlab` or `none`?", "none\n"),
-            ("make an age identity:", "\n"),
-            ("[~/.config/age/key.txt]:", "~/new.txt\n"),
-            ("[yes/no]", "yes\n"),
+            ("blanks between them: ", "b\u{fc}cher.test *.a.test\n"),
+            ("`.` if it is this one: ", "https://git.test/dns\n"),
+            ("`github`, `gitlab` or `none`? ", "none\n"),
+            ("make an age identity: ", "\n"),
+            ("[~/.config/age/key.txt]: ", "~/new.txt\n"),
+            ("[yes/no] ", "yes\n"),
         ],
     );
     assert_eq!(said.code, Some(0), "{said:?}");

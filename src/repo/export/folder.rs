@@ -72,7 +72,7 @@ pub(crate) fn check(folder: &Path, cert_repo: Option<&Path>) -> Result<()> {
 }
 
 /// Whether a repository would take files of the folder.
-fn is_committed(folder: &Path) -> Result<bool> {
+pub(crate) fn is_committed(folder: &Path) -> Result<bool> {
     let repository = match Repository::discover(existing(folder)) {
         Ok(repository) => repository,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
@@ -90,6 +90,7 @@ fn is_committed(folder: &Path) -> Result<bool> {
 ///
 /// Nothing is written if one of them cannot be replaced.
 pub(crate) fn write(folder: &Path, all: &[File]) -> Result<Vec<Written>> {
+    files::sweep(folder)?;
     let mut written = Vec::new();
     for file in all {
         let path = folder.join(&file.name);
@@ -140,7 +141,7 @@ fn existing(path: &Path) -> &Path {
 }
 
 /// The path without links and `..`, although its end may not be there yet.
-fn real(path: &Path) -> Result<PathBuf> {
+pub(crate) fn real(path: &Path) -> Result<PathBuf> {
     let whole = std::path::absolute(path)?;
     let there = existing(&whole);
     let rest = whole.strip_prefix(there)?;
