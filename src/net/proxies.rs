@@ -46,7 +46,7 @@ pub(super) fn through(builder: ClientBuilder, proxies: &[Proxy]) -> ClientBuilde
 mod tests {
     use pretty_assertions::assert_eq;
     use reqwest::Client;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -68,6 +68,8 @@ mod tests {
         let port = server.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = server.accept().await {
+                let mut request = [0; 1024];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
                 let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
                 stream.write_all(answer).await.unwrap();
             }
