@@ -230,7 +230,7 @@ impl Decider<'_> {
         ca: Option<&str>,
         directory: Option<&Directory>,
     ) {
-        let (Some(ca), None) = (ca, directory) else {
+        let (Some(ca), None, false) = (ca, directory, self.is_here) else {
             return;
         };
         let own = self.job.directory.host();

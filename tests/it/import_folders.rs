@@ -109,6 +109,8 @@ fn certs_json_keeps_its_text_and_names_that_it_has() {
             ),
             "list     `cert_1d_test` in certs.json",
             "list     `wildcard_c_test` in certs.json",
+            "note     the CA of `cert_1d_test` is at `ca.test`; where its directory is, is told nowhere: \
+             `acme-v02.api.letsencrypt.org` renews it, as `--acme` says",
             "4 certificates and 0 accounts to import, 0 files to remove",
             "imported 4 certificates and 0 accounts",
         ]
