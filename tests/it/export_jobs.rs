@@ -219,6 +219,24 @@ fn with_a_folder_the_command_runs_where_something_has_changed() {
         run(&repo, &options, script),
         Said::done("unchanged  [ROOT]/out/www.pem\n")
     );
+    // One that failed is tried again, until it has succeeded.
+    renewed(&repo);
+    let failed = |first: &str| Said {
+        code: Some(3),
+        stdout: format!("{first}  [ROOT]/out/www.pem\n"),
+        stderr: String::new(),
+    };
+    assert_eq!(run(&repo, &options, "exit 3"), failed("written  "));
+    assert_eq!(run(&repo, &options, "exit 3"), failed("unchanged"));
+    assert_eq!(
+        run(&repo, &options, script),
+        Said::done("unchanged  [ROOT]/out/www.pem\nreloaded: [ROOT]/out\n")
+    );
+    assert_eq!(
+        run(&repo, &options, script),
+        Said::done("unchanged  [ROOT]/out/www.pem\n")
+    );
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
 }
 
 /// Another key and certificate for `www`; returns the commit before.

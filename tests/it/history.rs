@@ -437,6 +437,9 @@ fn files_that_do_not_belong_together_stay_away() {
     repo.put("certificates/www/www.key", &mixed.key);
     let second = repo.commit("as get-certs did");
     repo.remove("certificates/www/www.key");
+    repo.put("certificates/www/www.key.gpg", "PGP");
+    let without = repo.commit("as blackbox did");
+    repo.remove("certificates/www/www.key.gpg");
     repo.put("certificates/www/www.key.age", [0xff]);
     let third = repo.commit("no age file");
     repo.put("certificates/www/www.crt", "no PEM");
@@ -462,6 +465,14 @@ fn files_that_do_not_belong_together_stay_away() {
             "error: the certificate of commit {second} is not put back\n  \
              caused by: its key is in plain text there\n\
              hint: whoever could read the repository has that key: issue a new certificate\n"
+        )
+    );
+    assert_eq!(
+        refused(&repo, &format!("--to {without}")),
+        format!(
+            "error: the certificate of commit {without} is not put back\n  \
+             caused by: its key is not there, encrypted with age\n\
+             hint: `--to` names another commit; `git-certs renew --only` replaces the certificate by a new one\n"
         )
     );
     for (commit, end, cause) in [

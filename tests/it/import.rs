@@ -327,6 +327,34 @@ pushed 2 commits to `main`
 }
 
 #[test]
+fn what_cannot_be_encrypted_stays() {
+    let repo = of_get_certs();
+    // A recipient of a plugin that is not here, and an account that cannot be read.
+    repo.put(
+        "certificates/web/.age-recipients",
+        "age1flaky1ppppppppppppppppppppqqqqayusvz\n",
+    );
+    repo.put(&format!("{ACCOUNT}.json"), "{ \"email\": \"x\", broken");
+    repo.commit("from get-certs");
+    let done = repo.run("import --yes --no-push", "alice");
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    for path in ["certificates/web/web.key", &format!("{ACCOUNT}.key")] {
+        assert!(repo.path(&format!("certs/{path}")).exists(), "{path}");
+    }
+    assert!(!repo.path("certs/certificates/mail/mail.key").exists());
+    assert_eq!(
+        done.stderr,
+        "error: cannot import `web`\n  \
+         caused by: cannot encrypt for the recipients in `certificates/web/.age-recipients`\n  \
+         caused by: there is no `age-plugin-flaky` on PATH\n\
+         hint: install `age-plugin-flaky`, or take its recipients out\n\
+         error: cannot import the account at `ca.test`\n  \
+         caused by: its account.json cannot be read\n  \
+         caused by: key must be a string at line 1 column 17\n"
+    );
+}
+
+#[test]
 fn what_does_not_belong_together_stays_as_it_is() {
     let repo = of_get_certs();
     let mut recipients = repo.read(".age-recipients");

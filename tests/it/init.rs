@@ -260,6 +260,14 @@ fn what_cannot_be_made_is_told_before_anything_is() {
              hint: whoever has the identity opens every key: keep it elsewhere, such as `~/.config/age/key.txt`\n",
         ),
         (
+            [
+                &good[..],
+                &["--new-identity", "../missing/../certs/key.txt"],
+            ]
+            .concat(),
+            "error: `../missing/../certs/key.txt` leads through a folder that is not there\n",
+        ),
+        (
             [&good[..], &["--new-identity", "../dns/dnsconfig.js"]].concat(),
             "error: cannot write the identity to `../dns/dnsconfig.js`\n  caused by: File exists (os error 17)\n\
              hint: another file stays as it is; for an identity that is there, give `--recipient` what `age-keygen -y ../dns/dnsconfig.js` prints\n",
