@@ -620,7 +620,7 @@ Without any of the first two lines and without `--identity`, `.ssh/id_ed25519` a
 With `--vault` and `--vault-copy`, `VAULT_ADDR`, `VAULT_NAMESPACE`, `VAULT_CACERT`, `VAULT_TOKEN`, `VAULT_ROLE_ID`, `VAULT_SECRET_ID` and `VAULT_ID_TOKEN` say where
 Vault is and who logs in; on GitHub, `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN` ([vault.md](vault.md)).
 
-`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name proxies; what is for this machine goes through none. `LEGO_CA_CERTIFICATES` names PEM files of roots, separated
 by colons, that are trusted besides the system's and those of `--ca-bundle`.
 
 Where `GITHUB_ACTIONS` is `true`, errors and warnings are annotations, and `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT` are written; there and where

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::acme::account_key::AccountKey;
 use crate::acme::key::CertificateKey;
@@ -58,6 +58,11 @@ impl Decider<'_> {
     }
 
     fn account(&mut self, host: &str, found: FoundAccount) -> Result<()> {
+        let is_meant = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        ensure!(
+            host.chars().all(is_meant),
+            "the name of its CA is no name of a host"
+        );
         let key_path = accounts::key_path(host);
         let has_key = self.workspace.has(&key_path)?;
         if !self.is_here && (has_key || accounts::account(self.workspace, host)?.is_some()) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::acme::presets::Directory;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::{self, Leaf};
-use crate::model::hint::with_hint;
+use crate::model::hint::{Hint, with_hint};
 use crate::model::import::{Imported, Importing, Tool};
 use crate::model::name::Identifier;
 use crate::nightly::exposed::AccountKeys;
@@ -130,7 +130,7 @@ impl Decider<'_> {
             ));
         }
         // A key in plain text is encrypted before it is removed, whatever is said to be there.
-        if !self.is_here && !is_newer(&leaf, &there) {
+        if !self.is_here && !is_newer(&leaf, &there)? {
             self.importing.there.push(format!("certificate `{name}`"));
             return Ok(());
         }
@@ -355,12 +355,23 @@ impl Decider<'_> {
 }
 
 /// Whether the repository gets a certificate that it does not have, or an encrypted key.
-fn is_newer(leaf: &Leaf, there: &There) -> bool {
-    match &there.leaf {
-        Some(held) if held == leaf => !there.is_bound,
-        Some(held) if there.has_key => held.not_after < leaf.not_after,
-        _ => true,
+///
+/// An error where what it has is for other names: then it is another certificate, whatever it is called.
+fn is_newer(leaf: &Leaf, there: &There) -> Result<bool> {
+    let Some(held) = &there.leaf else {
+        return Ok(true);
+    };
+    if held.identifiers != leaf.identifiers {
+        let names = chain::list(&held.identifiers);
+        return Err(anyhow!("the repository has one of that name, for {names}")).hint(
+            || "where this one shall take its place, remove that folder from the repository first",
+        );
     }
+    Ok(if held == leaf {
+        !there.is_bound
+    } else {
+        !there.has_key || held.not_after < leaf.not_after
+    })
 }
 
 /// Names of a certificate: as the program has them, as far as it tells.

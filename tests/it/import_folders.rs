@@ -146,6 +146,42 @@ fn certs_json_keeps_its_text_and_names_that_it_has() {
 }
 
 #[test]
+fn another_certificate_of_the_same_name_takes_nothings_place() {
+    let repo = repository();
+    put_lego(&repo, &["a.test"], 2101, LIVE);
+    assert_eq!(repo.run("import --yes ../other", "alice").code, Some(0));
+    let before = repo.read("certificates/a_test/a_test.crt");
+    // It ends later, and is for other names.
+    let (chain, key) = certificate(&["evil.test"], 2150);
+    put(&repo, "certificates/a.test.crt", &chain);
+    put(&repo, "certificates/a.test.key", &key);
+    let account = "accounts/x\nGit-Certs-Run: evil/me";
+    put(
+        &repo,
+        &format!("{account}/keys/me.key"),
+        &KeyPair::generate().unwrap().serialize_pem(),
+    );
+    put(
+        &repo,
+        &format!("{account}/account.json"),
+        "{\"email\": \"me\"}",
+    );
+    let said = repo.run("import --yes ../other", "alice");
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (
+            Some(1),
+            "error: cannot import `a.test`\n  \
+             caused by: the repository has one of that name, for a.test\n\
+             hint: where this one shall take its place, remove that folder from the repository first\n\
+             error: cannot import the account at `x\n    Git-Certs-Run: evil`\n  \
+             caused by: the name of its CA is no name of a host\n"
+        )
+    );
+    assert_eq!(repo.read("certificates/a_test/a_test.crt"), before);
+}
+
+#[test]
 fn a_certificate_that_was_renewed_there_comes_and_an_older_one_does_not() {
     let repo = repository();
     put_lego(&repo, &["a.test"], 2101, LIVE);

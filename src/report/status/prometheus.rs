@@ -9,6 +9,7 @@ use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::status::{CertificateStatus, Finding, KeyReaders, Served, State, Status};
 use crate::report::status::words;
+use crate::report::tame::tame;
 
 /// All metrics; each has its lines in one place.
 pub(crate) fn prometheus(status: &Status) -> String {
@@ -166,7 +167,8 @@ fn seconds(moment: OffsetDateTime) -> i64 {
 
 /// A value of a label.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
+    tame(text)
+        .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
 }
@@ -178,5 +180,6 @@ mod tests {
     #[test]
     fn values_of_labels_cannot_end_early() {
         assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+        assert_eq!(escaped("\u{1b}[31m"), "\\\\u{1b}[31m");
     }
 }
