@@ -150,7 +150,11 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
             return ending.matrix(&loads, code(!loads.is_empty()));
         }
         let plan = Box::pin(nightly.plan(asks_dns)).await?;
-        ending.plan(&plan, code(plan.due().next().is_some()))
+        let code = match plan.astray.is_empty() {
+            true => code(plan.due().next().is_some()),
+            false => SOME_FAILED,
+        };
+        ending.plan(&plan, code)
     };
     match Box::pin(planned).await {
         Err(error) if detailed => Ok(ending.error(&error, SOME_FAILED)),

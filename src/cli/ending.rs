@@ -104,7 +104,8 @@ impl Ending {
     /// Ends `plan` with this exit code.
     pub(super) fn plan(&self, plan: &Plan, code: u8) -> Result<ExitCode> {
         voice::close_section();
-        plan.errors().iter().for_each(terminal::print_as_warning);
+        plan.errors().iter().for_each(terminal::print_error);
+        plan.warnings().iter().for_each(terminal::print_as_warning);
         let forms = Forms {
             text: terminal::plan,
             report: json::plan,

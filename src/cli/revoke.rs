@@ -100,7 +100,8 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
     job.push = push;
     let nightly = Nightly::new(workspaces, job, stop.clone(), progress.clone());
     // What cannot be planned cannot be issued again: that is found out before.
-    Box::pin(nightly.plan(false)).await?;
+    let plan = Box::pin(nightly.plan(false)).await?;
+    plan.errors().into_iter().next().map_or(Ok(()), Err)?;
     let (said, _) = revoke(nightly.accounts(), &wish, &stop).await?;
     progress.say(&said);
     ending.outcome(&Box::pin(nightly.renew()).await?)

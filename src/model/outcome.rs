@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) certificates: Vec<Planned>,
     /// What public DNS says of those that are due; none if it was not asked.
     pub(crate) verdicts: Option<Verdicts>,
+    /// Those that no run could issue, due or not: their names are in no zone.
+    pub(crate) astray: Verdicts,
 }
 
 /// What would fail certificates.
@@ -77,19 +79,41 @@ impl Plan {
         self.certificates.iter().filter(|planned| planned.is_due())
     }
 
-    /// Why a certificate would fail.
-    pub(crate) fn verdict(&self, name: &CertificateName) -> Option<&Shared> {
-        self.verdicts.as_ref()?.get(name)
+    /// Certificates that there is nothing to do for.
+    pub(crate) fn up_to_date(&self) -> impl Iterator<Item = &Planned> {
+        self.certificates
+            .iter()
+            .filter(|planned| !planned.is_due() && !self.astray.contains_key(&planned.wanted.name))
     }
 
-    /// Everything that would go wrong, each error once.
+    /// Why a certificate would fail.
+    pub(crate) fn verdict(&self, name: &CertificateName) -> Option<&Shared> {
+        let of_dns = || self.verdicts.as_ref()?.get(name);
+        self.astray.get(name).or_else(of_dns)
+    }
+
+    /// How many certificates would fail; none if nothing is known.
+    pub(crate) fn failing(&self) -> Option<usize> {
+        let of_dns = self.verdicts.as_ref().map(Verdicts::len);
+        match self.astray.len() {
+            0 => of_dns,
+            astray => Some(astray + of_dns.unwrap_or_default()),
+        }
+    }
+
+    /// What cannot be, whatever DNS says, each error once.
     pub(crate) fn errors(&self) -> Vec<Error> {
+        errors(self.astray.iter())
+    }
+
+    /// What DNS says, each error once.
+    pub(crate) fn warnings(&self) -> Vec<Error> {
         errors(self.verdicts.iter().flatten())
     }
 }
 
-/// What came of one due certificate.
-#[derive(Debug)]
+/// What came of one certificate: it was due, or cannot be issued at all.
+#[derive(Clone, Debug)]
 pub(crate) struct Done {
     pub(crate) planned: Planned,
     pub(crate) result: Result<Stored, Shared>,

@@ -9,14 +9,19 @@ use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{Profile, Wanted};
-use crate::model::hint::{Hint, with_hint};
+use crate::model::hint::{Hint, Shared, several, with_hint};
+use crate::model::outcome::Verdicts;
 use crate::model::zone::Zone;
 use crate::nightly::patterns::NeverCount;
 
-/// All of certs.json must fit, not only what is due: a typing error is found the day it is made.
-pub(super) fn every_name_in_a_zone(wanted: &[Wanted], dns: &DnsConfig) -> Result<()> {
-    let mut astray = wanted.iter().flat_map(|wanted| in_no_zone(wanted, dns));
-    astray.next().map_or(Ok(()), |(_, error)| Err(error))
+/// Certificates with names in no zone, due or not: a typing error is found the day it is made.
+pub(super) fn astray(wanted: &[Wanted], dns: &DnsConfig) -> Verdicts {
+    let each = wanted.iter().filter_map(|wanted| {
+        let problems = in_no_zone(wanted, dns);
+        let problems = problems.into_iter().map(|(_, error)| Shared::new(error));
+        Some((wanted.name.clone(), Shared::new(several(problems)?)))
+    });
+    each.collect()
 }
 
 /// Names of a certificate that are in no zone: their positions, and what to say.
@@ -25,9 +30,8 @@ pub(super) fn in_no_zone(wanted: &Wanted, dns: &DnsConfig) -> Vec<(usize, Error)
     let astray = names.filter(|(_, name)| dns.zone_for(&name.challenge_name()).is_none());
     let told = astray.map(|(position, identifier)| {
         let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
-        let name = &wanted.name;
         let error = with_hint(
-            anyhow!("`{identifier}` of certificate `{name}` is in no zone of the DNS repository"),
+            anyhow!("`{identifier}` is in no zone of the DNS repository"),
             format!(
                 "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
                 declared("zone", &zones)

@@ -20,14 +20,18 @@ impl Nightly {
     pub(crate) async fn plan(&self, asks_dns: bool) -> Result<Plan> {
         let mut decided = self.stop.ends(self.decide(true)).await?;
         let mut plan = mem::take(&mut decided.plan);
-        let due = plan.iter().filter(|planned| planned.is_due());
-        let (_, mut put_off) = self.within_limits(due.cloned().collect(), &decided).await?;
+        let mut astray = mem::take(&mut decided.astray);
+        let can_be_issued =
+            |planned: &&Planned| planned.is_due() && !astray.contains_key(&planned.wanted.name);
+        let due = plan.iter().filter(can_be_issued);
+        let mut due: Vec<_> = due.cloned().collect();
+        let (_, mut put_off) = self.within_limits(due.clone(), &decided).await?;
         let is_ours = |planned: &Planned| decided.part.has(&planned.wanted.name);
         put_off.retain(|put_off| is_ours(&put_off.planned));
         plan.retain(is_ours);
+        due.retain(is_ours);
+        astray.retain(|name, _| decided.part.has(name));
         let found = self.found(&decided.part).await?;
-        let due = plan.iter().filter(|planned| planned.is_due());
-        let due: Vec<_> = due.cloned().collect();
         let verdicts = match due.is_empty() {
             true => Some(Verdicts::new()),
             false if asks_dns => {
@@ -41,6 +45,7 @@ impl Nightly {
         Ok(Plan {
             certificates: plan,
             verdicts,
+            astray,
         })
     }
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::Wanted;
 use crate::model::kill;
-use crate::model::outcome::{Outcome, Planned, PutOff};
+use crate::model::outcome::{Done, Outcome, Planned, PutOff, Verdicts};
 use crate::model::path::Stage;
 use crate::nightly::fits;
 use crate::nightly::found::Found;
@@ -48,10 +48,31 @@ pub(super) struct Decided {
     pub(super) held: Holdings,
     /// Which certificates are this run's; the plan has all of them.
     pub(super) part: Part,
+    /// Certificates that fail whatever is done.
+    pub(super) astray: Verdicts,
     pub(super) dns: DnsConfig,
     pub(super) now: OffsetDateTime,
     /// What the CAs said in this run of when to renew.
     answers: Answers,
+}
+
+impl Decided {
+    /// Parts what fails whatever is done from what can be issued. Of the first, only what is this run's is told.
+    fn part_astray(&self, plan: Vec<Planned>) -> (Vec<Done>, Vec<Planned>) {
+        let (mut astray, mut rest) = (Vec::new(), Vec::new());
+        for planned in plan {
+            let name = &planned.wanted.name;
+            match self.astray.get(name) {
+                None => rest.push(planned),
+                Some(error) if self.part.has(name) => astray.push(Done {
+                    result: Err(error.clone()),
+                    planned,
+                }),
+                Some(_) => {}
+            }
+        }
+        (astray, rest)
+    }
 }
 
 impl Nightly {
@@ -191,6 +212,7 @@ impl Nightly {
         found: &[Found],
     ) -> Result<(Vec<Planned>, Outcome)> {
         let plan = mem::take(&mut decided.plan);
+        let (astray, plan) = decided.part_astray(plan);
         let (due, mut kept): (Vec<_>, Vec<_>) = plan.into_iter().partition(Planned::is_due);
         let is_ordered = |planned: &Planned| recover::has_order(found, &planned.wanted.name);
         let (ordered, due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_ordered);
@@ -202,7 +224,8 @@ impl Nightly {
         kept.retain(is_ours);
         self.say_what_waits(&put_off);
         self.watch.ended(Stage::Plan);
-        let (due, done) = names::sort(due);
+        let (due, refused) = names::sort(due);
+        let done = [astray, refused].concat();
         let outcome = Outcome {
             shard: decided.part.scope().shard(),
             done,
@@ -244,7 +267,7 @@ impl Nightly {
             self.progress.warn(&warning);
         }
         let wanted = self.selected(wanted)?;
-        fits::every_name_in_a_zone(&wanted, &dns)?;
+        let astray = fits::astray(&wanted, &dns);
         let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
         for warning in ours.flat_map(names::warnings) {
             self.progress.warn(&warning);
@@ -259,6 +282,7 @@ impl Nightly {
             plan: plan::plan(&wanted, &held, &timing),
             held,
             part,
+            astray,
             dns,
             now,
             answers: windows.answers,

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::model::certificate::CertificateName;
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff};
 use crate::model::path::Path;
 use crate::report::tame::tame_json;
 
@@ -28,7 +28,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
     text(&json!({
         "version": VERSION,
         "due": plan.due().count(),
-        "would_fail": plan.verdicts.as_ref().map(Verdicts::len),
+        "would_fail": plan.failing(),
         "certificates": certificates.collect::<Vec<_>>(),
     }))
 }

@@ -63,10 +63,10 @@ impl Outputs {
         let due = plan.due();
         let due: Vec<_> = due.map(|planned| &planned.wanted.name).collect();
         let ends = all.iter().filter_map(|planned| planned.not_after);
-        let kept = all.iter().filter(|planned| !planned.is_due());
+        let kept = plan.up_to_date();
         Self(vec![
             ("due", due.len().to_string()),
-            ("up_to_date", (all.len() - due.len()).to_string()),
+            ("up_to_date", plan.up_to_date().count().to_string()),
             ("due_names", names(due.into_iter())),
             (
                 "next_check",

@@ -4,7 +4,7 @@ use anyhow::Error;
 use time::OffsetDateTime;
 
 use crate::model::name::Identifier;
-use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff};
 use crate::model::path::Path;
 use crate::report::terminal::{day, describe};
 
@@ -50,22 +50,25 @@ pub(crate) fn dry_run(outcome: &Outcome) -> String {
 
 /// What a run would do.
 pub(crate) fn plan(plan: &Plan) -> String {
-    let all = plan.certificates.iter();
-    let (due, kept): (Vec<_>, Vec<_>) = all.partition(|planned| planned.is_due());
-    let mut counts = vec![count(due.len(), "due")];
-    let failing = plan.verdicts.as_ref().map_or(0, Verdicts::len);
+    let kept: Vec<_> = plan.up_to_date().collect();
+    let mut counts = vec![count(plan.due().count(), "due")];
+    let failing = plan.failing().unwrap_or_default();
     counts.extend((failing > 0).then(|| count(failing, "would fail")));
     counts.push(count(kept.len(), "up to date"));
-    let rows = due
-        .iter()
-        .map(|planned| match plan.verdict(&planned.wanted.name) {
-            Some(verdict) => row(planned, "**would fail**", &verdict.to_string()),
-            None => row(planned, &planned.action.to_string(), &planned.reason),
-        });
+    let rows =
+        plan.certificates
+            .iter()
+            .filter_map(|planned| match plan.verdict(&planned.wanted.name) {
+                Some(verdict) => Some(row(planned, "**would fail**", &verdict.to_string())),
+                None if planned.is_due() => {
+                    Some(row(planned, &planned.action.to_string(), &planned.reason))
+                }
+                None => None,
+            });
     let mut page = Page::titled(&counts.join(", "));
     page.results(rows);
-    let errors = plan.errors();
-    page.errors(&errors.iter().collect::<Vec<_>>());
+    let (errors, warnings) = (plan.errors(), plan.warnings());
+    page.errors(&errors.iter().chain(&warnings).collect::<Vec<_>>());
     page.expiry(kept);
     page.text
 }
@@ -307,7 +310,7 @@ mod tests {
     fn a_page_that_is_full_says_so() {
         let plan = Plan {
             certificates: std::iter::repeat_n(wildcard(), 20_000).collect(),
-            verdicts: None,
+            ..Plan::default()
         };
         let text = super::plan(&plan);
         assert!(text.len() < 1 << 20, "{}", text.len());

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::model::chain::list;
 use crate::model::hint::explain;
-use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff, Verdicts};
+use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff};
 use crate::report::tame::tame;
 use crate::report::voice::{self, Level};
 
@@ -75,11 +75,18 @@ pub(crate) fn plan(plan: &Plan) -> String {
     let lines = all.iter().map(|planned| plan_line(planned, width));
     let text: String = lines.collect();
     let due = plan.due().count();
-    let failing = match plan.verdicts.as_ref().map_or(0, Verdicts::len) {
+    let kept = plan.up_to_date().count();
+    let failing = plan.failing().unwrap_or_default();
+    let stuck = all.len() - due - kept;
+    let would_fail = match failing - stuck {
         0 => String::new(),
         number => format!(" ({number} would fail)"),
     };
-    text + &format!("\n{due} due{failing}, {} up to date\n", all.len() - due)
+    let stuck = match stuck {
+        0 => String::new(),
+        number => format!(", {number} cannot be renewed"),
+    };
+    text + &format!("\n{due} due{would_fail}, {kept} up to date{stuck}\n")
 }
 
 fn plan_line(planned: &Planned, width: usize) -> String {

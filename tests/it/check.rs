@@ -77,7 +77,7 @@ certificates/old/old.key: error: a key that age has not encrypted
   hint: whoever could read the repository has it: `git-certs import` encrypts it, and `git-certs revoke old --reason keyCompromise --renew-now` makes a new one
 certs.json:2:49: error: certificate `www`: `a b` is not a DNS name
   hint: names look like `www.example.com` or `*.example.com`, of letters, digits and `-`
-certs.json:2:56: error: `x.other.test` of certificate `www` is in no zone of the DNS repository
+certs.json:2:56: error: `x.other.test` is in no zone of the DNS repository
   hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; declared: `a.test`
 certs.json:2:72: warning: `www.a.test` is in the list already
   hint: leave it out
@@ -87,16 +87,16 @@ certs.json:4:3: error: entry 3: it has no `cert_name`
   hint: write [{"cert_name": "www", "names": ["www.example.com"]}]
 certs.json:5:35: warning: certificate `api`: `x.a.test` is covered by `*.a.test`, and Let's Encrypt refuses an order for both
   hint: take one of them out of the list
-certs.json:5:59: error: `elsewhere.test` of certificate `api` is in no zone of the DNS repository
+certs.json:5:59: error: `elsewhere.test` is in no zone of the DNS repository
   hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; declared: `a.test`
 certs.json:5:96: error: certificate `api`: `use_ecc` is not `true` or `false`
 certs.json:6:48: warning: certificate `wild`: `x.a.test` is covered by `*.a.test`, and Let's Encrypt refuses an order for both
   hint: take one of them out of the list
-certs.json:6:60: error: `elsewhere.test` of certificate `wild` is in no zone of the DNS repository
+certs.json:6:60: error: `elsewhere.test` is in no zone of the DNS repository
   hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; declared: `a.test`
 certs.json:6:78: error: certificate `wild`: `co.uk` is a public suffix, under which anybody can register domains: no CA issues it
   hint: correct the name in certs.json: the list of suffixes is at https://publicsuffix.org
-certs.json:6:78: error: `co.uk` of certificate `wild` is in no zone of the DNS repository
+certs.json:6:78: error: `co.uk` is in no zone of the DNS repository
   hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; declared: `a.test`
 certs.json:6:88: error: cannot use `acme` of certificate `wild`: `nobody` is neither the name of a CA nor the URL of an ACME directory
   hint: it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory
@@ -351,7 +351,7 @@ fn two_findings() -> Folders {
 }
 
 const UNKNOWN: &str = "certificate `www` has an unknown field `x`";
-const ASTRAY: &str = "`www.b.test` of certificate `www` is in no zone of the DNS repository";
+const ASTRAY: &str = "`www.b.test` is in no zone of the DNS repository";
 const DECLARE: &str = "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of \
     `git-certs.toml`, or take the name out of the list; declared: `a.test`";
 

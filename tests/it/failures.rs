@@ -1,11 +1,14 @@
 //! What fails stops only what depends on it, and another writer's push is kept.
 
+use std::fs;
+
 use pretty_assertions::assert_eq;
 
 use crate::support::bind;
 use crate::support::lab::{Lab, Server};
 use crate::support::nightly::{Gate, Nightly, pebble_log};
 use crate::support::repos::{Files, Remote};
+use crate::support::zones::{ZONES, Zone};
 
 /// Requests for the names of an order, as Pebble logs them.
 fn was_ordered(lab: &Lab, name: &str) -> bool {
@@ -225,4 +228,59 @@ fn not_after(chain: &str) -> i64 {
     let (_, pem) = x509_parser::pem::parse_x509_pem(chain.as_bytes()).unwrap();
     let certificate = pem.parse_x509().unwrap();
     certificate.validity().not_after.timestamp()
+}
+
+#[test]
+fn a_name_that_lost_its_zone_fails_its_own_certificate_only() {
+    let lab = Lab::builder().bind().powerdns().pebble().start();
+    let nightly = Nightly::new(lab, &[("lost", &["www.example.test", "www.bench.test"])]);
+    let Nightly { lab, certs, .. } = &nightly;
+    nightly.renew().expect_code(0);
+    let zones = ZONES.iter().filter(|zone| zone.name != "example.test");
+    let zones: Vec<_> = zones.map(Zone::declaration).collect();
+    Files::dns_of(&zones.join("\n")).commit(lab, &nightly.dns, "without a zone");
+    let wanted: &[(&str, &[&str])] = &[
+        ("lost", &["www.example.test", "www.bench.test"]),
+        ("new", &["new.bench.test"]),
+    ];
+    Files::certificates(wanted, &[&nightly.identity.recipient]).commit(lab, certs, "one more");
+    let error = "error: cannot issue `lost`\n  \
+                 caused by: `www.example.test` is in no zone of the DNS repository\n";
+
+    let summary = lab.folder().join("summary.md");
+    let plan = nightly.command(&["plan", "--summary-file", summary.to_str().unwrap()]);
+    let plan = plan.run().expect_code(1);
+    assert_eq!(
+        plan.normal_stdout(),
+        "keep     lost  www.example.test, www.bench.test: 89 days of 90 days left, due on [DATE], as the CA suggests\n\
+         issue    new   new.bench.test: not in the repository\n\n\
+         1 due, 0 up to date, 1 cannot be renewed\n"
+    );
+    assert!(plan.stderr.contains(error), "{}", plan.stderr);
+    let summary = fs::read_to_string(summary).unwrap();
+    let told = [
+        "### git-certs: 1 due, 1 would fail, 0 up to date\n",
+        "| `lost` | `www.example.test`, `www.bench.test` | **would fail** | ",
+        "| `new` | `new.bench.test` | issue |  | not in the repository |\n",
+        error.trim_start_matches("error: "),
+    ];
+    for words in told {
+        assert!(summary.contains(words), "{words}\n{summary}");
+    }
+
+    let held = nightly.chain("lost");
+    let output = nightly.renew().expect_code(1);
+    assert_eq!(
+        output.normal_stdout(),
+        "failed   lost  www.example.test, www.bench.test\n\
+         issued   new   new.bench.test: until [DATE], commit [COMMIT]\n\n\
+         1 issued, 1 failed, 0 up to date\n\
+         pushed 1 commit to `main`\n"
+    );
+    assert!(output.stderr.contains(error), "{}", output.stderr);
+    nightly.assert_valid("new");
+    assert_eq!(nightly.chain("lost"), held);
+    // Said even where nothing is due.
+    let output = nightly.renew().expect_code(2);
+    assert!(output.stderr.contains(error), "{}", output.stderr);
 }

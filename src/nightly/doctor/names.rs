@@ -1,7 +1,5 @@
 //! Names and settings of single certificates. Pure.
 
-use std::slice;
-
 use anyhow::Error;
 
 use crate::dnscontrol::DnsConfig;
@@ -12,14 +10,10 @@ use crate::nightly::{fits, names};
 /// What is wrong with a certificate as certs.json has it.
 pub(super) fn look(planned: &Planned, dns: &DnsConfig) -> Vec<Finding> {
     let subject = || Subject::Certificate(planned.wanted.name.clone());
-    let wanted = slice::from_ref(&planned.wanted);
-    let fits = [
-        fits::every_name_in_a_zone(wanted, dns),
-        fits::every_ca_is_one(wanted),
-    ];
-    let mut findings: Vec<_> = fits
-        .into_iter()
-        .filter_map(Result::err)
+    let astray = fits::in_no_zone(&planned.wanted, dns).into_iter();
+    let mut findings: Vec<_> = astray
+        .map(|(_, error)| error)
+        .chain(fits::ca_is_one(&planned.wanted).err())
         .map(|error| Finding::error(subject(), error))
         .collect();
     let (_, refused) = names::sort(vec![planned.clone()]);
