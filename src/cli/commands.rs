@@ -150,9 +150,10 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
             return ending.matrix(&loads, code(!loads.is_empty()));
         }
         let plan = Box::pin(nightly.plan(asks_dns)).await?;
-        let code = match plan.astray.is_empty() {
-            true => code(plan.due().next().is_some()),
-            false => SOME_FAILED,
+        let code = if plan.astray.is_empty() {
+            code(plan.due().next().is_some())
+        } else {
+            SOME_FAILED
         };
         ending.plan(&plan, code)
     };
