@@ -11,6 +11,8 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use crate::model::environment::Environment;
+use crate::model::lent;
+pub(super) use crate::model::lent::SOPS_AGE_KEY;
 use crate::model::secret::Secret;
 use crate::repo::git::People;
 use crate::repo::journal::{Process, Run as JournalRun};
@@ -18,9 +20,6 @@ use crate::repo::transport::{Ssh, Token};
 
 /// Text of an age identity.
 pub(super) const AGE_KEY: &str = "GIT_CERTS_AGE_KEY";
-
-/// The same, as sops users have it.
-pub(super) const SOPS_AGE_KEY: &str = "SOPS_AGE_KEY";
 
 /// Path of an age identity file, as sops users have it.
 pub(super) const SOPS_AGE_KEY_FILE: &str = "SOPS_AGE_KEY_FILE";
@@ -161,9 +160,10 @@ pub(super) fn this_run() -> JournalRun {
     }
 }
 
-/// Our own secrets, which no child inherits.
-const OURS: [&str; 15] = [
+/// Our own secrets and the key of sops, which no child inherits.
+const OURS: [&str; 16] = [
     AGE_KEY,
+    SOPS_AGE_KEY,
     SIGNING_KEY,
     SSH_KEY,
     TOKEN,
@@ -182,8 +182,7 @@ const OURS: [&str; 15] = [
 
 /// Secrets that this program takes from the environment, whether it comes to need them or not.
 pub(super) fn secrets() -> impl Iterator<Item = Secret> {
-    const OTHERS: [&str; 8] = [
-        SOPS_AGE_KEY,
+    const OTHERS: [&str; 7] = [
         LEGO_EAB_HMAC,
         GITHUB_TOKEN,
         CI_JOB_TOKEN,
@@ -205,7 +204,7 @@ pub(super) fn secret(name: &str) -> Option<Secret> {
 }
 
 /// Takes our own secrets out of the environment, so that no child inherits them: plugins of age are started by a
-/// library, which leaves nothing out. Those of others stay, as sops wants its key.
+/// library, which leaves nothing out. Tokens of others stay.
 ///
 /// To be called once, before there is another thread.
 pub(super) fn take_secrets() {
@@ -213,6 +212,7 @@ pub(super) fn take_secrets() {
         .into_iter()
         .filter_map(|name| Some((name, secret(name)?)));
     let _ = TAKEN.set(taken.collect());
+    secret(SOPS_AGE_KEY).map(lent::keep);
     for name in OURS {
         #[expect(
             unsafe_code,

@@ -19,6 +19,7 @@ use crate::dnscontrol::config::Source;
 use crate::dnscontrol::ir::Declaration;
 use crate::dnscontrol::relaxed;
 use crate::model::hint::{Hint, with_hint};
+use crate::model::lent;
 use crate::model::outside::spawn;
 use crate::model::provider::ProviderEntry;
 use crate::model::secret::is_own_variable;
@@ -281,12 +282,13 @@ fn resolved(
 }
 
 fn run(mut command: Command, shown: &str, root: &Path, limit: Duration) -> Result<Vec<u8>> {
-    // Our own variables hold the account's key and tokens; sops needs its own key.
+    // Our own variables hold the account's key and tokens.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("GIT_CERTS_") {
             command.env_remove(variable);
         }
     }
+    lent::lend(&mut command);
     let what = || format!("cannot run `{shown}`, which should print the credentials");
     command
         .current_dir(root)

@@ -95,6 +95,33 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn a_command_inherits_no_key_and_keeps_what_is_its_own() {
+    let mut repo = CertRepo::new();
+    let alice = repo.identity("alice");
+    repo.put(".age-recipients", format!("{alice}\n"));
+    repo.list(&["www"]);
+    repo.certificate("www", &[&alice]);
+    repo.commit("first");
+    let key = fs::read_to_string(repo.path("alice")).unwrap();
+    let variables = [
+        ("SOPS_AGE_KEY", key.as_str()),
+        ("GIT_CERTS_AGE_KEY", &key),
+        ("GITHUB_TOKEN", "of-the-job"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let said = repo.run_with(
+        "export www -- printenv GITHUB_TOKEN GIT_CERTS_AGE_KEY SOPS_AGE_KEY",
+        "alice",
+        &variables,
+    );
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(1), "of-the-job\n"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn pem_files_are_for_their_user_alone_and_stay_where_nothing_changes() {
     let (repo, keys) = repo();
     let files = ["www.crt", "www.key", "www.cert.pem", "www.chain.pem"];

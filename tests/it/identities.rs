@@ -259,6 +259,17 @@ fn with_plugin() -> (CertRepo, PathBuf) {
 }
 
 #[test]
+fn a_plugin_inherits_no_key() {
+    let (mut repo, _) = with_plugin();
+    repo.identity("other");
+    let key = fs::read_to_string(repo.path("other")).unwrap();
+    let variables = [("SOPS_AGE_KEY".to_owned(), key)];
+    let said = repo.run_with("rekey www", "plugin", &variables);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(repo.opened(WWW, "alice").is_some());
+}
+
+#[test]
 fn a_plugin_asks_on_the_terminal() {
     let (repo, plugin) = with_plugin();
     fs::write(plugin.with_file_name("asks"), "").unwrap();

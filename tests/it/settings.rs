@@ -316,6 +316,7 @@ fn files_are_named_in_the_environment_too() {
     let recipients = write("recipients", &identity.recipient);
     fs::write(folder.join(".age-recipients"), &identity.recipient).unwrap();
     let creds = write("creds.json", &dns.show(lab, "creds.json"));
+    let key_of_sops = fs::read_to_string(&lab.age_identity("sops").file).unwrap();
     let ir = write(
         "ir.json",
         r#"{"registrars": [{"name": "none", "type": "-"}],
@@ -333,7 +334,15 @@ fn files_are_named_in_the_environment_too() {
         .env("GIT_CERTS_DNS_REPO", lab.folder().join("elsewhere"))
         .env("GIT_CERTS_CERT_CONFIG", list)
         .env("GIT_CERTS_RECIPIENTS", recipients)
-        .env("GIT_CERTS_CREDS", format!("!cat {}", creds.display()))
+        // The key of sops is lent to the command.
+        .env("SOPS_AGE_KEY", &key_of_sops)
+        .env(
+            "GIT_CERTS_CREDS",
+            format!(
+                "!sh -c 'test -n \"$SOPS_AGE_KEY\" && exec cat {}'",
+                creds.display()
+            ),
+        )
         .env("GIT_CERTS_IR", ir)
         .env("GIT_CERTS_AGE_KEY_FILE", &identity.file)
         .run()

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 use crate::model::hint::with_hint;
+use crate::model::lent;
 use crate::model::outside::spawn_async;
 use crate::model::secret::is_own_variable;
 
@@ -78,6 +79,9 @@ impl Program {
             if self.hides(&variable.to_string_lossy()) {
                 command.env_remove(variable);
             }
+        }
+        if self.runs_command {
+            lent::lend(command.as_std_mut());
         }
         let child = spawn_async(command)
             .with_context(|| format!("cannot run `{}`", self.path.display()))?;

@@ -15,6 +15,8 @@ import sys
 OURS = ["AGE_KEY", "SIGNING_KEY", "SSH_KEY", "TOKEN", "DNS_TOKEN", "EAB_HMAC"]
 inherited = [name for name in OURS if f"GIT_CERTS_{name}" in os.environ]
 assert not inherited, inherited
+keys = [name for name, value in os.environ.items() if "AGE-SECRET-KEY-" in value or "PRIVATE KEY" in value]
+assert not keys, keys
 
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
