@@ -4,8 +4,10 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::model::outside::outside;
 use anyhow::{Context, Result};
+
+use crate::model::outside::outside;
+use crate::report::terminal;
 
 /// Beginning of the folders' names.
 const PREFIX: &str = "git-certs-";
@@ -58,8 +60,14 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         let folder = self.folder.clone();
-        // The folder that it is in belongs to others too. What stays is removed by the next run.
-        let _ = outside(move || std::fs::remove_dir_all(folder));
+        // The folder that it is in belongs to others too.
+        let removed = outside(move || std::fs::remove_dir_all(folder)).flatten();
+        if let Err(error) = removed {
+            terminal::print_warning(&format!(
+                "cannot remove `{}`, which the next run does: {error}",
+                self.folder.display()
+            ));
+        }
     }
 }
 

@@ -51,9 +51,10 @@ fn when_at(nightly: &Nightly, point: &str, run: Command, act: impl FnOnce()) -> 
 #[track_caller]
 fn assert_ends(output: &Output, code: i32, end: &str) {
     let said = output.normal_stderr();
-    let steps = said
-        .split_inclusive('\n')
-        .take_while(|line| !line.starts_with("error: ") && !line.starts_with("1 certificate "));
+    let steps = said.split_inclusive('\n').take_while(|line| {
+        let ends = ["error: ", "warning: the checkout ", "1 certificate "];
+        !ends.iter().any(|end| line.starts_with(end))
+    });
     let steps: usize = steps.map(str::len).sum();
     assert_eq!(&said[steps..], end, "{output:?}");
     assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -326,5 +327,91 @@ fn the_server_s_disk_is_full() {
             git(&["log", "--format=%s"]),
             "Issue www: not in the repository\nRegister an ACME account at acme.test\nfiles of the test\n"
         );
+    }
+}
+
+const WARNED: &str = "warning: cannot remove `[TMP]`, which the next run does: Read-only file system (os error 30)\n";
+const READ_ONLY: &str = "hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n";
+
+/// What a disk says that is full, of one that turned read-only.
+fn turned(full: &str) -> String {
+    let repository = Regex::new("cannot write to `(.+)/`\n.*").unwrap();
+    let instead = "cannot write to `$1/`\n  \
+                   caused by: failed to create temporary file '$1/objects/tmp_object_git2_[ID]': Read-only file system; class=Os (2)";
+    repository
+        .replace_all(&full.replace(FULL, READ_ONLY), instead)
+        .into_owned()
+}
+
+/// As a kernel does with a disk that fails.
+#[test]
+fn the_disk_of_temporary_files_turns_read_only_in_the_middle() {
+    let mut nightly = nightly();
+    let folder = temporary(&nightly.lab);
+    let no_journal = format!(
+        "error: cannot make a repository in `[TMP]/refs-git-certs-journal`\n  \
+         caused by: failed to create locked file '[TMP]/refs-git-certs-journal/config.lock': Read-only file system; class=Os (2)\n\
+         {READ_ONLY}"
+    );
+    let no_record = format!("{NO_RECORD}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}");
+    let no_commit = format!("{FROM_THE_JOURNAL}{NO_COMMIT}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}");
+    for (point, code, end, placed) in [
+        ("after journal begins", 2, no_journal, 1),
+        ("before record", 1, turned(&no_record), 2),
+        ("seen", 1, turned(&no_commit), 1),
+        ("before commit", 1, turned(&no_commit), 1),
+    ] {
+        fresh(&mut nightly, &point.replace(' ', "-"));
+        let before = orders(&nightly.lab);
+        let disk = Disk::mount(&nightly.lab, &folder, ROOM);
+        let run = nightly.command(&["renew"]);
+        let output = when_at(&nightly, point, run, || disk.make_read_only());
+        assert_ends(&output, code, &(end + WARNED));
+        assert_eq!(nightly.lab.challenges().len(), 0, "{output:?}");
+        disk.make_writable();
+        assert_recovers(&nightly, &nightly.command(&["renew"]), before, placed);
+        assert_eq!(disk.names(), [""; 0]);
+    }
+}
+
+#[test]
+fn the_disk_of_a_checkout_turns_read_only_in_the_middle() {
+    let mut nightly = nightly();
+    let no_account = NO_ACCOUNT.replace("[TMP]/certs/", "[LAB]/looked/.git/");
+    let no_commit = NO_COMMIT.replace("[TMP]/certs/", "[LAB]/before-commit/.git/");
+    let stays = "warning: the checkout could not follow what is committed: \
+                 cannot write `[LAB]/before-files-2/certificates/www/www.key.age`: Read-only file system (os error 30): \
+                 `git reset` puts its index right, `git checkout -- FILE` a file\n";
+    for (point, code, end) in [
+        ("looked", 2, turned(&format!("{no_account}{FULL}"))),
+        (
+            "before commit",
+            1,
+            turned(&format!("{FROM_THE_JOURNAL}{no_commit}{FULL}")),
+        ),
+        ("before files#2", 0, stays.to_owned()),
+    ] {
+        let name = point.replace([' ', '#'], "-");
+        fresh(&mut nightly, &name);
+        let before = orders(&nightly.lab);
+        let folder = nightly.lab.folder().join(&name);
+        let disk = checkout(&nightly, &folder);
+        let run = in_place(&nightly, &folder);
+        let output = when_at(&nightly, point, run.clone(), || disk.make_read_only());
+        assert_ends(&output, code, &end);
+        assert_eq!(nightly.lab.challenges().len(), 0, "{output:?}");
+        disk.make_writable();
+        if code == 0 {
+            nightly.assert_valid("www");
+            for words in [
+                &["reset", "--quiet"][..],
+                &["checkout", "--", "certificates"],
+            ] {
+                nightly.lab.git(&folder, words);
+            }
+        }
+        assert_recovers(&nightly, &run, before, 1);
+        let status = nightly.lab.git(&folder, &["status", "--porcelain"]);
+        assert_eq!(status.stdout, "", "`{point}`");
     }
 }

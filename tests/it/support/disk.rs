@@ -44,13 +44,17 @@ impl<'lab> Disk<'lab> {
         self.inside(r#"rm "$1/$2""#, &[BALLAST]);
     }
 
-    /// Nothing can be written below a path of it any more, though files there are open.
+    /// Nothing can be written below its path any more. Files that are open for writing, as a lock is, keep no kernel
+    /// from that where the path is a mount of its own.
     pub fn make_read_only(&self) {
-        self.as_root(r#"mount -o remount,ro "$1""#, &[]);
+        self.as_root(
+            r#"mount --bind "$1" "$1"; mount -o remount,bind,ro "$1""#,
+            &[],
+        );
     }
 
     pub fn make_writable(&self) {
-        self.as_root(r#"mount -o remount,rw "$1""#, &[]);
+        self.as_root(r#"umount "$1""#, &[]);
     }
 
     /// Names of what is there.
