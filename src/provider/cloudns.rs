@@ -27,7 +27,7 @@ use crate::provider::patience::send_patiently;
 use crate::provider::port::{Answer, COMPARED, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Reply, Why, failure};
-use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{NewTxt, Todo, TxtRecord, settle};
 use crate::provider::together::write_singly;
 use crate::provider::ttls::rounded_up;
 use crate::provider::zone_cache::ZoneCache;
@@ -131,13 +131,9 @@ impl DnsProvider for ClouDns {
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.api.changing(zone, async move {
             let ttl = stored_ttl(self.minimum_ttl(zone).await?.max(TXT_TTL));
-            let mut rounds = Rounds::default();
-            loop {
-                let todo = todo(&self.txt_records(zone).await?, batch, ttl);
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, ttl, list, write).await
         })
     }
 

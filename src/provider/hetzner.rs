@@ -21,7 +21,7 @@ use crate::provider::pages::{page_after, with_parameter};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Why, failure, status};
-use crate::provider::rrset::{NewTxt, Rounds, Spelling, Todo, TxtRecord, todo};
+use crate::provider::rrset::{NewTxt, Spelling, Todo, TxtRecord, settle};
 use crate::provider::zone_cache::ZoneCache;
 
 pub(super) const SPEC: Spec = Spec {
@@ -139,13 +139,9 @@ impl DnsProvider for Hetzner {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.api.changing(zone, async move {
-            let mut rounds = Rounds::default();
-            loop {
-                let todo = todo(&self.txt_records(zone).await?, batch, TXT_TTL);
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, TXT_TTL, list, write).await
         })
     }
 

@@ -19,7 +19,7 @@ use crate::provider::labels::full_owner;
 use crate::provider::nameservers;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{NewTxt, Todo, TxtRecord, settle};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "INWX",
@@ -129,14 +129,9 @@ impl DnsProvider for Inwx {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.client.api.changing(zone, async move {
-            let mut rounds = Rounds::default();
-            loop {
-                let listed = self.txt_records(zone).await?;
-                let todo = todo(&listed, batch, TXT_TTL.max(MINIMUM_TTL));
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, TXT_TTL.max(MINIMUM_TTL), list, write).await
         })
     }
 

@@ -20,8 +20,8 @@
 //!    records with [`labels`], and make them with [`canonical`](crate::model::rdata::canonical)
 //!    RDATA. Look out for host names without a final dot ([`bare`]), and for TXT that is not quoted.
 //!    `nameservers` answers with [`nameservers`].
-//! 5. **Change.** `change` is a loop of look and write ([`rrset`]): `todo` and `Rounds::settled`
-//!    where each value has an id, `edits` and `Rounds::look_again` where whole sets are replaced.
+//! 5. **Change.** `change` is a loop of look and write ([`rrset`]): `settle` where each value has an
+//!    id, `edits` and `Rounds::look_again` where whole sets are replaced.
 //!    Single requests run a few at a time ([`together`]) where the vendor's limits allow it.
 //!    Writes that replace what was read are sent with `Repeat::Never`, so that each try looks
 //!    first.

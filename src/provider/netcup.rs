@@ -26,7 +26,7 @@ use crate::provider::patience::send_patiently;
 use crate::provider::port::{Answer, DnsProvider, Quirks};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Reply, Why};
-use crate::provider::rrset::{Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{Todo, TxtRecord, settle};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "NETCUP",
@@ -169,13 +169,9 @@ impl DnsProvider for Netcup {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.api.changing(zone, async move {
-            let mut rounds = Rounds::default();
-            loop {
-                let todo = todo(&self.txt_records(zone).await?, batch, 0);
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, 0, list, write).await
         })
     }
 

@@ -229,6 +229,29 @@ pub(super) fn todo<I: Clone>(listed: &[TxtRecord<I>], batch: &TxtBatch, ttl: u32
     todo
 }
 
+/// Looks and writes until nothing is left to do, for APIs that change single values. New ones get `ttl`, seconds.
+///
+/// `write` answers whether all was as the look had it.
+pub(super) async fn settle<I, L, W>(
+    batch: &TxtBatch,
+    ttl: u32,
+    list: impl Fn() -> L,
+    write: impl Fn(Todo<I>) -> W,
+) -> Result<()>
+where
+    I: Clone,
+    L: Future<Output = Result<Vec<TxtRecord<I>>>>,
+    W: Future<Output = Result<bool>>,
+{
+    let mut rounds = Rounds::default();
+    loop {
+        let todo = todo(&list().await?, batch, ttl);
+        if todo.is_empty() || rounds.settled(write(todo).await).await? {
+            return Ok(());
+        }
+    }
+}
+
 /// Counts the rounds of a change, and pauses between them.
 #[derive(Debug)]
 pub(super) struct Rounds {

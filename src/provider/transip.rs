@@ -31,7 +31,7 @@ use crate::provider::pace::{Of, Rate};
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
 use crate::provider::reply::{Reply, status};
-use crate::provider::rrset::{Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{Todo, TxtRecord, settle};
 
 pub(super) const SPEC: Spec = Spec {
     kind: "TRANSIP",
@@ -180,13 +180,9 @@ impl DnsProvider for TransIp {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.api.changing(zone, async move {
-            let mut rounds = Rounds::default();
-            loop {
-                let todo = todo(&self.txt_records(zone).await?, batch, TXT_TTL);
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, TXT_TTL, list, write).await
         })
     }
 

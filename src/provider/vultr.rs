@@ -23,7 +23,7 @@ use crate::provider::pace::{Of, Rate};
 use crate::provider::pages::with_parameter;
 use crate::provider::port::{Answer, DnsProvider, Quirks, TXT_TTL};
 use crate::provider::registry::{Context, Field, Spec};
-use crate::provider::rrset::{NewTxt, Rounds, Todo, TxtRecord, todo};
+use crate::provider::rrset::{NewTxt, Todo, TxtRecord, settle};
 use crate::provider::together::write_singly;
 
 pub(super) const SPEC: Spec = Spec {
@@ -115,14 +115,9 @@ impl DnsProvider for Vultr {
 
     fn change<'a>(&'a self, zone: ZoneRef<'a>, batch: &'a TxtBatch) -> Answer<'a, ()> {
         self.api.changing(zone, async move {
-            let mut rounds = Rounds::default();
-            loop {
-                let listed = self.txt_records(zone).await?;
-                let todo = todo(&listed, batch, TXT_TTL.max(NEW_TTL));
-                if todo.is_empty() || rounds.settled(self.write(zone, &todo).await).await? {
-                    return Ok(());
-                }
-            }
+            let list = || self.txt_records(zone);
+            let write = async |todo| self.write(zone, &todo).await;
+            settle(batch, TXT_TTL.max(NEW_TTL), list, write).await
         })
     }
 
