@@ -212,7 +212,9 @@ pub(super) fn take_secrets() {
         .into_iter()
         .filter_map(|name| Some((name, secret(name)?)));
     let _ = TAKEN.set(taken.collect());
-    secret(SOPS_AGE_KEY).map(lent::keep);
+    if let Some(key) = secret(SOPS_AGE_KEY) {
+        lent::keep(key);
+    }
     for name in OURS {
         #[expect(
             unsafe_code,
