@@ -1,5 +1,6 @@
 //! SSH keys that were given: for signatures of commits, and for the way to a server.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
@@ -8,7 +9,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use ssh_key::PublicKey;
 
 use crate::cli::arguments::secret;
-use crate::cli::environment;
+use crate::cli::{config, environment};
 use crate::model::hint::Hint;
 use crate::model::secret::{Secret, looks_secret};
 use crate::repo::git::People;
@@ -20,14 +21,23 @@ pub(super) struct Signing {
     /// SSH key that signs each commit: its file (of a public one, ssh-agent signs), or in the environment the key itself
     #[arg(long, env = "GIT_CERTS_SIGNING_KEY", value_name = "FILE", allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]
     signing_key: Option<Arc<Secret>>,
+
+    /// Go on only if one of these has signed the last commit of the cert repository, in git's format; a file that those who push cannot change
+    #[arg(long, env = "GIT_CERTS_ALLOWED_SIGNERS", value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
 }
 
 impl Signing {
     /// Who commits, and the key that signs.
     pub(super) fn people(&self) -> Result<People> {
         let key = self.signing_key.as_deref();
+        let trusted = self.allowed_signers.as_deref();
         Ok(People {
             key: key.map(signing_key).transpose()?.map(Arc::new),
+            trusted: trusted
+                .map(config::allowed_signers)
+                .transpose()?
+                .map(Arc::new),
             ..environment::people()?
         })
     }

@@ -21,7 +21,7 @@ mod writable;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use git2::Oid;
 
 use crate::model::secret::Sealed;
@@ -30,6 +30,7 @@ use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
 use crate::repo::prove;
+use crate::repo::signed;
 use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::{checkout, discover};
@@ -151,10 +152,11 @@ pub(crate) struct Done {
 impl Workspace {
     /// Clones the tip of a branch into `into`, which must be an empty folder of mode 0700.
     pub(crate) fn clone(remote: &Remote, into: &Path, people: People) -> Result<Self> {
-        Ok(Self {
+        let workspace = Self {
             shape: Shape::Bare(History::clone(remote, into)?),
             people,
-        })
+        };
+        workspace.vouched().map(|()| workspace)
     }
 
     /// Works in the checkout that contains `folder`, or in `folder` itself if none does.
@@ -171,7 +173,19 @@ impl Workspace {
             Some(checkout) => Shape::Checkout(checkout),
             None => Shape::Folder(folder.to_owned()),
         };
-        Ok(Self { shape, people })
+        let workspace = Self { shape, people };
+        workspace.vouched().map(|()| workspace)
+    }
+
+    /// Fails where none of those who are trusted has signed what is worked on.
+    fn vouched(&self) -> Result<()> {
+        let Some(trusted) = &self.people.trusted else {
+            return Ok(());
+        };
+        let history = self.history().ok_or_else(|| {
+            anyhow!("this folder is in no git repository: nobody has signed what is in it")
+        })?;
+        signed::vouched(&history.repository, history.tip, trusted)
     }
 
     /// A file's bytes; none if there is none. A symbolic link on the way is an error.
@@ -244,7 +258,10 @@ impl Workspace {
     /// has them then; a checkout is the user's own, so that it is an error there.
     pub(crate) fn catch_up(&mut self) -> Result<bool> {
         match &mut self.shape {
-            Shape::Bare(history) => history.catch_up(),
+            Shape::Bare(history) => {
+                let has_changed = history.catch_up()?;
+                self.vouched().map(|()| has_changed)
+            }
             Shape::Checkout(checkout) => {
                 let history = &checkout.history;
                 if let Some(remote) = &history.remote {

@@ -3,16 +3,41 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use git2::{Commit, ErrorCode, Oid, Repository};
 use ssh_key::HashAlg;
 
+use crate::model::hint::Hint;
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
 use crate::repo::blob;
 use crate::repo::signature::{self, Signed};
 
+/// What to do about a commit that nobody signed who may.
+pub(super) const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever may sign commits it again \
+                                   (`git commit --amend --no-edit -S`); if not, somebody can push who should not";
+
+/// Digits of a commit's id that people see.
+const SHORT_ID: usize = 10;
+
 /// A list, or none where it cannot be read.
 type List = Option<Rc<AllowedSigners>>;
+
+/// Fails where none of the trusted signers has signed the commit, which vouches for all before it.
+pub(super) fn vouched(repository: &Repository, id: Oid, trusted: &AllowedSigners) -> Result<()> {
+    let commit = repository.find_commit(id)?;
+    match Signatures::new(repository, "", Some(trusted)).fault(&commit)? {
+        None => Ok(()),
+        Some(fault) => Err(anyhow!(fault).context(format!(
+            "the last commit, `{}`, is not to be trusted",
+            short(id)
+        )))
+        .hint(|| UNSIGNED),
+    }
+}
+
+pub(super) fn short(id: Oid) -> String {
+    id.to_string().chars().take(SHORT_ID).collect()
+}
 
 /// Checks one commit after another.
 pub(super) struct Signatures<'r> {
@@ -60,8 +85,11 @@ impl<'r> Signatures<'r> {
             let what = match list {
                 Some(list) if list.allows(&key, moment) => continue,
                 Some(_) => format!(
-                    "the key `{}` may not sign: it is not in `{ALLOWED_SIGNERS}`, or not for that time",
-                    key.fingerprint(HashAlg::Sha256)
+                    "the key `{}` may not sign: it is not in `{}`, or not for that time",
+                    key.fingerprint(HashAlg::Sha256),
+                    self.instead
+                        .as_ref()
+                        .map_or(ALLOWED_SIGNERS, |_| "--allowed-signers")
                 ),
                 None => format!("`{ALLOWED_SIGNERS}` before it cannot be read"),
             };

@@ -11,15 +11,8 @@ use crate::repo::bindings::{self, Fault};
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::leaks::{self, Leak, State};
 use crate::repo::recipients::Recipients;
-use crate::repo::signed::Signatures;
+use crate::repo::signed::{Signatures, UNSIGNED, short};
 use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
-
-/// What to do about a commit that nobody signed who may.
-const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever may sign commits it again \
-                        (`git commit --amend --no-edit -S`); if not, somebody can push who should not";
-
-/// Digits of a commit's id that people see.
-const SHORT_ID: usize = 10;
 
 /// Largest file that is looked into, bytes: each thread has one in memory.
 const LARGEST: usize = 256 << 20;
@@ -96,10 +89,6 @@ fn commits(
         Ok(found)
     })?;
     Ok(parts.into_iter().flatten().collect())
-}
-
-fn short(id: Oid) -> String {
-    id.to_string().chars().take(SHORT_ID).collect()
 }
 
 struct Checker<'c> {

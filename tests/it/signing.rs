@@ -437,6 +437,58 @@ fn allowed_signers_ask_for_a_signature_of_theirs() {
     );
 }
 
+#[test]
+fn a_commit_that_nobody_trusted_has_signed_is_not_worked_on() {
+    let mut repo = repository();
+    let carol = repo.identity("carol");
+    let public = ed25519(&repo, "trusted");
+    let mallory = ed25519(&repo, "mallory");
+    let list = repo.path("signers");
+    fs::write(&list, format!("ci namespaces=\"git\" {public}")).unwrap();
+    let list = list.display().to_string();
+    let run = |words: &str| repo.run(&format!("{words} --allowed-signers {list}"), "alice");
+    let refused = |fault: &str| {
+        let tip = repo.git(&["rev-parse", "HEAD"]);
+        Said::refused(&format!(
+            "error: the last commit, `{}`, is not to be trusted\n  \
+             caused by: {fault}\n\
+             hint: `git show` says what it changes: if it is good, whoever may sign commits it again \
+             (`git commit --amend --no-edit -S`); if not, somebody can push who should not\n",
+            &tip[..10]
+        ))
+    };
+    let key = repo.path("trusted").display().to_string();
+    let add = format!("recipients add --signing-key {key} {carol}");
+    assert_eq!(run(&add), refused("the commit is not signed"));
+    commit_signed(&repo, "trusted");
+    assert_eq!(run(&add), Said::done(ADDED));
+    // Whoever can push can change the list beside certs.json, and sign with a key that it has then.
+    allow(&repo, &mallory);
+    commit_signed(&repo, "mallory");
+    let fingerprint = repo.tool("ssh-keygen", &["-l", "-f", "mallory.pub"], "");
+    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
+    let stranger = format!(
+        "the key `{fingerprint}` may not sign: it is not in `--allowed-signers`, or not for that time"
+    );
+    for words in [
+        "rekey",
+        "renew",
+        "plan",
+        "recipients remove age1none",
+        "import",
+    ] {
+        assert_eq!(run(words), refused(&stranger), "{words}");
+    }
+    let folder = repo.path("plain");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(
+        run(&format!("rekey --dir {}", folder.display())),
+        Said::refused(
+            "error: this folder is in no git repository: nobody has signed what is in it\n"
+        )
+    );
+}
+
 /// The faults of signatures that `verify --history` finds: commits, and what is said of them.
 fn faults(repo: &CertRepo, words: &str) -> Vec<String> {
     let said = repo.run(&format!("verify --format json {words}"), "none");

@@ -20,6 +20,8 @@ pub(crate) struct People {
     pub(crate) key: Option<Arc<SshKey>>,
     /// What every commit says of the run that made it.
     pub(crate) run: Option<String>,
+    /// One of these has to have signed the commit that is worked on; none: whoever could push is believed.
+    pub(crate) trusted: Option<Arc<AllowedSigners>>,
 }
 
 /// Name and mail address as git keeps them.
@@ -69,6 +71,7 @@ impl People {
             committer: person("COMMITTER")?,
             key: None,
             run: None,
+            trusted: None,
         })
     }
 
