@@ -73,6 +73,40 @@ fn what_another_run_has_done_meanwhile_is_not_done_again() {
     assert_eq!(lab.left_over().len(), 0);
 }
 
+/// What comes meanwhile has to be signed by somebody trusted as well.
+#[test]
+fn what_another_run_has_done_meanwhile_is_not_trusted_unsigned() {
+    let nightly = nightly(WANTED);
+    let lab = &nightly.lab;
+    let key = lab.folder().join("signing");
+    let words = ["-q", "-t", "ed25519", "-N", "", "-f"];
+    lab.command("ssh-keygen").args(words).arg(&key).succeed();
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let list = lab.folder().join("signers");
+    fs::write(&list, format!("ci {public}")).unwrap();
+    let signed = |words: &[&str]| {
+        let run = nightly.command(words);
+        run.env("GIT_CERTS_SIGNING_KEY", key.to_str().unwrap())
+    };
+    signed(&["account", "register"]).run().expect_code(0);
+    let trusting = signed(&["renew"]).env("GIT_CERTS_ALLOWED_SIGNERS", &list);
+    let gate = Gate::new(lab);
+    let late = gate.at("before journal begins", trusting.clone()).spawn();
+    gate.wait();
+    nightly.renew().expect_code(0);
+    gate.open();
+    let late = late.wait().expect_code(2);
+    let untrusted = "is not to be trusted\n  caused by: the commit is not signed\n";
+    assert!(late.stderr.contains(untrusted), "{late:?}");
+    assert_eq!(orders(lab), 1);
+    assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
+    let next = trusting.run().expect_code(2);
+    assert!(next.stderr.contains(untrusted), "{next:?}");
+    // Somebody who may vouches for it.
+    signed(&["account", "rollover"]).run().expect_code(0);
+    trusting.run().expect_code(0);
+}
+
 /// What is not a certificate does not matter before the push.
 #[test]
 fn a_push_of_something_else_meanwhile_does_not_matter() {
