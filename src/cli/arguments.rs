@@ -24,6 +24,7 @@ use crate::cli::settings::{ACME, Settings};
 use crate::cli::signing::Signing;
 use crate::cli::status::Status;
 use crate::cli::unlock::Unlock;
+use crate::cli::vault::GitOnly;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
 use crate::model::shard::Shard;
@@ -315,6 +316,10 @@ pub(super) struct Run {
 
     #[command(flatten)]
     pub(super) settings: Settings,
+
+    /// Set where the command cannot look at Vault.
+    #[arg(skip)]
+    pub(super) git_only: Option<GitOnly>,
 
     /// HMAC key for external account binding; better in the environment, as other users of the machine see command lines
     #[arg(long, env = "GIT_CERTS_EAB_HMAC", value_name = "KEY", help_heading = ACME, allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]

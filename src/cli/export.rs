@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::open_with_keyring;
 use crate::cli::environment;
 use crate::cli::keys::{KeyPlace, certificate};
+use crate::cli::vault::InVault;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outside::outside;
 use crate::model::secret::{Secret, looks_secret};
@@ -90,6 +91,9 @@ pub(super) struct Export {
     #[command(flatten)]
     pub(super) place: KeyPlace,
 
+    #[command(flatten)]
+    vault: InVault,
+
     /// Command to run with the files, and its arguments
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "stdout")]
     command: Vec<OsString>,
@@ -147,14 +151,16 @@ pub(super) async fn run(arguments: Export, temporary: &Path) -> Result<ExitCode>
         Which::These(names.collect::<Result<BTreeSet<_>>>()?)
     };
     let options = options(&arguments, &target)?;
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run_with(arguments.vault);
     run.settings.identity = arguments.identity;
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let (workspaces, keyring) = (stop.ends(open_with_keyring(&run, temporary, &progress))).await?;
+    let opened = open_with_keyring(&run, temporary, &progress);
+    let (workspaces, keyring, vault) = stop.ends(opened).await?;
     let exports = Exports {
         workspaces: &workspaces,
         keyring,
+        vault: vault.as_ref(),
         progress: &progress,
     };
     let since = arguments.only_changed_since;

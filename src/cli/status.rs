@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::{SOME_FAILED, open_status};
 use crate::cli::keys::{KeyPlace, certificate};
 use crate::cli::settings::whole;
+use crate::cli::vault::InVault;
 use crate::model::outside::outside;
 use crate::model::status;
 use crate::nightly::status::Look;
@@ -58,6 +59,9 @@ pub(super) struct Status {
 
     #[command(flatten)]
     pub(super) place: KeyPlace,
+
+    #[command(flatten)]
+    vault: InVault,
 }
 
 /// Form of the look.
@@ -84,7 +88,7 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
     let names = names.collect::<Result<_>>()?;
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run_with(arguments.vault);
     run.settings.renew = arguments.renew;
     run.settings.resolver = arguments.resolver;
     let opened = open_status(&run, temporary, &progress);

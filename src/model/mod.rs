@@ -15,6 +15,7 @@ pub(crate) mod environment;
 pub(crate) mod finding;
 pub(crate) mod hint;
 pub(crate) mod history;
+pub(crate) mod home;
 pub(crate) mod import;
 pub(crate) mod kill;
 pub(crate) mod lent;

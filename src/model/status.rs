@@ -9,16 +9,19 @@ use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::chain::Leaf;
 use crate::model::endpoint::Endpoint;
 use crate::model::history::Commit;
+use crate::model::home::Home;
 use crate::model::name::Identifier;
 use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::renewal::RenewalInfo;
 
-/// A look at a cert repository.
+/// A look at a cert repository, or at what Vault has for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
     /// When it was looked at.
     pub(crate) at: OffsetDateTime,
+    /// Where the certificates are.
+    pub(crate) home: Home,
     /// Those of certs.json in its order, then those that it does not list, by name.
     pub(crate) certificates: Vec<CertificateStatus>,
     /// The newest commit that a run made; none where there is none, or where it is not known.
@@ -80,6 +83,8 @@ pub(crate) struct Next {
 #[derive(Clone, Debug)]
 pub(crate) struct Why {
     pub(crate) at: OffsetDateTime,
+    /// Where the certificates are.
+    pub(crate) home: Home,
     pub(crate) certificate: CertificateStatus,
     /// Host of the CA that would be asked.
     pub(crate) authority: String,
@@ -181,7 +186,7 @@ impl CertificateStatus {
         };
         let end = self.not_after();
         let here = match (&self.state, end) {
-            (State::Missing, _) => Some("not in the repository".to_owned()),
+            (State::Missing, _) => self.next.as_ref().map(|next| next.reason.clone()),
             (State::Broken(reason) | State::Revoked(reason), _) => Some(reason.clone()),
             (State::Expired, Some(end)) => Some(format!("expired on {}", end.date())),
             (_, end) => end.and_then(soon),

@@ -121,6 +121,10 @@ impl Look<'_> {
     }
 
     async fn known(&self, name: &CertificateName) -> Result<Known> {
+        if let Some(vaulting) = &self.job.vault {
+            let der = vaulting.leaf_der(name, self.progress).await?;
+            return Ok(Known::of(der.as_deref(), BTreeSet::new()));
+        }
         let at = name.clone();
         let (chain, place) = self
             .workspaces
@@ -139,10 +143,16 @@ impl Look<'_> {
             }
             _ => Ok(BTreeSet::new()),
         });
-        Ok(Known {
-            now: der.and_then(|der| Seen::from_der(&der).ok()),
-            serials: serials.await?,
-        })
+        Ok(Known::of(der.as_deref(), serials.await?))
+    }
+}
+
+impl Known {
+    fn of(der: Option<&[u8]>, serials: BTreeSet<String>) -> Self {
+        Self {
+            now: der.and_then(|der| Seen::from_der(der).ok()),
+            serials,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::certificate::{CertificateName, KeySource, Wanted};
 use crate::model::chain::{Leaf, list};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::history::Step;
+use crate::model::home::Home;
 use crate::model::outcome::Planned;
 use crate::nightly::job::Override;
 use crate::nightly::plan::{self, Timing};
@@ -275,7 +276,7 @@ fn next(
         renew_days,
         windows: &windows.into_iter().collect(),
         now,
-        store: plan::REPOSITORY,
+        home: Home::Repository,
     };
     let held = BTreeMap::from([(wanted.name.clone(), held)]);
     let plan = plan::plan(std::slice::from_ref(wanted), &held, &timing);

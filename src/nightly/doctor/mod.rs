@@ -42,7 +42,7 @@ impl Nightly {
             renew_days: self.job.renew_days,
             windows: &BTreeMap::new(),
             now: OffsetDateTime::now_utc(),
-            store: self.store_name(),
+            home: self.kept_in(),
         };
         let certificates = plan::plan(&wanted, &listing.held, &timing);
         checkup.certificates = certificates.len();

@@ -135,6 +135,35 @@ impl Kv {
         })
     }
 
+    /// What the folder has: names of secrets, and of folders with a final `/`. None where the token may not list it.
+    pub(super) async fn list(&self, token: &Secret) -> Result<Option<Vec<String>>> {
+        let method = Method::from_bytes(b"LIST").context("cannot make the request")?;
+        let question = self.question(method, "metadata", &[], token);
+        let answer = match self.server.ask(question).await {
+            Ok(answer) => answer,
+            Err(error) => match find::<Failure>(&error).map(|failure| failure.status) {
+                Some(StatusCode::NOT_FOUND) => Value::Null,
+                Some(StatusCode::FORBIDDEN) => return Ok(None),
+                _ => {
+                    let context = format!("cannot list `{}` in Vault", self.shown(&[]));
+                    return Err(error.context(context));
+                }
+            },
+        };
+        let keys = answer.get("data").and_then(|data| data.get("keys"));
+        let keys = keys.and_then(Value::as_array).into_iter().flatten();
+        let keys = keys.filter_map(|key| Some(key.as_str()?.to_owned()));
+        Ok(Some(keys.collect()))
+    }
+
+    /// The line of a policy that lets a token list the folder.
+    pub(super) fn listing_policy(&self) -> String {
+        policy(
+            &format!("{}/", self.path("metadata", &[]).join("/")),
+            &["list"],
+        )
+    }
+
     /// Writes a secret after what was found there.
     pub(super) async fn write(
         &self,
@@ -251,4 +280,16 @@ impl Kv {
             .chain(at.iter().copied())
             .collect()
     }
+}
+
+/// A line of a policy.
+pub(super) fn policy(path: &str, capabilities: &[&str]) -> String {
+    let quoted: Vec<_> = capabilities
+        .iter()
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    format!(
+        "path \"{path}\" {{ capabilities = [{}] }}",
+        quoted.join(", ")
+    )
 }

@@ -4,6 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::certificate::KeyType;
 use crate::model::history::Commit;
+use crate::model::home::Home;
 use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::status::{CertificateStatus, Finding, KeyReaders, Next, Served, State, Status};
@@ -161,7 +162,7 @@ pub(super) fn finding(finding: &Finding) -> &'static str {
 }
 
 /// What a server shows: a sentence without its stop.
-pub(super) fn served(served: &Served) -> String {
+pub(super) fn served(served: &Served, home: Home) -> String {
     let which = served.leaf.as_ref().map_or_else(String::new, |leaf| {
         format!(
             "serial {}, until {}, by {}",
@@ -171,8 +172,11 @@ pub(super) fn served(served: &Served) -> String {
         )
     });
     match &served.finding {
-        Finding::Current => "the certificate of the repository".to_owned(),
+        Finding::Current => format!("the certificate of {home}"),
         Finding::Older => format!("renewed, but not deployed: it still shows {which}"),
+        Finding::Newer if home == Home::Vault => {
+            format!("it shows a newer one than Vault has: {which}")
+        }
         Finding::Newer => {
             format!("it shows a newer one, so this copy of the repository is behind: {which}")
         }
@@ -191,6 +195,9 @@ pub(super) fn last_run(status: &Status) -> String {
                 .as_deref()
                 .map_or_else(String::new, |run| format!(", {run}"));
             format!("{}{by}", past(*at))
+        }
+        None if status.home == Home::Vault => {
+            "not known: what is written to Vault leaves no commit".to_owned()
         }
         None if status.is_cut_off => "not known: the history is cut off".to_owned(),
         None => "none has left a commit".to_owned(),
