@@ -23,11 +23,11 @@ const CERTS: &str = r#"[
 ]"#;
 
 /// A TLS server that ends with the test.
-struct Server(Option<Running>);
+pub struct Server(Option<Running>);
 
 impl Server {
     /// OpenSSL's, with a certificate and its key in plain text.
-    fn start(lab: &Lab, at: &str, [chain, key]: [&str; 2], more: &[&str]) -> Self {
+    pub fn start(lab: &Lab, at: &str, [chain, key]: [&str; 2], more: &[&str]) -> Self {
         let file = |end: &str, text: &str| -> PathBuf {
             lab.namespace().write(&format!("served/{at}.{end}"), text)
         };

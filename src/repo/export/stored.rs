@@ -21,7 +21,7 @@ pub(crate) struct Stored {
     pub(crate) bytes: Vec<u8>,
     /// None where somebody else has it.
     pub(crate) key: Option<Key>,
-    /// Where the key is, in words that stand between backticks.
+    /// Where the key is, in words.
     pub(crate) key_place: String,
     /// `revoked on DATE: REASON`
     pub(crate) revoked: Option<String>,

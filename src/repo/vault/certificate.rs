@@ -62,7 +62,7 @@ impl VaultCertificate {
             chain: chain::parts(chain.expose()).with_context(unreadable)?,
             bytes: chain.expose().to_vec(),
             key: self.key.map(Key::Open),
-            key_place: format!("{KEY}` of `{path}` in Vault"),
+            key_place: format!("{KEY} of {path} in Vault"),
             revoked,
         })
     }
