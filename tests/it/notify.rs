@@ -13,6 +13,7 @@ use crate::support::folders::{Folders, Said};
 use crate::support::lab::Lab;
 use crate::support::nightly::{Nightly, wait_until};
 use crate::support::repos::Files as RepositoryFiles;
+use crate::support::secrets;
 
 const SCRIPT: &str = include_str!("support/receiver.py");
 
@@ -73,7 +74,9 @@ impl Receiver {
 fn taken(line: &str) -> (String, Value) {
     let mut line: Value = serde_json::from_str(line).unwrap();
     let path = line["path"].as_str().unwrap().to_owned();
-    (path, line["body"].take())
+    let body = line["body"].take();
+    secrets::check(&path, [], [&body.to_string(), ""]);
+    (path, body)
 }
 
 impl Drop for Receiver {

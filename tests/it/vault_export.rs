@@ -58,7 +58,7 @@ fn a_certificate_is_exported_in_each_format() {
             _ => secret(&nightly, "www"),
         };
         let (chain, key) = (text(&vault, "tls.cert"), text(&vault, "tls.key"));
-        let folder = lab.folder().join("tls");
+        let folder = lab.folder().join("exported");
         let to = |format: &str| {
             let words = ["www", "--format", format, "--to", folder.to_str().unwrap()];
             let command = export(&nightly, &words, version);
@@ -144,7 +144,7 @@ fn what_get_certs_wrote_is_exported_as_servers_take_it() {
     assert!(traditional.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
     www["tls.key"] = json!(traditional);
     put(&nightly, "www", &www);
-    let folder = lab.folder().join("tls");
+    let folder = lab.folder().join("exported");
     let words = ["www", "--to", folder.to_str().unwrap()];
     export(&nightly, &words, 2).run().expect_code(0);
     let written = fs::read_to_string(folder.join("www.key")).unwrap();
@@ -162,7 +162,7 @@ fn all_are_those_that_can_be_used() {
     put(&nightly, "old", &www);
     let words = ["revoke", "api", "--reason", "superseded", "--yes"];
     store(&nightly, &words, 2).run().expect_code(0);
-    let folder = lab.folder().join("tls");
+    let folder = lab.folder().join("exported");
     let to = folder.to_str().unwrap();
     let words = ["--all", "--format", "haproxy", "--to", to];
     let output = export(&nightly, &words, 2).run().expect_code(0);
@@ -204,7 +204,7 @@ fn all_are_those_that_can_be_used() {
 #[test]
 fn what_cannot_be_exported_is_said() {
     let nightly = scene(2);
-    let folder = nightly.lab.folder().join("tls");
+    let folder = nightly.lab.folder().join("exported");
     let to = folder.to_str().unwrap();
     let refuse = |words: &[&str]| {
         let words = [words, &["--to", to]].concat();
@@ -237,7 +237,7 @@ fn what_cannot_be_exported_is_said() {
         refuse(&["www"]),
         "error: cannot export `www`\n  \
          caused by: cannot use what is in `tls.key of kv/certs/www in Vault`\n  \
-         caused by: it is not in PEM form\n"
+         caused by: not a private key in PEM form\n"
     );
     changed.as_object_mut().unwrap().remove("tls.key");
     put(&nightly, "www", &changed);
