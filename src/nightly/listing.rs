@@ -25,19 +25,27 @@ pub(super) struct Listing {
 impl Nightly {
     /// certs.json and the certificates that there are.
     pub(super) async fn read(&self) -> Result<Listing> {
-        let job = Arc::clone(&self.job);
         let Some(vaulting) = self.vault_store() else {
+            let job = Arc::clone(&self.job);
             let read = move |workspace: &mut Workspace| in_git(workspace, &job);
             return self.workspaces.with(read).await;
         };
-        let read = move |workspace: &mut Workspace| listed(workspace, &job);
-        let Listed {
-            wanted, warnings, ..
-        } = self.workspaces.with(read).await?;
+        let listing = self.listing_alone().await?;
         Ok(Listing {
-            held: self.held_in_vault(vaulting, &wanted).await?,
-            wanted,
-            warnings,
+            held: self.held_in_vault(vaulting, &listing.wanted).await?,
+            ..listing
+        })
+    }
+
+    /// certs.json, without a look at what there is.
+    pub(super) async fn listing_alone(&self) -> Result<Listing> {
+        let job = Arc::clone(&self.job);
+        let read = move |workspace: &mut Workspace| listed(workspace, &job);
+        let listed = self.workspaces.with(read).await?;
+        Ok(Listing {
+            wanted: listed.wanted,
+            held: Holdings::new(),
+            warnings: listed.warnings,
         })
     }
 

@@ -8,6 +8,7 @@
 
 mod account;
 mod certificate;
+mod examine;
 mod kv;
 mod login;
 mod server;
@@ -30,6 +31,7 @@ use crate::repo::vault::kv::{Fields, Kv, Written};
 use crate::repo::vault::login::Pass;
 
 pub(crate) use crate::repo::vault::certificate::VaultCertificate;
+pub(crate) use crate::repo::vault::examine::{Health, Lack, Purpose};
 pub(crate) use crate::repo::vault::login::{IdToken, Login};
 pub(crate) use crate::repo::vault::server::Server;
 

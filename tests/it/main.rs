@@ -87,6 +87,7 @@ mod unapplied;
 mod vault;
 mod vault_commands;
 mod vault_copy;
+mod vault_doctor;
 mod vault_export;
 mod vault_login;
 mod vault_looks;
