@@ -133,11 +133,12 @@ pub(super) enum Command {
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
-    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret
+    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret but a login for Vault, where they are there
     #[command(after_help = "Examples:
   git certs status
   git certs status --live                          and what servers show
   git certs status --fail-within 14                for a job that watches
+  git certs status --vault --vault-path kv/certs   what Vault has instead of git
   git-certs status --repo https://github.com/example/certs --format html --output public/index.html
   git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
 

@@ -15,9 +15,11 @@ use crate::cli::settings::{FILE, Settings};
 use crate::cli::settings_file::{self, Examined};
 use crate::cli::{config, dnsconfig, environment, name_servers, vault};
 use crate::model::diagnostic::{Checked, Diagnostic, Place, Rule};
+use crate::model::home::Home;
 use crate::net::http::Http;
 use crate::nightly::check::{self, Check as Comparison, Dns, Shown};
 use crate::nightly::stop::Stop;
+use crate::nightly::vaulting::Role;
 use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;
 use crate::report::{diagnostics, terminal};
@@ -189,7 +191,7 @@ impl Reader<'_> {
         shown: String,
     ) -> Result<Comparison> {
         let (run, settings) = (self.run, self.settings);
-        self.keep(&["vault-copy"], vault::role(settings));
+        let role = self.keep(&["vault-copy"], vault::role(settings));
         self.keep(&["ca-bundle"], config::http(settings));
         self.keep(&["acme"], config::directory(settings));
         self.keep(&["fallback-acme"], config::fallback(settings));
@@ -205,6 +207,10 @@ impl Reader<'_> {
             defaults: defaults.unwrap_or_default(),
             certs_json: certs_json.flatten(),
             recipients: recipients.flatten(),
+            home: match role.flatten() {
+                Some(Role::Store) => Home::Vault,
+                _ => Home::Repository,
+            },
             dns: None,
         };
         if let Some(path) = config::list_in_clone(run, settings) {

@@ -185,6 +185,21 @@ fn what_cannot_be_read_is_told_with_its_place() {
          hint: it lists the certificates: [{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}]\n\n\
          2 errors, 0 warnings\n",
     );
+    // What is in Vault is not encrypted with age; what lists there are is looked at all the same.
+    let in_vault = folders()
+        .without("certs/.age-recipients")
+        .with("certs/git-certs.toml", "vault = true\n");
+    says(&in_vault, "check", 0, NOTHING);
+    let broken = in_vault.with("certs/certificates/www/.age-recipients", "age1nobody\n");
+    says(
+        &broken,
+        "check",
+        1,
+        "certificates/www/.age-recipients:1: error: `certificates/www/.age-recipients` line 1 is not a recipient\n  \
+         caused by: it is cut off or mistyped\n  \
+         hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n\n\
+         1 error, 0 warnings\n",
+    );
     folders().is_refused(
         "check --dir nowhere",
         "error: `nowhere` is not a folder\n\

@@ -14,8 +14,10 @@ const WELL: &str = "1 certificate, 1 zone: 0 errors, 0 warnings, 0 notes\n";
 
 /// A look with this token, which lasts for longer than anybody should be told of.
 fn doctor(nightly: &Nightly, token: &str) -> Command {
-    let command = nightly.command(&["doctor", "--vault", "--vault-path", path(2)]);
+    let command = nightly.command(&["doctor"]);
     command
+        .env("GIT_CERTS_VAULT", "true")
+        .env("GIT_CERTS_VAULT_PATH", path(2))
         .env("VAULT_ADDR", URL)
         .env("VAULT_CACERT", nightly.lab.ca())
         .env("VAULT_TOKEN", token)
@@ -128,7 +130,7 @@ error    the Vault token lacks `create`, `update` at `kv/certs/.git-certs/orders
     let command = doctor(&nightly, &token(&nightly, reads));
     let copy = command
         .env("GIT_CERTS_VAULT", "")
-        .args(["--vault=false", "--vault-copy"]);
+        .env("GIT_CERTS_VAULT_COPY", "true");
     let said = found(&copy, 1);
     let lines: Vec<_> = said.lines().filter(|line| line.contains("Vault")).collect();
     assert_eq!(
@@ -144,7 +146,7 @@ fn an_engine_of_version_1_has_lines_of_its_own() {
     let nightly = nightly();
     let look = |policy: &str, code| {
         let command = doctor(&nightly, &token(&nightly, policy));
-        found(&command.args(["--vault-path", path(1)]), code)
+        found(&command.env("GIT_CERTS_VAULT_PATH", path(1)), code)
     };
     let note = "\
 note     `secret` of Vault is an engine of version 1: it keeps no older version, and no run sees that another one wrote first
@@ -199,7 +201,7 @@ fn a_server_that_cannot_be_used_is_told_among_the_others() {
          caused by: `https://vault.test:8200` answered 403 Forbidden: permission denied\n         \
          hint: the token may be wrong or over, or its policy may not allow it: docs/vault.md has the policy that a run needs"
     );
-    let elsewhere = doctor(&nightly, &Vault(lab).root()).args(["--vault-path", "sys/certs"]);
+    let elsewhere = doctor(&nightly, &Vault(lab).root()).env("GIT_CERTS_VAULT_PATH", "sys/certs");
     assert_eq!(
         found(&elsewhere, 1),
         "error    `sys/certs` of Vault belongs to an engine of kind `system`\n         \
@@ -228,7 +230,8 @@ fn a_server_that_cannot_be_used_is_told_among_the_others() {
         found(&sealed, 1),
         "error    Vault at `https://vault.test:8200` is sealed\n         \
          hint: unseal it (`vault operator unseal`), or let it unseal itself: no run can wait for people\n\
-         error    `--skip` names `nobody`, which is no entry of `creds.json`"
+         error    `--skip nobody` is no DNS provider of the DNS repository\n         \
+         hint: declared: `ddns`, `powerdns`, `zonefiles`"
     );
     lab.stop(Server::Vault);
     assert_eq!(

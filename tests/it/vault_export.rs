@@ -123,7 +123,7 @@ fn a_command_gets_the_files_and_they_are_gone_after_it() {
     let words = ["www", "--", "sh", "-c", "exit 7"];
     export(&nightly, &words, 2).run().expect_code(7);
     assert_eq!(lab.left_over().len(), 0);
-    // No identity is there, and none is needed; the token is not handed on to git.
+    // No identity is there, and none is needed.
     let words = ["www", "--stdout"];
     let key = secret(&nightly, "www");
     let shown = export(&nightly, &words, 2)
