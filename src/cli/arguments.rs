@@ -133,7 +133,7 @@ pub(super) enum Command {
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
-    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret but a login for Vault, where they are there
+    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret (but the login of Vault, with --vault)
     #[command(after_help = "Examples:
   git certs status
   git certs status --live                          and what servers show

@@ -61,21 +61,18 @@ impl Exports<'_> {
     ) -> Result<Opened> {
         let work_tree = self.workspaces.with(|workspace| workspace.work_tree());
         let work_tree = work_tree.await?;
-        let (home, stored) = match self.vault {
-            Some(vaulting) => {
-                if since.is_some() {
-                    return Err(no_commits());
-                }
-                let stored = in_vault(vaulting, &which, self.progress).await?;
-                (Home::Vault, stored)
+        let (home, stored) = if let Some(vaulting) = self.vault {
+            if since.is_some() {
+                return Err(no_commits());
             }
-            None => {
-                let which = which.clone();
-                let find = move |workspace: &mut Workspace| {
-                    changed(workspace, found(workspace, &which)?, since.as_deref())
-                };
-                (Home::Repository, self.workspaces.with(find).await?)
-            }
+            let stored = in_vault(vaulting, &which, self.progress).await?;
+            (Home::Vault, stored)
+        } else {
+            let which = which.clone();
+            let find = move |workspace: &mut Workspace| {
+                changed(workspace, found(workspace, &which)?, since.as_deref())
+            };
+            (Home::Repository, self.workspaces.with(find).await?)
         };
         let opening = Opening {
             which,
