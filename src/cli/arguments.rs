@@ -327,14 +327,6 @@ pub(super) struct Run {
     pub(super) eab_hmac: Option<Arc<Secret>>,
 }
 
-impl Run {
-    /// For a run that only looks: what would be copied to Vault makes no difference, and the job may have no login.
-    pub(super) fn without_copies(mut self) -> Self {
-        self.settings.vault_copy = Some(false);
-        self
-    }
-}
-
 /// Where what a run has to say goes beside stdout.
 #[derive(Args, Debug)]
 pub(super) struct Reports {

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use url::Url;
 
+use crate::cli::arguments::Run;
 use crate::cli::config;
 use crate::cli::environment::{self, secret, variable};
 use crate::cli::settings::Settings;
@@ -66,6 +67,14 @@ impl InVault {
             vault_audience: self.vault_audience,
             ..Settings::default()
         }
+    }
+}
+
+impl Run {
+    /// For a run that only looks: what would be copied to Vault makes no difference, and the job may have no login.
+    pub(super) fn without_copies(mut self) -> Self {
+        self.settings.vault_copy = Some(false);
+        self
     }
 }
 

@@ -195,8 +195,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
         &broken,
         "check",
         1,
-        "certificates/www/.age-recipients:1: error: `certificates/www/.age-recipients` line 1 is not a recipient\n  \
-         caused by: it is cut off or mistyped\n  \
+        "certificates/www/.age-recipients:1: error: `certificates/www/.age-recipients` line 1 is not a recipient: it is cut off or mistyped\n  \
          hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n\n\
          1 error, 0 warnings\n",
     );
