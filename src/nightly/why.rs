@@ -10,6 +10,7 @@ use crate::acme::limits::{Budget, Limits, MEMORY};
 use crate::acme::presets::Directory;
 use crate::model::certificate::{CertificateName, Held, Issuance};
 use crate::model::hint::{Hint, with_hint};
+use crate::model::home::Home;
 use crate::model::outcome::{Action, Planned};
 use crate::model::status::{Allowance, Why};
 use crate::nightly::budget;
@@ -50,11 +51,17 @@ impl Look<'_> {
             .find(|planned| planned.wanted.name == *name);
         let certificate = status.certificates.into_iter().next();
         let (Some(planned), Some(certificate)) = (planned, certificate) else {
+            let hint = match self.job.home() {
+                Home::Repository => {
+                    "list it in certs.json, or remove its folder below `certificates`"
+                }
+                Home::Vault => "list it in certs.json, or remove its secret in Vault",
+            };
             return Err(with_hint(
                 anyhow!(
                     "certs.json does not list `{name}`: `renew` leaves the certificate as it is"
                 ),
-                "list it in certs.json, or remove its folder below `certificates`",
+                hint,
             ));
         };
         let directory = self.job.authority(&planned)?;

@@ -362,6 +362,12 @@ fn why_tells_what_vault_has() {
         "{}",
         why("api")
     );
+    let old = look(&nightly, &["why", "old"], 2).run().expect_code(2);
+    assert_eq!(
+        said(&old.normal_stderr()),
+        "error: certs.json does not list `old`: `renew` leaves the certificate as it is\n\
+         hint: list it in certs.json, or remove its secret in Vault\n"
+    );
     // Limits are those of what Vault has.
     let limited = look(&nightly, &["why", "www"], 2).run().expect_code(0);
     assert!(
