@@ -432,3 +432,31 @@ fn commands_about_git_alone_say_so() {
     assert!(output.stderr.contains("`log` is about files in git"));
     by_file(&["verify", "--vault=false"]).expect_code(0);
 }
+
+#[test]
+fn a_folder_without_git_is_enough() {
+    let nightly = scene(1);
+    let lab = &nightly.lab;
+    let folder = lab.folder().join("plain");
+    let list = r#"[{"cert_name": "www", "names": ["www.bench.test"]}, {"cert_name": "api", "names": ["api.bench.test"]}]"#;
+    Files::default().with("certs.json", list).write(&folder);
+    let run = |words: &[&str]| {
+        let words = [words, &["-vault", "-vaultPath", path(1)]].concat();
+        let command = lab.git_certs(words).folder(&folder);
+        let command = command.env("VAULT_ADDR", URL).env("VAULT_CACERT", lab.ca());
+        command.env("VAULT_TOKEN", Vault(lab).root())
+    };
+    let output = run(&["status"]).run().expect_code(0);
+    let counts = "\n1 not usable, 1 good, 1 not in certs.json\n";
+    assert!(output.stdout.ends_with(counts), "{}", output.stdout);
+    run(&["why", "www"]).run().expect_code(0);
+    let out = lab.folder().join("exported");
+    let words = ["export", "www", "--to", out.to_str().unwrap()];
+    run(&words).run().expect_code(0);
+    assert!(out.join("www.key").is_file());
+    let left: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["certs.json"]);
+}
