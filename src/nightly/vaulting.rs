@@ -76,6 +76,11 @@ impl Vaulting {
         self.place.shown_server()
     }
 
+    /// Lines of a policy for certificates, where the engine is not known.
+    pub(super) fn likely_policies(&self) -> [String; 2] {
+        self.place.likely_policies()
+    }
+
     /// Whether each run has a token of its own.
     pub(super) fn logs_in(&self) -> bool {
         self.place.logs_in()

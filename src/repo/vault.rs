@@ -31,7 +31,7 @@ use crate::repo::vault::kv::{Fields, Kv, Written};
 use crate::repo::vault::login::Pass;
 
 pub(crate) use crate::repo::vault::certificate::VaultCertificate;
-pub(crate) use crate::repo::vault::examine::{Health, Lack, Purpose};
+pub(crate) use crate::repo::vault::examine::{Health, Lack, Purpose, is_forbidden};
 pub(crate) use crate::repo::vault::login::{IdToken, Login};
 pub(crate) use crate::repo::vault::server::Server;
 

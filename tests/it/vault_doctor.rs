@@ -193,14 +193,28 @@ fn a_server_that_cannot_be_used_is_told_among_the_others() {
     let nightly = nightly();
     let lab = &nightly.lab;
     store(&nightly, &["renew"], 2).run().expect_code(0);
-    let good = token(&nightly, &policy(2));
     let look = |token: &str| found(&doctor(&nightly, token), 1);
+    let line = "a policy for it is `path \"kv/data/certs/*\" { capabilities = [\"create\", \"read\", \"update\"] }`; \
+                in an engine of version 1 `path \"kv/certs/*\" { capabilities = [\"create\", \"read\", \"update\"] }`";
     assert_eq!(
         look("s.0000000000000000000000"),
-        "error    cannot find out which engine `kv/certs` of Vault belongs to\n         \
+        format!(
+            "error    cannot find out which engine `kv/certs` of Vault belongs to\n         \
          caused by: `https://vault.test:8200` answered 403 Forbidden: permission denied\n         \
+         hint: {line}\n         \
          hint: the token may be wrong or over, or its policy may not allow it: docs/vault.md has the policy that a run needs"
+        )
     );
+    let stranger = look(&token(
+        &nightly,
+        "path \"secret/x\" { capabilities = [\"read\"] }",
+    ));
+    assert!(
+        stranger.contains("answered 403 Forbidden: preflight capability check returned 403")
+            && stranger.contains(&format!("hint: {line}\n")),
+        "{stranger}"
+    );
+    let good = token(&nightly, &policy(2));
     let elsewhere = doctor(&nightly, &Vault(lab).root()).env("GIT_CERTS_VAULT_PATH", "sys/certs");
     assert_eq!(
         found(&elsewhere, 1),

@@ -15,7 +15,7 @@ use crate::nightly::fits::first_of;
 use crate::nightly::listing::Listing;
 use crate::nightly::run::Nightly;
 use crate::nightly::vaulting::{Role, Vaulting};
-use crate::repo::vault::{Health, Lack, Purpose, Vault};
+use crate::repo::vault::{Health, Lack, Purpose, Vault, is_forbidden};
 
 /// A token that was given and ends within this time is told: nobody renews it between two runs.
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
@@ -83,6 +83,7 @@ impl Nightly {
         let vault = match vaulting.open(&self.progress).await {
             Ok(vault) => vault,
             Err(error) => {
+                let error = with_policies(error, vaulting);
                 of_vault.findings.push(Finding::error(Subject::Run, error));
                 of_vault.is_closed = true;
                 return of_vault;
@@ -124,6 +125,16 @@ impl Nightly {
         };
         vault.lacking(&needs).await
     }
+}
+
+/// Who may do nothing below a path is not told which engine is there.
+fn with_policies(error: anyhow::Error, vaulting: &Vaulting) -> anyhow::Error {
+    if !is_forbidden(&error) {
+        return error;
+    }
+    let [second, first] = vaulting.likely_policies();
+    let hint = format!("a policy for it is `{second}`; in an engine of version 1 `{first}`");
+    with_hint(error, hint)
 }
 
 fn unusable(health: &Health, server: &str) -> Option<anyhow::Error> {

@@ -75,6 +75,21 @@ impl Place {
         !matches!(self.login, Login::Token(_))
     }
 
+    /// Lines of a policy for certificates, where the engine is not known: of version 2, of version 1.
+    pub(crate) fn likely_policies(&self) -> [String; 2] {
+        let path = self.path.trim_matches('/');
+        let (mount, folder) = path.split_once('/').unwrap_or((path, ""));
+        let folder = match folder {
+            "" => "*".to_owned(),
+            folder => format!("{folder}/*"),
+        };
+        [
+            format!("{mount}/data/{folder}"),
+            format!("{mount}/{folder}"),
+        ]
+        .map(|path| policy(&path, WRITE))
+    }
+
     /// <https://openbao.org/api-docs/system/health/>; none where it does not say.
     pub(crate) async fn health(&self) -> Result<Option<Health>> {
         let question = Question {
@@ -214,6 +229,6 @@ impl Need {
 }
 
 /// Whether a question was refused, not lost.
-pub(super) fn is_forbidden(error: &anyhow::Error) -> bool {
+pub(crate) fn is_forbidden(error: &anyhow::Error) -> bool {
     find::<Failure>(error).is_some_and(|failure| failure.status == StatusCode::FORBIDDEN)
 }
