@@ -14,6 +14,7 @@ use crate::model::hint::{Hint, Shared, several, with_hint};
 use crate::model::home::Home;
 use crate::nightly::keyring::Keyring;
 use crate::nightly::rekey::ensure_same;
+use crate::nightly::vault_look::own_key;
 use crate::nightly::vault_store::AT_ONCE;
 use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
@@ -130,25 +131,17 @@ impl Opening {
     fn bundle(&self, name: &CertificateName, mut stored: Stored) -> Result<(Bundle, Leaf)> {
         let key = stored::key(name, &mut stored, self.home)?;
         let place = &stored.key_place;
-        let unusable = || format!("cannot use what is in `{place}`");
-        let (key, own) = match key {
+        let key = match key {
             Key::Sealed(sealed) => {
                 let key = self.keyring.decrypt(&sealed, place, &self.progress)?;
-                let own = CertificateKey::parse(&key).with_context(unusable)?;
-                (key, own.public_key_der())
+                let own = CertificateKey::parse(&key);
+                let own = own.with_context(|| format!("cannot use what is in `{place}`"))?;
+                // Whoever can push could have put another key there.
+                ensure_same(&own.public_key_der(), &stored.leaf.public_key, place)?;
+                key
             }
-            Key::Open(key) => {
-                // get-certs wrote older forms.
-                let own = CertificateKey::import(&key).with_context(unusable)?;
-                let public = own.public_key_der();
-                (own.into_pem()?, public)
-            }
+            Key::Open(key) => own_key(&key, &stored.leaf, place)?,
         };
-        // Whoever can push could have put another key there.
-        match self.home {
-            Home::Repository => ensure_same(&own, &stored.leaf.public_key, place)?,
-            Home::Vault => ensure_same_in_vault(&own, &stored.leaf.public_key, place)?,
-        }
         let bundle = Bundle {
             name: name.clone(),
             chain: stored.chain,
@@ -159,15 +152,6 @@ impl Opening {
         };
         Ok((bundle, stored.leaf))
     }
-}
-
-fn ensure_same_in_vault(own: &[u8], of_certificate: &[u8], place: &str) -> Result<()> {
-    if own == of_certificate {
-        return Ok(());
-    }
-    Err(anyhow!("the key in `{place}` is not the certificate's")).hint(|| {
-        "somebody put another key there: bring an older version of the secret back, or issue the certificate again"
-    })
 }
 
 /// The certificates that are asked for, in Vault.

@@ -2,18 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context, Error, Result, anyhow};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::acme::key::CertificateKey;
 use crate::model::certificate::{CertificateName, KeySource, Wanted};
-use crate::model::chain::leaf_der;
+use crate::model::chain::{Leaf, leaf_der};
+use crate::model::hint::Hint;
+use crate::model::secret::Secret;
 use crate::nightly::vault_store::AT_ONCE;
 use crate::nightly::vaulting::Vaulting;
+use crate::repo::export::stored::Key;
 use crate::repo::inventory::Stock;
 use crate::repo::vault::VaultCertificate;
 use crate::report::progress::Progress;
 
+/// The key of a certificate in Vault as PKCS#8, which is not the form that get-certs wrote. An error if it is another
+/// certificate's.
+pub(super) fn own_key(key: &Secret, leaf: &Leaf, place: &str) -> Result<Secret> {
+    let own = CertificateKey::import(key);
+    let own = own.with_context(|| format!("cannot use what is in `{place}`"))?;
+    if own.public_key_der() != leaf.public_key {
+        return Err(anyhow!("the key in `{place}` is not the certificate's")).hint(|| {
+            "somebody put another key there: bring an older version of the secret back, or issue the certificate again"
+        });
+    }
+    own.into_pem()
+}
+
 impl Vaulting {
+    /// What is wrong with the keys that are there, by certificate.
+    pub(super) async fn key_faults(
+        &self,
+        wanted: &[Wanted],
+        progress: &Progress,
+    ) -> Result<Vec<(CertificateName, Error)>> {
+        let vault = self.open(progress).await?;
+        let reads = wanted.iter().map(|Wanted { name, .. }| async move {
+            let found = vault.certificate(name).await?;
+            // What has no key, or none that can be read, is issued again.
+            let stored = found.and_then(|found| found.stored(&vault.path_of(name)).ok());
+            let fault = stored.and_then(|stored| match stored.key {
+                Some(Key::Open(key)) => own_key(&key, &stored.leaf, &stored.key_place).err(),
+                _ => None,
+            });
+            Ok::<_, Error>(fault.map(|fault| (name.clone(), fault)))
+        });
+        let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
     /// What there is of the certificates that are listed, and of all others that the token may list.
     pub(super) async fn stock(
         &self,
@@ -42,7 +80,7 @@ impl Vaulting {
         }
         let reads = asked.into_iter().map(|(name, is_elsewhere)| async move {
             let found = vault.certificate(&name).await?;
-            Ok::<_, anyhow::Error>(found.map(|found| (name, found.stock(is_elsewhere))))
+            Ok::<_, Error>(found.map(|found| (name, found.stock(is_elsewhere))))
         });
         let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         Ok(all.into_iter().flatten().collect())

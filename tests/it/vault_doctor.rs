@@ -142,6 +142,33 @@ error    the Vault token lacks `create`, `update` at `kv/certs/.git-certs/orders
 }
 
 #[test]
+fn a_key_that_is_not_the_certificates_is_told() {
+    let nightly = nightly();
+    let vault = Vault(&nightly.lab);
+    let renew = store(&nightly, &["renew"], 2);
+    renew.run().expect_code(0);
+    let (old, _) = vault.v2("certs/www");
+    let renew = store(&nightly, &["renew", "--renew", "9999"], 2);
+    renew.run().expect_code(0);
+    let (mut www, _) = vault.v2("certs/www");
+    www["tls.key"] = old["tls.key"].clone();
+    vault.put("kv/data/certs/www", &json!({ "data": www }));
+    let token = token(&nightly, &policy(2));
+    assert_eq!(
+        found(&doctor(&nightly, &token), 1),
+        "error    the key in `tls.key of kv/certs/www in Vault` is not the certificate's\n         \
+         hint: somebody put another key there: bring an older version of the secret back, or issue the certificate again"
+    );
+    www["tls.key"] = json!("hello");
+    vault.put("kv/data/certs/www", &json!({ "data": www }));
+    assert_eq!(
+        found(&doctor(&nightly, &token), 1),
+        "error    cannot use what is in `tls.key of kv/certs/www in Vault`\n         \
+         caused by: not a private key in PEM form"
+    );
+}
+
+#[test]
 fn an_engine_of_version_1_has_lines_of_its_own() {
     let nightly = nightly();
     let look = |policy: &str, code| {

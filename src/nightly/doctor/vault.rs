@@ -50,7 +50,11 @@ impl Nightly {
         let mut of_vault = self.vault(vaulting, &listing.wanted).await;
         if vaulting.role == Role::Store && !of_vault.is_closed {
             match self.held_in_vault(vaulting, &listing.wanted).await {
-                Ok(held) => listing.held = held,
+                Ok(held) => {
+                    listing.held = held;
+                    let faults = self.key_faults(vaulting, &listing.wanted).await;
+                    of_vault.findings.extend(faults);
+                }
                 Err(error) => {
                     of_vault.is_closed = true;
                     let errors = of_vault.findings.iter();
@@ -63,6 +67,16 @@ impl Nightly {
             }
         }
         Ok((listing, of_vault))
+    }
+
+    async fn key_faults(&self, vaulting: &Vaulting, wanted: &[Wanted]) -> Vec<Finding> {
+        match vaulting.key_faults(wanted, &self.progress).await {
+            Ok(faults) => faults
+                .into_iter()
+                .map(|(name, fault)| Finding::error(Subject::Certificate(name), fault))
+                .collect(),
+            Err(error) => vec![Finding::error(Subject::Run, error)],
+        }
     }
 
     async fn vault(&self, vaulting: &Vaulting, wanted: &[Wanted]) -> OfVault {
