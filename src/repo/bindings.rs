@@ -9,7 +9,7 @@ use crate::model::chain::Leaf;
 use crate::model::finding::Level;
 use crate::model::name::Identifier;
 use crate::model::secret::Sealed;
-use crate::repo::layout::sha256;
+use crate::repo::layout::{is_swapped, sha256};
 
 /// Reads a file of a folder by its name; none if it is not there.
 pub(super) type Read<'a> = dyn FnMut(&str) -> Result<Option<Vec<u8>>> + 'a;
@@ -164,9 +164,7 @@ impl Faults {
     /// Whether the ciphertext is the one that the file beside it names.
     fn same_key(&mut self, name: &str, fields: &Map<String, Value>, key: Option<&[u8]>) {
         let hash = fields.get("key_age_sha256").and_then(Value::as_str);
-        if let (Some(hash), Some(key)) = (hash, key)
-            && hash != sha256(key)
-        {
+        if key.is_some_and(|key| is_swapped(hash, key)) {
             self.add(
                 &format!("{name}.key.age"),
                 format!("it is not the key that `{name}.json` names: it was swapped or damaged"),

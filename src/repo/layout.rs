@@ -77,19 +77,42 @@ pub(super) fn held_one(
     };
     let leaf =
         Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
-    let has_key = key_is_elsewhere || has_key(reader, name)?;
+    let path = certificate_file(name, "key.age");
+    let is_sealed = reader.has(&path)?;
+    // Nothing here needs the key itself: one that may not be read is there.
+    let sealed = is_sealed
+        .then(|| reader.read(&path).ok())
+        .flatten()
+        .flatten();
+    let key = match &sealed {
+        Some(bytes) => Key::Sealed(bytes),
+        None if is_sealed || key_is_elsewhere || has_foreign_key(reader, name)? => Key::Other,
+        None => Key::Missing,
+    };
     let description = reader.read(&certificate_file(name, "json"))?;
-    Ok(Some(held_of(leaf, has_key, description.as_deref())))
+    Ok(Some(held_of(leaf, key, description.as_deref())))
+}
+
+/// What there is of a certificate's key.
+#[derive(Clone, Copy)]
+pub(super) enum Key<'k> {
+    /// Encrypted with age.
+    Sealed(&'k [u8]),
+    /// Somewhere else, or in another form.
+    Other,
+    Missing,
 }
 
 /// What files of a certificate make together: those of today, or of an older commit.
 pub(super) fn held_of(
     leaf: Result<Leaf, String>,
-    has_key: bool,
+    key: Key<'_>,
     description: Option<&[u8]>,
 ) -> Result<Held, String> {
-    let no_key = || "its key is not in the repository".to_owned();
-    let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
+    let leaf = match key {
+        Key::Missing => leaf.and(Err("its key is not in the repository".to_owned())),
+        Key::Sealed(_) | Key::Other => leaf,
+    };
     let known: Known = match description {
         Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
         None => Known::default(),
@@ -98,12 +121,26 @@ pub(super) fn held_of(
         Some(reason) => leaf.and(Err(reason)),
         None => leaf,
     };
+    let leaf = match key {
+        Key::Sealed(key) if is_swapped(known.key_age_sha256.as_deref(), key) => {
+            leaf.and(Err(SWAPPED.to_owned()))
+        }
+        Key::Sealed(_) | Key::Other | Key::Missing => leaf,
+    };
     leaf.map(|leaf| Held {
         leaf,
         ca: known.directory.or(known.cert_url),
         renewal: known.renewal_info,
         recipients: known.recipients_sha256,
     })
+}
+
+/// What is wrong with a key that another file has taken the place of.
+const SWAPPED: &str = "its key is not the one that NAME.json names: it was swapped or damaged";
+
+/// Whether a ciphertext is another than the one whose hash NAME.json or account.json has.
+pub(super) fn is_swapped(noted: Option<&str>, key: &[u8]) -> bool {
+    noted.is_some_and(|hash| hash != sha256(key))
 }
 
 /// What NAME.json knows and the certificate does not say. One that cannot be read knows nothing.
@@ -115,6 +152,7 @@ struct Known {
     cert_url: Option<String>,
     renewal_info: Option<RenewalInfo>,
     recipients_sha256: Option<String>,
+    key_age_sha256: Option<String>,
 }
 
 /// The encrypted key of a certificate, and its path; none where there is none, or where the
@@ -131,8 +169,8 @@ pub(crate) fn certificate_key(
 }
 
 /// A key that age has not encrypted counts: it is there, and is replaced when the certificate is due.
-fn has_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
-    for end in ["key.age", PLAIN, BY_PGP] {
+fn has_foreign_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
+    for end in [PLAIN, BY_PGP] {
         if reader.has(&certificate_file(name, end))? {
             return Ok(true);
         }

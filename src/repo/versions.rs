@@ -14,7 +14,8 @@ use crate::model::secret::Sealed;
 use crate::repo::bindings;
 use crate::repo::commits::described;
 use crate::repo::git::{Content, File};
-use crate::repo::layout::{self, certificate_file};
+use crate::repo::keys;
+use crate::repo::layout::{self, Key, certificate_file};
 use crate::repo::revoked;
 use crate::repo::walk::{self, FOLDER, Place};
 
@@ -35,9 +36,12 @@ pub(crate) struct Version {
 impl Version {
     /// As a plan takes it. `key_is_elsewhere`: somebody else has its key.
     pub(crate) fn held(&self, key_is_elsewhere: bool) -> Result<Held, String> {
-        let has_key = key_is_elsewhere || self.key.is_some();
-        let description = self.description.as_deref();
-        layout::held_of(Ok(self.leaf.clone()), has_key, description)
+        let key = match &self.key {
+            Some(key) => Key::Sealed(key.as_str().as_bytes()),
+            None if key_is_elsewhere => Key::Other,
+            None => Key::Missing,
+        };
+        layout::held_of(Ok(self.leaf.clone()), key, self.description.as_deref())
     }
 
     /// Files that put it in the place of another.
@@ -186,13 +190,17 @@ fn step(
         () => Change::Other,
     };
     let file = |end: &str| bytes(repository, after.as_ref(), &format!("{name}.{end}"));
-    let chain = file("crt")?;
-    let mark = file("json")?.and_then(|bytes| revoked::mark_in(&bytes));
+    let (chain, description, key) = (file("crt")?, file("json")?, file("key.age")?);
+    let description = description.as_deref();
+    let mark = description.and_then(revoked::mark_in);
     Ok(Step {
         commit: described(commit),
         change,
         leaf: chain.and_then(|bytes| Leaf::from_pem(&bytes).ok()),
         revoked: mark.as_ref().map(ToString::to_string),
+        key_is_swapped: description
+            .zip(key)
+            .is_some_and(|(description, key)| keys::names_another(description, &key)),
         is_compromised: mark.is_some_and(|mark| mark.is_compromised()),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::model::chain::list;
 use crate::model::outcome::Action;
+use crate::model::recipients::Fit;
 use crate::model::status::{Allowance, CertificateStatus, State, Why};
 use crate::report::status::words;
 use crate::report::tame::tame;
@@ -21,6 +22,7 @@ pub(crate) fn text(why: &Why) -> String {
     sentences.extend(lifetime(why));
     sentences.extend(window(why));
     sentences.push(next(why));
+    sentences.extend(swapped(certificate));
     sentences.push(limits(why));
     sentences
         .iter()
@@ -107,6 +109,11 @@ fn next(why: &Why) -> String {
         (Action::Reissue, _) => format!("It is to be issued again now: {}.", next.reason),
         (Action::Issue, _) => format!("It is to be issued now: {}.", next.reason),
     }
+}
+
+fn swapped(certificate: &CertificateStatus) -> Option<String> {
+    let readers = certificate.readers.as_ref()?.as_ref().ok()?;
+    (readers.fit == Fit::Swapped).then(|| format!("As for the key: {}.", words::swapped()))
 }
 
 fn limits(why: &Why) -> String {
