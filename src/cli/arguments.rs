@@ -135,7 +135,7 @@ pub(super) enum Command {
     /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret
     #[command(after_help = "Examples:
   git certs status
-  git certs status --live                          and what servers show
+  git certs status --live                          and what servers show: 1 if it is not that
   git certs status --fail-within 14                for a job that watches
   git-certs status --repo https://github.com/example/certs --format html --output public/index.html
   git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
