@@ -185,7 +185,7 @@ pub(super) fn fit(fields: &Map<String, Value>, sealed: &Sealed, list: &str) -> F
 }
 
 /// Whether NAME.json names another key than this file has.
-pub(super) fn names_another(description: &[u8], key: &[u8]) -> bool {
+pub(crate) fn names_another(description: &[u8], key: &[u8]) -> bool {
     let fields: Map<String, Value> = serde_json::from_slice(description).unwrap_or_default();
     is_swapped(fields.get(KEY_AGE).and_then(Value::as_str), key)
 }

@@ -22,8 +22,9 @@ use crate::model::chain::Leaf;
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
 use crate::net::http::Http;
+use crate::repo::held::{self, Key};
 use crate::repo::journal::OrderNote;
-use crate::repo::layout::{self, Key};
+use crate::repo::layout;
 use crate::repo::revoked;
 use crate::repo::vault::kv::{Fields, Kv, Written};
 use crate::repo::vault::login::Pass;
@@ -247,7 +248,7 @@ impl VaultCertificate {
         if !has_key {
             return Err("it has no `tls.key` in Vault".to_owned());
         }
-        layout::held_of(Ok(leaf), Key::Other, description)
+        held::held_of(Ok(leaf), Key::Other, description)
     }
 
     /// The chain, and the directory URL of the CA that issued it.

@@ -14,8 +14,9 @@ use crate::model::secret::Sealed;
 use crate::repo::bindings;
 use crate::repo::commits::described;
 use crate::repo::git::{Content, File};
+use crate::repo::held::{self, Key};
 use crate::repo::keys;
-use crate::repo::layout::{self, Key, certificate_file};
+use crate::repo::layout::certificate_file;
 use crate::repo::revoked;
 use crate::repo::walk::{self, FOLDER, Place};
 
@@ -41,7 +42,7 @@ impl Version {
             None if key_is_elsewhere => Key::Other,
             None => Key::Missing,
         };
-        layout::held_of(Ok(self.leaf.clone()), key, self.description.as_deref())
+        held::held_of(Ok(self.leaf.clone()), key, self.description.as_deref())
     }
 
     /// Files that put it in the place of another.
@@ -101,6 +102,19 @@ pub(crate) fn at(place: &Place, name: &CertificateName, revision: &str) -> Resul
         .and_then(|object| object.peel_to_commit())
         .map_err(|_| anyhow!("there is no commit `{revision}`"))
         .hint(|| format!("`git-certs log {name}` shows the commits of this certificate"))?;
+    if commit.id() != place.tip && !repository.graph_descendant_of(place.tip, commit.id())? {
+        // What is known of it, such as that it was revoked, need not be known here.
+        return Err(anyhow!(
+            "commit {} is not in the history of this branch",
+            described(&commit).short_id()
+        ))
+        .hint(|| {
+            format!(
+                "`git-certs log {name}` shows the commits of this certificate; to take one of elsewhere all the same, \
+                 `git checkout COMMIT -- certificates/{name}` and look at it yourself"
+            )
+        });
+    }
     let path = format!("{}certificates/{name}", place.prefix);
     let mut folders = Folders {
         repository: &repository,
