@@ -160,7 +160,11 @@ fn bundle(
     let own =
         CertificateKey::parse(&key).with_context(|| format!("cannot use what is in `{path}`"))?;
     // Whoever can push could have put another key there.
-    ensure_same(&own.public_key_der(), &stored.leaf.public_key, &path)?;
+    ensure_same(
+        &own.public_key_der(),
+        &stored.leaf.public_key,
+        (&path, name),
+    )?;
     let bundle = Bundle {
         name: name.clone(),
         chain: stored.chain,

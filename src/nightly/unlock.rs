@@ -6,6 +6,7 @@ use crate::acme::account::{Account, NewAccountFiles, Registration};
 use crate::acme::account_key::AccountKey;
 use crate::acme::connections::Connections;
 use crate::acme::holder::Holder;
+use crate::acme::key::CertificateKey;
 use crate::acme::mark::Marker;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
@@ -133,7 +134,9 @@ impl<'a> Accounts<'a> {
             .await?;
         let (account, files) = register().await?;
         let host = self.directory.host();
-        let files = accounts::account_files(&host, &files.metadata, &files.key, &recipients)?;
+        let public_key = CertificateKey::parse(&files.key)?.public_key_der();
+        let metadata = accounts::with_public_key(&files.metadata, &public_key)?;
+        let files = accounts::account_files(&host, &metadata, &files.key, &recipients)?;
         let new = Some(Unstored::InGit(files));
         Ok(Opened { account, new })
     }
