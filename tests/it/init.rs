@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pretty_assertions::assert_eq;
+use serde_json::Value;
 
 use crate::support::cert_repo::CertRepo;
 use crate::support::folders::{Folders, Said};
@@ -121,8 +122,15 @@ fn a_repository_for_github_is_made_in_one_step() {
     assert!(empty.read(".age-recipients").ends_with(&recipient));
     for workflow in workflows {
         let steps = yaml::parse(&empty.read(workflow));
-        let with = &steps["jobs"].as_object().unwrap().values().next().unwrap()["steps"][0]["with"];
+        let steps = &steps["jobs"].as_object().unwrap().values().next().unwrap()["steps"];
+        assert_eq!(
+            steps[0]["env"]["KNOWN_HOSTS"],
+            "${{ vars.DNS_REPO_KNOWN_HOSTS }}"
+        );
+        let with = &steps[1]["with"];
         assert_eq!(with["dns_repo"], "git@git.test:ops/zones.git");
+        assert_eq!(with["ssh_key"], "${{ secrets.DNS_REPO_SSH_KEY }}");
+        assert_eq!(with["dns_token"], Value::Null);
     }
     assert!(
         empty
@@ -270,7 +278,7 @@ fn what_cannot_be_made_is_told_before_anything_is() {
         ),
         (
             [&good[..], &["--new-identity", "../dns/dnsconfig.js"]].concat(),
-            "error: cannot write the identity to `../dns/dnsconfig.js`\n  caused by: File exists (os error 17)\n\
+            "error: cannot write the identity to `../dns/dnsconfig.js`\n  caused by: File exists\n\
              hint: another file stays as it is; for an identity that is there, give `--recipient` what `age-keygen -y ../dns/dnsconfig.js` prints\n",
         ),
         (
