@@ -18,7 +18,7 @@ use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
 use crate::repo::git::File;
-use crate::repo::layout;
+use crate::repo::{keys, layout};
 use crate::report::progress::Progress;
 
 /// The accounts of a cert repository at one CA, and what opens them.
@@ -152,17 +152,34 @@ impl<'a> Accounts<'a> {
             let held = held.filter(|held| !held.is_compromised());
             return Ok(held.and_then(|held| held.key));
         }
-        let name = name.clone();
-        let stored = self
+        let at = name.clone();
+        let (stored, public_key) = self
             .workspaces
-            .with(move |workspace| layout::certificate_key(workspace, &name))
+            .with(move |workspace| {
+                let stored = layout::certificate_key(workspace, &at)?;
+                // One that cannot be read vouches for no key, and is what is to be replaced.
+                Ok((stored, keys::public_key(workspace, &at).ok().flatten()))
+            })
             .await?;
         let Some((key, path)) = stored else {
             return Ok(None);
         };
-        self.decrypt(&key, &path).await.map(Some).hint(|| {
+        let key = self.decrypt(&key, &path).await.hint(|| {
             "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
-        })
+        })?;
+        // Whoever can push could have put a key of their own there, and would know that of the next certificate.
+        let own = || CertificateKey::parse(&key).map(|key| key.public_key_der());
+        if let Some(public_key) = public_key
+            && own().with_context(|| format!("cannot use what is in `{path}`"))? != public_key
+        {
+            return Err(anyhow!("the key in `{path}` is not the certificate's")).hint(|| {
+                format!(
+                    "somebody put another key there: `git log` says who; take the right one from an older commit \
+                     (`git-certs rollback {name} --to COMMIT`), or leave `reuse_key` out for a new key"
+                )
+            });
+        }
+        Ok(Some(key))
     }
 
     /// What the repository has, or Vault.

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::support::cert_repo::{CertRepo, Files, sha256};
 use crate::support::folders::Said;
+use crate::support::lab::Lab;
+use crate::support::nightly::{Nightly, open};
 
 /// What the state is broken for.
 const REASON: &str = "its key is not the one that NAME.json names: it was swapped or damaged";
@@ -219,4 +221,54 @@ fn a_rekey_takes_the_certificates_own_key_alone() {
         "{log}"
     );
     assert!(!alice.is_empty());
+}
+
+/// A certificate that keeps its key must not be given somebody else's.
+#[test]
+fn a_key_of_somebody_else_is_not_kept() {
+    let nightly = Nightly::with(Lab::builder().bind().pebble().start(), &[], |files, _| {
+        files.with(
+            "certs.json",
+            r#"[{"cert_name": "kept", "names": ["www.bench.test"], "reuse_key": true, "key_type": "p256"},
+                {"cert_name": "new", "names": ["new.bench.test"], "key_type": "p256"}]"#,
+        )
+    });
+    nightly.renew().expect_code(0);
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let key = Files::new("other").key;
+    let sealed = lab
+        .command("age")
+        .args(["--encrypt", "--armor", "--recipient", &identity.recipient])
+        .stdin(key.clone())
+        .succeed()
+        .stdout;
+    let path = |name: &str| format!("certificates/{name}/{name}.key.age");
+    crate::support::repos::Files::default()
+        .with(&path("kept"), &sealed)
+        .with(&path("new"), &sealed)
+        .commit(lab, certs, "a typo");
+    let before = nightly.chain("kept");
+    let output = nightly.renew().expect_code(1);
+    let told = output.normal_stderr();
+    assert!(
+        told.contains(&format!("`new`, {REASON}\n")) && told.contains(&format!("`kept`, {REASON}")),
+        "{told}"
+    );
+    assert!(
+        told.contains(
+            "the key in `certificates/kept/kept.key.age` is not the certificate's\n\
+             hint: somebody put another key there: `git log` says who; take the right one from an older commit \
+             (`git-certs rollback kept --to COMMIT`), or leave `reuse_key` out for a new key\n"
+        ),
+        "{told}"
+    );
+    assert_eq!(nightly.chain("kept"), before);
+    nightly.assert_valid("new");
+    let opened = open(lab, &certs.show(lab, &path("new")), &identity.file).expect_code(0);
+    assert_ne!(opened.stdout, key);
 }
