@@ -136,13 +136,14 @@ pub(super) enum Command {
     /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret (but the login of Vault, with --vault)
     #[command(after_help = "Examples:
   git certs status
-  git certs status --live                          and what servers show
+  git certs status --live                          and what servers show: 1 if it is not that
   git certs status --fail-within 14                for a job that watches
   git certs status --vault --vault-path kv/certs   what Vault has instead of git
   git-certs status --repo https://github.com/example/certs --format html --output public/index.html
   git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
 
-Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used; 2 could not run")]
+Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used, and with --live, a server
+does not show the certificate of the repository, or is not reached; 2 could not run")]
     Status(Status),
     /// Say in sentences what `renew` would do for a certificate next, and why
     #[command(after_help = "Examples:

@@ -1,7 +1,7 @@
 //! `check`: what is wrong in the two repositories, as far as it can be seen without a secret and without the CA.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
@@ -125,12 +125,13 @@ async fn look(run: &Run, temporary: &Path) -> Result<Checked> {
 
 /// A folder before a path, as people see it.
 fn shown(folder: Option<&Path>) -> String {
-    match folder.map(|folder| folder.display().to_string()) {
-        None => String::new(),
-        Some(folder) if folder == "." => String::new(),
-        Some(folder) if folder.ends_with('/') => folder,
-        Some(folder) => format!("{folder}/"),
-    }
+    let folder: PathBuf = folder
+        .into_iter()
+        .flat_map(Path::components)
+        .filter(|part| *part != Component::CurDir)
+        .collect();
+    // So that it ends with `/`, unless it is this one.
+    folder.join("").display().to_string()
 }
 
 /// Where people see the DNS repository; or why it is not looked at.

@@ -202,7 +202,53 @@ fn target(arguments: &Export) -> Result<Target> {
     }
 }
 
+/// Options that the format has no use for: somebody means another format.
+fn refuse_needless(arguments: &Export) -> Result<()> {
+    use ExportFormat as It;
+    let options: [(&str, bool, &[It]); 3] = [
+        (
+            "--namespace",
+            arguments.namespace.is_some(),
+            &[It::Kubernetes],
+        ),
+        (
+            "--password-file",
+            arguments.password_file.is_some(),
+            &[It::Pkcs12, It::Pkcs12Legacy],
+        ),
+        (
+            "--installed-in",
+            arguments.installed_in.is_some(),
+            &[It::Nginx, It::Apache],
+        ),
+    ];
+    let word = |format: &It| {
+        let value = format.to_possible_value();
+        format!(
+            "`{}`",
+            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        )
+    };
+    for (option, is_given, formats) in options {
+        if is_given && !formats.contains(&arguments.format) {
+            let formats: Vec<_> = formats.iter().map(word).collect();
+            return Err(anyhow!(
+                "`{option}` is of no use to the format {}",
+                word(&arguments.format)
+            ))
+            .hint(|| {
+                format!(
+                    "leave it out, or choose with `--format`: {}",
+                    formats.join(" or ")
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
 fn options(arguments: &Export, target: &Target) -> Result<Options> {
+    refuse_needless(arguments)?;
     let format = Format::from(arguments.format);
     let needs_password = matches!(format, Format::Pkcs12 | Format::Pkcs12Legacy);
     let password = needs_password

@@ -28,7 +28,8 @@ pub(super) struct Status {
     #[arg(value_name = "CERT_NAME")]
     names: Vec<String>,
 
-    /// Connect to the names, or to `endpoints` in certs.json, and say which servers still show an older certificate
+    /// Connect to the names, or to `endpoints` in certs.json, and say which servers still show an older certificate; exit
+    /// with 1 if one that is listed does not show the certificate of the repository, or cannot be reached
     #[arg(long)]
     live: bool,
 
@@ -40,7 +41,7 @@ pub(super) struct Status {
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = StatusFormat::Text)]
     format: StatusFormat,
 
-    /// Write it to this file instead: whoever reads it sees the old one or the new one
+    /// Write it to this file instead, whose folder is made if it is missing: whoever reads it sees the old one or the new one
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -113,10 +114,7 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
         }
         None => terminal::print(&page)?,
     }
-    let failures: Vec<_> = within
-        .into_iter()
-        .flat_map(|days| status.failures(days))
-        .collect();
+    let failures = status.failures(within);
     for (name, reason) in &failures {
         terminal::print_error(&anyhow!("certificate `{name}`: {reason}"));
     }

@@ -137,7 +137,11 @@ impl Opening {
                 let own = CertificateKey::parse(&key);
                 let own = own.with_context(|| format!("cannot use what is in `{place}`"))?;
                 // Whoever can push could have put another key there.
-                ensure_same(&own.public_key_der(), &stored.leaf.public_key, place)?;
+                ensure_same(
+                    &own.public_key_der(),
+                    &stored.leaf.public_key,
+                    (place, name),
+                )?;
                 key
             }
             Key::Open(key) => own_key(&key, &stored.leaf, place)?,

@@ -12,6 +12,7 @@ use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
 use crate::repo::certs_json::{self, Listed};
 use crate::repo::git::Workspace;
+use crate::repo::held;
 use crate::repo::{layout, stale};
 
 /// The list, and the certificates that are there.
@@ -93,7 +94,7 @@ fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
     );
     let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
     warnings.extend(foreign.map(|key| format!("{key}: `git-certs import` encrypts it with age")));
-    let held = layout::held(workspace, &wanted)?;
+    let held = held::held(workspace, &wanted)?;
     let instead = job.recipients.as_ref().map(Override::as_pair);
     warnings.extend(stale::warning(workspace, &wanted, &held, instead));
     Ok(Listing {

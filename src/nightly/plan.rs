@@ -108,6 +108,16 @@ impl Decision {
 }
 
 fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Decision {
+    let decision = decide_by_time(wanted, leaf, timing);
+    // With very many days it was due before it was there.
+    let due_from = decision.due_from.map(|due| due.max(leaf.not_before));
+    Decision {
+        due_from,
+        ..decision
+    }
+}
+
+fn decide_by_time(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Decision {
     let want = wanted.identifier_set();
     let have: BTreeSet<&Identifier> = leaf.identifiers.iter().collect();
     if want != have {
@@ -343,6 +353,8 @@ mod tests {
         assert_eq!(due_from(&want, &held, Some(15), None), after(65));
         let suggested = due_from(&want, &held, None, Some(40)).unwrap();
         assert!((after(40).unwrap()..after(42).unwrap()).contains(&suggested));
+        // Never before it was there.
+        assert_eq!(due_from(&want, &held, Some(9999), None), after(-10));
         // However late the window, half of the last third is the latest.
         assert_eq!(due_from(&want, &held, None, Some(70)), after(65));
         assert_eq!(due_from(&["b.example"], &held, None, None), None);

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::model::hint::without_numbers;
+
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
 const LONGEST_LINE: usize = 4_000;
 
@@ -9,9 +11,9 @@ const LONGEST_LINE: usize = 4_000;
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
 const COMMAND: &str = "##[";
 
-/// Escapes control characters, takes the meaning from workflow commands and cuts long lines.
+/// Escapes control characters, leaves numbers of errors out, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
-    let text = text.replace(COMMAND, "##\\[");
+    let text = without_numbers(text).replace(COMMAND, "##\\[");
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -3,7 +3,8 @@
 use crate::model::chain::list;
 use crate::model::home::Home;
 use crate::model::outcome::Action;
-use crate::model::status::{Allowance, State, Why};
+use crate::model::recipients::Fit;
+use crate::model::status::{Allowance, CertificateStatus, State, Why};
 use crate::report::status::words;
 use crate::report::tame::tame;
 use crate::report::terminal::{day, minute};
@@ -22,6 +23,7 @@ pub(crate) fn text(why: &Why) -> String {
     sentences.extend(lifetime(why));
     sentences.extend(window(why));
     sentences.push(next(why));
+    sentences.extend(swapped(certificate));
     sentences.push(limits(why));
     sentences
         .iter()
@@ -110,6 +112,11 @@ fn next(why: &Why) -> String {
         (Action::Reissue, _) => format!("It is to be issued again now: {}.", next.reason),
         (Action::Issue, _) => format!("It is to be issued now: {}.", next.reason),
     }
+}
+
+fn swapped(certificate: &CertificateStatus) -> Option<String> {
+    let readers = certificate.readers.as_ref()?.as_ref().ok()?;
+    (readers.fit == Fit::Swapped).then(|| format!("As for the key: {}.", words::swapped()))
 }
 
 fn limits(why: &Why) -> String {

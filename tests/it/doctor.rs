@@ -328,7 +328,7 @@ fn what_is_broken_everywhere_is_told_all_the_same() {
 error    cannot use the CA at `https://acme.test/dir`
          caused by: error sending request
          caused by: tcp connect error
-         caused by: Connection refused (os error 111)
+         caused by: Connection refused
          hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)
 error    cannot evaluate `dnsconfig.js`
          caused by: `dnsconfig.js:1:3`: SyntaxError: unexpected token in expression: ''

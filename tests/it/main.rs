@@ -81,6 +81,7 @@ mod signing;
 mod status;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod swapped;
 mod sweep;
 mod three_hosts;
 mod unapplied;

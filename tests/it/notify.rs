@@ -191,7 +191,7 @@ fn what_cannot_be_sent_is_a_warning_without_the_address() {
         (
             "WEBHOOK",
             "http://127.0.0.1:9/hidden".to_owned(),
-            "cannot notify the webhook\n  caused by: error sending request\n  caused by: tcp connect error\n  caused by: Connection refused (os error 111)\n",
+            "cannot notify the webhook\n  caused by: error sending request\n  caused by: tcp connect error\n  caused by: Connection refused\n",
         ),
         (
             "MAIL",

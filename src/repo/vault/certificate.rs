@@ -6,8 +6,8 @@ use crate::model::certificate::Held;
 use crate::model::chain::{self, Leaf};
 use crate::model::secret::Secret;
 use crate::repo::export::stored::{Key, Stored};
+use crate::repo::held;
 use crate::repo::inventory::Stock;
-use crate::repo::layout;
 use crate::repo::revoked;
 use crate::repo::vault::kv::Fields;
 use crate::repo::vault::{CHAIN, DESCRIPTION, KEY};
@@ -37,7 +37,7 @@ impl VaultCertificate {
         if self.key.is_none() && !key_is_elsewhere {
             return Err("it has no `tls.key` in Vault".to_owned());
         }
-        layout::held_of(Ok(leaf), true, self.description())
+        held::held_of(Ok(leaf), held::Key::Other, self.description())
     }
 
     /// What there is of it, for a look.

@@ -111,7 +111,7 @@ fn served(good: &CertificateStatus) -> Vec<Served> {
     };
     let end = datetime!(2026-12-24 02:00:11 UTC);
     let older = leaf(&["www.example.com"], "03B1", end);
-    let refused = Finding::Unreachable("Connection refused (os error 111)".to_owned());
+    let refused = Finding::Unreachable("Connection refused".to_owned());
     vec![
         served(
             endpoint("www.example.com:443"),

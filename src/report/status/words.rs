@@ -111,9 +111,15 @@ pub(super) fn readers(certificate: &CertificateStatus) -> String {
         Some(Ok(KeyReaders { count, fit, .. })) => match fit {
             Fit::Current => count.to_string(),
             Fit::Stale => format!("{count}, stale"),
-            Fit::Unknown => format!("{count}, not known"),
+            Fit::Unknown | Fit::Swapped => format!("{count}, not known"),
         },
     }
+}
+
+/// What to do about a key that another file has taken the place of.
+pub(in crate::report) fn swapped() -> &'static str {
+    "its key file is not the one that was stored with the certificate: `git log` says who changed it, `git-certs verify` \
+     what else was; `git-certs renew` issues the certificate again, with a new key"
 }
 
 /// What somebody should know of a certificate, a line each.
@@ -143,6 +149,7 @@ pub(super) fn notes(certificate: &CertificateStatus) -> Vec<String> {
                 "it is not known for whom its key is encrypted: {anew}"
             ));
         }
+        Some(Ok(readers)) if readers.fit == Fit::Swapped => notes.push(swapped().to_owned()),
         Some(Ok(_)) | None => {}
     }
     notes
