@@ -280,7 +280,7 @@ fn a_server_that_cannot_be_used_is_told_among_the_others() {
         "error    cannot reach Vault at `https://vault.test:8200`\n         \
          caused by: error sending request\n         \
          caused by: tcp connect error\n         \
-         caused by: Connection refused (os error 111)\n         \
+         caused by: Connection refused\n         \
          hint: `VAULT_ADDR` says where Vault is; check the way there (`HTTPS_PROXY`, `NO_PROXY`), and run again"
     );
 }
