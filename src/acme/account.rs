@@ -498,7 +498,7 @@ mod tests {
             not_opened(&directory, &strangers, &key).await,
             format!(
                 "cannot open the account at `https://{host}/dir`\n  \
-                 error sending request\n  tcp connect error\n  Connection refused (os error 111)\n\
+                 error sending request\n  tcp connect error\n  Connection refused\n\
                  hint: {UNREACHABLE}"
             )
         );

@@ -142,8 +142,7 @@ pub(super) enum Command {
   git-certs status --repo https://github.com/example/certs --format html --output public/index.html
   git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
 
-Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used, and with --live, a server
-does not show the certificate of the repository, or is not reached; 2 could not run")]
+Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used, and with --live, a server does not show the certificate of the repository, or is not reached; 2 could not run")]
     Status(Status),
     /// Say in sentences what `renew` would do for a certificate next, and why
     #[command(after_help = "Examples:

@@ -436,7 +436,7 @@ mod tests {
     fn a_missing_configuration() {
         assert_eq!(
             shown(Repository::new(&[]).load()),
-            "no `dnsconfig.js` in the DNS repository\n  No such file or directory (os error 2)\nhint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it"
+            "no `dnsconfig.js` in the DNS repository\n  No such file or directory\nhint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it"
         );
     }
 

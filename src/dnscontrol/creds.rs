@@ -511,7 +511,7 @@ mod tests {
         );
         assert_eq!(
             refused("!no-such-command --token hunter2"),
-            "cannot run `no-such-command`, which should print the credentials\nNo such file or directory (os error 2)"
+            "cannot run `no-such-command`, which should print the credentials\nNo such file or directory"
         );
         for empty in ["!", "!cat 'x"] {
             assert_eq!(

@@ -469,7 +469,7 @@ mod tests {
         assert_eq!(
             run("/nonexistent/rndc").await,
             Err(format!(
-                "{failed}: cannot run `/nonexistent/rndc`: No such file or directory (os error 2)"
+                "{failed}: cannot run `/nonexistent/rndc`: No such file or directory"
             ))
         );
     }
@@ -484,7 +484,7 @@ mod tests {
             shown(&provider.records((&name).into()).await.unwrap_err()),
             (
                 format!(
-                    "cannot read zone file `{}` (`creds.json` entry `files`): No such file or directory (os error 2)",
+                    "cannot read zone file `{}` (`creds.json` entry `files`): No such file or directory",
                     path.display()
                 ),
                 vec![

@@ -412,7 +412,10 @@ mod tests {
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
         let metadata = || std::fs::read_to_string(place.join("account.json")).unwrap();
         let hash = sha256(new.as_str().as_bytes());
-        let bound = format!("{{\n  \"status\": \"valid\",\n  \"key_age_sha256\": \"{hash}\"");
+        let public_key = sha256(b"new");
+        let bound = format!(
+            "{{\n  \"status\": \"valid\",\n  \"key_age_sha256\": \"{hash}\",\n  \"public_key_sha256\": \"{public_key}\""
+        );
         assert_eq!(metadata(), format!("{bound}\n}}\n"));
         let recipients = recipients();
         let files = changed_key_files("ca.test", &found, (new, b"new"), Some(&recipients));

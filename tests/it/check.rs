@@ -286,7 +286,7 @@ fn an_entry_with_a_bad_name_has_its_other_mistakes_told() {
              certs.json:2:3: warning: entry 1 has an unknown field `cert-name`\n  \
              hint: correct its name, or leave it out\n\
              certs.json:2:33: error: entry 1: `a b` is not a DNS name\n  {hint}\n\
-             certs.json:2:40: error: `x.other.test` of certificate `entry-1` is in no zone of the DNS repository\n  \
+             certs.json:2:40: error: `x.other.test` is in no zone of the DNS repository\n  \
              hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of \
              `git-certs.toml`, or take the name out of the list; declared: `a.test`\n\
              certs.json:3:3: error: entry 1: `key_type` `p521` is not known\n  \

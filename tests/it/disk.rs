@@ -330,14 +330,15 @@ fn the_server_s_disk_is_full() {
     }
 }
 
-const WARNED: &str = "warning: cannot remove `[TMP]`, which the next run does: Read-only file system (os error 30)\n";
+const WARNED: &str =
+    "warning: cannot remove `[TMP]`, which the next run does: Read-only file system\n";
 const READ_ONLY: &str = "hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n";
 
 /// What a disk says that is full, of one that turned read-only.
 fn turned(full: &str) -> String {
     let repository = Regex::new("cannot write to `(.+)/`\n.*").unwrap();
     let instead = "cannot write to `$1/`\n  \
-                   caused by: failed to create temporary file '$1/objects/tmp_object_git2_[ID]': Read-only file system; class=Os (2)";
+                   caused by: failed to create temporary file '$1/objects/tmp_object_git2_[ID]': Read-only file system";
     repository
         .replace_all(&full.replace(FULL, READ_ONLY), instead)
         .into_owned()
@@ -350,7 +351,7 @@ fn the_disk_of_temporary_files_turns_read_only_in_the_middle() {
     let folder = temporary(&nightly.lab);
     let no_journal = format!(
         "error: cannot make a repository in `[TMP]/refs-git-certs-journal`\n  \
-         caused by: failed to create locked file '[TMP]/refs-git-certs-journal/config.lock': Read-only file system; class=Os (2)\n\
+         caused by: failed to create locked file '[TMP]/refs-git-certs-journal/config.lock': Read-only file system\n\
          {READ_ONLY}"
     );
     let no_record = format!("{NO_RECORD}{FULL}{NO_END}{JOURNAL_STAYS}{FULL}");
@@ -380,7 +381,7 @@ fn the_disk_of_a_checkout_turns_read_only_in_the_middle() {
     let no_account = NO_ACCOUNT.replace("[TMP]/certs/", "[LAB]/looked/.git/");
     let no_commit = NO_COMMIT.replace("[TMP]/certs/", "[LAB]/before-commit/.git/");
     let stays = "warning: the checkout could not follow what is committed: \
-                 cannot write `[LAB]/before-files-2/certificates/www/www.key.age`: Read-only file system (os error 30): \
+                 cannot write `[LAB]/before-files-2/certificates/www/www.key.age`: Read-only file system: \
                  `git reset` puts its index right, `git checkout -- FILE` a file\n";
     for (point, code, end) in [
         ("looked", 2, turned(&format!("{no_account}{FULL}"))),
