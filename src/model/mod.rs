@@ -17,6 +17,7 @@ pub(crate) mod hint;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod kill;
+pub(crate) mod known;
 pub(crate) mod lent;
 pub(crate) mod location;
 pub(crate) mod name;

@@ -1,6 +1,8 @@
-//! Words of others, made harmless for terminals and CI logs.
+//! Words of others, made harmless for terminals and CI logs, without the secrets that servers repeat.
 
 use std::io::{self, Write};
+
+use crate::model::known::hide;
 
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
 const LONGEST_LINE: usize = 4_000;
@@ -9,15 +11,15 @@ const LONGEST_LINE: usize = 4_000;
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
 const COMMAND: &str = "##[";
 
-/// Escapes control characters, takes the meaning from workflow commands and cuts long lines.
+/// Hides secrets, escapes control characters, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
-    let text = text.replace(COMMAND, "##\\[");
+    let text = hide(text).replace(COMMAND, "##\\[");
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The same data without a workflow command: JSON never begins a line with `::`.
+/// The same data without a workflow command or a secret: JSON never begins a line with `::`.
 pub(crate) fn tame_json(json: &str) -> String {
-    json.replace(COMMAND, "##\\u005b")
+    hide(json).replace(COMMAND, "##\\u005b")
 }
 
 fn line(line: &str) -> String {

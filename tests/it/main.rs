@@ -29,6 +29,7 @@ mod dnscontrol;
 mod docs;
 mod doctor;
 mod dry_run;
+mod echo;
 mod examples;
 mod export;
 mod export_jobs;
