@@ -7,6 +7,12 @@ use crate::model::known::hide;
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
 const LONGEST_LINE: usize = 4_000;
 
+/// Turn what stands after them, so that a line reads as another one (<https://www.unicode.org/reports/tr9/>, section 2).
+const TURNS: [char; 9] = [
+    '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+    '\u{2069}',
+];
+
 /// Begins a command of GitHub's runner anywhere in a line, as `::` does at its beginning
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
 const COMMAND: &str = "##[";
@@ -14,7 +20,16 @@ const COMMAND: &str = "##[";
 /// Hides secrets, escapes control characters, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
     let text = hide(text).replace(COMMAND, "##\\[");
+    let line = |line: &str| match line.trim_start().starts_with("::") {
+        true => format!("\\{}", visible(line)),
+        false => visible(line),
+    };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for what stands inside a line, such as an address of IPv6: `::1` is no command there.
+pub(crate) fn tame_part(text: &str) -> String {
+    visible(&hide(text).replace(COMMAND, "##\\["))
 }
 
 /// The same data without a workflow command or a secret: JSON never begins a line with `::`.
@@ -22,17 +37,15 @@ pub(crate) fn tame_json(json: &str) -> String {
     hide(json).replace(COMMAND, "##\\u005b")
 }
 
-fn line(line: &str) -> String {
+fn visible(line: &str) -> String {
     let mut tamed = String::with_capacity(line.len());
-    if line.trim_start().starts_with("::") {
-        tamed.push('\\');
-    }
     for (count, character) in line.chars().enumerate() {
         if count == LONGEST_LINE {
             tamed.push_str("...");
             break;
         }
-        if character.is_control() && character != '\t' {
+        let is_white = character == '\t' || character == '\n';
+        if (character.is_control() && !is_white) || TURNS.contains(&character) {
             tamed.extend(character.escape_default());
         } else {
             tamed.push(character);
@@ -68,6 +81,9 @@ mod tests {
             tame("x ##[stop-commands]t ###[add-mask]e"),
             "x ##\\[stop-commands]t ###\\[add-mask]e"
         );
+        assert_eq!(tame("a\u{202e}b\u{2069}"), "a\\u{202e}b\\u{2069}");
+        assert_eq!(tame("::1"), "\\::1");
+        assert_eq!(tame_part("::1 \u{9b}2J\n##[x]"), "::1 \\u{9b}2J\n##\\[x]");
         assert_eq!(tame("2001:db8::1 b\u{fc}cher"), "2001:db8::1 b\u{fc}cher");
     }
 
