@@ -34,7 +34,19 @@ pub(crate) fn tame_part(text: &str) -> String {
 
 /// The same data without a workflow command or a secret: JSON never begins a line with `::`.
 pub(crate) fn tame_json(json: &str) -> String {
-    hide(json).replace(COMMAND, "##\\u005b")
+    let json = hide(json).replace(COMMAND, "##\\u005b");
+    let mut tamed = String::with_capacity(json.len());
+    for character in json.chars() {
+        // JSON itself escapes those of ASCII, DEL aside; line ends are between values.
+        if (character.is_control() && !character.is_ascii_whitespace())
+            || TURNS.contains(&character)
+        {
+            tamed += &format!("\\u{:04x}", u32::from(character));
+        } else {
+            tamed.push(character);
+        }
+    }
+    tamed
 }
 
 fn visible(line: &str) -> String {
@@ -89,9 +101,12 @@ mod tests {
 
     #[test]
     fn json_stays_what_it_is() {
-        let said = "##[stop-commands]t \\##[";
+        let said = "##[stop-commands]t \\##[\u{9b}2J\u{7f}\u{202e}\u{e9}";
         let json = tame_json(&serde_json::json!([said]).to_string());
-        assert_eq!(json, r###"["##\u005bstop-commands]t \\##\u005b"]"###);
+        assert_eq!(
+            json,
+            r###"["##\u005bstop-commands]t \\##\u005b\u009b2J\u007f\u202eé"]"###
+        );
         let again: Vec<String> = serde_json::from_str(&json).unwrap();
         assert_eq!(again, [said]);
     }

@@ -1,4 +1,4 @@
-//! Servers that repeat what they were sent, and try to speak to the terminal and to the CI system.
+//! Servers that repeat what they were sent, and a dnsconfig.js: both try to speak to the terminal and to the CI system.
 
 use std::fs;
 
@@ -7,6 +7,7 @@ use pretty_assertions::assert_eq;
 use crate::support::command::Command;
 use crate::support::lab::Lab;
 use crate::support::nightly::{Nightly, wait_until};
+use crate::support::repos::Files;
 
 const ADDRESS: &str = "127.0.0.1:8700";
 
@@ -117,5 +118,54 @@ error: cannot read `http://127.0.0.1:8700/certs.git`: the server does not allow 
         assert!(said.starts_with(words), "{said}");
         let end = format!(":*** [2J ##\\[stop-commands]t\n    \\::add-mask::e\n{hint}");
         assert!(said.ends_with(&end), "{said}");
+    }
+}
+
+/// Everything that a workflow command could be hidden in: a line of its own, the middle of one, an annotation.
+#[test]
+fn dnsconfig_js_gives_no_command() {
+    const WORDS: &str = r"a\n::add-mask::e\n  ::stop-commands::x\r::error::y ##[set-output name=x]z \u001b[2J\u202e";
+    let nightly = Nightly::new(Lab::builder().start(), &[("www", &["www.bench.test"])]);
+    let lab = &nightly.lab;
+    let script = format!("console.log(\"{WORDS}\");\nthrow \"{WORDS}\";\n");
+    Files::dns()
+        .with("dnsconfig.js", &script)
+        .commit(lab, &nightly.dns, "words");
+    let [summary, outputs] = ["summary.md", "outputs"].map(|name| lab.folder().join(name));
+    for format in ["text", "json"] {
+        let output = nightly
+            .command(&["renew", "--log-format", format])
+            .env("GIT_CERTS_CA_BUNDLE", "")
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .env("GITHUB_OUTPUT", &outputs)
+            .run()
+            .expect_code(2);
+        let page = fs::read_to_string(&summary).unwrap();
+        let values = fs::read_to_string(&outputs).unwrap();
+        for said in [&output.stdout, &output.stderr, &page, &values] {
+            assert!(!said.contains("##["), "{said}");
+            assert!(!said.contains(['\u{1b}', '\r', '\u{202e}']), "{said}");
+            let commands = said
+                .lines()
+                .filter(|line| line.trim_start().starts_with("::"));
+            for command in commands {
+                let is_ours = [
+                    "::error title=git-certs::",
+                    "::group::",
+                    "::endgroup::",
+                    "::add-mask::AGE-SECRET-KEY-",
+                ];
+                assert!(
+                    is_ours.iter().any(|ours| command.starts_with(ours)),
+                    "{said}"
+                );
+            }
+        }
+        assert!(output.stderr.contains("::error::y ##"), "{}", output.stderr);
+        assert!(
+            page.contains("\n\\::add-mask::e\n") || page.contains("    \\::add-mask::e"),
+            "{page}"
+        );
     }
 }
