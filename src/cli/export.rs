@@ -286,6 +286,7 @@ async fn write(
 ) -> Result<(Vec<Written>, bool)> {
     let write = move || {
         let all = export::files(&opened.bundles, &options)?;
+        folder::refuse_committed(&folder, &all)?;
         folder::make(&folder)?;
         let pending = folder.join(PENDING);
         let was_pending = pending.exists();

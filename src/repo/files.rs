@@ -15,7 +15,7 @@ pub(crate) const READABLE: u32 = 0o644;
 pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Beginning of the names of files that are being written.
-const PREFIX: &str = ".git-certs-";
+pub(in crate::repo) const PREFIX: &str = ".git-certs-";
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees the old file or the new one.
 ///
