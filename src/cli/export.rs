@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::open_with_keyring;
 use crate::cli::environment;
 use crate::cli::keys::{KeyPlace, certificate};
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outside::outside;
 use crate::model::secret::{Secret, looks_secret};
@@ -225,7 +226,7 @@ fn password(file: Option<&Path>) -> Result<Option<Secret>> {
         return Err(anyhow!("`--password-file` holds a private key"))
             .hint(|| "it takes the name of a file with a password");
     }
-    let text = std::fs::read(file)
+    let text = file::read(file)
         .map(Secret::new)
         .with_context(|| format!("cannot read `{shown}` of `--password-file`"))
         .hint(|| "a relative path starts at the current folder")?;

@@ -292,6 +292,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::model::file;
     use crate::model::hint::explain;
     use crate::repo::files;
     use crate::repo::git::People;
@@ -396,7 +397,7 @@ mod tests {
         assert!(found.next.is_none());
         let place = folder.join(".letsencrypt/ca.test");
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
-        let metadata = || std::fs::read_to_string(place.join("account.json")).unwrap();
+        let metadata = || file::read_text(place.join("account.json")).unwrap();
         let hash = sha256(new.as_str().as_bytes());
         let bound = format!("{{\n  \"status\": \"valid\",\n  \"key_age_sha256\": \"{hash}\"");
         assert_eq!(metadata(), format!("{bound}\n}}\n"));

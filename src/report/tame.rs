@@ -20,9 +20,10 @@ const COMMAND: &str = "##[";
 /// Hides secrets, escapes control characters, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
     let text = hide(text).replace(COMMAND, "##\\[");
-    let line = |line: &str| match line.trim_start().starts_with("::") {
-        true => format!("\\{}", visible(line)),
-        false => visible(line),
+    let line = |line: &str| {
+        let is_command = line.trim_start().starts_with("::");
+        let escape = if is_command { "\\" } else { "" };
+        format!("{escape}{}", visible(line))
     };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }

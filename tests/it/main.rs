@@ -54,6 +54,7 @@ mod manuals;
 mod memory;
 mod network;
 mod notify;
+mod odd_files;
 mod odd_repositories;
 mod opening;
 mod packaging;

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use git2::{ErrorCode, Repository};
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::secret::Secret;
 use crate::repo::export::File;
@@ -136,7 +137,7 @@ fn has(path: &Path, content: &Secret) -> Result<bool> {
         Some(found) if found.len() != content.expose().len() as u64 => return Ok(false),
         Some(_) => {}
     }
-    let old = fs::read(path)
+    let old = file::read(path)
         .map(Secret::new)
         .with_context(|| format!("cannot read `{shown}`"))?;
     Ok(old.expose() == content.expose())

@@ -1,12 +1,13 @@
 //! Reads files of a folder and entries of a tree without following symbolic links.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use git2::{FileMode, ObjectType, Repository, Tree, TreeEntry};
 
+use crate::model::file;
 use crate::repo::blob;
 
 /// `path` if it stays inside its folder: parts separated by `/`, none of them `.`, `..` or `.git`.
@@ -26,11 +27,9 @@ pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let about = || format!("cannot read `{path}`");
-    let mut file = File::open(folder.join(path)).with_context(about)?;
-    blob::check(file.metadata().with_context(about)?.len(), path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(about)?;
-    Ok(Some(bytes))
+    let whole = folder.join(path);
+    blob::check(whole.metadata().with_context(about)?.len(), path)?;
+    file::read(whole).map(Some).with_context(about)
 }
 
 /// Whether there is something at a path.
