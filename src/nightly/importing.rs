@@ -140,7 +140,8 @@ impl Decider<'_> {
         let listed = self.wanted.iter().find(|wanted| wanted.name == name);
         let recipients = listed.and_then(|wanted| wanted.recipients.as_deref());
         let instead = self.job.recipients.as_ref().map(Override::as_pair);
-        let recipients = layout::recipients(self.workspace, &name, recipients, instead);
+        let recipients =
+            layout::recipients(&mut self.workspace.reader()?, &name, recipients, instead);
         let Some(recipients) = self.readers(recipients) else {
             return Ok(());
         };

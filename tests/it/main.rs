@@ -35,6 +35,7 @@ mod export;
 mod export_jobs;
 mod failures;
 mod faults;
+mod growth;
 mod help;
 mod history;
 mod identities;

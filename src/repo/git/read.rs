@@ -143,8 +143,9 @@ impl<'r> Trees<'r> {
             if !is_last && self.way.get(depth).is_some_and(|(name, _)| name == part) {
                 continue;
             }
-            self.way.truncate(depth);
-            let at = self.way.last().map_or(&self.root, |(_, tree)| tree);
+            // A file on the way leaves the folders below it as they are.
+            let above = depth.checked_sub(1).and_then(|above| self.way.get(above));
+            let at = above.map_or(&self.root, |(_, tree)| tree);
             let Some(entry) = at.get_name(part).map(|entry| entry.to_owned()) else {
                 return Ok(None);
             };
@@ -155,7 +156,10 @@ impl<'r> Trees<'r> {
                 return Ok(Some(entry));
             }
             match self.repository.find_tree(entry.id()) {
-                Ok(folder) => self.way.push((part.to_owned(), folder)),
+                Ok(folder) => {
+                    self.way.truncate(depth);
+                    self.way.push((part.to_owned(), folder));
+                }
                 Err(_) => return Ok(None),
             }
         }
