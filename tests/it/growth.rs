@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -64,14 +63,11 @@ fn repository(repo: &CertRepo, recipient: &str, count: usize) -> String {
 
 /// Seconds of a processor.
 fn spent(repo: &CertRepo, words: &str) -> f64 {
-    let times = repo.path("times");
-    let options = ["-o", times.to_str().unwrap(), "-f", "%U %S"];
-    let output = repo
-        .under("/usr/bin/time", &options, words)
-        .output()
-        .unwrap();
+    let shell = "TIMEFORMAT='%U %S'; time \"$@\" 2>&3";
+    let options = ["-c", &format!("{{ {shell}; }} 3>&1"), "bash"];
+    let output = repo.under("bash", &options, words).output().unwrap();
     assert!(output.status.success(), "{words}: {output:?}");
-    let text = fs::read_to_string(Path::new(&times)).unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
     let parts = text
         .split_whitespace()
         .map(|part| part.parse::<f64>().unwrap());
