@@ -129,6 +129,13 @@ impl Decider<'_> {
                 "run `git-certs import` without a folder first",
             ));
         }
+        let sealed = certificate_file(&name, "key.age");
+        if there.has_key && !there.is_bound && !self.workspace.is_committed(&sealed)? {
+            return Err(with_hint(
+                anyhow!("`{sealed}` has another key, and no commit has it: it would be lost"),
+                "commit it first, or remove it if nobody needs it",
+            ));
+        }
         // A key in plain text is encrypted before it is removed, whatever is said to be there.
         if !self.is_here && !is_newer(&leaf, &there)? {
             self.importing.there.push(format!("certificate `{name}`"));
@@ -326,6 +333,11 @@ impl Decider<'_> {
         for path in &removed {
             let stem = path.strip_suffix(blackbox::ENCRYPTED);
             has_copies |= stem.is_some();
+            if stem.is_none() && self.workspace.is_staged(path)? {
+                self.importing.notes.push(format!(
+                    "`{path}` was added to git, which keeps a copy in `.git`: once all is done, `git gc --prune=now` removes it"
+                ));
+            }
             let stem = stem.unwrap_or(path);
             let copy = format!("{stem}{}", blackbox::ENCRYPTED);
             if removed.contains(&copy) || !self.workspace.has(&copy)? {
