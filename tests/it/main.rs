@@ -51,6 +51,7 @@ mod journal_lock;
 mod lab;
 mod limits;
 mod live;
+mod mail;
 mod manuals;
 mod memory;
 mod network;
