@@ -24,6 +24,7 @@ use crate::cli::settings::{ACME, Settings};
 use crate::cli::signing::Signing;
 use crate::cli::status::Status;
 use crate::cli::unlock::Unlock;
+use crate::cli::vault::GitOnly;
 use crate::cli::verify::Verify;
 use crate::model::secret::Secret;
 use crate::model::shard::Shard;
@@ -132,15 +133,17 @@ pub(super) enum Command {
   git certs plan --drill                           what a mass revocation would cost
   git certs plan --detailed-exitcode               0 nothing due, 1 error, 2 something due")]
     Plan(Plan),
-    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret
+    /// Say how the certificates are, and which servers still show an older one; asks no CA, needs no secret (but the login of Vault, with --vault)
     #[command(after_help = "Examples:
   git certs status
-  git certs status --live                          and what servers show
+  git certs status --live                          and what servers show: 1 if it is not that
   git certs status --fail-within 14                for a job that watches
+  git certs status --vault --vault-path kv/certs   what Vault has instead of git
   git-certs status --repo https://github.com/example/certs --format html --output public/index.html
   git-certs status --format prometheus --output /var/lib/prometheus/node-exporter/git-certs.prom
 
-Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used; 2 could not run")]
+Exit codes: 0 looked; 1 with --fail-within, a certificate expires within so many days or cannot be used, and with --live, a server
+does not show the certificate of the repository, or is not reached; 2 could not run")]
     Status(Status),
     /// Say in sentences what `renew` would do for a certificate next, and why
     #[command(after_help = "Examples:
@@ -316,17 +319,13 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) settings: Settings,
 
+    /// Set where the command cannot look at Vault.
+    #[arg(skip)]
+    pub(super) git_only: Option<GitOnly>,
+
     /// HMAC key for external account binding; better in the environment, as other users of the machine see command lines
     #[arg(long, env = "GIT_CERTS_EAB_HMAC", value_name = "KEY", help_heading = ACME, allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]
     pub(super) eab_hmac: Option<Arc<Secret>>,
-}
-
-impl Run {
-    /// For a run that only looks: what would be copied to Vault makes no difference, and the job may have no login.
-    pub(super) fn without_copies(mut self) -> Self {
-        self.settings.vault_copy = Some(false);
-        self
-    }
 }
 
 /// Where what a run has to say goes beside stdout.

@@ -1,7 +1,7 @@
 //! `check`: what is wrong in the two repositories, as far as it can be seen without a secret and without the CA.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
@@ -15,9 +15,11 @@ use crate::cli::settings::{FILE, Settings};
 use crate::cli::settings_file::{self, Examined};
 use crate::cli::{config, dnsconfig, environment, name_servers, vault};
 use crate::model::diagnostic::{Checked, Diagnostic, Place, Rule};
+use crate::model::home::Home;
 use crate::net::http::Http;
 use crate::nightly::check::{self, Check as Comparison, Dns, Shown};
 use crate::nightly::stop::Stop;
+use crate::nightly::vaulting::Role;
 use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;
 use crate::report::{diagnostics, terminal};
@@ -123,12 +125,13 @@ async fn look(run: &Run, temporary: &Path) -> Result<Checked> {
 
 /// A folder before a path, as people see it.
 fn shown(folder: Option<&Path>) -> String {
-    match folder.map(|folder| folder.display().to_string()) {
-        None => String::new(),
-        Some(folder) if folder == "." => String::new(),
-        Some(folder) if folder.ends_with('/') => folder,
-        Some(folder) => format!("{folder}/"),
-    }
+    let folder: PathBuf = folder
+        .into_iter()
+        .flat_map(Path::components)
+        .filter(|part| *part != Component::CurDir)
+        .collect();
+    // So that it ends with `/`, unless it is this one.
+    folder.join("").display().to_string()
 }
 
 /// Where people see the DNS repository; or why it is not looked at.
@@ -189,7 +192,7 @@ impl Reader<'_> {
         shown: String,
     ) -> Result<Comparison> {
         let (run, settings) = (self.run, self.settings);
-        self.keep(&["vault-copy"], vault::role(settings));
+        let role = self.keep(&["vault-copy"], vault::role(settings));
         self.keep(&["ca-bundle"], config::http(settings));
         self.keep(&["acme"], config::directory(settings));
         self.keep(&["fallback-acme"], config::fallback(settings));
@@ -205,6 +208,10 @@ impl Reader<'_> {
             defaults: defaults.unwrap_or_default(),
             certs_json: certs_json.flatten(),
             recipients: recipients.flatten(),
+            home: match role.flatten() {
+                Some(Role::Store) => Home::Vault,
+                _ => Home::Repository,
+            },
             dns: None,
         };
         if let Some(path) = config::list_in_clone(run, settings) {

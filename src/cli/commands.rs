@@ -26,6 +26,7 @@ use crate::nightly::keyring::Keyring;
 use crate::nightly::run::Nightly;
 use crate::nightly::status::StatusJob;
 use crate::nightly::stop::Stop;
+use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::report::progress::Progress;
 use crate::report::{drill, terminal};
@@ -255,8 +256,8 @@ pub(super) async fn open_status(
     temporary: &Path,
     progress: &Progress,
 ) -> Result<(Workspaces, StatusJob)> {
-    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
-    let mut job = config::status_job(run, &settings)?;
+    let (workspaces, settings, http) = open_alone(run, temporary, progress).await?;
+    let mut job = config::status_job(run, &settings, &http)?;
     if let Some(path) = config::list_in_clone(run, &settings) {
         let bytes = workspaces.read_cert_repo(path).await?;
         job.certs_json = Some(config::list(path, bytes)?);
@@ -264,14 +265,15 @@ pub(super) async fn open_status(
     Ok((workspaces, job))
 }
 
-/// The same for a command that opens certificate keys.
+/// The same for a command that opens certificate keys: with the identities, and Vault where the keys are there.
 pub(super) async fn open_with_keyring(
     run: &Run,
     temporary: &Path,
     progress: &Progress,
-) -> Result<(Workspaces, Keyring)> {
-    let (workspaces, settings, _) = open_alone(run, temporary, progress).await?;
-    Ok((workspaces, keyring(&settings)))
+) -> Result<(Workspaces, Keyring, Option<Vaulting>)> {
+    let (workspaces, settings, http) = open_alone(run, temporary, progress).await?;
+    let vault = config::in_vault(&settings, &http)?;
+    Ok((workspaces, keyring(&settings), vault))
 }
 
 /// The cert repository, with the settings and the HTTP client that it asks for.
@@ -285,6 +287,9 @@ async fn open_alone(
     let people = run.signing.people()?;
     let workspaces = Workspaces::open(certs, None, people, temporary, progress).await?;
     let (settings, http) = with_file(run, &workspaces, &http).await?;
+    if let Some(git_only) = run.git_only {
+        git_only.check(&settings)?;
+    }
     Ok((workspaces, settings, http))
 }
 

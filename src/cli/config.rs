@@ -18,7 +18,7 @@ use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
 use crate::cli::name_servers;
 use crate::cli::settings::{Settings, WhoseLimits};
-use crate::cli::vault::vaulting;
+use crate::cli::vault::{instead_of_git, vaulting};
 use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
 use crate::model::file;
@@ -31,6 +31,7 @@ use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
 use crate::nightly::status::StatusJob;
+use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::allowed_signers::AllowedSigners;
 use crate::repo::certs_json::Defaults;
@@ -174,13 +175,8 @@ fn patient(http: Http, settings: &Settings) -> Http {
 /// The job of a command that is about the account alone.
 pub(super) fn account_job(run: &Run, settings: &Settings, http: Http) -> Result<AccountJob> {
     let http = patient(http, settings);
-    // A copy has no accounts.
-    let vault = match settings.vault {
-        Some(true) => vaulting(settings, (&http, dns_timeout(settings)))?,
-        _ => None,
-    };
     Ok(AccountJob {
-        vault,
+        vault: in_vault(settings, &http)?,
         connections: Connections::new(http),
         directory: directory(settings)?,
         registration: registration(run, settings),
@@ -199,8 +195,13 @@ pub(super) fn keys_job(run: &Run, settings: &Settings) -> Result<KeysJob> {
     })
 }
 
+/// Vault, for a command that reads what is there.
+pub(super) fn in_vault(settings: &Settings, http: &Http) -> Result<Option<Vaulting>> {
+    instead_of_git(settings, (http, dns_timeout(settings)))
+}
+
 /// The job of a command that looks at the certificates.
-pub(super) fn status_job(run: &Run, settings: &Settings) -> Result<StatusJob> {
+pub(super) fn status_job(run: &Run, settings: &Settings, http: &Http) -> Result<StatusJob> {
     Ok(StatusJob {
         certs_json: list_beside(run, settings)?,
         recipients: override_file(settings.recipients.as_deref(), "--recipients")?,
@@ -210,6 +211,7 @@ pub(super) fn status_job(run: &Run, settings: &Settings) -> Result<StatusJob> {
         limits: settings.limits.map_or(LimitsOf::TheCa, limits),
         resolvers: name_servers::recursive(settings)?,
         journal: journal(settings),
+        vault: in_vault(settings, http)?,
     })
 }
 

@@ -60,14 +60,14 @@ impl Command {
             Self::Unlock(unlock) => &unlock.run.certs,
             Self::Revoke(revoke) => &revoke.run.certs,
             Self::Recipients { command } => &command.place().certs,
-            Self::Rekey(rekey) => &rekey.place.certs,
+            Self::Rekey(rekey) => &rekey.place.keys.certs,
             Self::Export(export) => &export.place.certs,
-            Self::Import(import) => &import.place.certs,
-            Self::Verify(verify) => &verify.place.certs,
+            Self::Import(import) => &import.place.keys.certs,
+            Self::Verify(verify) => &verify.place.keys.certs,
             Self::Status(status) => &status.place.certs,
             Self::Why(why) => &why.place.certs,
-            Self::Log(log) => &log.place.certs,
-            Self::Rollback(rollback) => &rollback.place.certs,
+            Self::Log(log) => &log.place.keys.certs,
+            Self::Rollback(rollback) => &rollback.place.keys.certs,
             // Their folder is no cert repository yet, or they read alone.
             Self::Init(_)
             | Self::Check(_)

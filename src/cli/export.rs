@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::open_with_keyring;
 use crate::cli::environment;
 use crate::cli::keys::{KeyPlace, certificate};
+use crate::cli::vault::InVault;
 use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outside::outside;
@@ -91,6 +92,9 @@ pub(super) struct Export {
     #[command(flatten)]
     pub(super) place: KeyPlace,
 
+    #[command(flatten)]
+    vault: InVault,
+
     /// Command to run with the files, and its arguments
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "stdout")]
     command: Vec<OsString>,
@@ -148,14 +152,16 @@ pub(super) async fn run(arguments: Export, temporary: &Path) -> Result<ExitCode>
         Which::These(names.collect::<Result<BTreeSet<_>>>()?)
     };
     let options = options(&arguments, &target)?;
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run_with(arguments.vault);
     run.settings.identity = arguments.identity;
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let (workspaces, keyring) = (stop.ends(open_with_keyring(&run, temporary, &progress))).await?;
+    let opened = open_with_keyring(&run, temporary, &progress);
+    let (workspaces, keyring, vault) = stop.ends(opened).await?;
     let exports = Exports {
         workspaces: &workspaces,
         keyring,
+        vault: vault.as_ref(),
         progress: &progress,
     };
     let since = arguments.only_changed_since;
@@ -197,7 +203,53 @@ fn target(arguments: &Export) -> Result<Target> {
     }
 }
 
+/// Options that the format has no use for: somebody means another format.
+fn refuse_needless(arguments: &Export) -> Result<()> {
+    use ExportFormat as It;
+    let options: [(&str, bool, &[It]); 3] = [
+        (
+            "--namespace",
+            arguments.namespace.is_some(),
+            &[It::Kubernetes],
+        ),
+        (
+            "--password-file",
+            arguments.password_file.is_some(),
+            &[It::Pkcs12, It::Pkcs12Legacy],
+        ),
+        (
+            "--installed-in",
+            arguments.installed_in.is_some(),
+            &[It::Nginx, It::Apache],
+        ),
+    ];
+    let word = |format: &It| {
+        let value = format.to_possible_value();
+        format!(
+            "`{}`",
+            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        )
+    };
+    for (option, is_given, formats) in options {
+        if is_given && !formats.contains(&arguments.format) {
+            let formats: Vec<_> = formats.iter().map(word).collect();
+            return Err(anyhow!(
+                "`{option}` is of no use to the format {}",
+                word(&arguments.format)
+            ))
+            .hint(|| {
+                format!(
+                    "leave it out, or choose with `--format`: {}",
+                    formats.join(" or ")
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
 fn options(arguments: &Export, target: &Target) -> Result<Options> {
+    refuse_needless(arguments)?;
     let format = Format::from(arguments.format);
     let needs_password = matches!(format, Format::Pkcs12 | Format::Pkcs12Legacy);
     let password = needs_password

@@ -14,9 +14,10 @@ use crate::cli::arguments::{Format, Run};
 use crate::cli::commands::open_status;
 use crate::cli::config;
 use crate::cli::confirm::confirm;
-use crate::cli::keys::{KeyPlace, certificate};
+use crate::cli::keys::{GitPlace, KeyPlace, certificate};
 use crate::cli::settings::whole;
 use crate::cli::signing::Signing;
+use crate::cli::vault::{GitOnly, InVault};
 use crate::model::chain::list;
 use crate::nightly::rollback;
 use crate::nightly::status::{Look, StatusJob};
@@ -24,6 +25,15 @@ use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;
 use crate::report::{history, terminal, why};
+
+const LOG: GitOnly = GitOnly {
+    command: "log",
+    hint: "an engine of version 2 keeps older versions: `vault kv metadata get PATH/NAME` lists them",
+};
+const ROLLBACK: GitOnly = GitOnly {
+    command: "rollback",
+    hint: "an engine of version 2 keeps older versions: `vault kv rollback -version=NUMBER PATH/NAME` brings one back",
+};
 
 /// `log`
 #[derive(Args, Debug)]
@@ -37,7 +47,7 @@ pub(super) struct Log {
     format: Format,
 
     #[command(flatten)]
-    pub(super) place: KeyPlace,
+    pub(super) place: GitPlace,
 }
 
 /// `why`
@@ -57,6 +67,9 @@ pub(super) struct Why {
 
     #[command(flatten)]
     pub(super) place: KeyPlace,
+
+    #[command(flatten)]
+    vault: InVault,
 }
 
 /// `rollback`
@@ -83,7 +96,7 @@ pub(super) struct Rollback {
     signing: Signing,
 
     #[command(flatten)]
-    pub(super) place: KeyPlace,
+    pub(super) place: GitPlace,
 }
 
 /// A repository that is open.
@@ -121,7 +134,7 @@ impl Opened {
 /// Runs `log`.
 pub(super) async fn run_log(arguments: Log, temporary: &Path) -> Result<ExitCode> {
     let name = certificate(&arguments.name, "log")?;
-    let opened = Opened::new(&arguments.place.run(), temporary).await?;
+    let opened = Opened::new(&arguments.place.run(LOG), temporary).await?;
     let look = opened.look();
     let steps = opened.stop.ends(look.history(&name)).await?;
     terminal::print(&match arguments.format {
@@ -134,7 +147,7 @@ pub(super) async fn run_log(arguments: Log, temporary: &Path) -> Result<ExitCode
 /// Runs `why`.
 pub(super) async fn run_why(arguments: Why, temporary: &Path) -> Result<ExitCode> {
     let name = certificate(&arguments.name, "why")?;
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run_with(arguments.vault);
     run.settings.renew = arguments.renew;
     run.settings.acme = arguments.acme;
     let opened = Opened::new(&run, temporary).await?;
@@ -148,7 +161,7 @@ pub(super) async fn run_why(arguments: Why, temporary: &Path) -> Result<ExitCode
 pub(super) async fn run_rollback(arguments: Rollback, temporary: &Path) -> Result<ExitCode> {
     let name = certificate(&arguments.name, "rollback")?;
     let push = !arguments.no_push.unwrap_or_default();
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run(ROLLBACK);
     run.signing = arguments.signing;
     config::refuse_to_keep_nothing(&run, !push)?;
     let _lock = config::lock(&run)?;

@@ -12,8 +12,9 @@ use time::OffsetDateTime;
 use crate::cli::arguments::Run;
 use crate::cli::commands::{SOME_FAILED, open_import};
 use crate::cli::confirm::confirm;
-use crate::cli::keys::KeyPlace;
+use crate::cli::keys::GitPlace;
 use crate::cli::signing::Signing;
+use crate::cli::vault::GitOnly;
 use crate::cli::{config, environment};
 use crate::model::hint::Hint;
 use crate::model::import::Tool;
@@ -21,6 +22,11 @@ use crate::nightly::import;
 use crate::nightly::stop::Stop;
 use crate::report::progress::Progress;
 use crate::report::{import as report, terminal};
+
+const GIT_ONLY: GitOnly = GitOnly {
+    command: "import",
+    hint: "`git-certs renew` issues what Vault lacks, and takes over what get-certs left there; `--vault=false` imports into git all the same",
+};
 
 /// `import`
 #[derive(Args, Debug)]
@@ -59,7 +65,7 @@ pub(super) struct Import {
     signing: Signing,
 
     #[command(flatten)]
-    pub(super) place: KeyPlace,
+    pub(super) place: GitPlace,
 }
 
 fn tool(text: &str) -> Result<Tool, String> {
@@ -97,7 +103,7 @@ pub(super) async fn run(arguments: Import, temporary: &Path) -> Result<ExitCode>
     let progress = Progress::new();
     let is_dry = arguments.dry_run.unwrap_or_default();
     let push = !arguments.no_push.unwrap_or_default();
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run(GIT_ONLY);
     run.signing = arguments.signing;
     run.settings.acme = arguments.acme;
     config::refuse_to_keep_nothing(&run, !push && !is_dry)?;

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use git2::{Repository, RepositoryInitOptions};
 use time::OffsetDateTime;
 
-use crate::cli::init::answers::Answers;
+use crate::cli::init::answers::{Answers, Ground};
 use crate::cli::signing::Signing;
 use crate::model::hint::Hint;
 use crate::model::outside::outside;
@@ -111,22 +111,20 @@ fn begin(arguments: &Init, questions: &Questions) -> Result<String> {
     let mut workspace = Workspace::files(&folder, Signing::default().people()?);
     let there = there(&workspace)?;
     let repository = git::discover(&folder)?;
-    let answers = Answers::collect(arguments, &there, repository.is_some(), questions)?;
+    let ground = Ground {
+        there: &there,
+        repository: repository.as_ref(),
+    };
     let Answers {
         mut start,
-        new_identity,
+        identity,
         makes_repository,
-    } = answers;
-    let identity = match new_identity {
-        Some(file) => {
-            refuse_inside(&file, &folder, repository.as_ref())?;
-            let path = file.clone();
-            let made = outside(move || identity::create(&path, OffsetDateTime::now_utc()))?;
-            start.recipients.push(made?);
-            Some(file)
-        }
-        None => None,
-    };
+    } = Answers::collect(arguments, &ground, questions)?;
+    if let Some(new) = identity.as_ref().filter(|identity| identity.is_new) {
+        let path = new.file.clone();
+        let made = outside(move || identity::create(&path, OffsetDateTime::now_utc()))?;
+        start.recipients.push(made?);
+    }
     let (kept, written) = write(&mut workspace, &start, &there)?;
     let mut has_git = repository.is_some();
     if makes_repository && !has_git {
@@ -139,7 +137,7 @@ fn begin(arguments: &Init, questions: &Questions) -> Result<String> {
         start: &start,
         written: &written,
         kept: &kept,
-        identity: identity.as_deref(),
+        identity: identity.as_ref(),
         needless: arguments
             .new_identity
             .as_deref()

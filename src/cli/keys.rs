@@ -15,6 +15,7 @@ use crate::cli::config;
 use crate::cli::places::CertRepo;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
+use crate::cli::vault::{GitOnly, InVault};
 use crate::model::certificate::CertificateName;
 use crate::model::hint::Hint;
 use crate::nightly::readers::{Edit, Edited, Whose};
@@ -46,8 +47,8 @@ impl RecipientsCommand {
     /// Where the keys are.
     pub(super) fn place(&self) -> &KeyPlace {
         match self {
-            Self::List(list) => &list.place,
-            Self::Add(change) | Self::Remove(change) => &change.place,
+            Self::List(list) => &list.place.keys,
+            Self::Add(change) | Self::Remove(change) => &change.place.keys,
         }
     }
 }
@@ -64,23 +65,57 @@ pub(super) struct KeyPlace {
 }
 
 impl KeyPlace {
-    pub(super) fn run(self) -> Run {
+    fn run(self) -> Run {
+        self.run_with(InVault::default())
+    }
+
+    pub(super) fn run_with(self, vault: InVault) -> Run {
         Run {
             certs: self.certs,
             settings: Settings {
                 ca_bundle: self.ca_bundle,
-                ..Settings::default()
+                ..vault.settings()
             },
             ..Run::default()
         }
     }
 }
 
+/// The same for a command that is about files in git alone.
+#[derive(Args, Clone, Debug)]
+pub(super) struct GitPlace {
+    #[command(flatten)]
+    pub(super) keys: KeyPlace,
+
+    #[arg(long, env = "GIT_CERTS_VAULT", hide = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
+    vault: Option<bool>,
+}
+
+impl GitPlace {
+    pub(super) fn run(self, git_only: GitOnly) -> Run {
+        let mut run = self.keys.run();
+        run.settings.vault = self.vault;
+        run.git_only = Some(git_only);
+        run
+    }
+}
+
+/// Vault's own means.
+const RECIPIENTS: GitOnly = GitOnly {
+    command: "recipients",
+    hint: "policies of Vault say who may read keys there",
+};
+const REKEY: GitOnly = GitOnly {
+    command: "rekey",
+    hint: "policies of Vault say who may read keys there; `git-certs renew --renew 9999` makes new ones",
+};
+
 /// `recipients list`
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
-    place: KeyPlace,
+    place: GitPlace,
 
     /// Form of what goes to stdout
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = Format::Text)]
@@ -111,7 +146,7 @@ pub(super) struct Change {
     signing: Signing,
 
     #[command(flatten)]
-    place: KeyPlace,
+    place: GitPlace,
 }
 
 /// `rekey`
@@ -134,7 +169,7 @@ pub(super) struct Rekey {
     signing: Signing,
 
     #[command(flatten)]
-    pub(super) place: KeyPlace,
+    pub(super) place: GitPlace,
 }
 
 /// Runs `recipients`.
@@ -146,7 +181,7 @@ pub(super) async fn run_recipients(
     let progress = Progress::new();
     let (change, is_added) = match command {
         RecipientsCommand::List(List { place, format }) => {
-            let run = place.run();
+            let run = place.run(RECIPIENTS);
             let opened = open_keys(&run, temporary, &progress);
             let (workspaces, job) = stop.ends(opened).await?;
             let keys = Keys {
@@ -171,7 +206,7 @@ pub(super) async fn run_recipients(
         Edit::Remove(change.recipient)
     };
     let push = !change.no_push.unwrap_or_default();
-    let mut run = change.place.run();
+    let mut run = change.place.run(RECIPIENTS);
     run.signing = change.signing;
     config::refuse_to_keep_nothing(&run, !push)?;
     let _lock = config::lock(&run)?;
@@ -235,7 +270,7 @@ pub(super) async fn run_rekey(arguments: Rekey, temporary: &Path) -> Result<Exit
         .map(|name| certificate(name, "rekey"));
     let names = names.collect::<Result<_>>()?;
     let push = !arguments.no_push.unwrap_or_default();
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run(REKEY);
     run.signing = arguments.signing;
     run.settings.identity = arguments.identity;
     config::refuse_to_keep_nothing(&run, !push)?;

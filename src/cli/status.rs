@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::cli::commands::{SOME_FAILED, open_status};
 use crate::cli::keys::{KeyPlace, certificate};
 use crate::cli::settings::whole;
+use crate::cli::vault::InVault;
 use crate::model::outside::outside;
 use crate::model::status;
 use crate::nightly::status::Look;
@@ -27,7 +28,8 @@ pub(super) struct Status {
     #[arg(value_name = "CERT_NAME")]
     names: Vec<String>,
 
-    /// Connect to the names, or to `endpoints` in certs.json, and say which servers still show an older certificate
+    /// Connect to the names, or to `endpoints` in certs.json, and say which servers still show an older certificate; exit
+    /// with 1 if one that is listed does not show the certificate of the repository, or cannot be reached
     #[arg(long)]
     live: bool,
 
@@ -39,7 +41,7 @@ pub(super) struct Status {
     #[arg(long, env = "GIT_CERTS_FORMAT", value_enum, default_value_t = StatusFormat::Text)]
     format: StatusFormat,
 
-    /// Write it to this file instead: whoever reads it sees the old one or the new one
+    /// Write it to this file instead, whose folder is made if it is missing: whoever reads it sees the old one or the new one
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -58,6 +60,9 @@ pub(super) struct Status {
 
     #[command(flatten)]
     pub(super) place: KeyPlace,
+
+    #[command(flatten)]
+    vault: InVault,
 }
 
 /// Form of the look.
@@ -84,7 +89,7 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
     let names = names.collect::<Result<_>>()?;
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let mut run = arguments.place.run();
+    let mut run = arguments.place.run_with(arguments.vault);
     run.settings.renew = arguments.renew;
     run.settings.resolver = arguments.resolver;
     let opened = open_status(&run, temporary, &progress);
@@ -109,10 +114,7 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
         }
         None => terminal::print(&page)?,
     }
-    let failures: Vec<_> = within
-        .into_iter()
-        .flat_map(|days| status.failures(days))
-        .collect();
+    let failures = status.failures(within);
     for (name, reason) in &failures {
         terminal::print_error(&anyhow!("certificate `{name}`: {reason}"));
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use url::Url;
 
+use crate::cli::arguments::Run;
 use crate::cli::config;
 use crate::cli::environment::{self, secret, variable};
 use crate::cli::settings::Settings;
@@ -26,10 +27,10 @@ const PATH: &str = "/secret/certs";
 /// What a run may take besides the waits that have limits.
 const REST: Duration = Duration::from_mins(2);
 
-/// What a command for the account alone needs to know of Vault.
-#[derive(Args, Clone, Debug)]
+/// What a command needs to know of Vault that makes no copies.
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct InVault {
-    /// The account is in Vault or OpenBao instead of git
+    /// Certificates, keys and accounts are in Vault or OpenBao instead of git
     #[arg(long, env = "GIT_CERTS_VAULT")]
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     vault: Option<bool>,
@@ -67,6 +68,46 @@ impl InVault {
             vault_audience: self.vault_audience,
             ..Settings::default()
         }
+    }
+}
+
+impl Run {
+    /// For a run that only looks: what would be copied to Vault makes no difference, and the job may have no login.
+    pub(super) fn without_copies(mut self) -> Self {
+        self.settings.vault_copy = Some(false);
+        self
+    }
+}
+
+/// Who looks at git alone, and would find nothing there where certificates are in Vault.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GitOnly {
+    pub(super) command: &'static str,
+    /// What to do instead.
+    pub(super) hint: &'static str,
+}
+
+impl GitOnly {
+    pub(super) fn check(self, settings: &Settings) -> Result<()> {
+        let Self { command, hint } = self;
+        if settings.vault != Some(true) {
+            return Ok(());
+        }
+        Err(anyhow!(
+            "`{command}` is about files in git, and `--vault` keeps certificates in Vault"
+        ))
+        .hint(|| hint)
+    }
+}
+
+/// Vault, where certificates and accounts are there instead of in git. A copy has no say.
+pub(super) fn instead_of_git(
+    settings: &Settings,
+    waits: (&Http, Duration),
+) -> Result<Option<Vaulting>> {
+    match settings.vault {
+        Some(true) => vaulting(settings, waits),
+        _ => Ok(None),
     }
 }
 

@@ -9,7 +9,8 @@ use clap::Args;
 use crate::cli::arguments::Format;
 use crate::cli::commands::{SOME_FAILED, open_keys};
 use crate::cli::config;
-use crate::cli::keys::KeyPlace;
+use crate::cli::keys::GitPlace;
+use crate::cli::vault::GitOnly;
 use crate::model::hint::Hint;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
@@ -17,6 +18,11 @@ use crate::repo::verify;
 use crate::repo::walk::Scope;
 use crate::report::progress::Progress;
 use crate::report::{findings, terminal};
+
+const GIT_ONLY: GitOnly = GitOnly {
+    command: "verify",
+    hint: "`git-certs status` and `git-certs doctor` look at what Vault has; `--vault=false` looks at what git has all the same",
+};
 
 /// `verify`
 #[derive(Args, Debug)]
@@ -34,14 +40,14 @@ pub(super) struct Verify {
     format: Format,
 
     #[command(flatten)]
-    pub(super) place: KeyPlace,
+    pub(super) place: GitPlace,
 }
 
 /// Runs the command.
 pub(super) async fn run(arguments: Verify, temporary: &Path) -> Result<ExitCode> {
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
-    let run = arguments.place.run();
+    let run = arguments.place.run(GIT_ONLY);
     let (workspaces, _) = stop.ends(open_keys(&run, temporary, &progress)).await?;
     let place = workspaces
         .with(|workspace| {

@@ -26,6 +26,11 @@ pub(crate) struct CertificateName(String);
 pub(crate) struct BadCertificateName(pub(crate) String);
 
 impl CertificateName {
+    /// Stands for the name of an entry of certs.json that has none.
+    pub(crate) fn of_entry(number: usize) -> Self {
+        Self(format!("entry-{number}"))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -138,7 +138,7 @@ pub(crate) fn explain(error: &anyhow::Error) -> Explained {
     let mut hints: Vec<String> = Vec::new();
     for cause in error.chain() {
         collect_hints(cause, &mut hints);
-        let line = cause.to_string();
+        let line = without_numbers(&cause.to_string());
         if line != SAYS_NOTHING && lines.last().is_none_or(|last| !last.contains(&line)) {
             lines.push(line);
         }
@@ -153,6 +153,30 @@ pub(crate) fn explain(error: &anyhow::Error) -> Explained {
         causes: lines,
         hints,
     }
+}
+
+/// What the system and libgit2 add to their words: how it begins. Each ends with `)`.
+const NUMBERS: [&str; 3] = [" (os error ", "; class=", "; code="];
+
+/// Words without numbers that say nothing to people, as in `No such file or directory (os error 2)`.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let is_number = |inside: &str| {
+        let mut characters = inside.chars();
+        characters.all(|c| c.is_ascii_alphanumeric() || " (-".contains(c))
+    };
+    let mut plain = text.to_owned();
+    for begin in NUMBERS {
+        let mut parts = plain.split(begin);
+        let mut kept = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            match part.split_once(')') {
+                Some((inside, after)) if is_number(inside) => kept += after,
+                _ => kept = kept + begin + part,
+            }
+        }
+        plain = kept;
+    }
+    plain
 }
 
 fn collect_hints(cause: &(dyn StdError + 'static), hints: &mut Vec<String>) {
@@ -262,5 +286,22 @@ mod tests {
             "refused"
         );
         assert!(find::<fmt::Error>(&error).is_none());
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let plain = |text: &str| without_numbers(text);
+        assert_eq!(
+            plain("a: File exists (os error 17) at path \"x\": b (os error 2)"),
+            "a: File exists at path \"x\": b"
+        );
+        assert_eq!(
+            plain("reference 'x' not found; class=Reference (4); code=UnbornBranch (-9)"),
+            "reference 'x' not found"
+        );
+        assert_eq!(plain("no object; class=Odb (9)"), "no object");
+        for other in ["x (os error", "x; class=\"a\") b", "x (os error 2"] {
+            assert_eq!(plain(other), other);
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Step {
     pub(crate) change: Change,
     /// What the certificate says after it; none where there is none, or none that can be read.
     pub(crate) leaf: Option<Leaf>,
+    /// Whether NAME.json names another key than the one that is there after it.
+    pub(crate) key_is_swapped: bool,
     /// `revoked on 2026-11-25: superseded`, where it is marked after it.
     pub(crate) revoked: Option<String>,
     /// Whether that was because of the key.
@@ -36,7 +38,7 @@ pub(crate) enum Change {
     Certificate,
     /// There is none any more.
     Removed,
-    /// The same certificate with another ciphertext of its key.
+    /// The same certificate with another file of its key.
     Key,
     /// What NAME.json says: a mark, or when to renew.
     Description,

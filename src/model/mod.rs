@@ -16,6 +16,7 @@ pub(crate) mod file;
 pub(crate) mod finding;
 pub(crate) mod hint;
 pub(crate) mod history;
+pub(crate) mod home;
 pub(crate) mod import;
 pub(crate) mod kill;
 pub(crate) mod known;

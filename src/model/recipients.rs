@@ -10,8 +10,10 @@ pub(crate) enum Fit {
     Current,
     /// It is encrypted for another list.
     Stale,
-    /// The file beside it does not say so, or belongs to another ciphertext.
+    /// The file beside it does not say so.
     Unknown,
+    /// The file beside it names another key.
+    Swapped,
 }
 
 /// A list of recipients.
@@ -34,6 +36,8 @@ pub(crate) struct Readers {
     pub(crate) stale: Vec<String>,
     /// Whose keys are encrypted for a list that is not known.
     pub(crate) unknown: Vec<String>,
+    /// Whose keys are not those that the files beside them name.
+    pub(crate) swapped: Vec<String>,
 }
 
 /// What `rekey` did.

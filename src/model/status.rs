@@ -9,16 +9,19 @@ use crate::model::certificate::{CertificateName, KeyType};
 use crate::model::chain::Leaf;
 use crate::model::endpoint::Endpoint;
 use crate::model::history::Commit;
+use crate::model::home::Home;
 use crate::model::name::Identifier;
 use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::renewal::RenewalInfo;
 
-/// A look at a cert repository.
+/// A look at a cert repository, or at what Vault has for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
     /// When it was looked at.
     pub(crate) at: OffsetDateTime,
+    /// Where the certificates are.
+    pub(crate) home: Home,
     /// Those of certs.json in its order, then those that it does not list, by name.
     pub(crate) certificates: Vec<CertificateStatus>,
     /// The newest commit that a run made; none where there is none, or where it is not known.
@@ -80,6 +83,8 @@ pub(crate) struct Next {
 #[derive(Clone, Debug)]
 pub(crate) struct Why {
     pub(crate) at: OffsetDateTime,
+    /// Where the certificates are.
+    pub(crate) home: Home,
     pub(crate) certificate: CertificateStatus,
     /// Host of the CA that would be asked.
     pub(crate) authority: String,
@@ -148,12 +153,17 @@ pub(crate) enum Finding {
 }
 
 impl Status {
-    /// Those that somebody should look at, and why.
-    pub(crate) fn failures(&self, days: u32) -> impl Iterator<Item = (&str, String)> {
-        self.certificates.iter().filter_map(move |one| {
-            let reason = one.failure(Some(days), self.at)?;
-            Some((one.name.as_str(), reason))
-        })
+    /// What somebody should look at, and why: certificates that cannot be used or end within so many days, if
+    /// days are given, and servers that do not show the certificate of the repository.
+    pub(crate) fn failures(&self, within: Option<u32>) -> Vec<(&str, String)> {
+        let mut all = Vec::new();
+        for one in self.certificates.iter().filter(|one| one.is_wanted) {
+            let here = within.and_then(|_| one.unusable(within, self.at));
+            let served = one.undeployed(within, self.at);
+            let reasons = here.into_iter().chain(served);
+            all.extend(reasons.map(|reason| (one.name.as_str(), reason)));
+        }
+        all
     }
 }
 
@@ -167,34 +177,56 @@ impl CertificateStatus {
         self.leaf.as_ref()?.key_type
     }
 
-    /// What is wrong that somebody should look at: it cannot be used, or ends within so many days, here or
-    /// where servers show it. What certs.json does not list is not waited for.
+    /// What is wrong that somebody should look at, here or where servers show it. What certs.json does not list is
+    /// not waited for.
     pub(crate) fn failure(&self, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
         if !self.is_wanted {
             return None;
         }
-        let limit = within.map(|days| (days, now + Duration::days(days.into())));
-        let soon = |end: OffsetDateTime| {
-            limit
-                .filter(|(_, limit)| end <= *limit)
-                .map(|(days, _)| format!("expires on {}, within {days} days", end.date()))
-        };
+        let here = self.unusable(within, now).into_iter();
+        let all: Vec<_> = here.chain(self.undeployed(within, now)).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Why it cannot be used, or that it ends within so many days.
+    fn unusable(&self, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
         let end = self.not_after();
-        let here = match (&self.state, end) {
-            (State::Missing, _) => Some("not in the repository".to_owned()),
+        match (&self.state, end) {
+            (State::Missing, _) => self.next.as_ref().map(|next| next.reason.clone()),
             (State::Broken(reason) | State::Revoked(reason), _) => Some(reason.clone()),
             (State::Expired, Some(end)) => Some(format!("expired on {}", end.date())),
-            (_, end) => end.and_then(soon),
-        };
-        here.or_else(|| {
-            let mut served = self.served.iter();
-            served.find_map(|served| {
-                let said = soon(served.leaf.as_ref()?.not_after)?;
-                (served.finding != Finding::Current)
-                    .then(|| format!("`{served}` shows one that {said}"))
-            })
-        })
+            (_, end) => end.and_then(|end| soon(end, within, now)),
+        }
     }
+
+    /// Servers that should show the certificate, and do not.
+    fn undeployed(&self, within: Option<u32>, now: OffsetDateTime) -> Vec<String> {
+        let served = self.served.iter();
+        let reasons = served.filter_map(|served| {
+            let end = served.leaf.as_ref().map(|leaf| leaf.not_after);
+            let soon = || end.and_then(|end| soon(end, within, now));
+            let what = match (&served.finding, soon()) {
+                (Finding::Current | Finding::Skipped(_), _) | (Finding::Newer, None) => None,
+                (Finding::Unreachable(reason), _) => Some(format!("is not reached: {reason}")),
+                (_, Some(soon)) => Some(format!("shows one that {soon}")),
+                (Finding::Older, None) => {
+                    Some("still shows an older one: renewed, but not deployed".to_owned())
+                }
+                (Finding::SelfSigned, None) => {
+                    Some("shows a certificate that signs itself".to_owned())
+                }
+                (Finding::Other, None) => Some("shows one that is not from here".to_owned()),
+            };
+            Some(format!("`{served}` {}", what?))
+        });
+        reasons.collect()
+    }
+}
+
+/// That something ends within so many days.
+fn soon(end: OffsetDateTime, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
+    let days = within.filter(|days| end <= now + Duration::days((*days).into()))?;
+    Some(format!("expires on {}, within {days} days", end.date()))
 }
 
 impl Served {

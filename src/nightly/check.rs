@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::model::diagnostic::{Diagnostic, Place, Rule, Severity};
 use crate::model::finding::{Finding, Level};
+use crate::model::home::Home;
 use crate::nightly::job::Override;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::certs_json::Defaults;
@@ -23,6 +24,8 @@ pub(crate) struct Check {
     /// certs.json from elsewhere than the root of the cert repository.
     pub(crate) certs_json: Option<Override>,
     pub(crate) recipients: Option<Override>,
+    /// Where certificates are.
+    pub(crate) home: Home,
     pub(crate) dns: Option<Dns>,
 }
 
@@ -33,13 +36,19 @@ pub(crate) async fn check(workspaces: &Workspaces, check: Check) -> Result<Vec<D
         defaults,
         certs_json,
         recipients,
+        home,
         dns,
     } = check;
     let (list, mut all) = workspaces
         .with(move |workspace| {
             let (list, mut all) = certs::look(workspace, certs_json.as_ref(), &defaults, &shown);
             let recipients = recipients.as_ref();
-            all.extend(recipients::look(workspace, &list, recipients, &shown)?);
+            all.extend(recipients::look(
+                workspace,
+                &list,
+                (recipients, home),
+                &shown,
+            )?);
             let exposed = workspace.exposed()?.into_iter();
             all.extend(exposed.map(|finding| exposed_key(finding, &shown)));
             Ok((list, all))

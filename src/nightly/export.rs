@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use time::OffsetDateTime;
 
 use crate::acme::key::CertificateKey;
 use crate::model::certificate::CertificateName;
 use crate::model::chain::Leaf;
-use crate::model::hint::{Hint, Shared, several};
+use crate::model::hint::{Hint, Shared, several, with_hint};
+use crate::model::home::Home;
 use crate::nightly::keyring::Keyring;
 use crate::nightly::rekey::ensure_same;
-use crate::nightly::workspaces::Workspaces;
-use crate::repo::export::stored::{self, Stored};
+use crate::nightly::vault_look::own_key;
+use crate::nightly::vault_store::AT_ONCE;
+use crate::nightly::vaulting::Vaulting;
+use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::repo::export::stored::{self, Key, Stored};
 use crate::repo::export::{Bundle, pkcs8};
 use crate::repo::git::Workspace;
 use crate::repo::keys;
@@ -33,6 +38,8 @@ pub(crate) enum Which {
 pub(crate) struct Exports<'a> {
     pub(crate) workspaces: &'a Workspaces,
     pub(crate) keyring: Keyring,
+    /// Where certificates are instead of in the repository.
+    pub(crate) vault: Option<&'a Vaulting>,
     pub(crate) progress: &'a Progress,
 }
 
@@ -53,44 +60,142 @@ impl Exports<'_> {
         since: Option<String>,
         now: OffsetDateTime,
     ) -> Result<Opened> {
-        let Self {
-            workspaces,
-            keyring,
-            progress,
-        } = self;
-        let progress = progress.clone();
-        let open = move |workspace: &mut Workspace| {
-            let stored = changed(workspace, found(workspace, &which)?, since.as_deref())?;
-            let mut bundles = Vec::new();
-            let mut failed = Vec::new();
-            for (name, stored) in stored {
-                if let (Which::All, Some(why)) = (&which, left_out(&name, &stored)) {
-                    progress.warn(&why);
-                    continue;
-                }
-                match bundle(&name, stored, &keyring, &progress) {
-                    Ok((bundle, leaf)) => {
-                        if let Some(warning) = expired(&name, &leaf, now) {
-                            progress.warn(&warning);
-                        }
-                        bundles.push(bundle);
-                    }
-                    Err(error) => {
-                        let error = error.context(format!("cannot export `{name}`"));
-                        failed.push(Shared::new(error));
-                    }
-                }
+        let work_tree = self.workspaces.with(|workspace| workspace.work_tree());
+        let work_tree = work_tree.await?;
+        let (home, stored) = if let Some(vaulting) = self.vault {
+            if since.is_some() {
+                return Err(no_commits());
             }
-            match several(failed) {
-                Some(error) => Err(error),
-                None => Ok(Opened {
-                    bundles,
-                    work_tree: workspace.work_tree()?,
-                }),
-            }
+            let stored = in_vault(vaulting, &which, self.progress).await?;
+            (Home::Vault, stored)
+        } else {
+            let which = which.clone();
+            let find = move |workspace: &mut Workspace| {
+                changed(workspace, found(workspace, &which)?, since.as_deref())
+            };
+            (Home::Repository, self.workspaces.with(find).await?)
         };
-        workspaces.with(open).await
+        let opening = Opening {
+            which,
+            home,
+            keyring: self.keyring,
+            progress: self.progress.clone(),
+            now,
+        };
+        let bundles = blocking(move || opening.bundles(stored)).await?;
+        Ok(Opened { bundles, work_tree })
     }
+}
+
+fn no_commits() -> Error {
+    with_hint(
+        anyhow!("`--only-changed-since` compares with a commit, and the certificates are in Vault"),
+        "leave it out: `--to` leaves files that have not changed alone, and the command after `--` runs after a change only",
+    )
+}
+
+/// How certificates are opened that were found.
+struct Opening {
+    which: Which,
+    home: Home,
+    keyring: Keyring,
+    progress: Progress,
+    now: OffsetDateTime,
+}
+
+impl Opening {
+    fn bundles(&self, stored: Vec<(CertificateName, Stored)>) -> Result<Vec<Bundle>> {
+        let mut bundles = Vec::new();
+        let mut failed = Vec::new();
+        for (name, stored) in stored {
+            if let (Which::All, Some(why)) = (&self.which, left_out(&name, &stored, self.home)) {
+                self.progress.warn(&why);
+                continue;
+            }
+            match self.bundle(&name, stored) {
+                Ok((bundle, leaf)) => {
+                    if let Some(warning) = expired(&name, &leaf, self.now) {
+                        self.progress.warn(&warning);
+                    }
+                    bundles.push(bundle);
+                }
+                Err(error) => {
+                    let error = error.context(format!("cannot export `{name}`"));
+                    failed.push(Shared::new(error));
+                }
+            }
+        }
+        several(failed).map_or(Ok(bundles), Err)
+    }
+
+    fn bundle(&self, name: &CertificateName, mut stored: Stored) -> Result<(Bundle, Leaf)> {
+        let key = stored::key(name, &mut stored, self.home)?;
+        let place = &stored.key_place;
+        let key = match key {
+            Key::Sealed(sealed) => {
+                let key = self.keyring.decrypt(&sealed, place, &self.progress)?;
+                let own = CertificateKey::parse(&key);
+                let own = own.with_context(|| format!("cannot use what is in `{place}`"))?;
+                // Whoever can push could have put another key there.
+                ensure_same(
+                    &own.public_key_der(),
+                    &stored.leaf.public_key,
+                    (place, name),
+                )?;
+                key
+            }
+            Key::Open(key) => own_key(&key, &stored.leaf, place)?,
+        };
+        let bundle = Bundle {
+            name: name.clone(),
+            chain: stored.chain,
+            key_der: pkcs8(&key)
+                .ok_or_else(|| anyhow!("the key in `{place}` is not in the form PKCS#8"))
+                .hint(|| "`git-certs renew --only NAME --renew 9999` makes a new one; or bring it into that form (`openssl pkcs8 -topk8 -nocrypt`) and encrypt it again")?,
+            key,
+        };
+        Ok((bundle, stored.leaf))
+    }
+}
+
+/// The certificates that are asked for, in Vault.
+async fn in_vault(
+    vaulting: &Vaulting,
+    which: &Which,
+    progress: &Progress,
+) -> Result<Vec<(CertificateName, Stored)>> {
+    let vault = vaulting.open(progress).await?;
+    let names: Vec<_> = match which {
+        Which::These(names) => names.iter().cloned().collect(),
+        Which::All => vault
+            .names()
+            .await?
+            .ok_or_else(|| anyhow!("the Vault token may not list `{}`", vault.shown()))
+            .hint(|| {
+                format!(
+                    "its policy needs `{}`; or name the certificates instead of `--all`",
+                    vault.listing_policy()
+                )
+            })?,
+    };
+    let reads = names.into_iter().map(|name| async move {
+        let found = vault.certificate(&name).await?;
+        let path = vault.path_of(&name);
+        match found {
+            Some(found) => Ok(Some((name, found.stored(&path)?))),
+            // What was deleted is listed for as long as it can be brought back.
+            None if matches!(which, Which::All) => Ok(None),
+            None => Err(stored::missing(&name, &format!("{path} in Vault"))),
+        }
+    });
+    let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    ensure!(
+        !all.is_empty(),
+        "`{}` in Vault has no certificate",
+        vault.shown()
+    );
+    Ok(all)
 }
 
 /// The certificates that are asked for.
@@ -101,7 +206,10 @@ fn found(workspace: &Workspace, which: &Which) -> Result<Vec<(CertificateName, S
         Which::These(names) => {
             for name in names {
                 let stored = stored::find(&mut reader, name)?;
-                all.push((name.clone(), stored.ok_or_else(|| stored::missing(name))?));
+                all.push((
+                    name.clone(),
+                    stored.ok_or_else(|| stored::missing(name, &stored::chain_path(name)))?,
+                ));
             }
         }
         Which::All => {
@@ -137,38 +245,15 @@ fn changed(
 }
 
 /// Why a certificate is none of "all".
-fn left_out(name: &CertificateName, stored: &Stored) -> Option<String> {
+fn left_out(name: &CertificateName, stored: &Stored, home: Home) -> Option<String> {
     if let Some(revoked) = &stored.revoked {
         return Some(format!("`{name}` is left out: it was {revoked}"));
     }
     let has_no_key = stored.key.is_none();
-    has_no_key.then(|| format!("`{name}` is left out: its key is not in the repository"))
+    has_no_key.then(|| format!("`{name}` is left out: its key is not in {home}"))
 }
 
 fn expired(name: &CertificateName, leaf: &Leaf, now: OffsetDateTime) -> Option<String> {
     let end = leaf.not_after;
     (end <= now).then(|| format!("`{name}` has expired on {}", end.date()))
-}
-
-fn bundle(
-    name: &CertificateName,
-    stored: Stored,
-    keyring: &Keyring,
-    progress: &Progress,
-) -> Result<(Bundle, Leaf)> {
-    let path = stored::key_path(name);
-    let key = keyring.decrypt(stored::key(name, &stored)?, &path, progress)?;
-    let own =
-        CertificateKey::parse(&key).with_context(|| format!("cannot use what is in `{path}`"))?;
-    // Whoever can push could have put another key there.
-    ensure_same(&own.public_key_der(), &stored.leaf.public_key, &path)?;
-    let bundle = Bundle {
-        name: name.clone(),
-        chain: stored.chain,
-        key_der: pkcs8(&key)
-            .ok_or_else(|| anyhow!("the key in `{path}` is not in the form PKCS#8"))
-            .hint(|| "`git-certs renew --only NAME --renew 9999` makes a new one; or bring it into that form (`openssl pkcs8 -topk8 -nocrypt`) and encrypt it again")?,
-        key,
-    };
-    Ok((bundle, stored.leaf))
 }

@@ -11,19 +11,20 @@ use crate::model::chain::Leaf;
 use crate::model::import::Exposed;
 use crate::repo::git::Workspace;
 use crate::repo::import::exposed::History;
-use crate::repo::keys;
 use crate::repo::layout::certificate_file;
+use crate::repo::{accounts, keys};
 
 /// Public keys of accounts, by their hosts.
 pub(super) type AccountKeys = BTreeMap<String, Vec<u8>>;
 
-/// Compares keys of the history with those of certificates that are valid, and of `accounts`.
+/// Compares keys of the history with those of certificates that are valid, and of accounts:
+/// those that are `imported` now, and those that were.
 ///
 /// `listed`: what certs.json has.
 pub(super) fn of_today(
     workspace: &Workspace,
     history: &History,
-    (accounts, listed): (&AccountKeys, &[CertificateName]),
+    (imported, listed): (&AccountKeys, &[CertificateName]),
     now: OffsetDateTime,
 ) -> Result<Exposed> {
     let mut exposed = Exposed {
@@ -47,8 +48,10 @@ pub(super) fn of_today(
             continue;
         };
         let public = key.public_key_der();
-        let owners = accounts.iter().filter(|(_, key)| **key == public);
-        let hosts: Vec<_> = owners.map(|(host, _)| host.clone()).collect();
+        let owners = imported.iter().filter(|(_, key)| **key == public);
+        let mut hosts: Vec<_> = owners.map(|(host, _)| host.clone()).collect();
+        // Those that an earlier import took over.
+        hosts.extend(accounts::with_key(workspace, &public)?);
         let name = today.get(&public);
         if name.is_none() && hosts.is_empty() {
             continue;

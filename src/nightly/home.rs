@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use crate::model::certificate::{Issued, Wanted};
+use crate::model::home::Home;
 use crate::model::outcome::{Outcome, Planned};
-use crate::nightly::plan::{self, Holdings};
+use crate::nightly::plan::Holdings;
 use crate::nightly::prepare::Means;
 use crate::nightly::run::Nightly;
 use crate::nightly::store::Kept;
@@ -17,11 +18,11 @@ impl Nightly {
         vaulting.filter(|vaulting| vaulting.role == Role::Store)
     }
 
-    /// Where certificates are kept, in words.
-    pub(super) fn store_name(&self) -> &'static str {
+    /// Where certificates are kept.
+    pub(super) fn kept_in(&self) -> Home {
         match self.vault_store() {
-            Some(_) => "Vault",
-            None => plan::REPOSITORY,
+            Some(_) => Home::Vault,
+            None => Home::Repository,
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) fn fitting_key(
     let mut expected = public.map(<[u8]>::to_vec);
     let mut found = None;
     let (mut paths, mut others) = (Vec::new(), Vec::new());
+    let mut foreign = None;
     for KeyFile { path, key } in files {
         let read = key.and_then(|key| CertificateKey::import(&key));
         match read.with_context(|| format!("cannot use the key in `{path}`")) {
@@ -36,6 +37,7 @@ pub(super) fn fitting_key(
                     paths.push(path);
                     found.get_or_insert(key);
                 } else {
+                    foreign.get_or_insert_with(|| path.clone());
                     others.push(with_hint(
                         anyhow!("the key in `{path}` is not the {owner}'s, and stays as it is"),
                         "it may be an older one: remove the file if nobody needs it",
@@ -51,10 +53,14 @@ pub(super) fn fitting_key(
             paths,
             others,
         }),
-        None => Err(others
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| anyhow!("its private key is not there"))),
+        None => Err(match (foreign, others.into_iter().next()) {
+            (Some(path), _) => with_hint(
+                anyhow!("the key in `{path}` is not the {owner}'s, and no other is there"),
+                "remove the file if nobody needs it, and `git-certs renew` issues a new certificate, with a key of its own",
+            ),
+            (None, Some(other)) => other,
+            (None, None) => anyhow!("its private key is not there"),
+        }),
     }
 }
 
@@ -117,8 +123,8 @@ mod tests {
 
     fn others_first() -> Vec<String> {
         [
-            "the key in `old.key` is not the certificate's, and stays as it is",
-            "it may be an older one: remove the file if nobody needs it",
+            "the key in `old.key` is not the certificate's, and no other is there",
+            "remove the file if nobody needs it, and `git-certs renew` issues a new certificate, with a key of its own",
         ]
         .map(str::to_owned)
         .to_vec()

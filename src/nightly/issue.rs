@@ -100,7 +100,7 @@ impl Issuer<'_> {
             waves = waves.after(self.account.requests().refused > refused);
             rest = later;
         }
-        if let Some(warning) = clock::warning(self.account.ahead(), clock::TOLERANCE) {
+        if let Some(warning) = clock::warning(self.account.ahead(), clock::TOLERANCE, "the CA's") {
             self.progress.warn(&warning);
         }
         results

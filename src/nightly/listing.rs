@@ -12,6 +12,7 @@ use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
 use crate::repo::certs_json::{self, Listed};
 use crate::repo::git::Workspace;
+use crate::repo::held;
 use crate::repo::{layout, stale};
 
 /// The list, and the certificates that are there.
@@ -25,19 +26,27 @@ pub(super) struct Listing {
 impl Nightly {
     /// certs.json and the certificates that there are.
     pub(super) async fn read(&self) -> Result<Listing> {
-        let job = Arc::clone(&self.job);
         let Some(vaulting) = self.vault_store() else {
+            let job = Arc::clone(&self.job);
             let read = move |workspace: &mut Workspace| in_git(workspace, &job);
             return self.workspaces.with(read).await;
         };
-        let read = move |workspace: &mut Workspace| listed(workspace, &job);
-        let Listed {
-            wanted, warnings, ..
-        } = self.workspaces.with(read).await?;
+        let listing = self.listing_alone().await?;
         Ok(Listing {
-            held: self.held_in_vault(vaulting, &wanted).await?,
-            wanted,
-            warnings,
+            held: self.held_in_vault(vaulting, &listing.wanted).await?,
+            ..listing
+        })
+    }
+
+    /// certs.json, without a look at what there is.
+    pub(super) async fn listing_alone(&self) -> Result<Listing> {
+        let job = Arc::clone(&self.job);
+        let read = move |workspace: &mut Workspace| listed(workspace, &job);
+        let listed = self.workspaces.with(read).await?;
+        Ok(Listing {
+            wanted: listed.wanted,
+            held: Holdings::new(),
+            warnings: listed.warnings,
         })
     }
 
@@ -85,7 +94,7 @@ fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
     );
     let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
     warnings.extend(foreign.map(|key| format!("{key}: `git-certs import` encrypts it with age")));
-    let held = layout::held(workspace, &wanted)?;
+    let held = held::held(workspace, &wanted)?;
     let instead = job.recipients.as_ref().map(Override::as_pair);
     warnings.extend(stale::warning(workspace, &wanted, &held, instead));
     Ok(Listing {

@@ -12,6 +12,7 @@ use crate::dns::lookup::Lookup;
 use crate::model::certificate::CertificateName;
 use crate::model::chain::{Seen, leaf_der};
 use crate::model::endpoint::{Endpoint, Host};
+use crate::model::hint::without_numbers;
 use crate::model::name::{DnsName, Identifier};
 use crate::model::status::{CertificateStatus, Finding, Place, Served, Status};
 use crate::net::onlooker;
@@ -96,7 +97,10 @@ impl Look<'_> {
         known: &mut BTreeMap<CertificateName, Known>,
     ) -> Result<Served> {
         let (finding, leaf) = match answer.seen {
-            Err(error) => (Finding::Unreachable(format!("{error:#}")), None),
+            Err(error) => {
+                let reason = without_numbers(&format!("{error:#}"));
+                (Finding::Unreachable(reason), None)
+            }
             Ok(seen) => {
                 let is_current = certificate.leaf.as_ref().is_some_and(|held| {
                     held.serial == seen.leaf.serial && held.public_key == seen.leaf.public_key
@@ -121,6 +125,10 @@ impl Look<'_> {
     }
 
     async fn known(&self, name: &CertificateName) -> Result<Known> {
+        if let Some(vaulting) = &self.job.vault {
+            let der = vaulting.leaf_der(name, self.progress).await?;
+            return Ok(Known::of(der.as_deref(), BTreeSet::new()));
+        }
         let at = name.clone();
         let (chain, place) = self
             .workspaces
@@ -139,10 +147,16 @@ impl Look<'_> {
             }
             _ => Ok(BTreeSet::new()),
         });
-        Ok(Known {
-            now: der.and_then(|der| Seen::from_der(&der).ok()),
-            serials: serials.await?,
-        })
+        Ok(Known::of(der.as_deref(), serials.await?))
+    }
+}
+
+impl Known {
+    fn of(der: Option<&[u8]>, serials: BTreeSet<String>) -> Self {
+        Self {
+            now: der.and_then(|der| Seen::from_der(der).ok()),
+            serials,
+        }
     }
 }
 

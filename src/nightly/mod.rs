@@ -61,6 +61,7 @@ pub(crate) mod survey;
 pub(crate) mod unlock;
 mod unseen;
 mod vault_copy;
+mod vault_look;
 mod vault_store;
 pub(crate) mod vaulting;
 mod watch;

@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::certificate::{CertificateName, Held, Issued, Wanted};
 use crate::model::chain::Leaf;
+use crate::model::home::Home;
 use crate::model::name::Identifier;
 use crate::model::outcome::{Action, Planned};
 use crate::model::renewal::{Predecessor, RenewalInfo};
@@ -19,9 +20,6 @@ const SHORT_LIFETIME: Duration = Duration::days(10);
 /// before a mass revocation. Windows of all CAs that have them start after the half.
 const EARLY: f64 = 0.45;
 
-/// Where certificates are kept, unless it is in Vault, in words.
-pub(super) const REPOSITORY: &str = "the repository";
-
 /// What the repository has for a certificate that is wanted; an error says why it cannot be read.
 pub(crate) type Holdings = BTreeMap<CertificateName, Result<Held, String>>;
 
@@ -33,8 +31,8 @@ pub(crate) struct Timing<'a> {
     /// What CAs suggest.
     pub(crate) windows: &'a BTreeMap<CertificateName, RenewalInfo>,
     pub(crate) now: OffsetDateTime,
-    /// Where certificates are kept, in words.
-    pub(crate) store: &'static str,
+    /// Where certificates are kept.
+    pub(crate) home: Home,
 }
 
 /// Compares what is wanted with what is held.
@@ -49,7 +47,7 @@ pub(crate) fn plan(wanted: &[Wanted], held: &Holdings, timing: &Timing<'_>) -> V
         .map(|wanted| {
             let known = held.get(&wanted.name);
             let decision = match known {
-                None => Decision::now(Action::Issue, format!("not in {}", timing.store)),
+                None => Decision::now(Action::Issue, format!("not in {}", timing.home)),
                 Some(Err(reason)) => Decision::now(Action::Reissue, reason.clone()),
                 Some(Ok(held)) => decide(wanted, &held.leaf, timing),
             };
@@ -74,7 +72,7 @@ pub(super) fn due_from(issued: &Issued, renew_days: Option<u32>) -> Option<Offse
         renew_days,
         windows: &window.map(|info| (name.clone(), info.clone())).collect(),
         now: issued.leaf.not_before,
-        store: REPOSITORY,
+        home: Home::Repository,
     };
     decide(&issued.wanted, &issued.leaf, &timing).due_from
 }
@@ -110,6 +108,16 @@ impl Decision {
 }
 
 fn decide(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Decision {
+    let decision = decide_by_time(wanted, leaf, timing);
+    // With very many days it was due before it was there.
+    let due_from = decision.due_from.map(|due| due.max(leaf.not_before));
+    Decision {
+        due_from,
+        ..decision
+    }
+}
+
+fn decide_by_time(wanted: &Wanted, leaf: &Leaf, timing: &Timing<'_>) -> Decision {
     let want = wanted.identifier_set();
     let have: BTreeSet<&Identifier> = leaf.identifiers.iter().collect();
     if want != have {
@@ -275,7 +283,7 @@ mod tests {
                 .map(|window| ("www".parse().unwrap(), window))
                 .collect(),
             now: NOW,
-            store: REPOSITORY,
+            home: Home::Repository,
         };
         plan(&[wanted(want)], held, &timing).remove(0)
     }
@@ -345,6 +353,8 @@ mod tests {
         assert_eq!(due_from(&want, &held, Some(15), None), after(65));
         let suggested = due_from(&want, &held, None, Some(40)).unwrap();
         assert!((after(40).unwrap()..after(42).unwrap()).contains(&suggested));
+        // Never before it was there.
+        assert_eq!(due_from(&want, &held, Some(9999), None), after(-10));
         // However late the window, half of the last third is the latest.
         assert_eq!(due_from(&want, &held, None, Some(70)), after(65));
         assert_eq!(due_from(&["b.example"], &held, None, None), None);

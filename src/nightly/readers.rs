@@ -62,6 +62,7 @@ impl Keys<'_> {
                 Fit::Current => readers.current += 1,
                 Fit::Stale => readers.stale.push(key.owner.to_string()),
                 Fit::Unknown => readers.unknown.push(key.owner.to_string()),
+                Fit::Swapped => readers.swapped.push(key.owner.to_string()),
             }
         }
         Ok(readers)

@@ -163,13 +163,17 @@ fn encrypted_anew(reader: &mut Reader<'_>, key: &KeyFile, secret: &Secret) -> Re
     {
         let own = CertificateKey::parse(secret)
             .with_context(|| format!("cannot use what is in `{}`", key.path))?;
-        ensure_same(&own.public_key_der(), &public_key, &key.path)?;
+        ensure_same(&own.public_key_der(), &public_key, (&key.path, name))?;
     }
     Ok(key.replaced_by(key.recipients.seal(secret)?))
 }
 
 /// The key that was opened must be the certificate's.
-pub(super) fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Result<()> {
+pub(super) fn ensure_same(
+    own: &[u8],
+    of_certificate: &[u8],
+    (path, name): (&str, &CertificateName),
+) -> Result<()> {
     let check = || {
         ensure!(
             own == of_certificate,
@@ -178,7 +182,9 @@ pub(super) fn ensure_same(own: &[u8], of_certificate: &[u8], path: &str) -> Resu
         Ok(())
     };
     check().hint(|| {
-        "somebody put another key there: `git log` says who; take the right one from an older commit, \
-         or issue the certificate again"
+        format!(
+            "somebody put another key there: `git log` says who; take the right one from an older commit, or issue the \
+             certificate again: `git-certs renew --only {name} --renew 9999`"
+        )
     })
 }

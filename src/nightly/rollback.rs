@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use time::OffsetDateTime;
 
 use crate::model::certificate::{CertificateName, KeySource, Wanted};
 use crate::model::chain::{Leaf, list};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::history::Step;
+use crate::model::home::Home;
 use crate::model::outcome::Planned;
 use crate::nightly::job::Override;
 use crate::nightly::plan::{self, Timing};
@@ -17,6 +18,7 @@ use crate::nightly::status::{Look, StatusJob, listed};
 use crate::nightly::store::{Saved, Store};
 use crate::nightly::workspaces::blocking;
 use crate::repo::git::{Message, Workspace};
+use crate::repo::keys;
 use crate::repo::layout::{self, certificate_file};
 use crate::repo::versions::{self, Version};
 
@@ -34,6 +36,8 @@ pub(crate) struct Rollback {
 struct Today {
     current: Option<Leaf>,
     wanted: Option<Wanted>,
+    /// Its key is there, or with somebody else.
+    has_its_key: bool,
     /// Hash of the recipients of today; an error says why they are not known.
     recipients: Result<String, String>,
 }
@@ -61,9 +65,10 @@ impl Look<'_> {
         let at = name.clone();
         let version = blocking(move || versions::at(&place, &at, &revision)).await?;
         let certificate = format!("the certificate of commit {}", version.commit.short_id());
-        let wanted = today.wanted.as_ref().map(|wanted| &wanted.key_source);
-        usable(&version, &steps, today.current.as_ref(), self.now)
-            .and_then(|()| opened_by_somebody(&version, wanted))
+        // One whose key is gone comes back with it.
+        let current = today.current.as_ref().filter(|_| today.has_its_key);
+        usable(&version, &steps, current, self.now)
+            .and_then(|()| opened_by_somebody(&version, is_elsewhere(today.wanted.as_ref())))
             .with_context(|| format!("{certificate} is not put back"))?;
         Ok(Rollback {
             name: name.clone(),
@@ -114,6 +119,8 @@ impl Look<'_> {
 
 fn today(workspace: &Workspace, job: &StatusJob, name: &CertificateName) -> Result<Today> {
     let chain = workspace.read(&certificate_file(name, "crt"))?;
+    let key = workspace.read(&certificate_file(name, "key.age"))?;
+    let description = workspace.read(&certificate_file(name, "json"))?;
     let mut wanted = listed(workspace, job)?.wanted.into_iter();
     let wanted = wanted.find(|wanted| wanted.name == *name);
     let list = wanted
@@ -123,11 +130,20 @@ fn today(workspace: &Workspace, job: &StatusJob, name: &CertificateName) -> Resu
     let recipients = layout::recipients(&mut workspace.reader()?, name, list, instead);
     Ok(Today {
         current: chain.and_then(|chain| Leaf::from_pem(&chain).ok()),
+        has_its_key: match (key, description) {
+            (Some(key), Some(description)) => !keys::names_another(&description, &key),
+            (Some(_), None) => true,
+            (None, _) => is_elsewhere(wanted.as_ref()),
+        },
         recipients: recipients
             .map(|recipients| recipients.hash())
             .map_err(|error| format!("{error:#}")),
         wanted,
     })
+}
+
+fn is_elsewhere(wanted: Option<&Wanted>) -> bool {
+    wanted.is_some_and(|wanted| matches!(wanted.key_source, KeySource::Request(_)))
 }
 
 /// The last commit that has another certificate than that of today.
@@ -145,8 +161,7 @@ fn before(name: &CertificateName, steps: &[Step], current: Option<&Leaf>) -> Res
 }
 
 /// Refuses a certificate whose key nobody has, unless it is for somebody's request. Pure.
-fn opened_by_somebody(version: &Version, key_source: Option<&KeySource>) -> Result<()> {
-    let is_elsewhere = matches!(key_source, Some(KeySource::Request(_)));
+fn opened_by_somebody(version: &Version, is_elsewhere: bool) -> Result<()> {
     if version.key.is_some() || is_elsewhere {
         return Ok(());
     }
@@ -162,11 +177,10 @@ fn usable(
     now: OffsetDateTime,
 ) -> Result<()> {
     let leaf = &version.leaf;
-    ensure!(
-        current.is_none_or(|current| current.serial != leaf.serial),
-        "it is there already: serial {}",
-        leaf.serial
-    );
+    if current.is_some_and(|current| current.serial == leaf.serial) {
+        return Err(anyhow!("it is there already: serial {}", leaf.serial))
+            .hint(|| "`git-certs log` shows commits that have others");
+    }
     if leaf.not_after <= now {
         return Err(anyhow!("it expired on {}", leaf.not_after.date()))
             .hint(|| "`git-certs renew` issues a new one");
@@ -268,14 +282,14 @@ fn next(
     renew_days: Option<u32>,
     now: OffsetDateTime,
 ) -> Option<Planned> {
-    let held = version.held(matches!(wanted.key_source, KeySource::Request(_)));
+    let held = version.held(is_elsewhere(Some(wanted)));
     let window = held.as_ref().ok().and_then(|held| held.renewal.clone());
     let windows = window.map(|window| (wanted.name.clone(), window));
     let timing = Timing {
         renew_days,
         windows: &windows.into_iter().collect(),
         now,
-        store: plan::REPOSITORY,
+        home: Home::Repository,
     };
     let held = BTreeMap::from([(wanted.name.clone(), held)]);
     let plan = plan::plan(std::slice::from_ref(wanted), &held, &timing);

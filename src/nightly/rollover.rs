@@ -22,6 +22,7 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 
 use crate::acme::account_key::AccountKey;
+use crate::acme::key::CertificateKey;
 use crate::acme::mark::Marker;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
@@ -228,7 +229,9 @@ impl Accounts<'_> {
             .sealed
             .clone()
             .context("the new key is not encrypted")?;
-        let files = accounts::changed_key_files(&host, stored, sealed, next.recipients.as_ref());
+        let public_key = CertificateKey::parse(&next.key)?.public_key_der();
+        let new = (sealed, public_key.as_slice());
+        let files = accounts::changed_key_files(&host, stored, new, next.recipients.as_ref());
         let message = format!("Change the key of the ACME account {url}\n");
         self.store().save(message, files).await
     }

@@ -276,7 +276,7 @@ impl Nightly {
             renew_days: self.job.renew_days,
             windows: &windows.all,
             now,
-            store: self.store_name(),
+            home: self.kept_in(),
         };
         Ok(Decided {
             plan: plan::plan(&wanted, &held, &timing),

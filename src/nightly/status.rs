@@ -11,6 +11,7 @@ use crate::acme::presets::Directory;
 use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::endpoint::Endpoint;
 use crate::model::hint::with_hint;
+use crate::model::home::Home;
 use crate::model::outcome::Planned;
 use crate::model::shard::Scope;
 use crate::model::status::{CertificateStatus, Next, State, Status};
@@ -18,6 +19,7 @@ use crate::nightly::fits::first_of;
 use crate::nightly::found::{Found, JournalSettings};
 use crate::nightly::job::{LimitsOf, Override};
 use crate::nightly::plan::{self, Holdings, Timing};
+use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::Workspaces;
 use crate::repo::certs_json::{self, Defaults, Listed};
 use crate::repo::commits::{self, Runs};
@@ -42,9 +44,11 @@ pub(crate) struct StatusJob {
     /// Recursive resolvers; none: the system's.
     pub(crate) resolvers: Vec<SocketAddr>,
     pub(crate) journal: JournalSettings,
+    /// Where certificates are instead of in the repository.
+    pub(crate) vault: Option<Vaulting>,
 }
 
-/// A repository that is looked at.
+/// What is looked at.
 pub(crate) struct Look<'a> {
     pub(crate) workspaces: &'a Workspaces,
     pub(crate) progress: &'a Progress,
@@ -56,8 +60,32 @@ pub(crate) struct Look<'a> {
 pub(super) struct Read {
     pub(super) status: Status,
     pub(super) plan: Vec<Planned>,
+    pub(super) held: Holdings,
     /// Where servers show certificates, for those that say so.
     pub(super) endpoints: BTreeMap<CertificateName, Vec<Endpoint>>,
+}
+
+impl StatusJob {
+    pub(super) fn home(&self) -> Home {
+        match self.vault {
+            Some(_) => Home::Vault,
+            None => Home::Repository,
+        }
+    }
+
+    /// The plan, with what CAs said last: a newer answer is not asked for.
+    fn planned(&self, wanted: &[Wanted], held: &Holdings, now: OffsetDateTime) -> Vec<Planned> {
+        let windows = held
+            .iter()
+            .filter_map(|(name, held)| Some((name.clone(), held.as_ref().ok()?.renewal.clone()?)));
+        let timing = Timing {
+            renew_days: self.renew_days,
+            windows: &windows.collect(),
+            now,
+            home: self.home(),
+        };
+        plan::plan(wanted, held, &timing)
+    }
 }
 
 impl Look<'_> {
@@ -67,14 +95,33 @@ impl Look<'_> {
     }
 
     pub(super) async fn read(&self, names: &BTreeSet<CertificateName>) -> Result<Read> {
-        let (job, progress, now) = (Arc::clone(&self.job), self.progress.clone(), self.now);
-        let mut read = self
-            .workspaces
-            .with(move |workspace| read(workspace, &job, &progress, now))
-            .await?;
-        select(&mut read.status, names)?;
-        read.status.journal = self.journal().await;
-        Ok(read)
+        let job = Arc::clone(&self.job);
+        let (listed, stock, runs) = match &self.job.vault {
+            None => {
+                let read = move |workspace: &mut Workspace| in_git(workspace, &job);
+                self.workspaces.with(read).await?
+            }
+            Some(vaulting) => {
+                let read = move |workspace: &mut Workspace| listed(workspace, &job);
+                let listed = self.workspaces.with(read).await?;
+                let stock = vaulting.stock(&listed.wanted, self.progress).await?;
+                (listed, stock, Runs::default())
+            }
+        };
+        for warning in &listed.warnings {
+            self.progress.warn(warning);
+        }
+        let held = held(&stock);
+        let plan = self.job.planned(&listed.wanted, &held, self.now);
+        let mut status = assess(&plan, stock, runs, (self.job.home(), self.now));
+        select(&mut status, names)?;
+        status.journal = self.journal().await;
+        Ok(Read {
+            status,
+            plan,
+            held,
+            endpoints: listed.endpoints,
+        })
     }
 
     /// Who runs now, or was cut short. In a checkout that would be a question to the server, which nobody has
@@ -122,60 +169,30 @@ pub(super) fn listed(workspace: &Workspace, job: &StatusJob) -> Result<Listed> {
     }
 }
 
-fn read(
+/// What the repository lists and has, and who brought it.
+fn in_git(
     workspace: &Workspace,
     job: &StatusJob,
-    progress: &Progress,
-    now: OffsetDateTime,
-) -> Result<Read> {
-    let Listed {
-        wanted,
-        endpoints,
-        warnings,
-    } = listed(workspace, job)?;
-    for warning in &warnings {
-        progress.warn(warning);
-    }
+) -> Result<(Listed, BTreeMap<CertificateName, Stock>, Runs)> {
+    let listed = listed(workspace, job)?;
     let lists = Lists {
-        listed: keys::listed(&wanted),
+        listed: keys::listed(&listed.wanted),
         instead: job.recipients.as_ref().map(Override::as_pair),
     };
-    let stock = inventory::stock(workspace, &wanted, &lists)?;
+    let stock = inventory::stock(workspace, &listed.wanted, &lists)?;
     let serials = stock.values().filter_map(|one| one.leaf.as_ref());
     let serials = serials.map(|leaf| leaf.serial.clone()).collect();
     let runs = match workspace.place() {
         Some(place) => commits::runs(&place, serials)?,
         None => Runs::default(),
     };
-    let plan = planned(&wanted, &stock, job.renew_days, now);
-    Ok(Read {
-        status: assess(&plan, stock, runs, now),
-        plan,
-        endpoints,
-    })
+    Ok((listed, stock, runs))
 }
 
-/// The plan, with what CAs said last: a newer answer is not asked for.
-pub(super) fn planned(
-    wanted: &[Wanted],
-    stock: &BTreeMap<CertificateName, Stock>,
-    renew_days: Option<u32>,
-    now: OffsetDateTime,
-) -> Vec<Planned> {
-    let held = stock
-        .iter()
-        .filter_map(|(name, one)| Some((name.clone(), one.held.clone()?)));
-    let held: Holdings = held.collect();
-    let windows = held
-        .iter()
-        .filter_map(|(name, held)| Some((name.clone(), held.as_ref().ok()?.renewal.clone()?)));
-    let timing = Timing {
-        renew_days,
-        windows: &windows.collect(),
-        now,
-        store: plan::REPOSITORY,
-    };
-    plan::plan(wanted, &held, &timing)
+fn held(stock: &BTreeMap<CertificateName, Stock>) -> Holdings {
+    let held = stock.iter();
+    held.filter_map(|(name, one)| Some((name.clone(), one.held.clone()?)))
+        .collect()
 }
 
 /// What is said of each certificate: those of the plan, then those that nobody wants.
@@ -183,7 +200,7 @@ fn assess(
     plan: &[Planned],
     mut stock: BTreeMap<CertificateName, Stock>,
     mut runs: Runs,
-    now: OffsetDateTime,
+    (home, now): (Home, OffsetDateTime),
 ) -> Status {
     let mut certificates = Vec::new();
     for planned in plan {
@@ -214,6 +231,7 @@ fn assess(
     }
     Status {
         at: now,
+        home,
         certificates,
         last_run: runs.last,
         is_cut_off: runs.is_cut_off,
@@ -276,7 +294,10 @@ fn select(status: &mut Status, names: &BTreeSet<CertificateName>) -> Result<()> 
         .collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(with_hint(
-            anyhow!("there is no certificate `{unknown}`, in certs.json or in the repository"),
+            anyhow!(
+                "there is no certificate `{unknown}`, in certs.json or in {}",
+                status.home
+            ),
             format!("there is {}", first_of(&known)),
         ));
     }

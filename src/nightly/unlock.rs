@@ -6,6 +6,7 @@ use crate::acme::account::{Account, NewAccountFiles, Registration};
 use crate::acme::account_key::AccountKey;
 use crate::acme::connections::Connections;
 use crate::acme::holder::Holder;
+use crate::acme::key::CertificateKey;
 use crate::acme::mark::Marker;
 use crate::acme::presets::Directory;
 use crate::model::certificate::CertificateName;
@@ -17,7 +18,7 @@ use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
 use crate::repo::git::File;
-use crate::repo::layout;
+use crate::repo::{keys, layout};
 use crate::report::progress::Progress;
 
 /// The accounts of a cert repository at one CA, and what opens them.
@@ -133,7 +134,9 @@ impl<'a> Accounts<'a> {
             .await?;
         let (account, files) = register().await?;
         let host = self.directory.host();
-        let files = accounts::account_files(&host, &files.metadata, &files.key, &recipients)?;
+        let public_key = CertificateKey::parse(&files.key)?.public_key_der();
+        let metadata = accounts::with_public_key(&files.metadata, &public_key)?;
+        let files = accounts::account_files(&host, &metadata, &files.key, &recipients)?;
         let new = Some(Unstored::InGit(files));
         Ok(Opened { account, new })
     }
@@ -149,17 +152,39 @@ impl<'a> Accounts<'a> {
             let held = held.filter(|held| !held.is_compromised());
             return Ok(held.and_then(|held| held.key));
         }
-        let name = name.clone();
-        let stored = self
+        let at = name.clone();
+        let (stored, public_key) = self
             .workspaces
-            .with(move |workspace| layout::certificate_key(workspace, &name))
+            .with(move |workspace| {
+                let stored = layout::certificate_key(workspace, &at)?;
+                // One that cannot be read vouches for no key, and is what is to be replaced.
+                Ok((
+                    stored,
+                    keys::public_key(&mut workspace.reader()?, &at)
+                        .ok()
+                        .flatten(),
+                ))
+            })
             .await?;
         let Some((key, path)) = stored else {
             return Ok(None);
         };
-        self.decrypt(&key, &path).await.map(Some).hint(|| {
+        let key = self.decrypt(&key, &path).await.hint(|| {
             "a certificate with `reuse_key` needs an identity that opens its key; leave it out for a new key each time"
-        })
+        })?;
+        // Whoever can push could have put a key of their own there, and would know that of the next certificate.
+        let own = || CertificateKey::parse(&key).map(|key| key.public_key_der());
+        if let Some(public_key) = public_key
+            && own().with_context(|| format!("cannot use what is in `{path}`"))? != public_key
+        {
+            return Err(anyhow!("the key in `{path}` is not the certificate's")).hint(|| {
+                format!(
+                    "somebody put another key there: `git log` says who; take the right one from an older commit \
+                     (`git-certs rollback {name} --to COMMIT`), or leave `reuse_key` out for a new key"
+                )
+            });
+        }
+        Ok(Some(key))
     }
 
     /// What the repository has, or Vault.

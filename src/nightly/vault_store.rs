@@ -9,7 +9,7 @@ use futures_util::stream;
 use futures_util::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
-use crate::model::certificate::{CertificateName, Issuance, Issued, Wanted};
+use crate::model::certificate::{CertificateName, Issuance, Issued, KeySource, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::with_hint;
 use crate::model::kill;
@@ -42,7 +42,8 @@ impl Nightly {
         let vault = vaulting.open(&self.progress).await?;
         let reads = wanted.iter().map(|wanted| async move {
             let found = vault.certificate(&wanted.name).await?;
-            let held = found.map(|found| (wanted.name.clone(), found.held(wanted)));
+            let is_elsewhere = matches!(wanted.key_source, KeySource::Request(_));
+            let held = found.map(|found| (wanted.name.clone(), found.held(is_elsewhere)));
             Ok::<_, anyhow::Error>(held)
         });
         let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;

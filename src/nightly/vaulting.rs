@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::model::certificate::{CertificateName, Issued};
 use crate::model::secret::Secret;
-use crate::repo::vault::{Place, Vault};
+use crate::repo::vault::{Health, Place, Vault};
 use crate::report::masks;
 use crate::report::progress::Progress;
 
@@ -64,6 +64,26 @@ impl Vaulting {
             Ok(vault)
         };
         self.opened.get_or_try_init(open).await
+    }
+
+    /// What the server says of itself; none where it does not.
+    pub(super) async fn health(&self) -> Result<Option<Health>> {
+        self.place.health().await
+    }
+
+    /// The server as people write it.
+    pub(super) fn server(&self) -> String {
+        self.place.shown_server()
+    }
+
+    /// Lines of a policy for certificates, where the engine is not known.
+    pub(super) fn likely_policies(&self) -> [String; 2] {
+        self.place.likely_policies()
+    }
+
+    /// Whether each run has a token of its own.
+    pub(super) fn logs_in(&self) -> bool {
+        self.place.logs_in()
     }
 
     pub(super) fn longest(&self) -> Duration {

@@ -8,13 +8,16 @@ use time::OffsetDateTime;
 
 use crate::acme::limits::{Budget, Limits, MEMORY};
 use crate::acme::presets::Directory;
-use crate::model::certificate::{CertificateName, Issuance};
+use crate::model::certificate::{CertificateName, Held, Issuance};
 use crate::model::hint::{Hint, with_hint};
+use crate::model::home::Home;
 use crate::model::outcome::{Action, Planned};
 use crate::model::status::{Allowance, Why};
 use crate::nightly::budget;
 use crate::nightly::job::LimitsOf;
+use crate::nightly::plan::Holdings;
 use crate::nightly::status::{Look, Read, StatusJob, listed};
+use crate::nightly::vault_store;
 use crate::repo::issuances;
 
 impl StatusJob {
@@ -40,29 +43,41 @@ impl StatusJob {
 impl Look<'_> {
     /// The reason for the next action, and what is in its way.
     pub(crate) async fn why(&self, name: &CertificateName) -> Result<Why> {
-        let Read { status, plan, .. } = self.read(&BTreeSet::from([name.clone()])).await?;
+        let Read {
+            status, plan, held, ..
+        } = self.read(&BTreeSet::from([name.clone()])).await?;
         let planned = plan
             .into_iter()
             .find(|planned| planned.wanted.name == *name);
         let certificate = status.certificates.into_iter().next();
         let (Some(planned), Some(certificate)) = (planned, certificate) else {
+            let hint = match self.job.home() {
+                Home::Repository => {
+                    "list it in certs.json, or remove its folder below `certificates`"
+                }
+                Home::Vault => "list it in certs.json, or remove its secret in Vault",
+            };
             return Err(with_hint(
                 anyhow!(
                     "certs.json does not list `{name}`: `renew` leaves the certificate as it is"
                 ),
-                "list it in certs.json, or remove its folder below `certificates`",
+                hint,
             ));
         };
         let directory = self.job.authority(&planned)?;
         let allowance = match self.job.limits_of(&directory) {
             None => Allowance::Unlimited,
             Some(limits) => {
-                let past = self.past().await?;
+                let past = match self.job.vault {
+                    Some(_) => past_in_vault(held, self.now),
+                    None => self.past().await?,
+                };
                 allowance(planned, (&directory, limits), &past, self.now)
             }
         };
         Ok(Why {
             at: self.now,
+            home: self.job.home(),
             certificate,
             authority: directory.host(),
             allowance,
@@ -84,6 +99,14 @@ impl Look<'_> {
             })
             .await
     }
+}
+
+/// The same of what Vault has. Pure.
+fn past_in_vault(held: Holdings, now: OffsetDateTime) -> Vec<Issuance> {
+    let is_recent = |held: &Held| held.leaf.not_before >= now - MEMORY;
+    let held = held.into_iter();
+    let recent = held.filter(|(_, held)| held.as_ref().is_ok_and(is_recent));
+    vault_store::past(&recent.collect())
 }
 
 /// Whether an order would fit now. What is kept would be renewed. Pure.

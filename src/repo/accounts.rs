@@ -209,6 +209,20 @@ pub(crate) fn has_key(workspace: &Workspace, host: &str, public_key: &[u8]) -> R
     }))
 }
 
+/// Hosts whose account has the key with this public half.
+pub(crate) fn with_key(workspace: &Workspace, public_key: &[u8]) -> Result<Vec<String>> {
+    let mut hosts = workspace.folders(".letsencrypt")?;
+    let mut trouble = Ok(());
+    hosts.retain(|host| match has_key(workspace, host, public_key) {
+        Ok(is_its) => is_its,
+        Err(error) => {
+            trouble = Err(error);
+            false
+        }
+    });
+    trouble.map(|()| hosts)
+}
+
 /// What a rollover stores before it begins: the new key beside the old one.
 pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
     File {
@@ -225,12 +239,12 @@ pub(crate) fn next_key_file(host: &str, next: Sealed) -> File {
 pub(crate) fn changed_key_files(
     host: &str,
     account: &StoredAccount,
-    new: Sealed,
+    (new, public_key): (Sealed, &[u8]),
     recipients: Option<&Recipients>,
 ) -> Vec<File> {
     let names = Names::of(host);
     let described = account.fields.clone().map(|mut fields| {
-        fields.shift_remove(PUBLIC_KEY);
+        fields.insert(PUBLIC_KEY.to_owned(), sha256(public_key).into());
         match recipients {
             Some(recipients) => keys::note(&mut fields, &new, recipients),
             None => keys::bind(&mut fields, &new),
@@ -390,7 +404,7 @@ mod tests {
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert!(matches!(&found.key, StoredKey::Plain(key) if key.expose() == b"plain"));
         assert!(matches!(&found.next, Some(StoredKey::Sealed(next)) if *next == new));
-        let files = changed_key_files("ca.test", &found, new.clone(), None);
+        let files = changed_key_files("ca.test", &found, (new.clone(), b"new"), None);
         workspace.commit("x", &files).unwrap();
         let found = account(&workspace, "ca.test").unwrap().unwrap();
         assert_eq!(sealed_of(&found), new);
@@ -402,7 +416,7 @@ mod tests {
         let bound = format!("{{\n  \"status\": \"valid\",\n  \"key_age_sha256\": \"{hash}\"");
         assert_eq!(metadata(), format!("{bound}\n}}\n"));
         let recipients = recipients();
-        let files = changed_key_files("ca.test", &found, new, Some(&recipients));
+        let files = changed_key_files("ca.test", &found, (new, b"new"), Some(&recipients));
         workspace.commit("x", &files).unwrap();
         let readers = recipients.hash();
         assert_eq!(

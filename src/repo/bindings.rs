@@ -9,7 +9,7 @@ use crate::model::chain::Leaf;
 use crate::model::finding::Level;
 use crate::model::name::Identifier;
 use crate::model::secret::Sealed;
-use crate::repo::layout::sha256;
+use crate::repo::layout::{is_swapped, sha256};
 
 /// Reads a file of a folder by its name; none if it is not there.
 pub(super) type Read<'a> = dyn FnMut(&str) -> Result<Option<Vec<u8>>> + 'a;
@@ -23,8 +23,16 @@ pub(super) struct Fault {
     pub(super) hint: String,
 }
 
-/// What to do where files do not belong together.
-const COMPARE: &str = "`git log` says who changed it: take the files of one commit of a run, or issue the certificate again";
+/// What to do where files of a certificate do not belong together.
+fn compare(name: &str) -> String {
+    format!(
+        "`git log` says who changed it: take the files of one commit of a run, or issue the certificate again: \
+         `git-certs renew --only {name} --renew 9999`"
+    )
+}
+
+/// The same of an account.
+const COMPARE: &str = "`git log` says who changed it: take the files of one commit of a run";
 
 /// Checks `certificates/NAME`.
 pub(super) fn certificate(name: &str, read: &mut Read<'_>) -> Result<Vec<Fault>> {
@@ -64,7 +72,7 @@ pub(super) fn account(read: &mut Read<'_>) -> Result<Vec<Fault>> {
     }
     match &metadata {
         Some(metadata) => match serde_json::from_slice::<Map<String, Value>>(metadata) {
-            Ok(fields) => faults.same_key("account", &fields, key.as_deref()),
+            Ok(fields) => faults.same_key(("account", COMPARE), &fields, key.as_deref()),
             Err(error) => faults.add(
                 "account.json",
                 format!("it cannot be read: {error}"),
@@ -117,13 +125,13 @@ impl Faults {
             self.add(
                 &format!("{name}.key.age"),
                 format!("a key without its certificate: `{name}.crt` is not there"),
-                COMPARE,
+                &compare(name),
             );
         } else if files.description.is_some() {
             self.add(
                 &format!("{name}.json"),
                 format!("it describes a certificate that is not there: `{name}.crt`"),
-                COMPARE,
+                &compare(name),
             );
         }
     }
@@ -134,18 +142,18 @@ impl Faults {
             Ok(leaf) => leaf,
             Err(error) => {
                 let what = format!("it cannot be read: {error:#}");
-                return self.add(&chain_file, what, COMPARE);
+                return self.add(&chain_file, what, &compare(name));
             }
         };
         let Some(description) = &files.description else {
             let what = format!("nothing binds certificate and key: `{json_file}` is not there");
-            return self.add(&chain_file, what, COMPARE);
+            return self.add(&chain_file, what, &compare(name));
         };
         let fields: Map<String, Value> = match serde_json::from_slice(description) {
             Ok(fields) => fields,
             Err(error) => {
                 let what = format!("it cannot be read: {error}");
-                return self.add(&json_file, what, COMPARE);
+                return self.add(&json_file, what, &compare(name));
             }
         };
         // Where somebody else has the key, NAME.json has no hash of it.
@@ -162,15 +170,18 @@ impl Faults {
     }
 
     /// Whether the ciphertext is the one that the file beside it names.
-    fn same_key(&mut self, name: &str, fields: &Map<String, Value>, key: Option<&[u8]>) {
+    fn same_key(
+        &mut self,
+        (name, hint): (&str, &str),
+        fields: &Map<String, Value>,
+        key: Option<&[u8]>,
+    ) {
         let hash = fields.get("key_age_sha256").and_then(Value::as_str);
-        if let (Some(hash), Some(key)) = (hash, key)
-            && hash != sha256(key)
-        {
+        if key.is_some_and(|key| is_swapped(hash, key)) {
             self.add(
                 &format!("{name}.key.age"),
                 format!("it is not the key that `{name}.json` names: it was swapped or damaged"),
-                COMPARE,
+                hint,
             );
         }
     }
@@ -190,7 +201,7 @@ impl Faults {
             let what = "it has no hashes that bind certificate and key".to_owned();
             // get-certs wrote neither these nor the CA.
             if fields.contains_key("directory") {
-                self.add(&file, what, COMPARE);
+                self.add(&file, what, &compare(name));
             } else {
                 self.0.push(Fault {
                     level: Level::Note,
@@ -202,11 +213,11 @@ impl Faults {
         }
         if text("public_key_sha256").is_some_and(|hash| hash != sha256(&leaf.public_key)) {
             let what = format!("it names another public key than `{name}.crt` has");
-            self.add(&file, what, COMPARE);
+            self.add(&file, what, &compare(name));
         }
         if text("serial").is_some_and(|serial| serial != leaf.serial) {
             let what = format!("it names another serial than `{name}.crt` has");
-            self.add(&file, what, COMPARE);
+            self.add(&file, what, &compare(name));
         }
         let names = fields.get("names").and_then(Value::as_array);
         let names: Option<BTreeSet<_>> =
@@ -214,9 +225,9 @@ impl Faults {
         let own: BTreeSet<_> = leaf.identifiers.iter().map(Identifier::as_str).collect();
         if names.is_some_and(|names| names != own) {
             let what = format!("it names others than `{name}.crt` does");
-            self.add(&file, what, COMPARE);
+            self.add(&file, what, &compare(name));
         }
-        self.same_key(name, fields, key);
+        self.same_key((name, &compare(name)), fields, key);
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Error, Result, anyhow};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::certificate::{CertificateName, KeyType, Profile, Wanted};
 use crate::model::endpoint::Endpoint;
@@ -94,14 +94,16 @@ pub(crate) struct Problem {
 #[derive(Debug)]
 pub(crate) struct Remark {
     pub(crate) at: At,
-    pub(crate) of: CertificateName,
+    /// The certificate, where the entry has a name.
+    pub(crate) of: Option<CertificateName>,
     pub(crate) what: String,
     pub(crate) hint: &'static str,
 }
 
-/// A certificate that the list names, and where.
+/// A certificate that the list asks for, and where.
 #[derive(Debug)]
 pub(crate) struct Certificate {
+    /// Where the entry has no name that can be used, `entry-` and its number stands for it.
     pub(crate) wanted: Wanted,
     pub(crate) entry: usize,
     /// For each of its identifiers the position in `names`; empty where a request has them.
@@ -145,7 +147,7 @@ pub(crate) fn parse(
         endpoints,
         wanted: certificates.map(|certificate| certificate.wanted).collect(),
         warnings: remarks
-            .map(|remark| format!("certificate `{}` {}", remark.of, remark.what))
+            .map(|remark| format!("{} {}", remark.subject(), remark.what))
             .collect(),
     })
 }
@@ -178,58 +180,81 @@ pub(crate) fn examine(entries: &[Value], defaults: &Defaults, read: &Read<'_>) -
     let mut examined = Examined::default();
     let mut seen = BTreeMap::new();
     for (position, value) in entries.iter().enumerate() {
-        let (name, fields) = match entry::named(value) {
-            Ok(named) => named,
+        let before = examined.problems.len();
+        let about_name = |error| Problem {
+            at: At::field(position, "cert_name"),
+            of: None,
+            error,
+        };
+        let fields = match entry::fields(value) {
+            Ok(fields) => fields,
             Err(error) => {
-                let at = At::field(position, "cert_name");
-                examined.problems.push(Problem {
-                    at,
-                    of: None,
-                    error,
-                });
+                examined.problems.push(about_name(error));
                 continue;
             }
         };
-        let first = *seen.entry(name.clone()).or_insert(position);
-        let before = examined.problems.len();
-        if first < position {
+        let name = match entry::name(fields) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                examined.problems.push(about_name(error));
+                None
+            }
+        };
+        let first = name
+            .as_ref()
+            .map(|name| (name, *seen.entry(name.clone()).or_insert(position)));
+        if let Some((name, first)) = first
+            && first < position
+        {
             let error = anyhow!("entry {} has the name `{name}` already", first + 1);
-            examined.problems.push(Problem {
-                at: At::field(position, "cert_name"),
-                of: None,
-                error: with_hint(error, "each certificate needs a `cert_name` of its own"),
-            });
+            let hint = "each certificate needs a `cert_name` of its own";
+            examined.problems.push(about_name(with_hint(error, hint)));
         }
+        examined.add((position, name, before), fields, (defaults, read));
+    }
+    examined
+}
+
+impl Examined {
+    /// What an entry asks for, and everything that is wrong with it but for its name. There were `before` problems
+    /// before it.
+    fn add(
+        &mut self,
+        (entry, name, before): (usize, Option<CertificateName>, usize),
+        fields: &Map<String, Value>,
+        (defaults, read): (&Defaults, &Read<'_>),
+    ) {
         let remarks = entry::warnings(fields).into_iter();
         let remarks = remarks.map(|(field, what, hint)| Remark {
-            at: At::field(position, &field),
+            at: At::field(entry, &field),
             of: name.clone(),
             what,
             hint,
         });
-        examined.remarks.extend(remarks);
+        self.remarks.extend(remarks);
         let mut reader = Reader::new(fields);
         let endpoints = reader.endpoints();
-        let (wanted, items) = reader.certificate(name.clone(), defaults, read);
+        let called = name.clone();
+        let called = called.unwrap_or_else(|| CertificateName::of_entry(entry + 1));
+        let (wanted, items) = reader.certificate(called, defaults, read);
         let problems = reader.found.into_iter().map(|found| Problem {
             at: At {
-                entry: Some(position),
+                entry: Some(entry),
                 field: found.field,
                 item: found.item,
             },
-            of: Some(name.clone()),
+            of: name.clone(),
             error: found.error,
         });
-        examined.problems.extend(problems);
-        examined.certificates.push(Certificate {
+        self.problems.extend(problems);
+        self.certificates.push(Certificate {
             wanted,
-            entry: position,
+            entry,
             items,
             endpoints,
-            is_right: examined.problems.len() == before,
+            is_right: self.problems.len() == before,
         });
     }
-    examined
 }
 
 /// Names that stand in the list of a certificate before: where, and which.
@@ -248,15 +273,29 @@ pub(crate) fn doubled(entries: &[Value]) -> Vec<(At, Identifier)> {
     all
 }
 
+/// What is spoken of: the certificate, or else the entry.
+fn subject(of: Option<&CertificateName>, at: &At) -> String {
+    match of {
+        Some(name) => format!("certificate `{name}`"),
+        None => format!("entry {}", at.entry.map_or(0, |entry| entry + 1)),
+    }
+}
+
+impl Remark {
+    pub(crate) fn subject(&self) -> String {
+        subject(self.of.as_ref(), &self.at)
+    }
+}
+
 impl Problem {
+    pub(crate) fn subject(&self) -> String {
+        subject(self.of.as_ref(), &self.at)
+    }
+
     /// The error with what it is about, for those who do not see where it is.
     fn in_file(self, origin: &str) -> Error {
-        let Self { at, of, error } = self;
-        let position = at.entry.map_or(0, |entry| entry + 1);
-        error.context(match of {
-            Some(name) => format!("cannot use certificate `{name}` of `{origin}`"),
-            None => format!("cannot use entry {position} of `{origin}`"),
-        })
+        let what = format!("cannot use {} of `{origin}`", self.subject());
+        self.error.context(what)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commits that runs made: the newest one, and those that brought the certificates that are held.
+//! Commits that renewing runs made: the newest one, and those that brought the certificates that are held.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,9 @@ use time::OffsetDateTime;
 use crate::model::history::Commit;
 use crate::repo::git::{RUN, SERIAL, trailer};
 use crate::repo::walk::Place;
+
+/// First words of commits that a run makes which renews. Other commands note the same trailer.
+const RENEWS: [&str; 4] = ["Issue ", "Reissue ", "Renew ", "Renewal windows of "];
 
 /// First words of commits that bring a certificate.
 const BRINGS: [&str; 4] = ["Issue ", "Reissue ", "Renew ", "Roll back "];
@@ -36,12 +39,13 @@ pub(crate) fn runs(place: &Place, mut serials: BTreeSet<String>) -> Result<Runs>
         }
         let commit = repository.find_commit(id?)?;
         let message = String::from_utf8_lossy(commit.message_bytes());
-        if runs.last.is_none() && trailer(&message, RUN).is_some() {
+        let begins = |words: &[&str]| words.iter().any(|verb| message.starts_with(verb));
+        if runs.last.is_none() && trailer(&message, RUN).is_some() && begins(&RENEWS) {
             runs.last = Some(described(&commit));
         }
         let serial = trailer(&message, SERIAL).filter(|serial| serials.contains(*serial));
         if let Some(serial) = serial
-            && BRINGS.iter().any(|verb| message.starts_with(verb))
+            && begins(&BRINGS)
         {
             serials.remove(serial);
             runs.by_serial.insert(serial.to_owned(), described(&commit));

@@ -1,13 +1,13 @@
-//! A new age identity, in a file that only its user can read.
+//! age identities in files: a new one that only its user can read, and who one is that is there.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use age::secrecy::ExposeSecret;
 use age::x25519;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
@@ -53,4 +53,16 @@ pub(crate) fn create(path: &Path, now: OffsetDateTime) -> Result<String> {
     file.write_all(text.as_bytes()).with_context(about)?;
     file.sync_all().with_context(about)?;
     Ok(recipient)
+}
+
+/// Recipient of the first identity in a file, as `age-keygen` writes it.
+pub(crate) fn recipient(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map(Zeroizing::new);
+    let bytes = bytes.with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let identity = text.lines().find_map(|line| line.trim().parse().ok());
+    let identity: x25519::Identity = identity
+        .ok_or_else(|| anyhow!("`{}` has no identity as `age-keygen` makes it", path.display()))
+        .hint(|| "name another file; or give `--recipient` what belongs to an identity of another kind")?;
+    Ok(identity.to_public().to_string())
 }

@@ -11,8 +11,9 @@ use crate::model::chain::Leaf;
 use crate::model::status::KeyReaders;
 use crate::repo::accounts;
 use crate::repo::git::{Reader, Workspace};
+use crate::repo::held::held_one;
 use crate::repo::keys::{self, Lists};
-use crate::repo::layout::{self, certificate_file, held_one};
+use crate::repo::layout::{self, certificate_file};
 use crate::repo::revoked;
 
 /// What there is of one certificate.

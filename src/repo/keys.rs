@@ -13,7 +13,7 @@ use crate::model::recipients::Fit;
 use crate::model::secret::Sealed;
 use crate::repo::accounts;
 use crate::repo::git::{Content, File, Reader, Workspace};
-use crate::repo::layout::{self, certificate_file, sha256};
+use crate::repo::layout::{self, certificate_file, is_swapped, sha256};
 use crate::repo::recipients::Recipients;
 
 /// Fields of NAME.json and of account.json that belong together.
@@ -175,12 +175,21 @@ pub(super) fn fields(bytes: Option<Vec<u8>>, path: &str) -> Result<Map<String, V
 /// Whether a key is encrypted for the list with this hash, by what the file beside it says.
 pub(super) fn fit(fields: &Map<String, Value>, sealed: &Sealed, list: &str) -> Fit {
     let text = |field: &str| fields.get(field).and_then(Value::as_str);
-    let is_its = text(KEY_AGE) == Some(&sha256(sealed.as_str().as_bytes()));
-    match text(RECIPIENTS).filter(|_| is_its) {
+    let noted = text(KEY_AGE);
+    if is_swapped(noted, sealed.as_str().as_bytes()) {
+        return Fit::Swapped;
+    }
+    match text(RECIPIENTS).filter(|_| noted.is_some()) {
         Some(hash) if hash == list => Fit::Current,
         Some(_) => Fit::Stale,
         None => Fit::Unknown,
     }
+}
+
+/// Whether NAME.json names another key than this file has.
+pub(crate) fn names_another(description: &[u8], key: &[u8]) -> bool {
+    let fields: Map<String, Value> = serde_json::from_slice(description).unwrap_or_default();
+    is_swapped(fields.get(KEY_AGE).and_then(Value::as_str), key)
 }
 
 /// Of these keys, those of the certificates that are named; all if none is.

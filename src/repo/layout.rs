@@ -1,15 +1,14 @@
 //! Which file of the cert repository is where, and what is in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::model::certificate::{CertificateName, Held, Issued, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Issued, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outcome::Action;
@@ -22,8 +21,8 @@ use crate::repo::recipients::{Recipients, hex};
 use crate::repo::revoked;
 
 /// What files end with that get-certs left, and that blackbox made of them.
-const PLAIN: &str = "key";
-const BY_PGP: &str = "key.gpg";
+pub(super) const PLAIN: &str = "key";
+pub(super) const BY_PGP: &str = "key.gpg";
 
 /// Who can open certificate keys.
 pub(crate) const RECIPIENTS: &str = ".age-recipients";
@@ -44,77 +43,9 @@ pub(crate) fn no_list() -> anyhow::Error {
     )
 }
 
-/// What the repository has of the certificates that are wanted.
-///
-/// A certificate that is there but cannot be read, or was revoked, is an `Err` with the reason.
-pub(crate) fn held(
-    workspace: &Workspace,
-    wanted: &[Wanted],
-) -> Result<BTreeMap<CertificateName, Result<Held, String>>> {
-    let mut all = BTreeMap::new();
-    let mut reader = workspace.reader()?;
-    for Wanted {
-        name, key_source, ..
-    } in wanted
-    {
-        let is_elsewhere = matches!(key_source, KeySource::Request(_));
-        if let Some(held) = held_one(&mut reader, name, is_elsewhere)? {
-            all.insert(name.clone(), held);
-        }
-    }
-    Ok(all)
-}
-
-/// The same for one certificate; none where there is none.
-pub(super) fn held_one(
-    reader: &mut Reader<'_>,
-    name: &CertificateName,
-    key_is_elsewhere: bool,
-) -> Result<Option<Result<Held, String>>> {
-    let path = certificate_file(name, "crt");
-    let Some(bytes) = reader.read(&path)? else {
-        return Ok(None);
-    };
-    let leaf =
-        Leaf::from_pem(&bytes).map_err(|error| format!("`{path}` cannot be read: {error:#}"));
-    let has_key = key_is_elsewhere || has_key(reader, name)?;
-    let description = reader.read(&certificate_file(name, "json"))?;
-    Ok(Some(held_of(leaf, has_key, description.as_deref())))
-}
-
-/// What files of a certificate make together: those of today, or of an older commit.
-pub(super) fn held_of(
-    leaf: Result<Leaf, String>,
-    has_key: bool,
-    description: Option<&[u8]>,
-) -> Result<Held, String> {
-    let no_key = || "its key is not in the repository".to_owned();
-    let leaf = leaf.and_then(|leaf| has_key.then_some(leaf).ok_or_else(no_key));
-    let known: Known = match description {
-        Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
-        None => Known::default(),
-    };
-    let leaf = match description.and_then(revoked::reason) {
-        Some(reason) => leaf.and(Err(reason)),
-        None => leaf,
-    };
-    leaf.map(|leaf| Held {
-        leaf,
-        ca: known.directory.or(known.cert_url),
-        renewal: known.renewal_info,
-        recipients: known.recipients_sha256,
-    })
-}
-
-/// What NAME.json knows and the certificate does not say. One that cannot be read knows nothing.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Known {
-    directory: Option<String>,
-    #[serde(rename = "certUrl")]
-    cert_url: Option<String>,
-    renewal_info: Option<RenewalInfo>,
-    recipients_sha256: Option<String>,
+/// Whether a ciphertext is another than the one whose hash NAME.json or account.json has.
+pub(super) fn is_swapped(noted: Option<&str>, key: &[u8]) -> bool {
+    noted.is_some_and(|hash| hash != sha256(key))
 }
 
 /// The encrypted key of a certificate, and its path; none where there is none, or where the
@@ -128,16 +59,6 @@ pub(crate) fn certificate_key(
     }
     let path = certificate_file(name, "key.age");
     Ok(accounts::sealed(workspace, &path)?.map(|key| (key, path)))
-}
-
-/// A key that age has not encrypted counts: it is there, and is replaced when the certificate is due.
-fn has_key(reader: &mut Reader<'_>, name: &CertificateName) -> Result<bool> {
-    for end in ["key.age", PLAIN, BY_PGP] {
-        if reader.has(&certificate_file(name, end))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Keys that age has not encrypted: what get-certs left, and what blackbox made of it. Says what they are.

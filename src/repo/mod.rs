@@ -16,6 +16,7 @@ pub(crate) mod export;
 pub(crate) mod exposed;
 pub(crate) mod files;
 pub(crate) mod git;
+pub(crate) mod held;
 pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod in_git;

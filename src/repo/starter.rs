@@ -14,6 +14,32 @@ const EXAMPLE_DNS: &str = "https://github.com/example/dns";
 const EXAMPLE_GITLAB_DNS: &str = "https://gitlab.example.com/ops/dns.git";
 const EXAMPLE_FOLDER: &str = "../dns";
 
+/// How far inputs of the action are indented.
+const GITHUB_INPUT: &str = "          ";
+
+/// What the example says of pull requests, and what is true where the DNS repository needs a key.
+const FOR_EVERYBODY: &str =
+    "Needs no secret, so it works for those from forks; they get a summary, but no comment.";
+const FOR_MEMBERS: &str =
+    "Those from forks get no SSH key, without which the DNSControl repository cannot be read.";
+
+/// A step before the others of a job.
+const KNOWN_HOSTS: &str = "      \
+# The line of the DNSControl repository's server in known_hosts.
+      - run: mkdir -p ~/.ssh && echo \"$KNOWN_HOSTS\" >> ~/.ssh/known_hosts
+        env:
+          KNOWN_HOSTS: ${{ vars.DNS_REPO_KNOWN_HOSTS }}
+";
+
+/// More of the job that the component makes.
+const KNOWN_HOSTS_GITLAB: &str = "
+# DNS_REPO_KNOWN_HOSTS is a CI/CD variable, too: the line of the DNSControl repository's server in known_hosts.
+git-certs:
+  before_script:
+    - mkdir -p ~/.ssh
+    - echo \"$DNS_REPO_KNOWN_HOSTS\" >> ~/.ssh/known_hosts
+";
+
 pub(crate) const SETTINGS: &str = "git-certs.toml";
 pub(crate) const MAKEFILE: &str = "Makefile";
 
@@ -65,7 +91,10 @@ pub(crate) enum Dns {
     Here,
     /// A folder, which CI does not have.
     Folder(String),
+    /// Over HTTP.
     Url(String),
+    /// Over SSH.
+    Ssh(String),
 }
 
 /// Who runs git-certs at night.
@@ -137,7 +166,9 @@ fn settings(start: &Start) -> String {
         let key = line.split(" = ").next().unwrap_or_default();
         let value = match (key, &start.dns) {
             ("email", _) => start.email.clone(),
-            ("dns-repo", Dns::Url(place) | Dns::Folder(place)) => Some(place.clone()),
+            ("dns-repo", Dns::Url(place) | Dns::Ssh(place) | Dns::Folder(place)) => {
+                Some(place.clone())
+            }
             ("dns-repo", Dns::Here) => None,
             ("agree-tos", _) if !start.agreed => {
                 text += "# Says that you agree to the CA's terms of service; needed once, to register an account.\n";
@@ -162,7 +193,7 @@ fn makefile(start: &Start) -> String {
         Dns::Here => ".".to_owned(),
         Dns::Folder(folder) => folder.clone(),
         // As it is called where it is cloned beside this one.
-        Dns::Url(url) => {
+        Dns::Url(url) | Dns::Ssh(url) => {
             let name = url.trim_end_matches('/').rsplit(['/', ':']).next();
             let name = name.unwrap_or_default();
             format!("../{}", name.strip_suffix(".git").unwrap_or(name))
@@ -182,6 +213,7 @@ fn in_ci(example: &str, dns: &Dns) -> String {
         Dns::Url(url) => example
             .replace(EXAMPLE_DNS, url)
             .replace(EXAMPLE_GITLAB_DNS, url),
+        Dns::Ssh(url) => over_ssh(example, url),
         Dns::Here | Dns::Folder(_) => {
             let is_elsewhere = |line: &&str| {
                 let line = line.trim_start();
@@ -191,6 +223,32 @@ fn in_ci(example: &str, dns: &Dns) -> String {
             lines.map(|line| format!("{line}\n")).collect()
         }
     }
+}
+
+/// With a key in place of the token, and with the server's own key.
+fn over_ssh(example: &str, url: &str) -> String {
+    let is_token = |line: &&str| line.trim_start().starts_with("dns_token:");
+    let mut text = String::new();
+    for line in example.lines().filter(|line| !is_token(line)) {
+        let line = line
+            .replace(EXAMPLE_DNS, url)
+            .replace(EXAMPLE_GITLAB_DNS, url)
+            .replace(FOR_EVERYBODY, FOR_MEMBERS)
+            .replace("GIT_CERTS_DNS_TOKEN", "GIT_CERTS_SSH_KEY");
+        let _ = writeln!(text, "{line}");
+        match line.trim() {
+            "steps:" => text += KNOWN_HOSTS,
+            // The file of GitLab has neither.
+            setting if setting.starts_with("dns_repo:") && line.starts_with(GITHUB_INPUT) => {
+                text += "          ssh_key: ${{ secrets.DNS_REPO_SSH_KEY }}\n";
+            }
+            _ => {}
+        }
+    }
+    if example.contains("\n  - remote:") {
+        text += KNOWN_HOSTS_GITLAB;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -240,6 +298,46 @@ mod tests {
             let makefile = text(&start, MAKEFILE);
             assert!(makefile.contains("GIT_CERTS_DNS_REPO ?= ../zones\n"));
             assert!(!makefile.contains("deploy"), "{makefile}");
+        }
+    }
+
+    #[test]
+    fn a_dns_repository_behind_ssh_gets_a_key_and_no_token() {
+        let dns = Dns::Ssh("git@git.test:ops/zones.git".to_owned());
+        let start = start(dns, Ci::GitHub);
+        for (path, uses) in [
+            (".github/workflows/renew.yml", 1),
+            (".github/workflows/plan.yml", 2),
+        ] {
+            let workflow = text(&start, path);
+            assert_eq!(workflow.matches(KNOWN_HOSTS).count(), 1, "{workflow}");
+            let pair = "          dns_repo: git@git.test:ops/zones.git\n          \
+                        ssh_key: ${{ secrets.DNS_REPO_SSH_KEY }}\n";
+            assert_eq!(workflow.matches(pair).count(), uses, "{workflow}");
+            for wrong in ["dns_token", EXAMPLE_DNS, FOR_EVERYBODY] {
+                assert!(!workflow.contains(wrong), "{workflow}");
+            }
+        }
+        let plan = text(&start, ".github/workflows/plan.yml");
+        assert!(plan.contains(FOR_MEMBERS), "{plan}");
+        assert!(text(&start, MAKEFILE).contains("GIT_CERTS_DNS_REPO ?= ../zones\n"));
+        let start = Start {
+            ci: Ci::GitLab,
+            ..start
+        };
+        let gitlab = text(&start, ".gitlab-ci.yml");
+        assert!(
+            gitlab.contains("GIT_CERTS_SSH_KEY\n# (may read")
+                && gitlab.ends_with(KNOWN_HOSTS_GITLAB),
+            "{gitlab}"
+        );
+        for wrong in [
+            "TOKEN (may read",
+            "DNS_TOKEN",
+            "secrets.",
+            EXAMPLE_GITLAB_DNS,
+        ] {
+            assert!(!gitlab.contains(wrong), "{gitlab}");
         }
     }
 

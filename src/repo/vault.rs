@@ -7,6 +7,8 @@
 //! ```
 
 mod account;
+mod certificate;
+mod examine;
 mod kv;
 mod login;
 mod server;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use time::OffsetDateTime;
 
-use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
+use crate::model::certificate::CertificateName;
 use crate::model::chain::Leaf;
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
@@ -28,6 +30,8 @@ use crate::repo::revoked;
 use crate::repo::vault::kv::{Fields, Kv, Written};
 use crate::repo::vault::login::Pass;
 
+pub(crate) use crate::repo::vault::certificate::VaultCertificate;
+pub(crate) use crate::repo::vault::examine::{Health, Lack, Purpose, is_forbidden};
 pub(crate) use crate::repo::vault::login::{IdToken, Login};
 pub(crate) use crate::repo::vault::server::Server;
 
@@ -85,14 +89,6 @@ pub(crate) enum Kept {
     Superseded,
 }
 
-/// A certificate that the folder has.
-#[derive(Debug, Default)]
-pub(crate) struct VaultCertificate {
-    chain: Option<Secret>,
-    pub(crate) key: Option<Secret>,
-    description: Option<Secret>,
-}
-
 impl Vault {
     /// Logs in, and finds the engine.
     pub(crate) async fn open(place: &Place) -> Result<Self> {
@@ -135,11 +131,18 @@ impl Vault {
         name: &CertificateName,
     ) -> Result<Option<VaultCertificate>> {
         let found = self.kv.read(self.token(), &[name.as_str()]).await?;
-        Ok(found.fields.map(|mut fields| VaultCertificate {
-            chain: fields.remove(CHAIN),
-            key: fields.remove(KEY),
-            description: fields.remove(DESCRIPTION),
-        }))
+        Ok(found.fields.map(VaultCertificate::of))
+    }
+
+    /// Names of the certificates that the folder has; none where the token may not list them.
+    pub(crate) async fn names(&self) -> Result<Option<Vec<CertificateName>>> {
+        let listed = self.kv.list(self.token()).await?;
+        Ok(listed.map(|keys| keys.iter().filter_map(|key| key.parse().ok()).collect()))
+    }
+
+    /// The line that a policy lacks where [`Self::names`] has none.
+    pub(crate) fn listing_policy(&self) -> String {
+        self.kv.listing_policy()
     }
 
     /// Writes a certificate in the place of the one that is there. Fields of others stay.
@@ -237,39 +240,6 @@ impl Vault {
             "cannot write `{}` in Vault: others write it all the time",
             self.kv.shown(at)
         )
-    }
-}
-
-impl VaultCertificate {
-    /// What is known of it; an error says why it is to be issued again.
-    pub(crate) fn held(&self, wanted: &Wanted) -> Result<Held, String> {
-        let chain = self.chain.as_ref().ok_or("it has no `tls.cert` in Vault")?;
-        let has_key = self.key.is_some() || matches!(wanted.key_source, KeySource::Request(_));
-        let description = self.description.as_ref().map(Secret::expose);
-        let leaf = Leaf::from_pem(chain.expose())
-            .map_err(|error| format!("its `tls.cert` in Vault cannot be read: {error:#}"))?;
-        if !has_key {
-            return Err("it has no `tls.key` in Vault".to_owned());
-        }
-        layout::held_of(Ok(leaf), true, description)
-    }
-
-    /// The chain, and the directory URL of the CA that issued it.
-    pub(crate) fn chain_and_directory(&self) -> Option<(&[u8], Option<String>)> {
-        let description = self.description.as_ref().map(Secret::expose);
-        let directory = description.and_then(revoked::directory_of);
-        Some((self.chain.as_ref()?.expose(), directory))
-    }
-
-    /// The certificate itself, if it can be read.
-    pub(crate) fn leaf(&self) -> Option<Leaf> {
-        Leaf::from_pem(self.chain.as_ref()?.expose()).ok()
-    }
-
-    /// Whether it was revoked because of its key, which is never used again then.
-    pub(crate) fn is_compromised(&self) -> bool {
-        let description = self.description.as_ref();
-        description.is_some_and(|description| revoked::says_compromised(description.expose()))
     }
 }
 

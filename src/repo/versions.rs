@@ -14,7 +14,9 @@ use crate::model::secret::Sealed;
 use crate::repo::bindings;
 use crate::repo::commits::described;
 use crate::repo::git::{Content, File};
-use crate::repo::layout::{self, certificate_file};
+use crate::repo::held::{self, Key};
+use crate::repo::keys;
+use crate::repo::layout::certificate_file;
 use crate::repo::revoked;
 use crate::repo::walk::{self, FOLDER, Place};
 
@@ -35,9 +37,12 @@ pub(crate) struct Version {
 impl Version {
     /// As a plan takes it. `key_is_elsewhere`: somebody else has its key.
     pub(crate) fn held(&self, key_is_elsewhere: bool) -> Result<Held, String> {
-        let has_key = key_is_elsewhere || self.key.is_some();
-        let description = self.description.as_deref();
-        layout::held_of(Ok(self.leaf.clone()), has_key, description)
+        let key = match &self.key {
+            Some(key) => Key::Sealed(key.as_str().as_bytes()),
+            None if key_is_elsewhere => Key::Other,
+            None => Key::Missing,
+        };
+        held::held_of(Ok(self.leaf.clone()), key, self.description.as_deref())
     }
 
     /// Files that put it in the place of another.
@@ -97,6 +102,19 @@ pub(crate) fn at(place: &Place, name: &CertificateName, revision: &str) -> Resul
         .and_then(|object| object.peel_to_commit())
         .map_err(|_| anyhow!("there is no commit `{revision}`"))
         .hint(|| format!("`git-certs log {name}` shows the commits of this certificate"))?;
+    if commit.id() != place.tip && !repository.graph_descendant_of(place.tip, commit.id())? {
+        // What is known of it, such as that it was revoked, need not be known here.
+        return Err(anyhow!(
+            "commit {} is not in the history of this branch",
+            described(&commit).short_id()
+        ))
+        .hint(|| {
+            format!(
+                "`git-certs log {name}` shows the commits of this certificate; to take one of elsewhere all the same, \
+                 `git checkout COMMIT -- certificates/{name}` and look at it yourself"
+            )
+        });
+    }
     let path = format!("{}certificates/{name}", place.prefix);
     let mut folders = Folders {
         repository: &repository,
@@ -186,13 +204,17 @@ fn step(
         () => Change::Other,
     };
     let file = |end: &str| bytes(repository, after.as_ref(), &format!("{name}.{end}"));
-    let chain = file("crt")?;
-    let mark = file("json")?.and_then(|bytes| revoked::mark_in(&bytes));
+    let (chain, description, key) = (file("crt")?, file("json")?, file("key.age")?);
+    let description = description.as_deref();
+    let mark = description.and_then(revoked::mark_in);
     Ok(Step {
         commit: described(commit),
         change,
         leaf: chain.and_then(|bytes| Leaf::from_pem(&bytes).ok()),
         revoked: mark.as_ref().map(ToString::to_string),
+        key_is_swapped: description
+            .zip(key)
+            .is_some_and(|(description, key)| keys::names_another(description, &key)),
         is_compromised: mark.is_some_and(|mark| mark.is_compromised()),
     })
 }

@@ -25,7 +25,7 @@ fn part(step: &Step) -> String {
         tame(&commit.subject)
     );
     let mut line = |what: &str, said: &str| text += &format!("  {what:<7} {}\n", tame(said));
-    line("what", word(step.change).1);
+    line("what", told(step));
     if let Some(leaf) = &step.leaf
         && step.change == Change::Certificate
     {
@@ -37,6 +37,12 @@ fn part(step: &Step) -> String {
         );
         line("issuer", &leaf.issuer);
     }
+    if step.key_is_swapped {
+        line(
+            "key",
+            "not the one that NAME.json names: `git-certs verify` says what else is wrong",
+        );
+    }
     if let Some(revoked) = &step.revoked {
         line("mark", revoked);
     }
@@ -45,6 +51,13 @@ fn part(step: &Step) -> String {
         line("run", run);
     }
     text
+}
+
+fn told(step: &Step) -> &'static str {
+    match step.change {
+        Change::Key if step.key_is_swapped => "another key file: it was swapped or damaged",
+        change => word(change).1,
+    }
 }
 
 /// For programs, and for people.
@@ -85,6 +98,7 @@ fn step(step: &Step) -> Value {
             ),
             ("not_after", leaf.map(|leaf| moment(leaf.not_after)).into()),
             ("issuer", leaf.map(|leaf| leaf.issuer.clone()).into()),
+            ("key_swapped", step.key_is_swapped.into()),
             ("revoked", step.revoked.clone().into()),
         ];
         fields.extend(more.map(|(name, value)| (name.to_owned(), value)));

@@ -34,6 +34,11 @@ pub(crate) fn readers(readers: &Readers) -> String {
     if !(readers.stale.is_empty() && readers.unknown.is_empty()) {
         text += "`git-certs rekey` encrypts them for the lists as they are\n";
     }
+    for owner in &readers.swapped {
+        text += &format!(
+            "{owner}: its key is not the one that was stored: `git-certs verify` says more\n"
+        );
+    }
     text
 }
 
@@ -49,6 +54,7 @@ pub(crate) fn readers_json(readers: &Readers) -> String {
         "current": readers.current,
         "stale": readers.stale,
         "unknown": readers.unknown,
+        "swapped": readers.swapped,
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::model::hint::without_numbers;
 use crate::model::known::hide;
 
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
@@ -17,9 +18,9 @@ const TURNS: [char; 9] = [
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
 const COMMAND: &str = "##[";
 
-/// Hides secrets, escapes control characters, takes the meaning from workflow commands and cuts long lines.
+/// Hides secrets, escapes control characters, leaves numbers of errors out, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
-    let text = hide(text).replace(COMMAND, "##\\[");
+    let text = without_numbers(&hide(text)).replace(COMMAND, "##\\[");
     let line = |line: &str| {
         let is_command = line.trim_start().starts_with("::");
         let escape = if is_command { "\\" } else { "" };
@@ -30,7 +31,7 @@ pub(crate) fn tame(text: &str) -> String {
 
 /// The same for what stands inside a line, such as an address of IPv6: `::1` is no command there.
 pub(crate) fn tame_part(text: &str) -> String {
-    visible(&hide(text).replace(COMMAND, "##\\["))
+    visible(&without_numbers(&hide(text)).replace(COMMAND, "##\\["))
 }
 
 /// The same data without a workflow command or a secret: JSON never begins a line with `::`.

@@ -1,7 +1,9 @@
 //! Why `renew` would do what it would do, in sentences.
 
 use crate::model::chain::list;
+use crate::model::home::Home;
 use crate::model::outcome::Action;
+use crate::model::recipients::Fit;
 use crate::model::status::{Allowance, CertificateStatus, State, Why};
 use crate::report::status::words;
 use crate::report::tame::tame;
@@ -16,11 +18,12 @@ pub(crate) fn text(why: &Why) -> String {
             certificate.name,
             list(&certificate.names)
         ),
-        held(certificate),
+        held(why),
     ];
     sentences.extend(lifetime(why));
     sentences.extend(window(why));
     sentences.push(next(why));
+    sentences.extend(swapped(certificate));
     sentences.push(limits(why));
     sentences
         .iter()
@@ -28,7 +31,8 @@ pub(crate) fn text(why: &Why) -> String {
         .collect()
 }
 
-fn held(certificate: &CertificateStatus) -> String {
+fn held(why: &Why) -> String {
+    let (certificate, home) = (&why.certificate, why.home.capitalized());
     let what = certificate.leaf.as_ref().map(|leaf| {
         format!(
             "a certificate with serial {} by {}, key type {}, for {}",
@@ -39,18 +43,18 @@ fn held(certificate: &CertificateStatus) -> String {
         )
     });
     match (&certificate.state, what) {
-        (State::Missing, _) => "The repository has no certificate for it.".to_owned(),
+        (State::Missing, _) => format!("{home} has no certificate for it."),
         (State::Broken(reason), None) => {
-            format!("What the repository has cannot be used: {reason}.")
+            format!("What {} has cannot be used: {reason}.", why.home)
         }
-        (_, None) => "What the repository has cannot be read.".to_owned(),
+        (_, None) => format!("What {} has cannot be read.", why.home),
         (State::Broken(reason), Some(what)) => {
-            format!("The repository has {what}; it cannot be used: {reason}.")
+            format!("{home} has {what}; it cannot be used: {reason}.")
         }
         (State::Revoked(reason), Some(what)) => {
-            format!("The repository has {what}; it was {reason}.")
+            format!("{home} has {what}; it was {reason}.")
         }
-        (_, Some(what)) => format!("The repository has {what}."),
+        (_, Some(what)) => format!("{home} has {what}."),
     }
 }
 
@@ -68,11 +72,12 @@ fn lifetime(why: &Why) -> Option<String> {
 
 fn window(why: &Why) -> Option<String> {
     let Some(window) = &why.certificate.window else {
-        return why
-            .certificate
-            .leaf
-            .as_ref()
-            .map(|_| "The repository does not know what the CA suggests (ARI).".to_owned());
+        return why.certificate.leaf.as_ref().map(|_| {
+            format!(
+                "{} does not know what the CA suggests (ARI).",
+                why.home.capitalized()
+            )
+        });
     };
     let explanation = window.explanation_url.as_ref();
     let explanation =
@@ -109,13 +114,22 @@ fn next(why: &Why) -> String {
     }
 }
 
+fn swapped(certificate: &CertificateStatus) -> Option<String> {
+    let readers = certificate.readers.as_ref()?.as_ref().ok()?;
+    (readers.fit == Fit::Swapped).then(|| format!("As for the key: {}.", words::swapped()))
+}
+
 fn limits(why: &Why) -> String {
     let authority = &why.authority;
+    let known = match why.home {
+        Home::Repository => "this repository knows",
+        Home::Vault => "the certificates in Vault tell",
+    };
     match &why.allowance {
         Allowance::Unlimited => format!("No rate limits are kept for `{authority}`."),
-        Allowance::Fits => format!(
-            "The rate limits of `{authority}` leave room for an order, as far as this repository knows."
-        ),
+        Allowance::Fits => {
+            format!("The rate limits of `{authority}` leave room for an order, as far as {known}.")
+        }
         Allowance::UsedUp { reason, until } => format!(
             "The rate limits of `{authority}` leave no room for an order until {}: {reason}.",
             minute(*until)

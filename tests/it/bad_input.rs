@@ -309,14 +309,14 @@ fn a_dnsconfig_js_that_is_missing() {
     Folders::new().without("dns/dnsconfig.js").plan_is_refused(
         "",
         r"error: no `dnsconfig.js` in the DNS repository
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it
 ",
     );
     Folders::new().plan_is_refused(
         "--config other.js",
         r"error: no `other.js` in the DNS repository
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: go to the DNS repository, or name it with `--dns-repo` where a command has that; `--config` names the file in it
 ",
     );

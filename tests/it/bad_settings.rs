@@ -141,7 +141,7 @@ hint: `--acme` takes `live`, `staging`, `zerossl`, `google`, `google-staging`, `
         (
             "--ca-bundle missing.pem",
             r"error: cannot read `missing.pem` of `--ca-bundle`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: a relative path starts at the current folder
 ",
         ),
@@ -155,7 +155,7 @@ hint: `--ca-bundle` takes certificates in PEM, which begin with `-----BEGIN CERT
         (
             "--cert-config missing.json",
             r"error: cannot read `missing.json` of `--cert-config`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: a relative path starts at the current folder
 ",
         ),
@@ -168,14 +168,14 @@ hint: declared: `ddns`
         (
             "--recipients missing.txt",
             r"error: cannot read `missing.txt` of `--recipients`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: a relative path starts at the current folder
 ",
         ),
         (
             "--ir missing.json",
             r"error: cannot read `missing.json`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 ",
         ),
     ] {
@@ -206,7 +206,7 @@ For more information, try '--help'.
             "LEGO_CA_CERTIFICATES",
             "missing.pem:",
             r"error: cannot read `missing.pem` of `LEGO_CA_CERTIFICATES`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: a relative path starts at the current folder
 ",
         ),

@@ -185,6 +185,20 @@ fn what_cannot_be_read_is_told_with_its_place() {
          hint: it lists the certificates: [{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}]\n\n\
          2 errors, 0 warnings\n",
     );
+    // What is in Vault is not encrypted with age; what lists there are is looked at all the same.
+    let in_vault = folders()
+        .without("certs/.age-recipients")
+        .with("certs/git-certs.toml", "vault = true\n");
+    says(&in_vault, "check", 0, NOTHING);
+    let broken = in_vault.with("certs/certificates/www/.age-recipients", "age1nobody\n");
+    says(
+        &broken,
+        "check",
+        1,
+        "certificates/www/.age-recipients:1: error: `certificates/www/.age-recipients` line 1 is not a recipient: it is cut off or mistyped\n  \
+         hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n\n\
+         1 error, 0 warnings\n",
+    );
     folders().is_refused(
         "check --dir nowhere",
         "error: `nowhere` is not a folder\n\
@@ -250,6 +264,45 @@ fn without_a_dns_repository_the_rest_is_looked_at() {
 }
 
 /// A checkout whose certs.json and recipients are right.
+fn everything(list: &str) -> String {
+    let folders = folders().with("certs/certs.json", list);
+    let said = folders.run("check");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), ""));
+    said.stdout
+}
+
+#[test]
+fn an_entry_with_a_bad_name_has_its_other_mistakes_told() {
+    let hint =
+        "hint: names look like `www.example.com` or `*.example.com`, of letters, digits and `-`";
+    assert_eq!(
+        everything(
+            "[\n {\"cert-name\": \"www\", \"names\": [\"a b\", \"x.other.test\"],\n  \"key_type\": \"p521\"},\n \
+             {\"cert_name\": \"1\", \"names\": [], \"acme\": \"nobody\"}\n]"
+        ),
+        format!(
+            "certs.json:2:2: error: entry 1: it has no `cert_name`\n  \
+             hint: write [{{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}}]\n\
+             certs.json:2:3: warning: entry 1 has an unknown field `cert-name`\n  \
+             hint: correct its name, or leave it out\n\
+             certs.json:2:33: error: entry 1: `a b` is not a DNS name\n  {hint}\n\
+             certs.json:2:40: error: `x.other.test` of certificate `entry-1` is in no zone of the DNS repository\n  \
+             hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of \
+             `git-certs.toml`, or take the name out of the list; declared: `a.test`\n\
+             certs.json:3:3: error: entry 1: `key_type` `p521` is not known\n  \
+             hint: use one of rsa2048, rsa3072, rsa4096, p256, p384\n\
+             certs.json:4:3: error: entry 2: `1` is not a certificate name\n  \
+             hint: a name is a letter, then letters, digits, `-` and `_`: it becomes a folder\n\
+             certs.json:4:21: error: entry 2: it has no `names`\n  \
+             hint: write [{{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}}]\n\
+             certs.json:4:34: error: cannot use `acme` of certificate `entry-2`: `nobody` is neither the name of a CA nor \
+             the URL of an ACME directory\n  \
+             hint: it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory\n\n\
+             7 errors, 1 warning\n"
+        )
+    );
+}
+
 fn checkout() -> CertRepo {
     let mut repo = CertRepo::new();
     let alice = repo.identity("alice");

@@ -259,7 +259,7 @@ fn files_are_written_where_they_are_asked_for() {
     let output = run("/no/such/folder/summary.md");
     assert!(
         output.stderr.ends_with(
-            "warning: cannot write `/no/such/folder/summary.md`: No such file or directory (os error 2)\n"
+            "warning: cannot write `/no/such/folder/summary.md`: No such file or directory\n"
         ),
         "{}",
         output.stderr

@@ -83,7 +83,7 @@ fn no_room_for_temporary_files() {
         output.normal_stderr().replace("/dns`", "/certs`"),
         format!(
             "error: cannot make a clone in `[TMP]/certs`\n  \
-             caused by: failed to initialize repository with template 'description': No space left on device; class=Os (2)\n\
+             caused by: failed to initialize repository with template 'description': No space left on device\n\
              {FULL}"
         )
     );
@@ -102,7 +102,7 @@ fn temporary_files_cannot_be_written() {
     assert_eq!(
         output.normal_stderr(),
         "error: cannot make a temporary folder in `[LAB]/tmp`\n  \
-         caused by: Read-only file system (os error 30) at path \"[TMP]\"\n\
+         caused by: Read-only file system at path \"[TMP]\"\n\
          hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n"
     );
     disk.make_writable();
@@ -112,27 +112,27 @@ fn temporary_files_cannot_be_written() {
 const NO_ACCOUNT: &str = "\
 error: cannot store the new ACME account `https://acme.test/my-account/[ID]`
   caused by: cannot write to `[TMP]/certs/`
-  caused by: failed to write out file: No space left on device; class=Os (2)
+  caused by: failed to write out file: No space left on device
 ";
 
 const NO_RECORD: &str = "\
 error: cannot issue `www`
   caused by: cannot write the journal, without which nothing is proven
   caused by: cannot write to `[TMP]/refs-git-certs-journal/`
-  caused by: failed to write out file: No space left on device; class=Os (2)
+  caused by: failed to write out file: No space left on device
 ";
 
 const NO_COMMIT: &str = "\
 error: cannot issue `www`
   caused by: cannot store certificate `www`
   caused by: cannot write to `[TMP]/certs/`
-  caused by: failed to write out file: No space left on device; class=Os (2)
+  caused by: failed to write out file: No space left on device
 ";
 
 const NO_END: &str = "\
 error: cannot end the journal
   caused by: cannot write to `[TMP]/refs-git-certs-journal/`
-  caused by: failed to write out file: No space left on device; class=Os (2)
+  caused by: failed to write out file: No space left on device
 ";
 
 #[test]
@@ -197,7 +197,7 @@ fn a_checkout_that_cannot_be_written() {
         &run.run(),
         2,
         "error: cannot write to `[LAB]/mine/.git/`\n  \
-         caused by: Read-only file system (os error 30)\n\
+         caused by: Read-only file system\n\
          hint: nothing can be written there: change that, and run again; temporary files go where TMPDIR says\n",
     );
     assert_eq!(orders(&nightly.lab), 0);
@@ -208,7 +208,7 @@ fn a_checkout_that_cannot_be_written() {
         2,
         &format!(
             "error: cannot write to `[LAB]/mine/.git/`\n  \
-             caused by: No space left on device (os error 28)\n{FULL}"
+             caused by: No space left on device\n{FULL}"
         ),
     );
     assert_eq!(orders(&nightly.lab), 0);
@@ -246,7 +246,7 @@ fn room_for_a_checkout_ends_after_the_commit() {
         temporary.replace(said.lines().last().unwrap(), "[FILE]"),
         "warning: the checkout could not follow what is committed: \
          cannot write `[LAB]/mine/certificates/www/www.key.age`: \
-         No space left on device (os error 28) at path \"[LAB]/mine/certificates/www/[FILE]\": \
+         No space left on device at path \"[LAB]/mine/certificates/www/[FILE]\": \
          `git reset` puts its index right, `git checkout -- FILE` a file"
     );
     nightly.assert_valid("www");

@@ -425,6 +425,31 @@ fn a_kubernetes_secret_is_a_manifest() {
 }
 
 #[test]
+fn options_of_another_format_are_refused() {
+    let (repo, _) = repo();
+    for (words, stderr) in [
+        (
+            "--namespace web",
+            "error: `--namespace` is of no use to the format `pem`\n\
+             hint: leave it out, or choose with `--format`: `kubernetes`\n",
+        ),
+        (
+            "--format haproxy --password-file ../password",
+            "error: `--password-file` is of no use to the format `haproxy`\n\
+             hint: leave it out, or choose with `--format`: `pkcs12` or `pkcs12-legacy`\n",
+        ),
+        (
+            "--format kubernetes --installed-in /etc/ssl",
+            "error: `--installed-in` is of no use to the format `kubernetes`\n\
+             hint: leave it out, or choose with `--format`: `nginx` or `apache`\n",
+        ),
+    ] {
+        let said = repo.run(&format!("export www --stdout {words}"), "alice");
+        assert_eq!(said, Said::refused(stderr));
+    }
+}
+
+#[test]
 fn standard_output_has_keys_only_where_it_is_asked_for() {
     let (repo, keys) = repo();
     let output = repo
@@ -609,7 +634,7 @@ fn what_cannot_be_exported_is_said_and_nothing_is_written() {
     is_refused(
         "www --format pkcs12 --password-file missing",
         "error: cannot read `missing` of `--password-file`\n  \
-         caused by: No such file or directory (os error 2)\n\
+         caused by: No such file or directory\n\
          hint: a relative path starts at the current folder\n",
     );
     fs::write(repo.path("empty"), "\npassword\n").unwrap();
@@ -662,7 +687,7 @@ fn what_cannot_be_exported_is_said_and_nothing_is_written() {
         "error: cannot export `mail_1`\n  \
          caused by: the key in `certificates/mail_1/mail_1.key.age` is not the certificate's\n\
          hint: somebody put another key there: `git log` says who; take the right one from an older commit, \
-         or issue the certificate again\n",
+         or issue the certificate again: `git-certs renew --only mail_1 --renew 9999`\n",
     );
     let traditional = repo.tool("openssl", &["rsa", "-traditional"], &keys[0]);
     repo.put(

@@ -66,7 +66,7 @@ fn a_command_has_the_files_and_its_exit_code_is_passed_on() {
         said,
         Said::refused(
             "error: cannot run `no-such-program`\n  \
-             caused by: No such file or directory (os error 2)\n\
+             caused by: No such file or directory\n\
              hint: after `--` comes a program, which is looked for on PATH, and its arguments\n"
         )
     );

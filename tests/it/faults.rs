@@ -661,7 +661,7 @@ fn the_ca_is_asked_through_the_proxy_of_the_environment() {
          caused by: error sending request\n  \
          caused by: tunnel error: failed to create underlying connection\n  \
          caused by: tcp connect error\n  \
-         caused by: Connection refused (os error 111)\n\
+         caused by: Connection refused\n\
          hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)\n",
     );
     let command = command.env("NO_PROXY", "faulty.test");

@@ -337,6 +337,53 @@ fn the_one_before_is_put_back() {
     );
 }
 
+#[test]
+fn a_key_that_was_removed_or_swapped_comes_back() {
+    let (repo, [_, new], [_, second]) = renewed();
+    let whole = held(&repo);
+    let back = format!(
+        "`www` is the certificate of commit {second} again: serial {}, until {}\n",
+        serial(&new),
+        until(&new)
+    );
+    let words = format!("rollback www --no-push --yes --to {second}");
+    for swapped in [false, true] {
+        repo.remove("certificates/www/www.key.age");
+        if swapped {
+            let list = repo.read(".age-recipients");
+            let sealed = repo.sealed(&Files::new("other").key, &[list.trim()]);
+            repo.put("certificates/www/www.key.age", sealed);
+        }
+        repo.commit("by mistake");
+        let said = repo.run(&words, "none");
+        assert_eq!(
+            (said.code, said.stdout.as_str()),
+            (Some(0), back.as_str()),
+            "{}",
+            said.stderr
+        );
+        assert_eq!(held(&repo), whole);
+    }
+}
+
+#[test]
+fn a_commit_of_another_branch_is_not_put_back() {
+    let (repo, _, _) = renewed();
+    let list = repo.read(".age-recipients");
+    repo.git(&["switch", "--quiet", "--create", "other", "HEAD~1"]);
+    let other = files(&["www.a.test"], period(1, 89));
+    let commit = issue(&repo, &other, list.trim(), "Renew www: elsewhere");
+    repo.git(&["switch", "--quiet", "main"]);
+    assert_eq!(
+        refused(&repo, "--to other"),
+        format!(
+            "error: commit {commit} is not in the history of this branch\n\
+             hint: `git-certs log www` shows the commits of this certificate; to take one of elsewhere all the same, \
+             `git checkout COMMIT -- certificates/www` and look at it yourself\n"
+        )
+    );
+}
+
 /// What `rollback www` says on standard error, which must not change anything.
 fn refused(repo: &CertRepo, words: &str) -> String {
     let before = (held(repo), repo.git(&["rev-parse", "HEAD"]));
@@ -377,7 +424,7 @@ fn one_that_nobody_should_use_stays_away() {
     assert_eq!(
         refused(&repo, &format!("--to {second}")),
         format!(
-            "{}  caused by: it is there already: serial {}\n",
+            "{}  caused by: it is there already: serial {}\nhint: `git-certs log` shows commits that have others\n",
             not_put_back(&second),
             serial(&bad)
         )

@@ -197,6 +197,7 @@ once all is pushed, replace them:
             "get-certs, in this repository
 
 older commits have keys of today in plain text, for everybody who could ever read the repository:
+  .letsencrypt/ca.test/account.key in {before}
   certificates/mail/mail.key in {before}
   certificates/mail/mail.pem in {before}
   certificates/web/web.key in {before}
@@ -205,6 +206,7 @@ older commits have keys of today in plain text, for everybody who could ever rea
 once all is pushed, replace them:
   git-certs revoke mail --reason keyCompromise --renew-now
   git-certs revoke web --reason keyCompromise --renew-now
+  git-certs account rollover    for `ca.test`
 
 nothing to import
 "
@@ -479,8 +481,9 @@ error: cannot import `edwards`
   caused by: cannot use the key in `certificates/edwards/edwards.key`
   caused by: it is neither a P-256, a P-384 nor an RSA key
 error: cannot import `foreign`
-  caused by: the key in `certificates/foreign/foreign.key` is not the certificate's, and stays as it is
-{older}error: cannot import `locked`
+  caused by: the key in `certificates/foreign/foreign.key` is not the certificate's, and no other is there
+hint: remove the file if nobody needs it, and `git-certs renew` issues a new certificate, with a key of its own
+error: cannot import `locked`
   caused by: cannot use the key in `certificates/locked/locked.key`
   {locked}error: the key in `certificates/web/web.key` is not the certificate's, and stays as it is
 {older}error: cannot import the account at `ca.test`
@@ -605,7 +608,7 @@ fn what_cannot_be_read_is_said() {
         "import ../nowhere",
         2,
         "",
-        "error: cannot read `../nowhere`\n  caused by: No such file or directory (os error 2)\n\
+        "error: cannot read `../nowhere`\n  caused by: No such file or directory\n\
          hint: it takes the folder in which the other program keeps its files\n",
     );
     is_left(

@@ -247,7 +247,7 @@ fn without_gpg_it_is_said_what_to_install() {
             "error: cannot import `web`
   caused by: cannot use the key in `certificates/web/web.key.gpg`
   caused by: cannot run `gpg`, which opens what blackbox encrypted
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: install GnuPG: the package is `gnupg` on Debian and Ubuntu\n"
         )
     );

@@ -416,7 +416,7 @@ fn the_usual_folder_is_taken_where_none_is_named() {
         (none.code, none.stderr.as_str()),
         (
             Some(2),
-            "error: cannot read `.lego`\n  caused by: No such file or directory (os error 2)\n\
+            "error: cannot read `.lego`\n  caused by: No such file or directory\n\
              hint: it takes the folder in which the other program keeps its files\n"
         )
     );

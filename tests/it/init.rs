@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pretty_assertions::assert_eq;
+use serde_json::Value;
 
 use crate::support::cert_repo::CertRepo;
 use crate::support::folders::{Folders, Said};
@@ -102,7 +103,8 @@ fn a_repository_for_github_is_made_in_one_step() {
              - `make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing\n\
              - `git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`\n\
              - `gh secret set AGE_KEY < '../home/.config/my key'` lets CI open the account key\n\
-             - `gh secret set DNS_REPO_TOKEN`: a token that may read the DNSControl repository\n\
+             - `gh secret set DNS_REPO_SSH_KEY < KEY_FILE`: an SSH key without a passphrase that may read the DNSControl repository\n\
+             - `gh variable set DNS_REPO_KNOWN_HOSTS`: the line of its server in known_hosts\n\
              - what creds.json names with `$`: as secrets, and below `env:` in .github/workflows/renew.yml\n"
         ))
     );
@@ -120,8 +122,15 @@ fn a_repository_for_github_is_made_in_one_step() {
     assert!(empty.read(".age-recipients").ends_with(&recipient));
     for workflow in workflows {
         let steps = yaml::parse(&empty.read(workflow));
-        let with = &steps["jobs"].as_object().unwrap().values().next().unwrap()["steps"][0]["with"];
+        let steps = &steps["jobs"].as_object().unwrap().values().next().unwrap()["steps"];
+        assert_eq!(
+            steps[0]["env"]["KNOWN_HOSTS"],
+            "${{ vars.DNS_REPO_KNOWN_HOSTS }}"
+        );
+        let with = &steps[1]["with"];
         assert_eq!(with["dns_repo"], "git@git.test:ops/zones.git");
+        assert_eq!(with["ssh_key"], "${{ secrets.DNS_REPO_SSH_KEY }}");
+        assert_eq!(with["dns_token"], Value::Null);
     }
     assert!(
         empty
@@ -221,7 +230,7 @@ fn what_cannot_be_made_is_told_before_anything_is() {
     for (words, stderr) in [
         (
             vec![],
-            "error: `init` has to know more: the DNS names of the first certificate, `--dns-repo`, `--ci`, `--recipient` or `--new-identity`\n\
+            "error: `init` has to know more: the DNS names of the first certificate, `--ci`, `--dns-repo`, `--recipient` or `--new-identity`\n\
              hint: give them, or run it on a terminal, where it asks; `git-certs init -h` explains them\n",
         ),
         (
@@ -269,7 +278,7 @@ fn what_cannot_be_made_is_told_before_anything_is() {
         ),
         (
             [&good[..], &["--new-identity", "../dns/dnsconfig.js"]].concat(),
-            "error: cannot write the identity to `../dns/dnsconfig.js`\n  caused by: File exists (os error 17)\n\
+            "error: cannot write the identity to `../dns/dnsconfig.js`\n  caused by: File exists\n\
              hint: another file stays as it is; for an identity that is there, give `--recipient` what `age-keygen -y ../dns/dnsconfig.js` prints\n",
         ),
         (
@@ -290,8 +299,8 @@ fn on_a_terminal_it_asks() {
         "none",
         &[
             ("blanks between them: ", "b\u{fc}cher.test *.a.test\n"),
-            ("`.` if it is this one: ", "https://git.test/dns\n"),
             ("`github`, `gitlab` or `none`? ", "none\n"),
+            ("`.` if it is this one: ", "https://git.test/dns\n"),
             ("make an age identity: ", "\n"),
             ("[~/.config/age/key.txt]: ", "~/new.txt\n"),
             ("[yes/no] ", "yes\n"),
@@ -320,6 +329,113 @@ fn on_a_terminal_it_asks() {
         repo.read("git-certs.toml")
             .contains("\nagree-tos = true\ndns-repo = \"https://git.test/dns\"\n")
     );
+}
+
+#[test]
+fn a_wrong_answer_costs_that_answer_alone() {
+    let mut repo = CertRepo::new();
+    let alice = repo.identity("alice");
+    fs::create_dir_all(repo.path("dns")).unwrap();
+    fs::create_dir_all(repo.path("home/.config/age")).unwrap();
+    fs::copy(repo.path("alice"), repo.path("home/.config/age/key.txt")).unwrap();
+    fs::write(repo.path("home/notes"), "my notes\n").unwrap();
+    let names = "error: cannot make the first certificate\n  caused by: ";
+    let names_hint = "\nhint: names look like `www.example.com` or `*.example.com`, of letters, digits and `-`\n\
+                      DNS names of the first certificate, with blanks between them: ";
+    let file = "File for the identity, not in this repository [~/.config/age/key.txt]: ";
+    let there = "is there. Use the identity that it has? [yes/no] ";
+    let dialogue: &[(&str, &str)] = &[
+        ("blanks between them: ", "a_b\n"),
+        (&format!("{names}`a_b` is not a DNS name{names_hint}"), "\n"),
+        (
+            &format!("{names}it needs a name{names_hint}"),
+            "www.a.test\n",
+        ),
+        ("`github`, `gitlab` or `none`? ", "jenkins\n"),
+        (
+            "error: `jenkins` is not `github`, `gitlab` or `none`\n\
+                 Who runs git-certs at night: `github`, `gitlab` or `none`? ",
+            "github\n",
+        ),
+        ("`.` if it is this one: ", "../dns\n"),
+        (
+            "error: CI does not have the folder `../dns`\n\
+                 hint: give the URL of the DNSControl repository; the Makefile expects it beside this one\n\
+                 DNSControl repository: its URL, or a folder, `.` if it is this one: ",
+            "git@git.test:ops/dns\n",
+        ),
+        ("make an age identity: ", "bob\n"),
+        (
+            "error: that is not a recipient\n  caused by: it is of no known kind\n\
+                 hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n\
+                 Who can open private keys: `age1...`, an SSH public key, or nothing to make an age identity: ",
+            "\n",
+        ),
+        (file, "key.txt\n"),
+        (
+            &format!(
+                "error: `{}/key.txt` is in the cert repository\n\
+                     hint: whoever has the identity opens every key: keep it elsewhere, such as `~/.config/age/key.txt`\n{file}",
+                repo.path("certs").display()
+            ),
+            "~/notes\n",
+        ),
+        (&format!("`~/notes` {there}"), "yes\n"),
+        (
+            &format!(
+                "error: `{}/notes` has no identity as `age-keygen` makes it\n\
+                     hint: name another file; or give `--recipient` what belongs to an identity of another kind\n{file}",
+                repo.path("home").display()
+            ),
+            "\n",
+        ),
+        (&format!("`~/.config/age/key.txt` {there}"), "maybe\n"),
+        (
+            &format!("error: `maybe` is not `yes` or `no`\n`~/.config/age/key.txt` {there}"),
+            "no\n",
+        ),
+        (
+            &format!(
+                "error: `~/.config/age/key.txt` is there, and stays as it is\nhint: name a file that is not there\n{file}"
+            ),
+            "\n",
+        ),
+        (&format!("`~/.config/age/key.txt` {there}"), "yes\n"),
+        ("(https://letsencrypt.org/repository/)? [yes/no] ", "yes\n"),
+    ];
+    // As a terminal shows them.
+    let shown: Vec<_> = dialogue
+        .iter()
+        .map(|(words, _)| words.replace('\n', "\r\n"))
+        .collect();
+    let answers = dialogue.iter().map(|(_, answer)| *answer);
+    let dialogue: Vec<_> = shown.iter().map(String::as_str).zip(answers).collect();
+    let said = repo.run_on_terminal("init", "none", &dialogue);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.stdout.contains(
+            "\nuse   [ROOT]/home/.config/age/key.txt (keep a copy: it opens every key)\n"
+        ),
+        "{}",
+        said.stdout
+    );
+    for step in [
+        "- `gh secret set AGE_KEY < [ROOT]/home/.config/age/key.txt` lets CI open the account key\n",
+        "- `gh secret set DNS_REPO_SSH_KEY < KEY_FILE`: an SSH key without a passphrase that may read the DNSControl repository\n\
+         - `gh variable set DNS_REPO_KNOWN_HOSTS`: the line of its server in known_hosts\n",
+    ] {
+        assert!(said.stdout.contains(step), "{}", said.stdout);
+    }
+    assert!(
+        repo.read(".age-recipients")
+            .ends_with(&format!("\n{alice}\n"))
+    );
+    let workflow = repo.read(".github/workflows/renew.yml");
+    assert!(
+        workflow.contains("ssh_key: ${{ secrets.DNS_REPO_SSH_KEY }}"),
+        "{workflow}"
+    );
+    assert!(!workflow.contains("dns_token"), "{workflow}");
 }
 
 #[test]

@@ -85,13 +85,17 @@ mod signing;
 mod status;
 #[allow(dead_code, reason = "the lab offers more than these tests use")]
 mod support;
+mod swapped;
 mod sweep;
 mod three_hosts;
 mod unapplied;
 mod vault;
 mod vault_commands;
 mod vault_copy;
+mod vault_doctor;
+mod vault_export;
 mod vault_login;
+mod vault_looks;
 mod verify;
 mod wait;
 mod yaml;

@@ -15,7 +15,7 @@ const KINDS: [&str; 4] = ["pipe", "device", "folder", "huge"];
 
 const NO_FILE: &str = "it is no file, but a device or a pipe";
 const TOO_LARGE: &str = "it is larger than 64 MiB, which is the limit";
-const IS_FOLDER: &str = "Is a directory (os error 21)";
+const IS_FOLDER: &str = "Is a directory";
 
 fn put(kind: &str, path: &Path) {
     if path.exists() {

@@ -253,7 +253,7 @@ fn a_key_that_was_swapped_is_not_vouched_for() {
             stderr: "error: cannot rekey certificate `www`\n  \
                      caused by: the key in `certificates/www/www.key.age` is not the certificate's\n\
                      hint: somebody put another key there: `git log` says who; take the right one from an \
-                     older commit, or issue the certificate again\n"
+                     older commit, or issue the certificate again: `git-certs renew --only www --renew 9999`\n"
                 .to_owned(),
         }
     );
@@ -347,6 +347,36 @@ fn accounts_have_a_past_too() {
              keys are safe from them once they are new:\n  \
              git-certs account rollover    for `ca.test`, unless that was done since\n"
         )
+    );
+}
+
+#[test]
+fn an_account_that_has_another_key_since_is_safe() {
+    let repo = repo();
+    let account = |key: &str| {
+        let path = ".letsencrypt/ca.test/account.json";
+        let mut fields: Value = serde_json::from_str(&repo.read(path)).unwrap();
+        fields["public_key_sha256"] = key.into();
+        repo.put(path, fields.to_string());
+        repo.commit("as a registration or a rollover stores it");
+    };
+    account("old");
+    let read = |path: &str| repo.read(path).lines().last().unwrap().to_owned();
+    let (alice, build) = (
+        read(".age-recipients"),
+        read(".letsencrypt/.age-recipients"),
+    );
+    repo.run("rekey", "build");
+    repo.run(&format!("recipients add --account {alice}"), "none");
+    repo.run(&format!("recipients remove --account {build}"), "none");
+    let due = "  git-certs account rollover    for `ca.test`, unless that was done since\n";
+    let said = repo.run("rekey", "build").stdout;
+    assert!(said.ends_with(due), "{said}");
+    account("new");
+    let said = repo.run("rekey", "alice").stdout;
+    assert!(
+        said.contains("rekeyed") && !said.contains("rollover"),
+        "{said}"
     );
 }
 

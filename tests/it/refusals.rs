@@ -152,7 +152,7 @@ fn the_identity_file_is_missing() {
 warning: certificate `www` is not in certs.json: it is not renewed
 to issue: `another`, not in the repository
 error: cannot read the identity `[LAB]/gone`
-  caused by: No such file or directory (os error 2)
+  caused by: No such file or directory
 hint: an identity is a file of `age-keygen`, or an SSH private key
 ",
     );
@@ -280,7 +280,7 @@ to issue: `www`, not in the repository
 error: cannot register an account at `https://acme.test/dir`
   caused by: error sending request
   caused by: tcp connect error
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: check that this machine reaches the CA: its name, a firewall, a proxy (`HTTPS_PROXY`)
 ",
     );

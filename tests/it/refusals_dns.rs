@@ -105,7 +105,7 @@ error: cannot issue `www`
   caused by: no answer to `GET /api/v1/servers/localhost/zones/example.test.`
   caused by: error sending request
   caused by: tcp connect error
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: check `apiUrl` in `creds.json` entry `powerdns`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again
 error: cannot issue `www`
   caused by: not every name server of zone `example.test` serves it: ns2.example.test (192.0.2.3) refuses connections
@@ -139,14 +139,14 @@ to issue: `www`, not in the repository
 error: cannot issue `www`
   caused by: cannot read zone `example.test` from `192.0.2.2:53` (AXFR, `creds.json` entry `ddns`)
   caused by: cannot connect to `192.0.2.2:53` by TCP
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: the server must run and take TCP; check its address in `creds.json`
 error: cannot issue `www`
   caused by: cannot read zone `example.test` from PowerDNS at `http://192.0.2.3:8081` (`creds.json` entry `powerdns`)
   caused by: no answer to `GET /api/v1/servers/localhost/zones/example.test.`
   caused by: error sending request
   caused by: tcp connect error
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: check `apiUrl` in `creds.json` entry `powerdns`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again
 error: cannot issue `www`
   caused by: not every name server of zone `example.test` serves it: ns1.example.test (192.0.2.2) refuses connections; ns2.example.test (192.0.2.3) refuses connections

@@ -234,7 +234,7 @@ fn no_git_server_answers() {
 error: cannot read `https://git.test/certs.git`: the server cannot be reached
   caused by: error sending request
   caused by: tcp connect error
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: check the address, and that this machine reaches it: a firewall, a proxy
 ",
     );

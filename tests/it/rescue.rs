@@ -151,7 +151,7 @@ fn without_both_it_is_lost_and_that_is_said() {
     assert_eq!(
         end(&run.wait().expect_code(2)),
         format!(
-            "warning: 2 certificates cannot be saved in `file`: cannot make the folder `file`: File exists (os error 17)\n\
+            "warning: 2 certificates cannot be saved in `file`: cannot make the folder `file`: File exists\n\
              warning: 2 certificates lost: there is no journal; `--rescue-dir` saves what cannot be pushed\n{REFUSED}"
         )
     );

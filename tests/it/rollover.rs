@@ -75,6 +75,8 @@ fn assert_taken_over(nightly: &Nightly, account: &Account) {
         fields.shift_remove("key_age_sha256"),
         hash.succeed().stdout.split(' ').next().map(Into::into)
     );
+    let public_key = fields.shift_remove("public_key_sha256");
+    assert_eq!(public_key.unwrap().as_str().unwrap().len(), 64);
     // Not there where an earlier run encrypted the key.
     fields.shift_remove("recipients_sha256");
     let before: Value = serde_json::from_str(&account.metadata).unwrap();
@@ -196,6 +198,13 @@ fn a_key_of_ours_is_changed_too() {
     let Nightly { lab, certs, .. } = &nightly;
     nightly.renew().expect_code(0);
     let before = certs.show(lab, KEY);
+    // By this `rekey` and `import` know that older commits have another key.
+    let public_key = || {
+        let text = certs.show(lab, &KEY.replace(".key.age", ".json"));
+        let account: Value = serde_json::from_str(&text).unwrap();
+        account["public_key_sha256"].as_str().unwrap().to_owned()
+    };
+    let known = public_key();
     let output = nightly
         .command(&["account", "rollover"])
         .run()
@@ -206,6 +215,7 @@ fn a_key_of_ours_is_changed_too() {
         format!("{changed}\npushed 2 commits to `main`\n")
     );
     assert_ne!(certs.show(lab, KEY), before);
+    assert_ne!(public_key(), known);
     nightly.command(&["renew", "--renew", "1000"]).succeed();
     // It is known for whom the new key is encrypted.
     let repo = certs.url(Transport::Path);

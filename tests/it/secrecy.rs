@@ -9,7 +9,7 @@ use crate::support::command::Command;
 use crate::support::lab::Lab;
 use crate::support::nightly::{Nightly, open};
 use crate::support::repos::Transport;
-use crate::support::{bind, pebble, powerdns, repos};
+use crate::support::{bind, pebble, powerdns, repos, secrets};
 
 const WANTED: &[(&str, &[&str])] = &[
     ("wildcard", &["example.test", "*.example.test"]),
@@ -200,6 +200,137 @@ fn github_is_told_what_its_log_must_not_show() {
     for secret in [identity, bind::TSIG, tsig, powerdns::API_KEY] {
         assert!(told.iter().any(|told| told == secret), "{secret}: {told:?}");
     }
+}
+
+/// Every file that a report goes to, after runs that fail in part, with secrets wherever they can be.
+#[test]
+fn no_report_has_a_secret() {
+    let lab = Lab::builder().bind().powerdns().pebble().start();
+    let nightly = Nightly::new(lab, &[WANTED, &[("bad", &["bad.pdns.test"])]].concat());
+    let Nightly {
+        lab,
+        certs,
+        dns,
+        identity,
+    } = &nightly;
+    let text = fs::read_to_string(&identity.file).unwrap();
+    let identity_line = text.lines().last().unwrap();
+    let folder = lab.folder().join("reports");
+    fs::create_dir(&folder).unwrap();
+    let mut written = Vec::new();
+    let mut file = |name: &str| {
+        let path = folder.join(name);
+        written.push(path.clone());
+        path
+    };
+    let planted = |mut command: Command| {
+        for (name, value) in PLANTED {
+            command = command.env(name, value);
+        }
+        // The identity as the text of a variable.
+        command
+            .env("GIT_CERTS_AGE_KEY", identity_line)
+            .env("GIT_CERTS_AGE_KEY_FILE", "")
+            .env("GITHUB_ACTIONS", "true")
+    };
+    // Refused by PowerDNS: the key is another one.
+    let wrong_key = ("LAB_API_KEY", "planted-key-of-powerdns");
+    for (words, code) in [
+        (&["renew", "--only", "files"][..], 0),
+        (&["renew"], 2),
+        (&["renew", "--dry-run"], 2),
+        (&["plan"], 0),
+        // The password of an address.
+        (
+            &["renew", "--repo", "https://me:planted-password@git.test/a"],
+            2,
+        ),
+    ] {
+        let name = words.join("-").replace(['/', ':'], "");
+        let command = planted(nightly.command(words))
+            .env("GITHUB_STEP_SUMMARY", file(&format!("{name}.step.md")))
+            .env("GITHUB_OUTPUT", file(&format!("{name}.outputs")))
+            .arg("--summary-file")
+            .arg(file(&format!("{name}.md")))
+            .arg("--output-file")
+            .arg(file(&format!("{name}.dotenv")));
+        let command = match code {
+            0 => command,
+            _ => command.env(wrong_key.0, wrong_key.1),
+        };
+        command.run().expect_code(code);
+    }
+    for form in ["text", "json", "markdown", "html", "prometheus", "junit"] {
+        let words = ["status", "--format", form, "--output"];
+        let command = planted(nightly.command(&words)).arg(file(form));
+        command.env("GIT_CERTS_DNS_REPO", "").run().expect_code(0);
+    }
+    assert_eq!(dns.files(lab), ["creds.json", "dnsconfig.js"]);
+    let keys: Vec<_> = [
+        "certificates/files/files.key.age",
+        ".letsencrypt/acme.test/account.key.age",
+    ]
+    .iter()
+    .flat_map(|path| {
+        let plain = open(lab, &certs.show(lab, path), &identity.file).expect_code(0);
+        let lines = plain.stdout.lines().map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    })
+    .collect();
+    let tsig = bind::TSIG.rsplit(':').next().unwrap();
+    for path in &written {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(!text.is_empty(), "{}", path.display());
+        for secret in ["planted-", identity_line, tsig, powerdns::API_KEY] {
+            assert!(
+                !text.contains(secret),
+                "{secret} in {}: {text}",
+                path.display()
+            );
+        }
+        for line in &keys {
+            assert!(
+                !text.contains(line.as_str()),
+                "{line} in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_a_report_is_found() {
+    let lab = Lab::builder().start();
+    let folder = lab.folder().join("reports");
+    fs::create_dir(&folder).unwrap();
+    let variables = [
+        ("GIT_CERTS_TOKEN", "planted-token-of-certs"),
+        ("GITHUB_OUTPUT", "outputs"),
+    ];
+    for (words, file) in [
+        (&["renew", "--summary-file", "summary.md"][..], "summary.md"),
+        (&["status", "--output=page"], "page"),
+        (&["status", "-o", "page"], "page"),
+        (&["plan"], "outputs"),
+    ] {
+        let found = |text: &str| {
+            fs::write(folder.join(file), text).unwrap();
+            let look = || secrets::check_reports(words, variables, (&folder, &[]));
+            let found = std::panic::catch_unwind(look).is_err();
+            fs::remove_file(folder.join(file)).unwrap();
+            found
+        };
+        assert!(!found("all is well\n"), "{words:?}");
+        assert!(found("::add-mask::planted-token-of-certs\n"), "{words:?}");
+        assert!(found("-----BEGIN PRIVATE KEY-----\n"), "{words:?}");
+        assert!(found(powerdns::API_KEY), "{words:?}");
+    }
+    // What the command after `--` is told is its own.
+    let words = ["export", "www", "--", "tool", "--output", "page"];
+    assert_eq!(
+        secrets::reports(&words, &[], &folder),
+        [""; 0].map(PathBuf::from)
+    );
 }
 
 /// The lines of base64 of the private keys: two certificates and the account.

@@ -260,7 +260,7 @@ fn the_ssh_agent_signs_for_a_public_key() {
         "error: cannot sign with `[ROOT]/rsa.pub`\n  \
          caused by: cannot ask the ssh-agent\n  \
          caused by: cannot talk to `[ROOT]/nobody`\n  \
-         caused by: No such file or directory (os error 2)\n\
+         caused by: No such file or directory\n\
          hint: SSH_AUTH_SOCK says where it listens: `ssh-add -l` asks it, too\n"
     );
 }
@@ -325,7 +325,7 @@ fn keys_that_cannot_sign_are_told() {
     refused(
         "none",
         "error: cannot read the SSH key `[ROOT]/none` of `--signing-key`\n  \
-         caused by: No such file or directory (os error 2)\n\
+         caused by: No such file or directory\n\
          hint: a relative path starts at the current folder\n",
     );
     refused(

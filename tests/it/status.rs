@@ -266,6 +266,29 @@ fn a_clone_tells_what_its_last_commit_tells() {
 }
 
 #[test]
+fn a_run_is_one_that_renews() {
+    let Scene { repo, .. } = scene();
+    let last = || -> Value {
+        let said = repo.run("status --format json", "none");
+        let data: Value = serde_json::from_str(&said.stdout).unwrap();
+        data["last_run"]["subject"].clone()
+    };
+    assert_eq!(last(), "Issue www: not in the repository");
+    for other in [
+        "Roll back www: the certificate of 1a2b3c4d5e",
+        "Import certificates of lego",
+        "Revoke www: superseded",
+    ] {
+        repo.commit(&format!("{other}\n\nGit-Certs-Run: {RUN}"));
+        assert_eq!(last(), "Issue www: not in the repository");
+    }
+    repo.commit(&format!(
+        "Renewal windows of 1 certificate\n\nGit-Certs-Run: {RUN}"
+    ));
+    assert_eq!(last(), "Renewal windows of 1 certificate");
+}
+
+#[test]
 fn one_that_is_broken_does_not_hide_the_others() {
     let Scene { repo, .. } = scene();
     repo.put("certificates/mail/mail.crt", "no PEM");

@@ -148,7 +148,7 @@ error: cannot issue `www`
   caused by: no answer to `GET /api/v1/servers/localhost/zones/pdns.test.`
   caused by: error sending request
   caused by: tcp connect error
-  caused by: Connection refused (os error 111)
+  caused by: Connection refused
 hint: check `apiUrl` in `creds.json` entry `powerdns`, and the way there: a proxy (`HTTPS_PROXY`, `NO_PROXY`), a firewall, DNS; then run again
 "
     );

@@ -245,7 +245,7 @@ fn what_cannot_be_written_is_fetched_by_the_next_run() {
                  caused by: cannot reach Vault at `https://vault.test:8200`\n  \
                  caused by: error sending request\n  \
                  caused by: tcp connect error\n  \
-                 caused by: Connection refused (os error 111)\n\
+                 caused by: Connection refused\n\
                  hint: the order is noted: the next run fetches what the CA has issued\n\
                  hint: `VAULT_ADDR` says where Vault is; check the way there (`HTTPS_PROXY`, `NO_PROXY`), and run again\n"
             )

@@ -272,6 +272,12 @@ fn no_key_on_its_way_to_vault_is_written_to_a_file_or_said() {
         let output = run.under("strace", &words).run().expect_code(0);
         said += &(output.stdout + &output.stderr);
     }
+    for look in [&["status"][..], &["why", "www"], &["doctor"]] {
+        let look = [look, &["--verbose"]].concat();
+        let look = store(&nightly, &look, 2).under("strace", &words);
+        let output = look.run().expect_code(0);
+        said += &(output.stdout + &output.stderr);
+    }
     let calls = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
     // What is written can be seen: the request for `certs.json` and the like are in the clear.
     assert!(calls.contains("execve("));

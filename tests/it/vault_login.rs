@@ -332,7 +332,7 @@ fn an_address_that_would_give_keys_away_is_refused() {
     assert_eq!(
         with("VAULT_CACERT", "nothing.pem"),
         "error: cannot read `nothing.pem` of `VAULT_CACERT`\n  \
-         caused by: No such file or directory (os error 2)\n\
+         caused by: No such file or directory\n\
          hint: a relative path starts at the current folder\n"
     );
     assert_eq!(

@@ -5,18 +5,21 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use git2::Repository;
 use url::Url;
 
-use crate::cli::init::{Init, System};
+use crate::cli::init::{Init, System, refuse_inside};
 use crate::model::certificate::CertificateName;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::Identifier;
 use crate::repo::address::{Address, Place};
 use crate::repo::certs_json::CERTS_JSON;
+use crate::repo::identity;
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::recipients;
 use crate::repo::starter::{Ci, Dns, MAKEFILE, SETTINGS, Start};
 use crate::report::questions::Questions;
+use crate::report::terminal;
 
 /// The DNS repository is this one where it has it.
 pub(super) const DNSCONFIG: &str = "dnsconfig.js";
@@ -27,40 +30,55 @@ const IDENTITY: &str = "~/.config/age/key.txt";
 /// What is to be made.
 pub(super) struct Answers {
     pub(super) start: Start,
-    pub(super) new_identity: Option<PathBuf>,
+    pub(super) identity: Option<Identity>,
     pub(super) makes_repository: bool,
+}
+
+/// The file of an identity that opens private keys.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) file: PathBuf,
+    /// It is to be made.
+    pub(super) is_new: bool,
+}
+
+/// Where it is to be made.
+pub(super) struct Ground<'a> {
+    /// Files that need no answers any more.
+    pub(super) there: &'a BTreeSet<&'static str>,
+    /// The one that the folder is in.
+    pub(super) repository: Option<&'a Repository>,
 }
 
 /// Answers as they were given or typed.
 struct Given<'a> {
     arguments: &'a Init,
-    /// Files that need no answers any more.
-    there: &'a BTreeSet<&'static str>,
+    ground: &'a Ground<'a>,
     ask: Option<&'a Questions>,
     /// Flags without which nothing can be made, where nobody can be asked.
     missing: Vec<&'static str>,
 }
 
 impl Answers {
-    /// `there`: files that are there; what only they need is not asked for.
+    /// What only files need that are there is not asked for.
     pub(super) fn collect(
         arguments: &Init,
-        there: &BTreeSet<&'static str>,
-        has_git: bool,
+        ground: &Ground<'_>,
         questions: &Questions,
     ) -> Result<Self> {
         let is_terminal = std::io::stdin().is_terminal();
         let mut given = Given {
             arguments,
-            there,
+            ground,
             ask: is_terminal.then_some(questions),
             missing: Vec::new(),
         };
         let certificate = given.certificate()?;
-        let dns = given.dns()?;
-        let ci = given.ci()?;
-        let (recipients, new_identity) = given.recipients()?;
-        let is_new = !there.contains(SETTINGS);
+        let known = given.known_dns()?;
+        let ci = given.ci(known.as_ref())?;
+        let dns = known.or_else(|| given.dns(ci)).unwrap_or(Dns::Here);
+        let (recipients, identity) = given.recipients()?;
+        let is_new = !ground.there.contains(SETTINGS);
         let agreed = arguments.agree_tos;
         let terms = "Do you agree to the terms of service of Let's Encrypt (https://letsencrypt.org/repository/)?";
         let agreed = match agreed {
@@ -68,12 +86,12 @@ impl Answers {
             None => is_new && given.yes(terms),
         };
         let git = "The folder is in no git repository. Make one of it?";
+        let has_git = ground.repository.is_some();
         let makes_repository = arguments.makes_repository || (!has_git && given.yes(git));
         if !given.missing.is_empty() {
             return Err(anyhow!("`init` has to know more: {}", given.missing.join(", ")))
                 .hint(|| "give them, or run it on a terminal, where it asks; `git-certs init -h` explains them");
         }
-        refuse_folder_in_ci(&dns, ci)?;
         Ok(Self {
             start: Start {
                 certificate,
@@ -83,7 +101,7 @@ impl Answers {
                 email: arguments.email.clone(),
                 agreed,
             },
-            new_identity,
+            identity,
             makes_repository,
         })
     }
@@ -91,118 +109,198 @@ impl Answers {
 
 impl Given<'_> {
     fn certificate(&mut self) -> Result<Option<(CertificateName, Vec<Identifier>)>> {
-        if self.there.contains(CERTS_JSON) {
+        if self.ground.there.contains(CERTS_JSON) {
             return Ok(None);
         }
-        let mut names = self.arguments.names.clone();
-        if names.is_empty() {
+        let name = self.arguments.name.as_deref().map(str::parse);
+        let name: Option<CertificateName> = name
+            .transpose()
+            .context("`--name` names no certificate")
+            .hint(
+                || "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder",
+            )?;
+        let names = if self.arguments.names.is_empty() {
             let question = "DNS names of the first certificate, with blanks between them:";
-            let typed = self.ask(question, "the DNS names of the first certificate");
-            let words = typed.iter().flat_map(|typed| typed.split([' ', ',']));
-            names.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
-        }
-        let names = names.iter().map(|name| name.parse::<Identifier>());
-        let names = names
-            .collect::<Result<Vec<_>, _>>()
-            .context("cannot make the first certificate")
-            .hint(|| "names look like `www.example.com` or `*.example.com`, of letters, digits and `-`")?;
-        let Some(first) = names.first() else {
+            let flag = "the DNS names of the first certificate";
+            self.answer(question, flag, &|typed| {
+                let words = typed.split([' ', ',']).filter(|word| !word.is_empty());
+                identifiers(words)
+            })
+        } else {
+            let names = self.arguments.names.iter().map(String::as_str);
+            Some(identifiers(names)?)
+        };
+        let Some(names) = names else {
             return Ok(None);
         };
-        let name = match &self.arguments.name {
-            Some(name) => name.clone(),
-            None => certificate_name(first),
+        let name = match (name, names.first()) {
+            (Some(name), _) => name,
+            (None, Some(first)) => certificate_name(first).parse()?,
+            (None, None) => return Ok(None),
         };
-        let name = name.parse().context("`--name` names no certificate").hint(
-            || "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder",
-        )?;
         Ok(Some((name, names)))
     }
 
-    fn dns(&mut self) -> Result<Dns> {
-        let is_known = self.there.contains(SETTINGS) && self.there.contains(MAKEFILE);
-        let place = match &self.arguments.dns_repo {
-            Some(place) => place.clone(),
-            None if is_known || self.there.contains(DNSCONFIG) => return Ok(Dns::Here),
-            None => {
-                let question =
-                    "DNSControl repository: its URL, or a folder, `.` if it is this one:";
-                let typed = self.ask(question, "`--dns-repo`");
-                typed.unwrap_or_else(|| ".".to_owned())
-            }
-        };
-        dns(&place, &self.arguments.here())
-    }
-
-    fn ci(&mut self) -> Result<Ci> {
-        let has_ci = |ci: Ci| ci.paths().iter().any(|path| self.there.contains(path));
-        let known = [Ci::GitHub, Ci::GitLab].into_iter().find(|ci| has_ci(*ci));
-        match (self.arguments.ci, known) {
-            (Some(System::Github), _) => Ok(Ci::GitHub),
-            (Some(System::Gitlab), _) => Ok(Ci::GitLab),
-            (Some(System::None), _) => Ok(Ci::None),
-            (None, Some(known)) => Ok(known),
-            (None, None) => {
-                let question = "Who runs git-certs at night: `github`, `gitlab` or `none`?";
-                let typed = self.ask(question, "`--ci`");
-                match typed.as_deref() {
-                    Some("github") => Ok(Ci::GitHub),
-                    Some("gitlab") => Ok(Ci::GitLab),
-                    None | Some("none") => Ok(Ci::None),
-                    Some(other) => Err(anyhow!("`{other}` is not `github`, `gitlab` or `none`")),
-                }
-            }
+    /// What is known of the DNS repository without a question.
+    fn known_dns(&self) -> Result<Option<Dns>> {
+        let there = self.ground.there;
+        let is_known = there.contains(SETTINGS) && there.contains(MAKEFILE);
+        match &self.arguments.dns_repo {
+            Some(place) => dns(place, &self.arguments.here()).map(Some),
+            None if is_known || there.contains(DNSCONFIG) => Ok(Some(Dns::Here)),
+            None => Ok(None),
         }
     }
 
-    fn recipients(&mut self) -> Result<(Vec<String>, Option<PathBuf>)> {
-        if self.there.contains(RECIPIENTS) {
+    fn dns(&mut self, ci: Ci) -> Option<Dns> {
+        let question = "DNSControl repository: its URL, or a folder, `.` if it is this one:";
+        let here = self.arguments.here();
+        self.answer(question, "`--dns-repo`", &|typed| {
+            let typed = if typed.is_empty() { "." } else { typed };
+            let dns = dns(typed, &here)?;
+            refuse_folder_in_ci(Some(&dns), ci)?;
+            Ok(dns)
+        })
+    }
+
+    /// `dns`: where it is known.
+    fn ci(&mut self, dns: Option<&Dns>) -> Result<Ci> {
+        let there = self.ground.there;
+        let has_ci = |ci: Ci| ci.paths().iter().any(|path| there.contains(path));
+        let known = [Ci::GitHub, Ci::GitLab].into_iter().find(|ci| has_ci(*ci));
+        let known = match self.arguments.ci {
+            Some(System::Github) => Some(Ci::GitHub),
+            Some(System::Gitlab) => Some(Ci::GitLab),
+            Some(System::None) => Some(Ci::None),
+            None => known,
+        };
+        if let Some(ci) = known {
+            refuse_folder_in_ci(dns, ci)?;
+            return Ok(ci);
+        }
+        let question = "Who runs git-certs at night: `github`, `gitlab` or `none`?";
+        let answer = self.answer(question, "`--ci`", &|typed| {
+            let ci = match typed {
+                "github" => Ci::GitHub,
+                "gitlab" => Ci::GitLab,
+                "none" => Ci::None,
+                other => return Err(anyhow!("`{other}` is not `github`, `gitlab` or `none`")),
+            };
+            refuse_folder_in_ci(dns, ci)?;
+            Ok(ci)
+        });
+        Ok(answer.unwrap_or(Ci::None))
+    }
+
+    fn recipients(&mut self) -> Result<(Vec<String>, Option<Identity>)> {
+        if self.ground.there.contains(RECIPIENTS) {
             return Ok((Vec::new(), None));
         }
-        let mut recipients = self.arguments.recipient.clone();
-        let mut identity = self.arguments.new_identity.clone();
-        if recipients.is_empty() && identity.is_none() {
-            let question = "Who can open private keys: `age1...`, an SSH public key, or nothing to make an age identity:";
-            let typed = self.ask(question, "`--recipient` or `--new-identity`");
-            match typed.as_deref() {
-                None => {}
-                Some("") => identity = Some(self.identity_file()),
-                Some(recipient) => recipients.push(recipient.to_owned()),
-            }
-        }
+        let recipients = self.arguments.recipient.clone();
         for recipient in &recipients {
             recipients::canonical(recipient)?;
         }
-        Ok((recipients, identity))
+        if let Some(file) = self.arguments.new_identity.clone() {
+            refuse_inside(&file, &self.arguments.here(), self.ground.repository)?;
+            return Ok((recipients, Some(Identity { file, is_new: true })));
+        }
+        if !recipients.is_empty() {
+            return Ok((recipients, None));
+        }
+        let question = "Who can open private keys: `age1...`, an SSH public key, or nothing to make an age identity:";
+        let flag = "`--recipient` or `--new-identity`";
+        let typed = self.answer(question, flag, &|typed| {
+            if !typed.is_empty() {
+                recipients::canonical(typed)?;
+            }
+            Ok(typed.to_owned())
+        });
+        match typed {
+            None => Ok((Vec::new(), None)),
+            Some(typed) if typed.is_empty() => Ok(self.identity()),
+            Some(recipient) => Ok((vec![recipient], None)),
+        }
     }
 
-    fn identity_file(&mut self) -> PathBuf {
+    /// The recipient of an identity that is there, and the file of one that is there or is to be made.
+    fn identity(&mut self) -> (Vec<String>, Option<Identity>) {
         let question = format!("File for the identity, not in this repository [{IDENTITY}]:");
-        let typed = self.ask(&question, "`--new-identity`");
-        let typed = typed.filter(|typed| !typed.is_empty());
-        let typed = typed.unwrap_or_else(|| IDENTITY.to_owned());
-        // A shell would have done it.
-        match (typed.strip_prefix("~/"), std::env::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => typed.into(),
-        }
+        let (ask, here, ground) = (self.ask, self.arguments.here(), self.ground);
+        let answer = self.answer(&question, "`--new-identity`", &|typed| {
+            let typed = if typed.is_empty() { IDENTITY } else { typed };
+            // A shell would have done it.
+            let file = match (typed.strip_prefix("~/"), std::env::home_dir()) {
+                (Some(rest), Some(home)) => home.join(rest),
+                _ => PathBuf::from(typed),
+            };
+            refuse_inside(&file, &here, ground.repository)?;
+            if !file.exists() {
+                return Ok((Vec::new(), Identity { file, is_new: true }));
+            }
+            let use_it = format!("`{typed}` is there. Use the identity that it has?");
+            if !ask.is_some_and(|ask| yes(ask, &use_it)) {
+                return Err(anyhow!("`{typed}` is there, and stays as it is"))
+                    .hint(|| "name a file that is not there");
+            }
+            let recipient = identity::recipient(&file)?;
+            let is_new = false;
+            Ok((vec![recipient], Identity { file, is_new }))
+        });
+        answer.map_or((Vec::new(), None), |(recipients, identity)| {
+            (recipients, Some(identity))
+        })
     }
 
-    /// What is typed; none where nobody can be asked, so that the flag is missing.
-    fn ask(&mut self, question: &str, flag: &'static str) -> Option<String> {
-        let typed = self.ask.and_then(|ask| ask.text(question));
-        if typed.is_none() {
-            self.missing.push(flag);
+    /// What is typed, asked again with the reason until it can be used; none where nobody can be asked, so that the
+    /// flag is missing.
+    fn answer<T>(
+        &mut self,
+        question: &str,
+        flag: &'static str,
+        read: &dyn Fn(&str) -> Result<T>,
+    ) -> Option<T> {
+        let mut shown = question.to_owned();
+        loop {
+            let Some(typed) = self.ask.and_then(|ask| ask.text(&shown)) else {
+                self.missing.push(flag);
+                return None;
+            };
+            match read(typed.trim()) {
+                Ok(answer) => return Some(answer),
+                Err(error) => shown = format!("{}{question}", terminal::describe(&error)),
+            }
         }
-        typed.map(|typed| typed.trim().to_owned())
     }
 
     fn yes(&self, question: &str) -> bool {
-        let typed = self
-            .ask
-            .and_then(|ask| ask.text(&format!("{question} [yes/no]")));
-        typed.is_some_and(|typed| ["y", "yes"].contains(&typed.trim()))
+        self.ask.is_some_and(|ask| yes(ask, question))
     }
+}
+
+/// Nothing typed is a no.
+fn yes(ask: &Questions, question: &str) -> bool {
+    let question = format!("{question} [yes/no]");
+    let mut shown = question.clone();
+    loop {
+        match ask.text(&shown).as_deref().map(str::trim) {
+            Some("y" | "yes") => return true,
+            None | Some("" | "n" | "no") => return false,
+            Some(other) => shown = format!("error: `{other}` is not `yes` or `no`\n{question}"),
+        }
+    }
+}
+
+fn identifiers<'n>(names: impl Iterator<Item = &'n str>) -> Result<Vec<Identifier>> {
+    let names: Result<Vec<Identifier>, _> = names.map(str::parse).collect();
+    let names = names
+        .map_err(anyhow::Error::from)
+        .and_then(|names| match names.as_slice() {
+            [] => Err(anyhow!("it needs a name")),
+            _ => Ok(names),
+        });
+    names
+        .context("cannot make the first certificate")
+        .hint(|| "names look like `www.example.com` or `*.example.com`, of letters, digits and `-`")
 }
 
 /// `*.example.com` becomes `example-com`.
@@ -242,9 +340,12 @@ fn dns(place: &str, folder: &Path) -> Result<Dns> {
         .hint(|| "leave it out: CI gets a token as a secret");
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/@%+".contains(c);
-    let is_remote = address.is_some_and(|address| !matches!(address.place, Place::Local(_)));
-    if is_remote && place.chars().all(is_plain) {
-        return Ok(Dns::Url(place.to_owned()));
+    if place.chars().all(is_plain) {
+        match address.map(|address| address.place) {
+            Some(Place::Http(_)) => return Ok(Dns::Url(place.to_owned())),
+            Some(Place::Ssh(_)) => return Ok(Dns::Ssh(place.to_owned())),
+            Some(Place::Local(_)) | None => {}
+        }
     }
     Err(with_hint(
         anyhow!("`{place}` is neither a folder nor the URL of a repository"),
@@ -252,9 +353,9 @@ fn dns(place: &str, folder: &Path) -> Result<Dns> {
     ))
 }
 
-fn refuse_folder_in_ci(dns: &Dns, ci: Ci) -> Result<()> {
+fn refuse_folder_in_ci(dns: Option<&Dns>, ci: Ci) -> Result<()> {
     match (dns, ci) {
-        (Dns::Folder(folder), Ci::GitHub | Ci::GitLab) => Err(anyhow!(
+        (Some(Dns::Folder(folder)), Ci::GitHub | Ci::GitLab) => Err(anyhow!(
             "CI does not have the folder `{folder}`"
         ))
         .hint(

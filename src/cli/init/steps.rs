@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::init::answers::Identity;
 use crate::repo::starter::{Ci, Dns, Start};
 
 /// What was made.
@@ -10,8 +11,7 @@ pub(super) struct Done<'d> {
     pub(super) written: &'d [&'static str],
     /// What was there.
     pub(super) kept: &'d [&'static str],
-    /// The file of a new identity.
-    pub(super) identity: Option<&'d Path>,
+    pub(super) identity: Option<&'d Identity>,
     /// The file of an identity that was asked for, and not made.
     pub(super) needless: Option<&'d Path>,
     pub(super) has_git: bool,
@@ -22,7 +22,11 @@ pub(super) fn text(done: &Done<'_>) -> String {
     let mut lines: Vec<_> = done
         .identity
         .iter()
-        .map(|file| format!("wrote {} (keep a copy: it opens every key)", shown(file)))
+        .map(|identity| {
+            let verb = if identity.is_new { "wrote" } else { "use  " };
+            let file = shown(&identity.file);
+            format!("{verb} {file} (keep a copy: it opens every key)")
+        })
         .collect();
     lines.extend(done.written.iter().map(|path| format!("wrote {path}")));
     lines.extend(
@@ -50,7 +54,7 @@ fn steps(done: &Done<'_>) -> Vec<String> {
         steps.push("agree to the CA's terms of service in git-certs.toml".to_owned());
     }
     let look = match dns {
-        Dns::Url(_) => {
+        Dns::Url(_) | Dns::Ssh(_) => {
             "`make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing"
         }
         Dns::Here | Dns::Folder(_) => "`make check plan` looks at it, and changes nothing",
@@ -65,16 +69,13 @@ fn steps(done: &Done<'_>) -> Vec<String> {
     steps.push("`git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`".to_owned());
     let file = done
         .identity
-        .map_or_else(|| "IDENTITY_FILE".to_owned(), shown);
-    let is_elsewhere = matches!(dns, Dns::Url(_));
+        .map_or_else(|| "IDENTITY_FILE".to_owned(), |one| shown(&one.file));
     match ci {
         Ci::GitHub => {
             steps.push(format!(
                 "`gh secret set AGE_KEY < {file}` lets CI open the account key"
             ));
-            if is_elsewhere {
-                steps.push("`gh secret set DNS_REPO_TOKEN`: a token that may read the DNSControl repository".to_owned());
-            }
+            steps.extend(access(dns, GITHUB));
             steps.push("what creds.json names with `$`: as secrets, and below `env:` in .github/workflows/renew.yml".to_owned());
         }
         Ci::GitLab => {
@@ -82,11 +83,7 @@ fn steps(done: &Done<'_>) -> Vec<String> {
                 "`grep AGE-SECRET-KEY {file} | glab variable set GIT_CERTS_AGE_KEY --masked --protected` lets CI open the account key"
             ));
             steps.push("GIT_CERTS_TOKEN: a token that may push to this repository, as a masked and protected variable".to_owned());
-            if is_elsewhere {
-                steps.push(
-                    "GIT_CERTS_DNS_TOKEN: one that may read the DNSControl repository".to_owned(),
-                );
-            }
+            steps.extend(access(dns, GITLAB));
             steps.push("what creds.json names with `$`: as variables, too".to_owned());
             steps.push("put the image and a schedule in place: .gitlab-ci.yml, and Build > Pipeline schedules".to_owned());
         }
@@ -95,6 +92,34 @@ fn steps(done: &Done<'_>) -> Vec<String> {
         )),
     }
     steps
+}
+
+/// What lets CI read the DNSControl repository: over HTTP, then over SSH.
+type Access = (&'static [&'static str], &'static [&'static str]);
+
+const GITHUB: Access = (
+    &["`gh secret set DNS_REPO_TOKEN`: a token that may read the DNSControl repository"],
+    &[
+        "`gh secret set DNS_REPO_SSH_KEY < KEY_FILE`: an SSH key without a passphrase that may read the DNSControl repository",
+        "`gh variable set DNS_REPO_KNOWN_HOSTS`: the line of its server in known_hosts",
+    ],
+);
+
+const GITLAB: Access = (
+    &["GIT_CERTS_DNS_TOKEN: one that may read the DNSControl repository"],
+    &[
+        "GIT_CERTS_SSH_KEY: an SSH key without a passphrase that may read the DNSControl repository",
+        "DNS_REPO_KNOWN_HOSTS: the line of its server in known_hosts",
+    ],
+);
+
+fn access(dns: &Dns, (over_http, over_ssh): Access) -> impl Iterator<Item = String> {
+    let steps = match dns {
+        Dns::Url(_) => over_http,
+        Dns::Ssh(_) => over_ssh,
+        Dns::Here | Dns::Folder(_) => &[],
+    };
+    steps.iter().map(|step| (*step).to_owned())
 }
 
 /// A path as a shell takes it.

@@ -118,19 +118,16 @@ fn repetitions(list: &List, entries: &[Value]) -> Vec<Diagnostic> {
 
 fn problems(list: &List) -> Vec<Diagnostic> {
     let problems = list.examined.problems.iter().map(|problem| {
-        let subject = match (&problem.of, problem.at.entry) {
-            (Some(name), _) => format!("certificate `{name}`"),
-            (None, entry) => format!("entry {}", entry.unwrap_or_default() + 1),
-        };
         let rule = match problem.at.field.as_deref() {
             Some("names") => Rule::Names,
             Some("recipients") => Rule::Recipients,
             _ => Rule::CertsJson,
         };
-        Diagnostic::error(rule, list.place(&problem.at), &problem.error).of(&subject)
+        let place = list.place(&problem.at);
+        Diagnostic::error(rule, place, &problem.error).of(&problem.subject())
     });
     let remarks = list.examined.remarks.iter().map(|remark| {
-        let what = format!("certificate `{}` {}", remark.of, remark.what);
+        let what = format!("{} {}", remark.subject(), remark.what);
         Diagnostic::warning(Rule::CertsJson, list.place(&remark.at), what, remark.hint)
     });
     problems.chain(remarks).collect()

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::model::certificate::Wanted;
 use crate::model::diagnostic::{Diagnostic, Place, Rule, Spot};
+use crate::model::home::Home;
 use crate::nightly::check::certs::List;
 use crate::nightly::job::Override;
 use crate::repo::certs_json::At;
@@ -17,7 +18,7 @@ use crate::repo::recipients;
 pub(super) fn look(
     workspace: &Workspace,
     list: &List,
-    instead: Option<&Override>,
+    (instead, home): (Option<&Override>, Home),
     shown: &str,
 ) -> Result<Vec<Diagnostic>> {
     let (there, mut all) = files(workspace, list, shown)?;
@@ -39,6 +40,8 @@ pub(super) fn look(
         }
         needs_general |= !has_file && recipients.is_none() && instead.is_none();
     }
+    // What is in Vault is not encrypted with age.
+    needs_general &= home == Home::Repository;
     if needs_general && !there.contains(RECIPIENTS) {
         let place = Place::file(&format!("{shown}{RECIPIENTS}"));
         let error = layout::no_recipients();

@@ -8,10 +8,12 @@ mod repository;
 mod servers;
 mod signatures;
 mod traps;
+mod vault;
 mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 use futures_util::future::join_all;
@@ -26,14 +28,19 @@ use crate::nightly::plan::{self, Timing};
 use crate::nightly::run::Nightly;
 use crate::nightly::workspaces::blocking;
 
+/// How far the clock may be off: the answer that tells has whole seconds, and was on its way for some.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
 impl Nightly {
     /// Looks at everything that a run needs. Needs no secret, but says what it cannot look at without.
     ///
     /// `rehearses`: whether a value is written to every zone and withdrawn, for a try. An error means that
     /// there is nothing to look at.
     pub(crate) async fn doctor(&self, rehearses: bool) -> Result<Checkup> {
-        let listing = self.stop.ends(self.read()).await?;
+        let read = self.read_and_look_at_vault();
+        let (listing, of_vault) = self.stop.ends(Box::pin(read)).await?;
         let mut checkup = Checkup::default();
+        checkup.findings.extend(of_vault.findings);
         let warnings = listing.warnings.into_iter();
         let warnings = warnings.map(|warning| Finding::warning(Subject::Run, Error::msg(warning)));
         checkup.findings.extend(warnings);
@@ -42,13 +49,17 @@ impl Nightly {
             renew_days: self.job.renew_days,
             windows: &BTreeMap::new(),
             now: OffsetDateTime::now_utc(),
-            store: self.store_name(),
+            home: self.kept_in(),
         };
         let certificates = plan::plan(&wanted, &listing.held, &timing);
         checkup.certificates = certificates.len();
         let source = Arc::clone(&self.job);
         let dns = blocking(move || DnsConfig::load(&source.dns)).await;
-        let look = async { Ok(self.look(&certificates, dns, &mut checkup).await) };
+        let is_closed = of_vault.is_closed;
+        let look = async {
+            let certificates = (certificates.as_slice(), is_closed);
+            Ok(self.look(certificates, dns, &mut checkup).await)
+        };
         let look = Box::pin(look);
         if let Some(zones) = self.stop.ends(look).await?
             && rehearses
@@ -63,7 +74,7 @@ impl Nightly {
 
     async fn look(
         &self,
-        certificates: &[Planned],
+        (certificates, vault_is_closed): (&[Planned], bool),
         dns: Result<DnsConfig>,
         checkup: &mut Checkup,
     ) -> Option<Zones<'_>> {
@@ -82,7 +93,8 @@ impl Nightly {
             findings.extend(of_caa);
             anyhow::Ok((zones?, findings))
         };
-        let (in_zones, repository) = tokio::join!(in_zones, self.repository(certificates));
+        let (in_zones, repository) =
+            tokio::join!(in_zones, self.repository(certificates, vault_is_closed));
         checkup.findings.extend(repository);
         match in_zones {
             Ok((zones, findings)) => {

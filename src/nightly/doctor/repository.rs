@@ -1,7 +1,6 @@
 //! The cert repository and the CAs: the push, the journal, recipients, the account and its key, the clock.
 
 use std::slice;
-use std::time::Duration;
 
 use anyhow::{Error, anyhow};
 use futures_util::future::join_all;
@@ -12,23 +11,34 @@ use crate::model::checkup::{Finding, Subject};
 use crate::model::hint::with_hint;
 use crate::model::outcome::Planned;
 use crate::nightly::clock;
+use crate::nightly::doctor::CLOCK_TOLERANCE;
 use crate::nightly::dry_run::Candidate;
 use crate::nightly::recover::left_by;
 use crate::nightly::run::Nightly;
 use crate::nightly::shard::Part;
 use crate::repo::layout;
 
-/// How far the clock may be off: the CA's answer has whole seconds, and was on its way for some.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
-
 /// The status of an account that can order (RFC 8555 section 7.1.6).
 const VALID: &str = "valid";
 
 impl Nightly {
     /// Looks at all that has nothing to do with DNS.
-    pub(super) async fn repository(&self, certificates: &[Planned]) -> Vec<Finding> {
+    ///
+    /// `vault_is_closed`: the accounts are in Vault, where nothing can be read.
+    pub(super) async fn repository(
+        &self,
+        certificates: &[Planned],
+        vault_is_closed: bool,
+    ) -> Vec<Finding> {
+        if vault_is_closed && self.vault_store().is_some() {
+            return self.journal().await;
+        }
         let push = async {
-            let proven = self.prove_store(certificates).await.err();
+            // What Vault takes has been looked at.
+            let proven = match self.vault_store() {
+                Some(_) => None,
+                None => self.prove_store(certificates).await.err(),
+            };
             let findings = proven.map(|error| Finding::error(Subject::Run, error));
             findings.into_iter().collect()
         };
@@ -71,7 +81,7 @@ impl Nightly {
                 }
             }
         }
-        let has_identity = !self.job.keyring.is_empty();
+        let has_identity = !self.job.keyring.is_empty() || self.vault_store().is_some();
         for planned in certificates {
             let needs_identity = planned.wanted.key_source == KeySource::Kept;
             if needs_identity && !has_identity {
@@ -122,7 +132,8 @@ impl Nightly {
 
     async fn authority(&self, directory: &Directory, candidate: &Candidate) -> Vec<Finding> {
         let mut findings = Vec::new();
-        if let Some(text) = clock::warning(candidate.prospect.ahead(), CLOCK_TOLERANCE) {
+        if let Some(text) = clock::warning(candidate.prospect.ahead(), CLOCK_TOLERANCE, "the CA's")
+        {
             let hint = "let the machine set its clock by NTP: certificates and DNSSEC signatures are valid from and until a moment";
             let error = with_hint(anyhow!(text), hint);
             findings.push(Finding::warning(Subject::Run, error));
@@ -131,7 +142,7 @@ impl Nightly {
             findings.push(Finding::error(Subject::Run, Error::new(error.clone())));
         } else if candidate.account.is_some() {
             findings.extend(self.account(directory).await);
-        } else {
+        } else if self.vault_store().is_none() {
             let recipients = self
                 .workspaces
                 .with(|workspace| layout::account_recipients(workspace));
@@ -144,7 +155,8 @@ impl Nightly {
     /// Whether the account's key opens, and the CA knows the account by it.
     async fn account(&self, directory: &Directory) -> Option<Finding> {
         let host = directory.host();
-        if self.job.keyring.is_empty() {
+        let in_vault = self.vault_store().is_some();
+        if self.job.keyring.is_empty() && !in_vault {
             let unknown = anyhow!(
                 "no age identity is given, so it is not known whether the account key for `{host}` opens"
             );
@@ -154,12 +166,17 @@ impl Nightly {
         }
         let error = match Box::pin(self.accounts_at(directory).show()).await {
             Ok(account) if account.status == VALID => return None,
-            Ok(account) => with_hint(
-                anyhow!("the account `{}` is {}", account.url, account.status),
-                format!(
-                    "move the files in `.letsencrypt/{host}/` away: the next run registers another"
-                ),
-            ),
+            Ok(account) => {
+                let what = if in_vault {
+                    format!("remove the secret `.letsencrypt/{host}` in Vault")
+                } else {
+                    format!("move the files in `.letsencrypt/{host}/` away")
+                };
+                with_hint(
+                    anyhow!("the account `{}` is {}", account.url, account.status),
+                    format!("{what}: the next run registers another"),
+                )
+            }
             Err(error) => error,
         };
         Some(Finding::error(Subject::Run, error))

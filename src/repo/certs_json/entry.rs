@@ -27,17 +27,20 @@ pub(super) struct Reader<'e> {
     pub(super) found: Vec<Found>,
 }
 
-/// The name of an entry, and its fields.
-pub(super) fn named(entry: &Value) -> Result<(CertificateName, &Map<String, Value>)> {
-    let Value::Object(fields) = entry else {
-        return Err(anyhow!("it is not an object")).hint(|| EXAMPLE);
-    };
+/// The fields of an entry.
+pub(super) fn fields(entry: &Value) -> Result<&Map<String, Value>> {
+    match entry {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(anyhow!("it is not an object")).hint(|| EXAMPLE),
+    }
+}
+
+/// The name of an entry.
+pub(super) fn name(fields: &Map<String, Value>) -> Result<CertificateName> {
     let name = text(fields, "cert_name")?
         .ok_or_else(|| with_hint(anyhow!("it has no `cert_name`"), EXAMPLE))?;
-    let name = name
-        .parse()
-        .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")?;
-    Ok((name, fields))
+    name.parse()
+        .hint(|| "a name is a letter, then letters, digits, `-` and `_`: it becomes a folder")
 }
 
 /// What is accepted and has no effect: the field, what to say, and what to do.

@@ -5,13 +5,14 @@ use anyhow::{Context, Result, anyhow};
 use crate::model::certificate::CertificateName;
 use crate::model::chain::{self, Leaf, Part};
 use crate::model::hint::{Hint, with_hint};
-use crate::model::secret::Sealed;
+use crate::model::home::Home;
+use crate::model::secret::{Sealed, Secret};
 use crate::repo::accounts;
 use crate::repo::git::Reader;
 use crate::repo::layout::certificate_file;
 use crate::repo::revoked;
 
-/// A certificate, its key still encrypted.
+/// A certificate, and its key as it is kept.
 pub(crate) struct Stored {
     pub(crate) leaf: Leaf,
     /// Leaf first.
@@ -19,9 +20,18 @@ pub(crate) struct Stored {
     /// The file as it is.
     pub(crate) bytes: Vec<u8>,
     /// None where somebody else has it.
-    pub(crate) key: Option<Sealed>,
+    pub(crate) key: Option<Key>,
+    /// Where the key is, in words.
+    pub(crate) key_place: String,
     /// `revoked on DATE: REASON`
     pub(crate) revoked: Option<String>,
+}
+
+/// A key as it is kept.
+pub(crate) enum Key {
+    Sealed(Sealed),
+    /// From Vault.
+    Open(Secret),
 }
 
 /// Path of the file with all certificates.
@@ -30,7 +40,7 @@ pub(crate) fn chain_path(name: &CertificateName) -> String {
 }
 
 /// Path of the encrypted key.
-pub(crate) fn key_path(name: &CertificateName) -> String {
+fn key_path(name: &CertificateName) -> String {
     certificate_file(name, "key.age")
 }
 
@@ -50,31 +60,38 @@ pub(crate) fn find(reader: &mut Reader<'_>, name: &CertificateName) -> Result<Op
         bytes,
         key: key
             .map(|bytes| accounts::ciphertext(bytes, &key_path))
-            .transpose()?,
+            .transpose()?
+            .map(Key::Sealed),
+        key_place: key_path,
         revoked: description.and_then(|bytes| revoked::reason(&bytes)),
     }))
 }
 
-/// There is no certificate of this name.
-pub(crate) fn missing(name: &CertificateName) -> anyhow::Error {
+/// There is no certificate of this name. `path`: where it would be.
+pub(crate) fn missing(name: &CertificateName, path: &str) -> anyhow::Error {
     with_hint(
-        anyhow!(
-            "there is no certificate `{name}`: `{}` is not there",
-            chain_path(name)
-        ),
+        anyhow!("there is no certificate `{name}`: `{path}` is not there"),
         "it takes a `cert_name` of certs.json whose certificate was issued",
     )
 }
 
 /// The key of a certificate, or why there is none.
-pub(crate) fn key<'s>(name: &CertificateName, stored: &'s Stored) -> Result<&'s Sealed> {
+pub(crate) fn key(name: &CertificateName, stored: &mut Stored, home: Home) -> Result<Key> {
     if let Some(revoked) = &stored.revoked {
         return Err(anyhow!("certificate `{name}` was {revoked}"))
             .hint(|| "`git-certs renew` issues it again");
     }
+    let place = &stored.key_place;
+    let (what, hint) = match home {
+        Home::Repository => (
+            "encrypted key",
+            "whoever made its `csr` has the key; a key in plain text is encrypted by the next renewal",
+        ),
+        Home::Vault => ("key", "whoever made its `csr` has the key"),
+    };
     stored
         .key
-        .as_ref()
-        .ok_or_else(|| anyhow!("certificate `{name}` has no encrypted key: `{}` is not there", key_path(name)))
-        .hint(|| "whoever made its `csr` has the key; a key in plain text is encrypted by the next renewal")
+        .take()
+        .ok_or_else(|| anyhow!("certificate `{name}` has no {what}: `{place}` is not there"))
+        .hint(|| hint)
 }

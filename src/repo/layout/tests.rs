@@ -6,11 +6,12 @@ use pretty_assertions::assert_eq;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::certificate::{KeyType, NewKey};
+use crate::model::certificate::{Held, KeySource, KeyType, NewKey};
 use crate::model::hint::explain;
 use crate::model::secret::Secret;
 use crate::repo::files;
 use crate::repo::git::People;
+use crate::repo::held::held;
 use crate::repo::seal::Identities;
 use crate::repo::servers::access;
 

@@ -9,7 +9,7 @@ use crate::repo::vault::kv::{Fields, Written};
 use crate::repo::vault::{ATTEMPTS, KEY, Vault, copy};
 
 /// Folder of accounts.
-const ACCOUNTS: &str = ".letsencrypt";
+pub(super) const ACCOUNTS: &str = ".letsencrypt";
 
 /// What account.json is in git.
 const REGISTRATION: &str = "registration";

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::model::hint::{Hint, find};
 use crate::model::secret::Secret;
 use crate::net::http::Repeat;
+use crate::repo::vault::examine::is_forbidden;
 use crate::repo::vault::login::Told;
 use crate::repo::vault::server::{Failure, Question, Server, json};
 
@@ -36,6 +37,15 @@ pub(super) struct Found {
     others: BTreeMap<String, Value>,
     /// The version that the next one follows; 0 before the first, and where the engine has none.
     version: u64,
+}
+
+/// What an engine of version 2 shows of a secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View {
+    /// Its fields.
+    Data,
+    /// Its versions.
+    Metadata,
 }
 
 /// Whether something was written.
@@ -109,7 +119,7 @@ impl Kv {
     /// Reads a secret.
     pub(super) async fn read(&self, token: &Secret, at: &[&str]) -> Result<Found> {
         let context = || format!("cannot read `{}` in Vault", self.shown(at));
-        let question = self.question(Method::GET, "data", at, token);
+        let question = self.question(Method::GET, View::Data, at, token);
         let answer = match self.server.ask(question).await {
             Ok(answer) => answer,
             Err(error) => match find::<Failure>(&error) {
@@ -141,6 +151,35 @@ impl Kv {
                 .collect(),
             version: version.and_then(Value::as_u64).unwrap_or_default(),
         })
+    }
+
+    /// What the folder has: names of secrets, and of folders with a final `/`. None where the token may not list it.
+    pub(super) async fn list(&self, token: &Secret) -> Result<Option<Vec<String>>> {
+        let method = Method::from_bytes(b"LIST").context("cannot make the request")?;
+        let question = self.question(method, View::Metadata, &[], token);
+        let answer = match self.server.ask(question).await {
+            Ok(answer) => answer,
+            Err(error) => match find::<Failure>(&error).map(|failure| failure.status) {
+                Some(StatusCode::NOT_FOUND) => Value::Null,
+                Some(StatusCode::FORBIDDEN) => return Ok(None),
+                _ => {
+                    let context = format!("cannot list `{}` in Vault", self.shown(&[]));
+                    return Err(error.context(context));
+                }
+            },
+        };
+        let keys = answer.get("data").and_then(|data| data.get("keys"));
+        let keys = keys.and_then(Value::as_array).into_iter().flatten();
+        let keys = keys.filter_map(|key| Some(key.as_str()?.to_owned()));
+        Ok(Some(keys.collect()))
+    }
+
+    /// The line of a policy that lets a token list the folder.
+    pub(super) fn listing_policy(&self) -> String {
+        policy(
+            &format!("{}/", self.path(View::Metadata, &[]).join("/")),
+            &["list"],
+        )
     }
 
     /// Writes a secret after what was found there. What is no text stays.
@@ -182,7 +221,7 @@ impl Kv {
         };
         let question = Question {
             body,
-            ..self.question(Method::POST, "data", at, token)
+            ..self.question(Method::POST, View::Data, at, token)
         };
         match self.server.ask(question).await {
             Ok(_) => Ok(Written::Done),
@@ -197,7 +236,7 @@ impl Kv {
 
     /// Removes a secret, with its versions before.
     pub(super) async fn remove(&self, token: &Secret, at: &[&str]) -> Result<()> {
-        let question = self.question(Method::DELETE, "metadata", at, token);
+        let question = self.question(Method::DELETE, View::Metadata, at, token);
         let removed = self.server.ask(question).await;
         removed.with_context(|| format!("cannot remove `{}` in Vault", self.shown(at)))?;
         Ok(())
@@ -209,8 +248,23 @@ impl Kv {
         token: &Secret,
         secrets: &[Vec<&str>],
     ) -> Result<Vec<String>> {
-        let path = |at: &[&str]| self.path("data", at).join("/");
-        let paths: Vec<_> = secrets.iter().map(|at| path(at)).collect();
+        let paths = secrets.iter().map(|at| self.policy_path(View::Data, at));
+        let allowed = self.capabilities(token, &paths.collect::<Vec<_>>()).await?;
+        let may_write = |allowed: &Vec<String>| {
+            let has = |word: &str| allowed.iter().any(|allowed| allowed == word);
+            has("root") || (has("create") && has("update"))
+        };
+        let pairs = allowed.unwrap_or_default().into_iter().zip(secrets);
+        let forbidden = pairs.filter(|(allowed, _)| !may_write(allowed));
+        Ok(forbidden.map(|(_, at)| self.shown(at)).collect())
+    }
+
+    /// What the token may do at each of these paths of policies; none where it may not ask that.
+    pub(super) async fn capabilities(
+        &self,
+        token: &Secret,
+        paths: &[String],
+    ) -> Result<Option<Vec<Vec<String>>>> {
         let question = Question {
             method: Method::POST,
             path: vec!["sys", "capabilities-self"],
@@ -220,30 +274,37 @@ impl Kv {
         };
         let answer = match self.server.ask(question).await {
             Ok(answer) => answer,
-            Err(error)
-                if find::<Failure>(&error)
-                    .is_some_and(|failure| failure.status == StatusCode::FORBIDDEN) =>
-            {
-                return Ok(Vec::new());
-            }
+            Err(error) if is_forbidden(&error) => return Ok(None),
             Err(error) => return Err(error.context("cannot find out what the Vault token may do")),
         };
         let data = answer.get("data").unwrap_or(&answer);
-        let may_write = |path: &str| {
+        let words = |path: &String| {
             let all = data.get(path).and_then(Value::as_array);
-            let mut all = all.into_iter().flatten().filter_map(Value::as_str);
-            let all: Vec<_> = all.by_ref().collect();
-            all.contains(&"root") || (all.contains(&"create") && all.contains(&"update"))
+            let all = all.into_iter().flatten().filter_map(Value::as_str);
+            all.map(str::to_owned).collect()
         };
-        let pairs = paths.iter().zip(secrets);
-        let forbidden = pairs.filter(|(path, _)| !may_write(path));
-        Ok(forbidden.map(|(_, at)| self.shown(at)).collect())
+        Ok(Some(paths.iter().map(words).collect()))
+    }
+
+    /// A path as policies name it.
+    pub(super) fn policy_path(&self, view: View, at: &[&str]) -> String {
+        self.path(view, at).join("/")
+    }
+
+    /// The path that is listed, as policies name it.
+    pub(super) fn listed_path(&self) -> String {
+        format!("{}/", self.policy_path(View::Metadata, &[]))
+    }
+
+    /// Path of the engine, if it keeps no older versions.
+    pub(super) fn without_versions(&self) -> Option<String> {
+        (!self.has_versions).then(|| self.mount.join("/"))
     }
 
     fn question<'a>(
         &'a self,
         method: Method,
-        view: &'a str,
+        view: View,
         at: &[&'a str],
         token: &'a Secret,
     ) -> Question<'a> {
@@ -257,9 +318,12 @@ impl Kv {
     }
 
     /// In the second version the engine has several views of a secret.
-    fn path<'a>(&'a self, view: &'a str, at: &[&'a str]) -> Vec<&'a str> {
+    fn path<'a>(&'a self, view: View, at: &[&'a str]) -> Vec<&'a str> {
         let mount = self.mount.iter().map(String::as_str);
-        let view = self.has_versions.then_some(view);
+        let view = self.has_versions.then_some(match view {
+            View::Data => "data",
+            View::Metadata => "metadata",
+        });
         let folder = self.folder.iter().map(String::as_str);
         mount
             .chain(view)
@@ -267,4 +331,16 @@ impl Kv {
             .chain(at.iter().copied())
             .collect()
     }
+}
+
+/// A line of a policy.
+pub(super) fn policy(path: &str, capabilities: &[&str]) -> String {
+    let quoted: Vec<_> = capabilities
+        .iter()
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    format!(
+        "path \"{path}\" {{ capabilities = [{}] }}",
+        quoted.join(", ")
+    )
 }

@@ -80,6 +80,14 @@ impl Server {
         })
     }
 
+    /// The same server for what is outside of namespaces.
+    pub(super) fn without_namespace(&self) -> Self {
+        Self {
+            namespace: None,
+            ..self.clone()
+        }
+    }
+
     /// Scheme, host and port.
     pub(super) fn shown(&self) -> String {
         self.address.origin().ascii_serialization()

@@ -6,6 +6,7 @@ use time::macros::datetime;
 use crate::model::certificate::KeyType;
 use crate::model::chain::Leaf;
 use crate::model::history::Commit;
+use crate::model::home::Home;
 use crate::model::name::Identifier;
 use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
@@ -110,7 +111,7 @@ fn served(good: &CertificateStatus) -> Vec<Served> {
     };
     let end = datetime!(2026-12-24 02:00:11 UTC);
     let older = leaf(&["www.example.com"], "03B1", end);
-    let refused = Finding::Unreachable("Connection refused (os error 111)".to_owned());
+    let refused = Finding::Unreachable("Connection refused".to_owned());
     vec![
         served(
             endpoint("www.example.com:443"),
@@ -195,6 +196,7 @@ pub(super) fn all() -> Status {
     let [missing, expired, revoked] = unusable();
     Status {
         at: NOW,
+        home: Home::Repository,
         certificates: vec![good, mail(), missing, expired, revoked, old()],
         last_run: Some(commit()),
         is_cut_off: false,

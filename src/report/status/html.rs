@@ -51,7 +51,10 @@ fn figure(status: &Status) -> String {
         .filter_map(|size| timeline::svg(status, *size))
         .collect();
     if pictures.is_empty() {
-        return "<p class=\"none\">The repository holds no certificate yet.</p>\n".to_owned();
+        return format!(
+            "<p class=\"none\">{} holds no certificate yet.</p>\n",
+            status.home.capitalized()
+        );
     }
     format!(
         "<figure>\n{pictures}<figcaption>Each mark is a certificate, at the time when it expires.</figcaption>\n</figure>\n"
@@ -216,7 +219,7 @@ fn servers(status: &Status) -> String {
                         words::finding(&served.finding)
                     ),
                 ),
-                ("Which means", in_code(&words::served(served))),
+                ("Which means", in_code(&words::served(served, status.home))),
             ];
             rows += &format!(
                 "<tr role=\"row\">\n<th scope=\"row\" role=\"rowheader\">{}</th>\n",

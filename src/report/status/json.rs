@@ -52,6 +52,7 @@ fn certificate(one: &CertificateStatus) -> Value {
                 Fit::Current => "current",
                 Fit::Stale => "stale",
                 Fit::Unknown => "unknown",
+                Fit::Swapped => "swapped",
             },
         })),
         "commit": one.brought_by.as_ref().map(commit),

@@ -19,7 +19,8 @@ pub(crate) fn junit(status: &Status, within: Option<u32>) -> String {
             Some(failure) => {
                 failures += 1;
                 let kind = match certificate.state {
-                    State::Valid => "expires soon",
+                    State::Valid if certificate.served.is_empty() => "expires soon",
+                    State::Valid => "not deployed",
                     _ => words::state(&certificate.state),
                 };
                 format!(

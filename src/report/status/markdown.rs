@@ -72,7 +72,7 @@ fn servers(status: &Status) -> String {
                 certificate.name,
                 escaped(&served.to_string()),
                 words::finding(&served.finding),
-                escaped(&words::served(served))
+                escaped(&words::served(served, status.home))
             );
         }
     }

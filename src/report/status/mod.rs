@@ -92,19 +92,37 @@ mod tests {
         };
         let always = "shop: not in the repository\napi: expired on 2026-11-20\n\
                       vpn: revoked on 2026-11-25: keyCompromise";
-        assert_eq!(failures(None), always);
-        assert_eq!(failures(Some(4)), always);
-        assert_eq!(
-            failures(Some(5)),
-            always.replace("shop:", "mail: expires on 2026-12-01, within 5 days\nshop:")
-        );
-        // What servers show counts, too; what nobody wants does not.
+        let www = |older: &str| {
+            format!(
+                "www: `www.example.com:443 (2001:db8::80)` {older}; `192.0.2.81:8443` is not reached: Connection refused\n"
+            )
+        };
+        let older = www("still shows an older one: renewed, but not deployed");
+        assert_eq!(failures(None), format!("{older}{always}"));
+        assert_eq!(failures(Some(4)), format!("{older}{always}"));
+        let mail = "mail: expires on 2026-12-01, within 5 days\n";
+        assert_eq!(failures(Some(5)), format!("{older}{mail}{always}"));
         assert_eq!(
             failures(Some(30)),
             format!(
-                "www: `www.example.com:443 (2001:db8::80)` shows one that expires on 2026-12-24, within 30 days\n\
-                 mail: expires on 2026-12-01, within 30 days\n{always}"
+                "{}mail: expires on 2026-12-01, within 30 days\n{always}",
+                www("shows one that expires on 2026-12-24, within 30 days")
             )
         );
+        // Without days a look is at what servers show alone.
+        let status = fixture::all();
+        let lines = |within| {
+            let all = status.failures(within).into_iter();
+            all.map(|(name, reason)| format!("{name}: {reason}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lines(None),
+            [
+                "www: `www.example.com:443 (2001:db8::80)` still shows an older one: renewed, but not deployed",
+                "www: `192.0.2.81:8443` is not reached: Connection refused",
+            ]
+        );
+        assert_eq!(lines(Some(4)).len(), 5);
     }
 }

@@ -111,7 +111,7 @@ fn servers(status: &Status) -> String {
                 certificate.name.to_string(),
                 tame_part(&served.to_string()),
                 words::finding(&served.finding).to_owned(),
-                tame(&words::served(served)),
+                tame(&words::served(served, status.home)),
             ]);
         }
     }

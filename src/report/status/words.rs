@@ -4,6 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::model::certificate::KeyType;
 use crate::model::history::Commit;
+use crate::model::home::Home;
 use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::status::{CertificateStatus, Finding, KeyReaders, Next, Served, State, Status};
@@ -110,9 +111,15 @@ pub(super) fn readers(certificate: &CertificateStatus) -> String {
         Some(Ok(KeyReaders { count, fit, .. })) => match fit {
             Fit::Current => count.to_string(),
             Fit::Stale => format!("{count}, stale"),
-            Fit::Unknown => format!("{count}, not known"),
+            Fit::Unknown | Fit::Swapped => format!("{count}, not known"),
         },
     }
+}
+
+/// What to do about a key that another file has taken the place of.
+pub(in crate::report) fn swapped() -> &'static str {
+    "its key file is not the one that was stored with the certificate: `git log` says who changed it, `git-certs verify` \
+     what else was; `git-certs renew` issues the certificate again, with a new key"
 }
 
 /// What somebody should know of a certificate, a line each.
@@ -142,6 +149,7 @@ pub(super) fn notes(certificate: &CertificateStatus) -> Vec<String> {
                 "it is not known for whom its key is encrypted: {anew}"
             ));
         }
+        Some(Ok(readers)) if readers.fit == Fit::Swapped => notes.push(swapped().to_owned()),
         Some(Ok(_)) | None => {}
     }
     notes
@@ -161,7 +169,7 @@ pub(super) fn finding(finding: &Finding) -> &'static str {
 }
 
 /// What a server shows: a sentence without its stop.
-pub(super) fn served(served: &Served) -> String {
+pub(super) fn served(served: &Served, home: Home) -> String {
     let which = served.leaf.as_ref().map_or_else(String::new, |leaf| {
         format!(
             "serial {}, until {}, by {}",
@@ -171,8 +179,11 @@ pub(super) fn served(served: &Served) -> String {
         )
     });
     match &served.finding {
-        Finding::Current => "the certificate of the repository".to_owned(),
+        Finding::Current => format!("the certificate of {home}"),
         Finding::Older => format!("renewed, but not deployed: it still shows {which}"),
+        Finding::Newer if home == Home::Vault => {
+            format!("it shows a newer one than Vault has: {which}")
+        }
         Finding::Newer => {
             format!("it shows a newer one, so this copy of the repository is behind: {which}")
         }
@@ -191,6 +202,9 @@ pub(super) fn last_run(status: &Status) -> String {
                 .as_deref()
                 .map_or_else(String::new, |run| format!(", {run}"));
             format!("{}{by}", past(*at))
+        }
+        None if status.home == Home::Vault => {
+            "not known: what is written to Vault leaves no commit".to_owned()
         }
         None if status.is_cut_off => "not known: the history is cut off".to_owned(),
         None => "none has left a commit".to_owned(),

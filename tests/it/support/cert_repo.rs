@@ -142,6 +142,10 @@ impl CertRepo {
             .envs(variables.iter().cloned())
             .output()
             .unwrap();
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        let own: Vec<_> = words.split_whitespace().collect();
+        secrets::check_reports(&own, variables, (&self.path("certs"), &[]));
         self.said(words, output)
     }
 

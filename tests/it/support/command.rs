@@ -115,6 +115,14 @@ impl Command {
         self
     }
 
+    /// The words after our program, where another one starts it.
+    fn own_words(&self) -> Vec<OsString> {
+        let ours = env!("CARGO_BIN_EXE_git-certs");
+        let inner = self.args.iter().position(|word| word == ours);
+        let start = inner.map_or(0, |position| position + 1);
+        self.args[start..].to_vec()
+    }
+
     /// Runs it to its end.
     pub fn run(&self) -> Output {
         self.spawn().wait()
@@ -178,6 +186,8 @@ impl Command {
             enter: self.enter.clone(),
             lab: self.lab.clone(),
             line: format!("{} {:?}", self.program.display(), self.args),
+            words: self.own_words(),
+            folder: self.folder.clone(),
             variables: self.variables.clone(),
             shown_on_purpose: self.shown_on_purpose.clone(),
             pid_file,
@@ -196,6 +206,9 @@ pub struct Running {
     enter: Vec<OsString>,
     lab: PathBuf,
     line: String,
+    /// What our program was called with, whoever called it.
+    words: Vec<OsString>,
+    folder: PathBuf,
     variables: BTreeMap<OsString, OsString>,
     shown_on_purpose: Vec<String>,
     pid_file: PathBuf,
@@ -292,7 +305,10 @@ impl Running {
                 let secrets = self.shown_on_purpose.iter();
                 secrets.fold(text.clone(), |text, secret| text.replace(secret, ""))
             });
-            secrets::check(&self.line, variables, [&stdout, &stderr]);
+            let variables: Vec<_> = variables.collect();
+            secrets::check(&self.line, variables.iter().copied(), [&stdout, &stderr]);
+            let words: Vec<_> = self.words.iter().filter_map(|word| word.to_str()).collect();
+            secrets::check_reports(&words, variables, (&self.folder, &self.shown_on_purpose));
         }
         Output {
             status,

@@ -97,7 +97,14 @@ impl Folders {
         };
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
-        secrets::check(words, variables, [&said.stdout, &said.stderr]);
+        let variables: Vec<_> = variables.collect();
+        secrets::check(
+            words,
+            variables.iter().copied(),
+            [&said.stdout, &said.stderr],
+        );
+        let own: Vec<_> = words.split_whitespace().collect();
+        secrets::check_reports(&own, variables, (&self.path("certs"), &[]));
         said
     }
 
