@@ -21,6 +21,7 @@ use crate::cli::settings::{Settings, WhoseLimits};
 use crate::cli::vault::{instead_of_git, vaulting};
 use crate::model::certificate::Profile;
 use crate::model::environment::Environment;
+use crate::model::file;
 use crate::model::hint::Hint;
 use crate::model::secret::looks_secret;
 use crate::net;
@@ -300,7 +301,7 @@ fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
         return Err(anyhow!("`{}` of `{option}` is no file", path.display()))
             .hint(|| "a relative path starts at the current folder");
     }
-    std::fs::read(path)
+    file::read(path)
         .with_context(|| format!("cannot read `{}` of `{option}`", path.display()))
         .hint(|| "a relative path starts at the current folder")
 }

@@ -182,10 +182,11 @@ fn write(target: &Target, text: &str) {
 
 fn append(Target { path, follows }: &Target, text: &str) -> Result<()> {
     let (file, text) = (path.to_owned(), text.to_owned());
-    let flags = if *follows {
-        OFlags::empty()
-    } else {
-        OFlags::NOFOLLOW
+    // A named pipe would wait for who reads it; one that the shell has opened has a reader.
+    let flags = match (*follows, path.starts_with("/dev")) {
+        (true, true) => OFlags::empty(),
+        (true, false) => OFlags::NONBLOCK,
+        (false, _) => OFlags::NOFOLLOW | OFlags::NONBLOCK,
     };
     let append = move || {
         let mut options = OpenOptions::new();

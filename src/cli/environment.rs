@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::model::environment::Environment;
 use crate::model::lent;
 pub(super) use crate::model::lent::SOPS_AGE_KEY;
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, looks_secret};
 use crate::repo::git::People;
 use crate::repo::journal::{Process, Run as JournalRun};
 use crate::repo::transport::{Ssh, Token};
@@ -191,7 +191,13 @@ pub(super) fn secrets() -> impl Iterator<Item = Secret> {
         VAULT_ID_TOKEN,
         ACTIONS_ID_TOKEN_REQUEST_TOKEN,
     ];
-    OURS.into_iter().chain(OTHERS).filter_map(secret)
+    // Of these two, the name of a file is none.
+    let is_file = |name: &str, secret: &Secret| {
+        [SIGNING_KEY, SSH_KEY].contains(&name) && !secret.expose_str().is_some_and(looks_secret)
+    };
+    OURS.into_iter()
+        .chain(OTHERS)
+        .filter_map(move |name| secret(name).filter(|secret| !is_file(name, secret)))
 }
 
 /// A secret that is set and not empty.

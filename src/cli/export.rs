@@ -13,6 +13,7 @@ use crate::cli::commands::open_with_keyring;
 use crate::cli::environment;
 use crate::cli::keys::{KeyPlace, certificate};
 use crate::cli::vault::InVault;
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outside::outside;
 use crate::model::secret::{Secret, looks_secret};
@@ -277,7 +278,7 @@ fn password(file: Option<&Path>) -> Result<Option<Secret>> {
         return Err(anyhow!("`--password-file` holds a private key"))
             .hint(|| "it takes the name of a file with a password");
     }
-    let text = std::fs::read(file)
+    let text = file::read(file)
         .map(Secret::new)
         .with_context(|| format!("cannot read `{shown}` of `--password-file`"))
         .hint(|| "a relative path starts at the current folder")?;
@@ -338,6 +339,7 @@ async fn write(
 ) -> Result<(Vec<Written>, bool)> {
     let write = move || {
         let all = export::files(&opened.bundles, &options)?;
+        folder::refuse_committed(&folder, &all)?;
         folder::make(&folder)?;
         let pending = folder.join(PENDING);
         let was_pending = pending.exists();

@@ -65,8 +65,8 @@ pub fn main() -> ExitCode {
     harden();
     if environment::is_github() {
         masks::turn_on();
-        environment::secrets().for_each(|secret| masks::mask(secret.expose()));
     }
+    environment::secrets().for_each(|secret| masks::mask(secret.expose()));
     let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => return not_understood(&error),

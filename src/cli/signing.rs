@@ -10,6 +10,7 @@ use ssh_key::PublicKey;
 
 use crate::cli::arguments::secret;
 use crate::cli::{config, environment};
+use crate::model::file;
 use crate::model::hint::Hint;
 use crate::model::secret::{Secret, looks_secret};
 use crate::repo::git::People;
@@ -46,7 +47,7 @@ impl Signing {
 fn signing_key(given: &Secret) -> Result<SshKey> {
     let text = given.expose_str().unwrap_or_default();
     if !looks_secret(text) {
-        let bytes = std::fs::read(text)
+        let bytes = file::read(text)
             .with_context(|| format!("cannot read the SSH key `{text}` of `--signing-key`"))
             .hint(|| "a relative path starts at the current folder")?;
         return in_file(&Secret::new(bytes)).with_context(|| format!("cannot sign with `{text}`"));

@@ -3,9 +3,11 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::model::kill;
 use crate::model::outside::outside;
 use crate::report::terminal;
 
@@ -19,6 +21,9 @@ const LOCK: &str = ".git-certs-lock";
 
 /// Its name until it is locked.
 const LOCKING: &str = ".git-certs-locking";
+
+/// No run takes so long until its folder is locked.
+const BEGINNING: Duration = Duration::from_mins(10);
 
 /// A folder that only this user can enter; it is removed on drop.
 pub(super) struct Temporary {
@@ -41,10 +46,13 @@ impl Temporary {
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
+        kill::point("temporary folder made");
         // Locked before it has its name: a run that begins in the same moment would take the folder for abandoned.
         let locking = folder.path().join(LOCKING);
         let lock = File::create_new(&locking)?;
+        kill::point("temporary folder not locked");
         lock.try_lock()?;
+        kill::point("temporary folder locked");
         std::fs::rename(&locking, folder.path().join(LOCK))?;
         Ok(Self {
             folder: folder.keep(),
@@ -90,8 +98,28 @@ fn remove_abandoned(parent: &Path) {
     }
 }
 
+/// Whether the run that has made it does not live any more.
 fn is_abandoned(folder: &Path) -> bool {
-    File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+    if let Ok(lock) = File::open(folder.join(LOCK)) {
+        return lock.try_lock().is_ok();
+    }
+    // A run that was killed before it had locked its folder has left nothing else in it.
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    let age = std::fs::metadata(folder).and_then(|found| found.modified());
+    let age = age.ok().and_then(|made| made.elapsed().ok());
+    let is_old = age.is_some_and(|age| age > BEGINNING);
+    let names: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect();
+    match names.as_slice() {
+        [] => is_old,
+        [Ok(only)] if only == LOCKING => {
+            is_old && File::open(folder.join(LOCKING)).is_ok_and(|lock| lock.try_lock().is_ok())
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::cli::arguments::Run;
 use crate::cli::config;
 use crate::cli::environment::{self, secret, variable};
 use crate::cli::settings::Settings;
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::Secret;
 use crate::net::http::Http;
@@ -199,7 +200,7 @@ fn login(settings: &Settings) -> Result<(Login, Option<String>)> {
     let kept = environment::home().map(|home| home.join(".vault-token"));
     match kept.filter(|path| path.is_file()) {
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
+            let text = file::read_text(&path)
                 .with_context(|| format!("cannot read `{}`", path.display()))?;
             let token = Secret::from(text.trim().to_owned());
             masks::mask(token.expose());

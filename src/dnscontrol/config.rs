@@ -1,7 +1,6 @@
 //! The configuration of a DNS repository: its zones, and its providers on demand.
 
 use std::env;
-use std::fs;
 use std::path::{Display, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use crate::dnscontrol::print;
 use crate::dnscontrol::resolver::TxtLookup;
 use crate::dnscontrol::spf::Lookups;
 use crate::dnscontrol::zones;
+use crate::model::file;
 use crate::model::hint::Hint;
 use crate::model::name::DnsName;
 use crate::model::provider::ProviderEntry;
@@ -244,7 +244,7 @@ fn add(ir: &mut Option<Ir>, json: &str, config: &Display<'_>) -> Result<()> {
 fn read_ir(source: &Source, file: &Path) -> Result<Ir> {
     let shown = file.display();
     let bytes =
-        fs::read(source.root.join(file)).with_context(|| format!("cannot read `{shown}`"))?;
+        file::read(source.root.join(file)).with_context(|| format!("cannot read `{shown}`"))?;
     serde_json::from_slice(&bytes)
         .with_context(|| format!("`{shown}` is not the output of `dnscontrol print-ir`"))
 }
@@ -253,6 +253,7 @@ fn read_ir(source: &Source, file: &Path) -> Result<Ir> {
 #[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
 #[expect(clippy::too_many_lines, reason = "tables of cases")]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use pretty_assertions::assert_eq;

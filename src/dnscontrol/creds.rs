@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::dnscontrol::config::Source;
 use crate::dnscontrol::ir::Declaration;
 use crate::dnscontrol::relaxed;
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::lent;
 use crate::model::outside::spawn;
@@ -97,7 +98,7 @@ impl Creds {
         let bytes = if executable && !named_json {
             run(Command::new(&path), source, root, TIME_LIMIT)?
         } else {
-            fs::read(&path).with_context(|| format!("cannot read {shown}"))?
+            file::read(&path).with_context(|| format!("cannot read {shown}"))?
         };
         Self::parse(&bytes, &shown)
     }
@@ -539,7 +540,7 @@ mod tests {
             error.to_string(),
             "`slow`, which should print the credentials, did not end within 1 s"
         );
-        let id = fs::read_to_string(root.join("pid")).unwrap();
+        let id = file::read_text(root.join("pid")).unwrap();
         let process = Path::new("/proc").join(id.trim());
         let until = Instant::now() + Duration::from_secs(10);
         while process.exists() {

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::model::file;
 use crate::model::hint::Hint;
 
 /// Files below one folder. Paths are resolved, symbolic links and `..` first, before they are opened.
@@ -184,7 +185,7 @@ impl Files {
             length <= self.largest,
             "`{shown}` is larger than the memory limit"
         );
-        let bytes = fs::read(path).with_context(about)?;
+        let bytes = file::read(path).with_context(about)?;
         let text = String::from_utf8(bytes)
             .ok()
             .with_context(|| format!("`{shown}` is not UTF-8"))?;

@@ -4,7 +4,6 @@
 //! repository where they are there, else from the DNS.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use crate::dnscontrol::ir::{Domain, Ir, Record};
 use crate::dnscontrol::normalize::{ZoneName, in_place};
 use crate::dnscontrol::resolver::TxtLookup;
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 
 /// Known answers, in the DNS repository.
@@ -95,7 +95,7 @@ fn read_cache(root: &Path) -> Result<HashMap<String, String>> {
         path.starts_with(root.canonicalize().with_context(about)?) && path.is_file(),
         "`{CACHE}` is outside the DNS repository, or no file"
     );
-    let text = fs::read_to_string(path).with_context(about)?;
+    let text = file::read_text(path).with_context(about)?;
     if text.trim().is_empty() {
         return Ok(HashMap::new());
     }
@@ -309,6 +309,7 @@ fn parts(
 #[expect(clippy::disallowed_methods, reason = "fixtures in temporary folders")]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn answers(name: &str) -> Result<Vec<String>> {
         let text = match name {

@@ -1,5 +1,5 @@
-//! What everything else is said in: names, certificates, zones, secrets, hints. No I/O, but the door to it that
-//! everything else has to take: [`outside`].
+//! What everything else is said in: names, certificates, zones, secrets, hints. No I/O, but the doors to it that
+//! everything else has to take: [`outside`] and [`file`].
 
 pub(crate) mod account;
 pub(crate) mod certificate;
@@ -12,12 +12,14 @@ pub(crate) mod disk;
 pub(crate) mod drill;
 pub(crate) mod endpoint;
 pub(crate) mod environment;
+pub(crate) mod file;
 pub(crate) mod finding;
 pub(crate) mod hint;
 pub(crate) mod history;
 pub(crate) mod home;
 pub(crate) mod import;
 pub(crate) mod kill;
+pub(crate) mod known;
 pub(crate) mod lent;
 pub(crate) mod location;
 pub(crate) mod name;

@@ -1,6 +1,6 @@
 //! The one HTTP client: roots, proxies, time-outs, retries with Retry-After.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -26,8 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest silence while an answer arrives.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Longest time for the body of an answer that is read as a whole: a byte a minute is no silence.
-const BODY_TIMEOUT: Duration = Duration::from_mins(10);
+/// Longest time for a request and the head of its answer, and for the body of one that is read as a whole: a byte a
+/// minute is no silence.
+const LONGEST_ANSWER: Duration = Duration::from_mins(10);
 
 /// How often a request that may be repeated is sent at most.
 const ATTEMPTS: u32 = 5;
@@ -134,6 +135,18 @@ impl Http {
     /// Any answer is returned, of whatever status; an error means that there is none. A request
     /// with a streaming body is sent once.
     pub(crate) async fn send(&self, request: Request, repeat: Repeat) -> reqwest::Result<Response> {
+        self.send_within(request, repeat, LONGEST_ANSWER).await
+    }
+
+    /// `longest`: for one attempt, if the request says nothing else, and after that time there is no other.
+    async fn send_within(
+        &self,
+        mut request: Request,
+        repeat: Repeat,
+        longest: Duration,
+    ) -> reqwest::Result<Response> {
+        request.timeout_mut().get_or_insert(longest);
+        let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let attempts = if repeat == Repeat::Never { 1 } else { ATTEMPTS };
         for _ in 1..attempts {
@@ -149,7 +162,11 @@ impl Http {
                         asked => asked.unwrap_or(pause),
                     }
                 }
-                Err(error) if repeat == Repeat::Safe && is_lost(&error) => pause,
+                Err(error)
+                    if repeat == Repeat::Safe && is_lost(&error) && began.elapsed() < longest =>
+                {
+                    pause
+                }
                 Err(error) => return Err(error.without_url()),
             };
             tokio::time::sleep(jittered(wait)).await;
@@ -181,7 +198,7 @@ pub(crate) fn roots(pem: &[u8]) -> Result<Vec<Certificate>> {
 
 /// Reads the whole body of an answer, of at most `limit` bytes once it is decompressed.
 pub(crate) async fn body(answer: Response, limit: usize) -> Result<Vec<u8>> {
-    body_within(answer, limit, BODY_TIMEOUT).await
+    body_within(answer, limit, LONGEST_ANSWER).await
 }
 
 async fn body_within(answer: Response, limit: usize, time: Duration) -> Result<Vec<u8>> {
@@ -456,22 +473,42 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn bodies_have_a_time_limit() {
+    /// A server that says this to everybody, and then a character after another: never silent for long, and never done.
+    fn drips(head: &'static str) -> String {
         use std::io::{Read as _, Write as _};
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-            stream.write_all(head.as_bytes()).unwrap();
-            // Never silent for long, and never done.
-            while stream.write_all(b" ").is_ok() {
-                std::thread::sleep(Duration::from_millis(5));
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+                    stream.write_all(head.as_bytes()).unwrap();
+                    while stream.write_all(b"x").is_ok() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
             }
         });
+        url
+    }
+
+    #[tokio::test]
+    async fn heads_have_a_time_limit() {
+        let client = Http::direct().unwrap();
+        let request = client.client().get(drips("HTTP/1.1 200 OK\r\nX: ")).build();
+        let limit = Duration::from_millis(300);
+        let began = Instant::now();
+        let sent = client.send_within(request.unwrap(), Repeat::Safe, limit);
+        assert!(sent.await.unwrap_err().is_timeout());
+        // Not five times.
+        assert!(began.elapsed() < 4 * limit, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn bodies_have_a_time_limit() {
+        let url = drips("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
         let client = Http::direct().unwrap();
         let request = client.client().get(url).build().unwrap();
         let answer = client.send(request, Repeat::Never).await.unwrap();

@@ -200,11 +200,12 @@ async fn in_vault(
 
 /// The certificates that are asked for.
 fn found(workspace: &Workspace, which: &Which) -> Result<Vec<(CertificateName, Stored)>> {
+    let mut reader = workspace.reader()?;
     let mut all = Vec::new();
     match which {
         Which::These(names) => {
             for name in names {
-                let stored = stored::find(workspace, name)?;
+                let stored = stored::find(&mut reader, name)?;
                 all.push((
                     name.clone(),
                     stored.ok_or_else(|| stored::missing(name, &stored::chain_path(name)))?,
@@ -213,7 +214,7 @@ fn found(workspace: &Workspace, which: &Which) -> Result<Vec<(CertificateName, S
         }
         Which::All => {
             for name in keys::certificates(workspace)? {
-                if let Some(stored) = stored::find(workspace, &name)? {
+                if let Some(stored) = stored::find(&mut reader, &name)? {
                     all.push((name, stored));
                 }
             }

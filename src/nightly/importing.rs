@@ -19,8 +19,8 @@ use crate::repo::certs_json::{self, CERTS_JSON, Defaults};
 use crate::repo::git::{Content, File, Workspace};
 use crate::repo::import::files::{self, Import, There};
 use crate::repo::import::names::fitting;
-use crate::repo::import::{Found, FoundCertificate, blackbox, list};
-use crate::repo::layout::{self, certificate_file};
+use crate::repo::import::{Found, FoundCertificate, list};
+use crate::repo::layout;
 use crate::repo::recipients::Recipients;
 
 /// What is to be stored and removed.
@@ -123,12 +123,7 @@ impl Decider<'_> {
         self.importing.left.extend(others);
         let there = files::there(self.workspace, &name)?;
         self.taken.insert(name.clone(), found.label.clone());
-        if !self.is_here && self.workspace.has(&certificate_file(&name, "key"))? {
-            return Err(with_hint(
-                anyhow!("the repository has another key for `{name}`, in plain text"),
-                "run `git-certs import` without a folder first",
-            ));
-        }
+        self.refuse_losses(&name, &there)?;
         // A key in plain text is encrypted before it is removed, whatever is said to be there.
         if !self.is_here && !is_newer(&leaf, &there)? {
             self.importing.there.push(format!("certificate `{name}`"));
@@ -140,7 +135,8 @@ impl Decider<'_> {
         let listed = self.wanted.iter().find(|wanted| wanted.name == name);
         let recipients = listed.and_then(|wanted| wanted.recipients.as_deref());
         let instead = self.job.recipients.as_ref().map(Override::as_pair);
-        let recipients = layout::recipients(self.workspace, &name, recipients, instead);
+        let recipients =
+            layout::recipients(&mut self.workspace.reader()?, &name, recipients, instead);
         let Some(recipients) = self.readers(recipients) else {
             return Ok(());
         };
@@ -315,42 +311,6 @@ impl Decider<'_> {
             content: Content::Public(new.into_bytes()),
         });
         Ok(())
-    }
-
-    /// Lets files go whose keys are encrypted now. Returns those that no commit has.
-    fn remove(&mut self) -> Result<Vec<String>> {
-        let removed: BTreeSet<_> = self.removed.iter().cloned().collect();
-        let (mut uncommitted, mut converted) = (Vec::new(), BTreeSet::new());
-        let mut has_copies = false;
-        for path in &removed {
-            let stem = path.strip_suffix(blackbox::ENCRYPTED);
-            has_copies |= stem.is_some();
-            let stem = stem.unwrap_or(path);
-            let copy = format!("{stem}{}", blackbox::ENCRYPTED);
-            if removed.contains(&copy) || !self.workspace.has(&copy)? {
-                converted.insert(stem.to_owned());
-            }
-            if self.workspace.is_committed(path)? {
-                self.files.push(File {
-                    path: path.clone(),
-                    content: Content::Removed,
-                });
-            } else {
-                uncommitted.push(path.clone());
-            }
-        }
-        let edits = blackbox::without(self.workspace, &converted)?;
-        if has_copies && edits.is_empty() {
-            self.importing.notes.push(
-                "the list of blackbox is not in this folder: take the lines of these files out of its `blackbox-files.txt`"
-                    .to_owned(),
-            );
-        }
-        let edited = edits.iter().map(|file| file.path.clone());
-        self.importing.edited.extend(edited);
-        self.files.extend(edits);
-        self.importing.removed = removed.into_iter().collect();
-        Ok(uncommitted)
     }
 }
 

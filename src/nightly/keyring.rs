@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::model::file;
 use crate::model::hint::{Hint, Shared, several};
 use crate::model::secret::{Sealed, Secret, looks_secret};
 use crate::repo::seal::Identities;
@@ -84,7 +85,7 @@ fn identities(source: &IdentitySource, questions: &Questions) -> Result<Identiti
                 ))
                 .hint(|| "that is the key itself: give it as GIT_CERTS_AGE_KEY");
             }
-            let text = std::fs::read(path)
+            let text = file::read(path)
                 .with_context(|| format!("cannot read the identity `{origin}`"))
                 .hint(|| "an identity is a file of `age-keygen`, or an SSH private key")?;
             let text = Secret::new(text);

@@ -23,6 +23,7 @@ mod home;
 pub(crate) mod import;
 mod import_accounts;
 mod import_keys;
+mod import_losses;
 mod importing;
 pub(crate) mod issue;
 mod issuing;

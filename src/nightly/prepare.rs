@@ -78,12 +78,13 @@ impl Nightly {
         let job = Arc::clone(&self.job);
         self.workspaces
             .with(move |workspace| {
+                let mut reader = workspace.reader()?;
                 names
                     .into_iter()
                     .map(|(name, listed)| {
                         let instead = job.recipients.as_ref().map(Override::as_pair);
                         let recipients =
-                            layout::recipients(workspace, &name, listed.as_deref(), instead)?;
+                            layout::recipients(&mut reader, &name, listed.as_deref(), instead)?;
                         let forms = KeyForms {
                             recipients: Some(Arc::new(recipients)),
                             is_for_vault: job.vault.is_some(),
@@ -140,7 +141,8 @@ impl Nightly {
         let name = wanted.name.clone();
         let is_spoilt = move |workspace: &mut Workspace| {
             Ok(revoked::is_compromised(workspace, &name)?
-                && keys::public_key(workspace, &name)?.is_some_and(|held| held == request))
+                && keys::public_key(&mut workspace.reader()?, &name)?
+                    .is_some_and(|held| held == request))
         };
         if self.workspaces.with(is_spoilt).await? {
             return Err(compromised());

@@ -119,7 +119,8 @@ fn all_lists(
         source: recipients.origin().to_owned(),
         recipients: recipients.lines().map(str::to_owned).collect(),
     };
-    let general = layout::general_recipients(workspace, lists.instead)?;
+    let mut reader = workspace.reader()?;
+    let general = layout::general_recipients(&mut reader, lists.instead)?;
     let accounts = layout::account_recipients(workspace)?;
     let mut all = vec![
         list("certificates".to_owned(), &general),
@@ -127,7 +128,7 @@ fn all_lists(
     ];
     for name in names {
         let listed = lists.listed.get(name).map(String::as_str);
-        let own = layout::recipients(workspace, name, listed, lists.instead)?;
+        let own = layout::recipients(&mut reader, name, listed, lists.instead)?;
         if own.origin() != general.origin() {
             all.push(list(format!("certificate `{name}`"), &own));
         }

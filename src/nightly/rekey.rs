@@ -15,7 +15,7 @@ use crate::nightly::job::{KeysJob, Override};
 use crate::nightly::store::Store;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::certs_json::{self, Defaults};
-use crate::repo::git::{File, Workspace};
+use crate::repo::git::{File, Reader, Workspace};
 use crate::repo::keys::{self, KeyFile, Lists, Owner};
 use crate::repo::{layout, past};
 use crate::report::progress::Progress;
@@ -139,9 +139,10 @@ fn fresh(
     if others.is_empty() {
         return Ok(fresh);
     }
+    let mut reader = workspace.reader()?;
     for key in others {
         let opened = job.keyring.decrypt(&key.sealed, &key.path, progress);
-        match opened.and_then(|secret| encrypted_anew(workspace, &key, &secret)) {
+        match opened.and_then(|secret| encrypted_anew(&mut reader, &key, &secret)) {
             Ok(files) => {
                 fresh.files.extend(files);
                 fresh.rekeyed.done.push(key.owner.to_string());
@@ -155,10 +156,10 @@ fn fresh(
     Ok(fresh)
 }
 
-fn encrypted_anew(workspace: &Workspace, key: &KeyFile, secret: &Secret) -> Result<Vec<File>> {
+fn encrypted_anew(reader: &mut Reader<'_>, key: &KeyFile, secret: &Secret) -> Result<Vec<File>> {
     // Whoever can push could have put another key there; a hash of ours must not vouch for it.
     if let Owner::Certificate(name) = &key.owner
-        && let Some(public_key) = keys::public_key(workspace, name)?
+        && let Some(public_key) = keys::public_key(reader, name)?
     {
         let own = CertificateKey::parse(secret)
             .with_context(|| format!("cannot use what is in `{}`", key.path))?;

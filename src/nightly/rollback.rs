@@ -127,7 +127,7 @@ fn today(workspace: &Workspace, job: &StatusJob, name: &CertificateName) -> Resu
         .as_ref()
         .and_then(|wanted| wanted.recipients.as_deref());
     let instead = job.recipients.as_ref().map(Override::as_pair);
-    let recipients = layout::recipients(workspace, name, list, instead);
+    let recipients = layout::recipients(&mut workspace.reader()?, name, list, instead);
     Ok(Today {
         current: chain.and_then(|chain| Leaf::from_pem(&chain).ok()),
         has_its_key: match (key, description) {

@@ -158,7 +158,12 @@ impl<'a> Accounts<'a> {
             .with(move |workspace| {
                 let stored = layout::certificate_key(workspace, &at)?;
                 // One that cannot be read vouches for no key, and is what is to be replaced.
-                Ok((stored, keys::public_key(workspace, &at).ok().flatten()))
+                Ok((
+                    stored,
+                    keys::public_key(&mut workspace.reader()?, &at)
+                        .ok()
+                        .flatten(),
+                ))
             })
             .await?;
         let Some((key, path)) = stored else {

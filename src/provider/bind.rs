@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tokio::process::Command;
 
 use crate::model::change::{Effect, TxtBatch, with_effect};
+use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::name::DnsName;
 use crate::model::outside::{outside, spawn_async};
@@ -202,7 +203,7 @@ impl Bind {
 
     fn read(&self, zone: ZoneRef<'_>) -> Result<(PathBuf, String)> {
         let path = self.path(zone)?;
-        let text = fs::read_to_string(&path)
+        let text = file::read_text(&path)
             .with_context(|| self.failed("read", &path))
             .hint(|| {
                 format!(
@@ -428,7 +429,7 @@ mod tests {
         provider.change(zone, &add("a.example.com")).await.unwrap();
         assert!(link.is_symlink());
         assert_eq!(
-            fs::read_to_string(&real).unwrap(),
+            file::read_text(&real).unwrap(),
             FILE.replace("host 1", "host 2") + "a.example.com. 60 IN TXT \"x\"\n"
         );
         assert_eq!(

@@ -306,6 +306,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+    use crate::model::file;
     use crate::model::hint::explain;
     use crate::repo::files;
     use crate::repo::git::People;
@@ -410,7 +411,7 @@ mod tests {
         assert!(found.next.is_none());
         let place = folder.join(".letsencrypt/ca.test");
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
-        let metadata = || std::fs::read_to_string(place.join("account.json")).unwrap();
+        let metadata = || file::read_text(place.join("account.json")).unwrap();
         let hash = sha256(new.as_str().as_bytes());
         let public_key = sha256(b"new");
         let bound = format!(

@@ -3,10 +3,8 @@
 use anyhow::{Result, anyhow};
 use git2::{Oid, Repository};
 
+use crate::model::file::LARGEST;
 use crate::model::hint::with_hint;
-
-/// Largest file that is read, bytes. Ten thousand certificates in certs.json have about four million.
-pub(super) const LARGEST: u64 = 64 << 20;
 
 /// The content of a blob; its size is known before it is unpacked.
 pub(super) fn read(repository: &Repository, id: Oid, path: &str) -> Result<Vec<u8>> {

@@ -6,8 +6,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use git2::{IndexEntryExtendedFlag, Repository, StatusOptions};
+use git2::{IndexEntryExtendedFlag, Odb, Oid, Repository, StatusOptions};
 
+use crate::model::file;
 use crate::model::finding::{Finding, Level, Place};
 use crate::repo::walk::{self, Scope, What};
 use crate::repo::{git, leaks, verify};
@@ -34,7 +35,7 @@ pub(crate) fn in_commit(place: &walk::Place) -> Result<Vec<Finding>> {
     let odb = odb.odb()?;
     let files = walked.changes.iter();
     for file in files.filter(|change| change.what == What::File) {
-        found.look(&file.path, odb.read(file.id)?.data());
+        found.object(&odb, file.id, &file.path)?;
     }
     Ok(found.0.into_values().collect())
 }
@@ -45,11 +46,26 @@ struct Found(BTreeMap<String, Finding>);
 
 impl Found {
     fn look(&mut self, path: &str, bytes: &[u8]) {
-        let finding = match leaks::find(bytes) {
-            Some(leak) => verify::leaked(Place::File(path.to_owned()), &leak, String::new()),
-            None if verify::is_key(path) => verify::unencrypted(path),
-            None => return,
-        };
+        match leaks::find(bytes) {
+            Some(leak) => {
+                let place = Place::File(path.to_owned());
+                self.add(path, verify::leaked(place, &leak, String::new()));
+            }
+            None if verify::is_key(path) => self.add(path, verify::unencrypted(path)),
+            None => {}
+        }
+    }
+
+    fn object(&mut self, odb: &Odb<'_>, id: Oid, path: &str) -> Result<()> {
+        let (size, _) = odb.read_header(id)?;
+        match verify::too_large(path, size as u64) {
+            Some(finding) => self.add(path, finding),
+            None => self.look(path, odb.read(id)?.data()),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, finding: Finding) {
         let known = self.0.get(path);
         if known.is_none_or(|known| known.level == Level::Note) {
             self.0.insert(path.to_owned(), finding);
@@ -67,6 +83,7 @@ impl Found {
             let rest = Path::new(&path).strip_prefix(prefix).ok()?;
             rest.to_str().map(str::to_owned)
         };
+        let odb = repository.odb()?;
         for entry in repository.index()?.iter() {
             let kind = entry.mode & walk::KIND;
             let is_intended =
@@ -75,7 +92,7 @@ impl Found {
                 && ![walk::LINK, walk::SUBMODULE].contains(&kind)
                 && !is_intended
             {
-                self.look(&path, repository.find_blob(entry.id)?.content());
+                self.object(&odb, entry.id, &path)?;
             }
         }
         let mut options = StatusOptions::new();
@@ -93,7 +110,12 @@ impl Found {
         let about = || format!("cannot read `{path}`");
         match fs::symlink_metadata(file) {
             Ok(found) if found.is_file() => {
-                self.look(path, &fs::read(file).with_context(about)?);
+                if let Some(finding) = verify::too_large(path, found.len()) {
+                    self.add(path, finding);
+                } else {
+                    let bytes = file::read_up_to(verify::LARGEST, file);
+                    self.look(path, &bytes.with_context(about)?);
+                }
                 Ok(())
             }
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(about),

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tempfile::Builder;
 
 /// Mode of what everybody may read.
@@ -15,7 +15,7 @@ pub(crate) const READABLE: u32 = 0o644;
 pub(crate) const PRIVATE: u32 = 0o600;
 
 /// Beginning of the names of files that are being written.
-const PREFIX: &str = ".git-certs-";
+pub(in crate::repo) const PREFIX: &str = ".git-certs-";
 
 /// Writes `bytes` to `path` so that a reader, or a crash, sees the old file or the new one.
 ///
@@ -53,6 +53,10 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    // The rename would put a file in the place of `/dev/stdout`.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        bail!("it is no file, but a device or a pipe");
+    }
     let folder = path.parent().ok_or_else(|| anyhow!("it has no folder"))?;
     fs::create_dir_all(folder)?;
     let mut file = Builder::new()
@@ -75,6 +79,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::file;
 
     #[test]
     fn a_file_is_replaced_whole_with_its_mode() {
@@ -82,7 +87,7 @@ mod tests {
         let path = folder.path().join("a/b.key");
         replace(&path, b"one", READABLE).unwrap();
         replace(&path, b"two", PRIVATE).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(file::read(&path).unwrap(), b"two");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600

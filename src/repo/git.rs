@@ -21,14 +21,17 @@ mod writable;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use git2::Oid;
+use memchr::memmem;
 
+use crate::model::hint::Hint;
 use crate::model::secret::Sealed;
 use crate::repo::allowed_signers::ALLOWED_SIGNERS;
 use crate::repo::files;
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::history::History;
+use crate::repo::leaks;
 use crate::repo::prove;
 use crate::repo::signed;
 use crate::repo::transport::{Access, Remote};
@@ -70,7 +73,7 @@ pub(crate) struct File {
 /// Content of a file: public, ciphertext, or none any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Refused if it contains `PRIVATE KEY`.
+    /// Refused if it holds a private key.
     Public(Vec<u8>),
     Sealed(Sealed),
     /// The file goes; it is no error if there is none.
@@ -313,12 +316,7 @@ impl Workspace {
     ) -> Result<Option<CommitId>> {
         for file in files {
             read::checked(&file.path)?;
-            if is_plain_key(&file.content) {
-                bail!(
-                    "refusing to store `{}`: it holds a plaintext private key",
-                    file.path
-                );
-            }
+            refuse_keys(&file.path, file.content.bytes().unwrap_or_default())?;
         }
         let message = message.into().of_run(self.people.run.as_deref());
         match &mut self.shape {
@@ -371,14 +369,18 @@ impl Workspace {
     }
 }
 
-fn is_plain_key(content: &Content) -> bool {
-    match content {
-        Content::Public(bytes) => bytes
-            .windows(PRIVATE_KEY.len())
-            .any(|window| window == PRIVATE_KEY),
-        // `Sealed` has looked already.
-        Content::Sealed(_) | Content::Removed => false,
-    }
+/// Fails where anything but ciphertext of age would be stored of a private key, locked by a passphrase or not.
+pub(in crate::repo) fn refuse_keys(path: &str, bytes: &[u8]) -> Result<()> {
+    let kind = match leaks::find(bytes) {
+        Some(leak) => format!(" ({})", leak.kind),
+        // One that cannot be read is none for the finder.
+        None if memmem::find(bytes, PRIVATE_KEY).is_some() => String::new(),
+        None => return Ok(()),
+    };
+    Err(anyhow!(
+        "refusing to store `{path}`: it holds a private key{kind}"
+    ))
+    .hint(|| "take the key out of that file: private keys are stored encrypted by age, as `NAME.key.age`")
 }
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ pub(crate) fn stock(
     lists: &Lists<'_>,
 ) -> Result<BTreeMap<CertificateName, Stock>> {
     let mut looking = Looking {
-        workspace,
         reader: workspace.reader()?,
         lists,
         general: None,
@@ -72,7 +71,6 @@ struct List {
 
 /// Looks at many certificates: what is the same for all is read once.
 struct Looking<'w> {
-    workspace: &'w Workspace,
     reader: Reader<'w>,
     lists: &'w Lists<'w>,
     /// The list of certificates that have none of their own.
@@ -125,7 +123,7 @@ impl Looking<'_> {
         if let Some(general) = self.general.as_ref().filter(|_| !has_own) {
             return Ok(general.clone());
         }
-        let recipients = layout::recipients(self.workspace, name, listed, self.lists.instead)?;
+        let recipients = layout::recipients(&mut self.reader, name, listed, self.lists.instead)?;
         let list = List {
             count: recipients.lines().count(),
             source: recipients.origin().to_owned(),

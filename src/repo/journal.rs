@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 
 const VERSION: u32 = 1;
@@ -180,7 +181,7 @@ impl Run {
 impl Process {
     /// This process; none where the system does not say what tells it from others.
     pub(crate) fn this() -> Option<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot = file::read_text("/proc/sys/kernel/random/boot_id").ok()?;
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
         Some(Self {
             machine: format!("{} {}", boot.trim(), namespace.display()),

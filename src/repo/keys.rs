@@ -102,7 +102,8 @@ pub(crate) fn all(workspace: &Workspace, lists: &Lists<'_>) -> Result<Vec<KeyFil
     let mut all = Vec::new();
     for host in workspace.folders(".letsencrypt")? {
         let path = accounts::key_path(&host);
-        if let Some(sealed) = accounts::sealed(workspace, &path)? {
+        if let Some(bytes) = reader.read(&path)? {
+            let sealed = accounts::ciphertext(bytes, &path)?;
             let recipients = layout::account_recipients(workspace)?;
             let description = format!(".letsencrypt/{host}/account.json");
             let file = (path, sealed);
@@ -117,9 +118,10 @@ pub(crate) fn all(workspace: &Workspace, lists: &Lists<'_>) -> Result<Vec<KeyFil
     }
     for name in certificates(workspace)? {
         let path = certificate_file(&name, "key.age");
-        if let Some(sealed) = accounts::sealed(workspace, &path)? {
+        if let Some(bytes) = reader.read(&path)? {
+            let sealed = accounts::ciphertext(bytes, &path)?;
             let listed = lists.listed.get(&name).map(String::as_str);
-            let recipients = layout::recipients(workspace, &name, listed, lists.instead)?;
+            let recipients = layout::recipients(&mut reader, &name, listed, lists.instead)?;
             let description = certificate_file(&name, "json");
             let owner = Owner::Certificate(name);
             all.push(key_file(
@@ -217,9 +219,12 @@ pub(crate) fn named(keys: Vec<KeyFile>, names: &BTreeSet<CertificateName>) -> Re
 }
 
 /// Public key (`SubjectPublicKeyInfo`, DER) of a certificate that the repository has.
-pub(crate) fn public_key(workspace: &Workspace, name: &CertificateName) -> Result<Option<Vec<u8>>> {
+pub(crate) fn public_key(
+    reader: &mut Reader<'_>,
+    name: &CertificateName,
+) -> Result<Option<Vec<u8>>> {
     let path = certificate_file(name, "crt");
-    let Some(bytes) = workspace.read(&path)? else {
+    let Some(bytes) = reader.read(&path)? else {
         return Ok(None);
     };
     let leaf = Leaf::from_pem(&bytes).with_context(|| format!("`{path}` cannot be read"))?;

@@ -16,7 +16,7 @@ use crate::model::renewal::RenewalInfo;
 use crate::model::secret::Sealed;
 use crate::repo::accounts;
 use crate::repo::certs_json::{self, CERTS_JSON, Defaults, Listed};
-use crate::repo::git::{Content, File, Workspace};
+use crate::repo::git::{Content, File, Reader, Workspace};
 use crate::repo::recipients::{Recipients, hex};
 use crate::repo::revoked;
 
@@ -89,31 +89,31 @@ pub(crate) fn unlisted(workspace: &Workspace, wanted: &[Wanted]) -> Result<Vec<S
 /// `listed`: the list that certs.json has for it; there cannot be a file as well.
 /// `instead`: text and origin of a list that takes the place of the repository's.
 pub(crate) fn recipients(
-    workspace: &Workspace,
+    reader: &mut Reader<'_>,
     name: &CertificateName,
     listed: Option<&str>,
     instead: Option<(&str, &str)>,
 ) -> Result<Recipients> {
     let own = own_recipients(name);
-    match (recipients_in(workspace, &own)?, listed) {
+    match (recipients_in(reader, &own)?, listed) {
         (Some(_), Some(_)) => Err(anyhow!(
             "certificate `{name}` has recipients in `{own}` and in certs.json"
         ))
         .hint(|| "keep one of them: remove the file, or `recipients` from certs.json"),
         (Some(recipients), None) => Ok(recipients),
         (None, Some(text)) => Recipients::parse(text, "certs.json"),
-        (None, None) => general_recipients(workspace, instead),
+        (None, None) => general_recipients(reader, instead),
     }
 }
 
 /// Who can open the keys of certificates that have no list of their own.
 pub(crate) fn general_recipients(
-    workspace: &Workspace,
+    reader: &mut Reader<'_>,
     instead: Option<(&str, &str)>,
 ) -> Result<Recipients> {
     match instead {
         Some((text, origin)) => Recipients::parse(text, origin),
-        None => recipients_in(workspace, RECIPIENTS)?.ok_or_else(no_recipients),
+        None => recipients_in(reader, RECIPIENTS)?.ok_or_else(no_recipients),
     }
 }
 
@@ -124,14 +124,15 @@ pub(crate) fn own_recipients(name: &CertificateName) -> String {
 
 /// Who can open the account key.
 pub(crate) fn account_recipients(workspace: &Workspace) -> Result<Recipients> {
-    match recipients_in(workspace, ACCOUNT_RECIPIENTS)? {
+    let mut reader = workspace.reader()?;
+    match recipients_in(&mut reader, ACCOUNT_RECIPIENTS)? {
         Some(recipients) => Ok(recipients),
-        None => recipients_in(workspace, RECIPIENTS)?.ok_or_else(no_recipients),
+        None => recipients_in(&mut reader, RECIPIENTS)?.ok_or_else(no_recipients),
     }
 }
 
-fn recipients_in(workspace: &Workspace, path: &str) -> Result<Option<Recipients>> {
-    let Some(bytes) = workspace.read(path)? else {
+fn recipients_in(reader: &mut Reader<'_>, path: &str) -> Result<Option<Recipients>> {
+    let Some(bytes) = reader.read(path)? else {
         return Ok(None);
     };
     let text = std::str::from_utf8(&bytes).with_context(|| format!("`{path}` is not UTF-8"))?;

@@ -1,4 +1,4 @@
-//! Finds private keys in bytes of any kind: PEM, DER, PKCS#12, Java key stores, JWK, `PuTTY`, age.
+//! Finds private keys in bytes of any kind: PEM, DER, PKCS#12, Java key stores, JWK, `PuTTY`, age; DER in Base64, too.
 //!
 //! What is compressed or encrypted as a whole is not looked into.
 
@@ -37,6 +37,9 @@ const LONGEST_KIND: usize = 40;
 /// A first line without so many characters of Base64 after it is an example or a search pattern.
 const LEAST_BASE64: usize = 40;
 
+/// Characters of Base64 that show how DER begins.
+const DER_START: usize = 12;
+
 /// Characters after `AGE-SECRET-KEY-1`: 32 bytes and a checksum in Bech32.
 const AGE_CHARACTERS: usize = 58;
 
@@ -58,8 +61,39 @@ pub(crate) fn find(bytes: &[u8]) -> Option<Leak> {
             ..leak
         })
     });
-    let all = text.chain(encoded).chain(in_binary(bytes));
+    // Of two names of one key the last counts: DER in Base64 is what PEM is inside.
+    let all = der_in_base64(bytes)
+        .chain(text)
+        .chain(encoded)
+        .chain(in_binary(bytes));
     all.max_by_key(|leak| leak.state)
+}
+
+/// Values that are DER in Base64, as Traefik keeps keys: every SEQUENCE begins with an `M`.
+fn der_in_base64(bytes: &[u8]) -> impl Iterator<Item = Leak> + '_ {
+    memchr::memchr_iter(b'M', bytes).filter_map(|at| {
+        let before = bytes.get(..at)?.last();
+        let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+        if before.is_some_and(is_inside) {
+            return None;
+        }
+        let start = LENIENT.decode(bytes.get(at..at + DER_START)?).ok()?;
+        let (length, rest) = der_length(start.strip_prefix(&[SEQUENCE])?)?;
+        // A version, or what an encrypted key is encrypted with.
+        if !matches!(
+            rest,
+            [INTEGER, 1, 0 | 1 | 3, ..] | [SEQUENCE, _, OBJECT_ID, ..]
+        ) {
+            return None;
+        }
+        let mut data = base64(bytes.get(at..)?);
+        data.truncate(((start.len() - rest.len() + length) * 4).div_ceil(3));
+        let (kind, state) = in_der(&LENIENT.decode(data).ok()?)?;
+        Some(Leak {
+            kind: format!("{kind}, in Base64"),
+            state,
+        })
+    })
 }
 
 fn in_text(bytes: &[u8]) -> Option<Leak> {
@@ -245,20 +279,23 @@ fn in_der(bytes: &[u8]) -> Option<(&'static str, State)> {
 
 /// Content of a value of DER, and what comes after it.
 fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let rest = bytes.strip_prefix(&[tag])?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
+    let (length, rest) = der_length(bytes.strip_prefix(&[tag])?)?;
+    rest.split_at_checked(length)
+}
+
+fn der_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (first, rest) = bytes.split_first()?;
+    match first {
+        0..=0x7f => Some((usize::from(*first), rest)),
         0x81..=0x83 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
             let length = digits
                 .iter()
                 .fold(0, |all, digit| all << 8 | usize::from(*digit));
-            (length, rest)
+            Some((length, rest))
         }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
+        _ => None,
+    }
 }
 
 #[cfg(test)]

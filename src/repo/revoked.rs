@@ -121,6 +121,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::model::file;
     use crate::repo::files;
     use crate::repo::git::People;
     use crate::repo::servers::access;
@@ -141,12 +142,12 @@ mod tests {
         let file = mark(&workspace, &name, "superseded", now).unwrap();
         workspace.commit("x", &[file]).unwrap();
         assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
+            file::read_text(&path).unwrap(),
             "{\n  \"domain\": \"revoked.test\",\n  \"directory\": \"https://ca.test/d\",\n  \
              \"revoked\": {\n    \"at\": \"2026-11-25T20:30:40Z\",\n    \"reason\": \"superseded\"\n  }\n}\n"
         );
         assert_eq!(
-            reason(&std::fs::read(&path).unwrap()).as_deref(),
+            reason(&file::read(&path).unwrap()).as_deref(),
             Some("revoked on 2026-11-25: superseded")
         );
         let (_, certificate, directory) = certificate(&workspace, &name).unwrap();

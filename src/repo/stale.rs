@@ -54,7 +54,7 @@ fn stale<'w>(
         let has_own = recipients.is_some() || reader.has(&layout::own_recipients(name))?;
         let today = match &general {
             Some(hash) if !has_own => String::clone(hash),
-            _ => layout::recipients(workspace, name, recipients.as_deref(), instead)?.hash(),
+            _ => layout::recipients(&mut reader, name, recipients.as_deref(), instead)?.hash(),
         };
         if today != *hash {
             stale.push(name);

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use git2::{Oid, Repository};
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::repo::files;
 use crate::repo::journal::reference::Reference;
@@ -267,7 +268,7 @@ struct Shallow {
 impl Shallow {
     fn load(repository: &Repository) -> Result<Self> {
         let path = repository.path().join(SHALLOW_FILE);
-        let commits = match std::fs::read_to_string(&path) {
+        let commits = match file::read_text(&path) {
             Ok(text) => text.lines().map(Oid::from_str).collect::<Result<_, _>>(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
             Err(error) => return Err(error).context("cannot read which commits are shallow"),

@@ -40,6 +40,8 @@ const KEY: &str = "tls.key";
 /// Chain and key, as some servers want them.
 const COMBINED: &str = "tls.combined";
 const DESCRIPTION: &str = "meta";
+/// All fields of a certificate.
+const OURS: [&str; 4] = [CHAIN, KEY, COMBINED, DESCRIPTION];
 const ORDER: &str = "order";
 
 /// Folder of orders.
@@ -143,18 +145,20 @@ impl Vault {
         self.kv.listing_policy()
     }
 
-    /// Writes a certificate in the place of the one that is there.
+    /// Writes a certificate in the place of the one that is there. Fields of others stay.
     pub(crate) async fn keep(&self, name: &CertificateName, new: &Bundle<'_>) -> Result<Kept> {
         let at = [name.as_str()];
-        let fields = new.fields();
         for attempt in 0..ATTEMPTS {
-            let found = self.kv.read(self.token(), &at).await?;
+            let mut found = self.kv.read(self.token(), &at).await?;
             let others = found.fields.as_ref().filter(|_| attempt > 0);
             let others = others.and_then(|fields| fields.get(CHAIN));
             let others = others.and_then(|chain| Leaf::from_pem(chain.expose()).ok());
             if others.is_some_and(|other| other.not_after >= new.leaf.not_after) {
                 return Ok(Kept::Superseded);
             }
+            let mut fields = found.fields.take().unwrap_or_default();
+            fields.retain(|name, _| !OURS.contains(&name.as_str()));
+            fields.extend(new.fields());
             let written = self.kv.write(self.token(), &at, (&fields, &found)).await?;
             if written == Written::Done {
                 return Ok(Kept::Here);

@@ -15,7 +15,7 @@ use crate::repo::signed::{Signatures, UNSIGNED, short};
 use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
 
 /// Largest file that is looked into, bytes: each thread has one in memory.
-const LARGEST: usize = 256 << 20;
+pub(super) const LARGEST: u64 = 256 << 20;
 
 const CERTIFICATES: &str = "certificates/";
 const ACCOUNTS: &str = ".letsencrypt/";
@@ -124,15 +124,8 @@ impl Checker<'_> {
 
     fn file(&mut self, change: &Change) -> Result<()> {
         let (size, _) = self.odb.read_header(change.id)?;
-        if size > LARGEST {
-            let [size, most] = [size.div_ceil(1 << 20), LARGEST >> 20];
-            let what =
-                format!("it has {size} MiB, and is not looked into: {most} MiB are the limit");
-            self.fault(
-                change,
-                what,
-                "look into it yourself, and take it out of the history: a key may hide there",
-            );
+        if let Some(Finding { what, hint, .. }) = too_large(&change.path, size as u64) {
+            self.fault(change, what, &hint);
             return Ok(());
         }
         let is_list = change.path.rsplit('/').next() == Some(RECIPIENTS);
@@ -258,6 +251,19 @@ pub(super) fn leaked(place: finding::Place, leak: &Leak, commit: String) -> Find
         },
         place,
     }
+}
+
+/// What to say of a file of so many bytes, which are too many to look into; none if they are not.
+pub(super) fn too_large(path: &str, size: u64) -> Option<Finding> {
+    let [shown, most] = [size.div_ceil(1 << 20), LARGEST >> 20];
+    (size > LARGEST).then(|| Finding {
+        level: Level::Fault,
+        place: finding::Place::File(path.to_owned()),
+        commit: String::new(),
+        what: format!("it has {shown} MiB, and is not looked into: {most} MiB are the limit"),
+        hint: "look into it yourself, and take it out of the history: a key may hide there"
+            .to_owned(),
+    })
 }
 
 /// What to say of a file that has the name of a key, and is none that is known.

@@ -1,4 +1,4 @@
-//! Tells GitHub's runner what its log must not show.
+//! Secrets that nothing may show: what is said leaves them out, and GitHub's runner is told.
 //!
 //! The runner masks secrets that it has handed out itself, and no others: those of a `creds.json` that sops opens, or
 //! of an identity file, it learns by a command
@@ -6,10 +6,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::model::known;
 use crate::report::voice;
-
-/// Shorter ones would make the whole log unreadable.
-const SHORTEST: usize = 8;
 
 /// Whether the runner listens. One log, one switch.
 static IS_ON: AtomicBool = AtomicBool::new(false);
@@ -19,23 +17,19 @@ pub(crate) fn turn_on() {
     IS_ON.store(true, Ordering::Relaxed);
 }
 
-/// Masks a secret where the runner listens, each line of it by itself.
+/// Hides a secret from here on, and masks it where the runner listens, each line of it by itself.
 ///
 /// To stderr, where the runner reads commands too: stdout is data.
 pub(crate) fn mask(secret: &[u8]) {
+    known::remember(secret);
     if IS_ON.load(Ordering::Relaxed) {
         voice::write(&commands(&String::from_utf8_lossy(secret)));
     }
 }
 
-/// The runner compares line by line. Comments and PEM borders are in every file of their kind.
+/// The runner compares line by line.
 fn commands(secret: &str) -> String {
-    let is_text = secret.trim().contains('\n');
-    secret
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.len() >= SHORTEST)
-        .filter(|line| !(is_text && (line.starts_with('#') || line.starts_with("-----"))))
+    known::parts(secret)
         .map(|line| {
             let escaped = line.replace('%', "%25").replace('\r', "%0D");
             format!("::add-mask::{escaped}\n")

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::model::name::Identifier;
 use crate::model::outcome::{Done, Outcome, Plan, Planned, PutOff};
 use crate::model::path::Path;
+use crate::report::tame::tame_part;
 use crate::report::terminal::{day, describe};
 
 /// GitHub takes 1 MiB for all summaries of a step, and drops a longer one as a whole.
@@ -241,7 +242,7 @@ pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut is_code = false;
     let is_paired = text.matches('`').count().is_multiple_of(2);
-    for character in text.chars() {
+    for character in tame_part(text).chars() {
         match character {
             '`' if is_paired => {
                 is_code = !is_code;
@@ -304,6 +305,7 @@ mod tests {
             r"<code>\_a\*</code> \[x\]\(y\) &lt;b&gt; \@me \| \#"
         );
         assert_eq!(escaped("`a"), r"\`a");
+        assert_eq!(escaped("\u{1b}[2J"), r"\\u{1b}\[2J");
     }
 
     #[test]

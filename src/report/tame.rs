@@ -1,38 +1,65 @@
-//! Words of others, made harmless for terminals and CI logs.
+//! Words of others, made harmless for terminals and CI logs, without the secrets that servers repeat.
 
 use std::io::{self, Write};
 
 use crate::model::hint::without_numbers;
+use crate::model::known::hide;
 
 /// Longest line that is shown, in characters; a configuration can throw megabytes.
 const LONGEST_LINE: usize = 4_000;
+
+/// Turn what stands after them, so that a line reads as another one (<https://www.unicode.org/reports/tr9/>, section 2).
+const TURNS: [char; 9] = [
+    '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+    '\u{2069}',
+];
 
 /// Begins a command of GitHub's runner anywhere in a line, as `::` does at its beginning
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
 const COMMAND: &str = "##[";
 
-/// Escapes control characters, leaves numbers of errors out, takes the meaning from workflow commands and cuts long lines.
+/// Hides secrets, escapes control characters, leaves numbers of errors out, takes the meaning from workflow commands and cuts long lines.
 pub(crate) fn tame(text: &str) -> String {
-    let text = without_numbers(text).replace(COMMAND, "##\\[");
+    let text = without_numbers(&hide(text)).replace(COMMAND, "##\\[");
+    let line = |line: &str| {
+        let is_command = line.trim_start().starts_with("::");
+        let escape = if is_command { "\\" } else { "" };
+        format!("{escape}{}", visible(line))
+    };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The same data without a workflow command: JSON never begins a line with `::`.
-pub(crate) fn tame_json(json: &str) -> String {
-    json.replace(COMMAND, "##\\u005b")
+/// The same for what stands inside a line, such as an address of IPv6: `::1` is no command there.
+pub(crate) fn tame_part(text: &str) -> String {
+    visible(&without_numbers(&hide(text)).replace(COMMAND, "##\\["))
 }
 
-fn line(line: &str) -> String {
-    let mut tamed = String::with_capacity(line.len());
-    if line.trim_start().starts_with("::") {
-        tamed.push('\\');
+/// The same data without a workflow command or a secret: JSON never begins a line with `::`.
+pub(crate) fn tame_json(json: &str) -> String {
+    let json = hide(json).replace(COMMAND, "##\\u005b");
+    let mut tamed = String::with_capacity(json.len());
+    for character in json.chars() {
+        // JSON itself escapes those of ASCII, DEL aside; line ends are between values.
+        if (character.is_control() && !character.is_ascii_whitespace())
+            || TURNS.contains(&character)
+        {
+            tamed += &format!("\\u{:04x}", u32::from(character));
+        } else {
+            tamed.push(character);
+        }
     }
+    tamed
+}
+
+fn visible(line: &str) -> String {
+    let mut tamed = String::with_capacity(line.len());
     for (count, character) in line.chars().enumerate() {
         if count == LONGEST_LINE {
             tamed.push_str("...");
             break;
         }
-        if character.is_control() && character != '\t' {
+        let is_white = character == '\t' || character == '\n';
+        if (character.is_control() && !is_white) || TURNS.contains(&character) {
             tamed.extend(character.escape_default());
         } else {
             tamed.push(character);
@@ -68,14 +95,20 @@ mod tests {
             tame("x ##[stop-commands]t ###[add-mask]e"),
             "x ##\\[stop-commands]t ###\\[add-mask]e"
         );
+        assert_eq!(tame("a\u{202e}b\u{2069}"), "a\\u{202e}b\\u{2069}");
+        assert_eq!(tame("::1"), "\\::1");
+        assert_eq!(tame_part("::1 \u{9b}2J\n##[x]"), "::1 \\u{9b}2J\n##\\[x]");
         assert_eq!(tame("2001:db8::1 b\u{fc}cher"), "2001:db8::1 b\u{fc}cher");
     }
 
     #[test]
     fn json_stays_what_it_is() {
-        let said = "##[stop-commands]t \\##[";
+        let said = "##[stop-commands]t \\##[\u{9b}2J\u{7f}\u{202e}\u{e9}";
         let json = tame_json(&serde_json::json!([said]).to_string());
-        assert_eq!(json, r###"["##\u005bstop-commands]t \\##\u005b"]"###);
+        assert_eq!(
+            json,
+            r###"["##\u005bstop-commands]t \\##\u005b\u009b2J\u007f\u202eé"]"###
+        );
         let again: Vec<String> = serde_json::from_str(&json).unwrap();
         assert_eq!(again, [said]);
     }

@@ -519,12 +519,42 @@ fn keys_are_written_nowhere_where_they_would_be_committed_or_lost() {
     assert_eq!(
         to(&other.join("new/folder")),
         Said::refused(
-            "error: `[ROOT]/other/new/folder` is in a git repository, where keys in plain text would be committed\n\
+            "error: `[ROOT]/other/new/folder/www.crt` is in a git repository, where keys in plain text would be committed\n\
              hint: name a folder outside of it, or one that its .gitignore lists\n"
         )
     );
     assert!(!other.join("new").exists());
     assert_eq!(to(&other.join("tls")).code, Some(0));
+    // A .gitignore that lists some of the files, all but the unfinished ones, or one that was added all the same.
+    let refused = |file: &str| {
+        Said::refused(&format!(
+            "error: `[ROOT]/other/some/{file}` is in a git repository, where keys in plain text would be committed\n\
+             hint: name a folder outside of it, or one that its .gitignore lists\n"
+        ))
+    };
+    let some = other.join("some");
+    fs::write(other.join(".gitignore"), "/tls/\nfile\n*.crt\n").unwrap();
+    assert_eq!(to(&some), refused("www.key"));
+    fs::write(other.join(".gitignore"), "/tls/\n/some/*\n!/some/www.key\n").unwrap();
+    assert_eq!(to(&some), refused("www.key"));
+    fs::write(other.join(".gitignore"), "/tls/\nwww.*\n").unwrap();
+    assert_eq!(to(&some), refused(".git-certs-x"));
+    assert!(!some.exists());
+    fs::write(other.join(".gitignore"), "/tls/\n/some/\n").unwrap();
+    fs::create_dir(&some).unwrap();
+    fs::write(some.join("www.key"), "").unwrap();
+    repo.tool(
+        "git",
+        &["-C", "other", "add", "--force", "some/www.key"],
+        "",
+    );
+    assert_eq!(to(&some), refused("www.key"));
+    assert_eq!(fs::read_to_string(some.join("www.key")).unwrap(), "");
+    repo.tool(
+        "git",
+        &["-C", "other", "rm", "--quiet", "--cached", "some/www.key"],
+        "",
+    );
     assert_eq!(
         repo.tool("git", &["-C", "other", "status", "--porcelain"], ""),
         "?? .gitignore\n"

@@ -379,7 +379,7 @@ fn a_clone_fetches_the_commit_that_it_compares_with() {
             "alice"
         ),
         Said::refused(
-            "error: `[ROOT]/certs/out` is in a git repository, where keys in plain text would be committed\n\
+            "error: `[ROOT]/certs/out/www.crt` is in a git repository, where keys in plain text would be committed\n\
              hint: name a folder outside of it, or one that its .gitignore lists\n"
         )
     );

@@ -259,6 +259,73 @@ fn keys_that_no_commit_has_go_once_theirs_are_stored() {
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
 }
 
+/// Whatever git has of keys in plain text.
+fn objects_in_plain_text(repo: &CertRepo) -> usize {
+    let objects = "git -C certs cat-file --batch --batch-all-objects --buffer";
+    let count = format!("{objects} | grep -ac 'PRIVATE KEY' || true");
+    let count = repo.tool("sh", &["-c", &count], "");
+    count.trim().parse().unwrap()
+}
+
+#[test]
+fn keys_that_were_only_added_to_git_are_told() {
+    let repo = of_get_certs();
+    repo.remove("certificates/mail/mail.pem");
+    repo.git(&["add", "--all"]);
+    repo.git(&["reset", "--quiet", "--", "certificates", ".letsencrypt"]);
+    repo.git(&["commit", "--quiet", "--message", "lists"]);
+    let added = "certificates/web/web.key";
+    repo.git(&["add", added]);
+    let done = repo.run("import --yes", "alice");
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    let notes: Vec<_> = done
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("note"))
+        .collect();
+    assert_eq!(
+        notes,
+        [format!(
+            "note     `{added}` was added to git, which keeps a copy in `.git`: once all is done, `git gc --prune=now` removes it"
+        )]
+    );
+    assert_ne!(objects_in_plain_text(&repo), 0);
+    repo.git(&["gc", "--quiet", "--prune=now"]);
+    assert_eq!(objects_in_plain_text(&repo), 0);
+    assert_eq!(in_plain_text(&repo), "");
+}
+
+/// A key that age has encrypted, and another one in plain text, which is the certificate's.
+#[test]
+fn of_two_keys_none_is_lost() {
+    let repo = of_get_certs();
+    repo.commit("get-certs");
+    let alice = repo.read(".age-recipients");
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let sealed = repo.sealed(&other, &[alice.trim()]);
+    let path = "certificates/web/web.key.age";
+    repo.put(path, &sealed);
+    let said = repo.run("import --yes", "alice");
+    assert_eq!(
+        said.stderr,
+        format!(
+            "error: cannot import `web`\n  caused by: `{path}` has another key, and no commit has it: it would be lost\n\
+             hint: commit it first, or remove it if nobody needs it\n"
+        )
+    );
+    assert_eq!(said.code, Some(1));
+    assert_eq!(repo.read(path), sealed);
+    assert!(repo.path("certs/certificates/web/web.key").exists());
+    // Once it is committed, the history has it.
+    repo.git(&["add", path]);
+    repo.git(&["commit", "--quiet", "--message", "another key"]);
+    let done = repo.run("import --yes", "alice");
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    assert_eq!(repo.git(&["show", &format!("HEAD~1:{path}")]), sealed);
+    assert_ne!(repo.opened(path, "alice").unwrap(), other);
+    assert!(!repo.path("certs/certificates/web/web.key").exists());
+}
+
 #[test]
 fn a_push_that_is_refused_loses_nothing() {
     let repo = of_get_certs();

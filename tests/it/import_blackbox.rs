@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use pretty_assertions::assert_eq;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
-use crate::support::cert_repo::{CertRepo, Files};
+use crate::support::cert_repo::{CertRepo, Files, sha256};
 
 /// A key ring, whose agent ends with it.
 struct KeyRing(PathBuf);
@@ -45,7 +46,8 @@ impl KeyRing {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        let (mut pipe, input) = (child.stdin.take().unwrap(), input.to_vec());
+        thread::spawn(move || pipe.write_all(&input).unwrap());
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{program} {words:?}: {output:?}");
         output.stdout
@@ -271,5 +273,36 @@ fn a_list_that_is_elsewhere_is_told() {
         repo.read(".gitignore").lines().count(),
         4,
         "blackbox' lines stay where its list is not"
+    );
+}
+
+/// gpg writes before it has read everything; and what is packed small can be huge.
+#[test]
+fn large_files_are_opened_and_huge_ones_refused() {
+    let (repo, ring) = repository();
+    // Hashes cannot be packed, and fill the pipe in both directions.
+    let note: String = (0..10_000_u32)
+        .map(|number| sha256(&number.to_be_bytes()))
+        .collect();
+    let account = format!(
+        r#"{{"email": "me@a.test", "registration": {{"uri": "https://ca.test/acct/1"}}, "note": "{note}"}}"#
+    );
+    ring.register(&repo, ".letsencrypt/ca.test/account.json", &account);
+    repo.remove("certificates/web/web.key");
+    repo.remove("certificates/web/web.pem");
+    ring.register(&repo, "certificates/web/web.key", &"0".repeat(100 << 20));
+    repo.commit("large");
+    let said = repo.run_with("import --dry-run", "alice", &[ring.variable()]);
+    assert_eq!(
+        said.stderr,
+        "error: cannot import `web`
+  caused by: cannot use the key in `certificates/web/web.key.gpg`
+  caused by: cannot read what `gpg` makes of `certificates/web/web.key.gpg`
+  caused by: it is larger than 1 MiB, which is the limit\n"
+    );
+    assert!(
+        said.stdout.contains("import   account at `ca.test`"),
+        "{}",
+        said.stdout
     );
 }

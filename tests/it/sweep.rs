@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use pretty_assertions::assert_eq;
 use crate::support::bind;
 use crate::support::command::Output;
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, pebble_log, values, wait_until};
+use crate::support::nightly::{Gate, Nightly, at, pebble_log, values, wait_until};
 use crate::support::powerdns;
 
 /// GitHub kills a cancelled job so long after the first signal.
@@ -304,4 +305,31 @@ fn the_folder_of_a_run_that_was_killed_goes_with_the_next() {
     assert_eq!(left.len(), 1, "{left:?}");
     nightly.command(&["plan"]).run().expect_code(0);
     assert_eq!(lab.left_over().len(), 0);
+}
+
+/// A folder that is not locked yet, or not named as one that is.
+#[test]
+fn a_run_that_was_killed_as_it_made_its_folder_leaves_nothing_for_long() {
+    let nightly = Nightly::new(Lab::builder().start(), WANTED);
+    let lab = &nightly.lab;
+    let plan = || {
+        let command = nightly.command(&["plan", "--no-dns"]);
+        command.env("GIT_CERTS_CA_BUNDLE", "")
+    };
+    for point in ["made", "not locked", "locked"] {
+        at(&format!("temporary folder {point}"), "KILL", plan()).run();
+    }
+    assert_eq!(lab.left_over().len(), 3);
+    // Somebody may be at it in this moment.
+    plan().run().expect_code(0);
+    let left = lab.left_over();
+    assert_eq!(left.len(), 3);
+    for folder in left {
+        lab.command("touch")
+            .args(["-d", "1 hour ago"])
+            .arg(folder)
+            .succeed();
+    }
+    plan().run().expect_code(0);
+    assert_eq!(lab.left_over(), [""; 0].map(PathBuf::from));
 }

@@ -294,3 +294,32 @@ fn a_run_that_is_killed_loses_nothing() {
         assert_eq!(nightly.certs.refs(lab), ["refs/heads/main"]);
     }
 }
+
+/// Somebody else keeps a password, a list and a number beside the certificate and the account.
+#[test]
+fn fields_of_others_stay() {
+    let nightly = nightly();
+    let vault = Vault(&nightly.lab);
+    let theirs = json!({"password": "planted-password", "ports": [443, {"tls": true}], "ttl": 60});
+    for version in [1, 2] {
+        let put = |name: &str| match version {
+            1 => vault.put(&format!("secret/certs/{name}"), &theirs),
+            _ => vault.put(&format!("kv/data/certs/{name}"), &json!({ "data": theirs })),
+        };
+        let get = |name: &str| match version {
+            1 => vault.v1(&format!("certs/{name}")),
+            _ => vault.v2(&format!("certs/{name}")).0,
+        };
+        put("www");
+        let run = |args: &[&str]| store(&nightly, args, version).run().expect_code(0);
+        run(&["renew"]);
+        run(&["renew", "--renew", "1000"]);
+        run(&["revoke", "www", "--reason", "superseded", "--yes"]);
+        let mut secret = get("www");
+        for (name, value) in theirs.as_object().unwrap() {
+            assert_eq!(&secret[name], value, "{version}: {name}");
+            secret.as_object_mut().unwrap().remove(name);
+        }
+        assert_bundle(&nightly.lab, &secret);
+    }
+}

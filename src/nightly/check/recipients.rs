@@ -32,7 +32,8 @@ pub(super) fn look(
         } = &found.wanted;
         let has_file = there.contains(&layout::own_recipients(name));
         if has_file && recipients.is_some() {
-            let both = layout::recipients(workspace, name, recipients.as_deref(), None);
+            let both =
+                layout::recipients(&mut workspace.reader()?, name, recipients.as_deref(), None);
             let place = list.place(&At::field(found.entry, "recipients"));
             let both = both.err();
             all.extend(both.map(|error| Diagnostic::error(Rule::Recipients, place, &error)));

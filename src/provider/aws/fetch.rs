@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use time::OffsetDateTime;
 use url::Url;
 
+use crate::model::file;
 use crate::model::hint::Hint;
 use crate::net::http::{Http, Repeat, body};
 use crate::provider::aws::keys::{Answer, Keys};
@@ -53,11 +54,9 @@ impl Fetch<'_> {
         let mut keys = match &source.start {
             Start::Keys(keys) => Arc::clone(keys),
             Start::WebIdentity { token_file, role } => {
-                let token = tokio::fs::read_to_string(token_file)
-                    .await
-                    .with_context(|| {
-                        format!("cannot read the token in `{}`", token_file.display())
-                    })?;
+                let token = file::read_text(token_file).with_context(|| {
+                    format!("cannot read the token in `{}`", token_file.display())
+                })?;
                 Arc::new(self.with_token(role, token.trim()).await?)
             }
             Start::Container { url, authorization } => {
@@ -137,7 +136,7 @@ impl Fetch<'_> {
         let token = match authorization {
             Some(Authorization::Token(token)) => token.expose_str(),
             Some(Authorization::File(path)) => {
-                let read = tokio::fs::read_to_string(path).await;
+                let read = file::read_text(path);
                 from_file =
                     read.with_context(|| format!("cannot read the token in `{}`", path.display()))?;
                 Some(from_file.trim())

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::model::environment::Environment;
+use crate::model::file;
 
 /// The name of the profile that is used where none is named.
 pub(super) const DEFAULT: &str = "default";
@@ -118,7 +119,7 @@ fn without_comment(value: &str) -> &str {
 }
 
 fn text(path: &Path) -> Result<String> {
-    match std::fs::read_to_string(path) {
+    match file::read_text(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         read => read
             .with_context(|| format!("cannot read AWS's configuration file `{}`", path.display())),

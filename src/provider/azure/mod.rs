@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::model::environment::Environment;
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::provider::ProviderEntry;
 use crate::net::http::Repeat;
@@ -224,7 +225,7 @@ impl Proof {
         match self {
             Self::Secret(secret) => Ok(secret.clone()),
             Self::File(path) => {
-                let token = tokio::fs::read_to_string(path).await;
+                let token = file::read_text(path);
                 let token = token.with_context(|| {
                     format!("cannot read `{}` (`{TOKEN_FILE}`)", path.display())
                 })?;

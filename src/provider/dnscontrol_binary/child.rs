@@ -168,6 +168,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::model::file;
     use crate::model::hint::explain;
 
     fn shell(runs_command: bool) -> Program {
@@ -217,10 +218,10 @@ mod tests {
             explained.hints,
             ["run `dnscontrol preview` by hand: it may wait for a server"]
         );
-        let pid = std::fs::read_to_string(&file).unwrap();
+        let pid = file::read_text(&file).unwrap();
         let status = format!("/proc/{}/status", pid.trim());
         // Gone, or dead and not yet collected by the process that it was left to.
-        while std::fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
+        while file::read_text(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
             assert!(started.elapsed() < Duration::from_mins(1), "still there");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

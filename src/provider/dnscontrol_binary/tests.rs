@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::change::Txt;
+use crate::model::file;
 use crate::model::hint::explain;
 use crate::model::zone::{NameserverCount, ZoneProvider};
 use crate::provider::servers;
@@ -75,7 +76,7 @@ impl Fake {
     }
 
     fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap()
+        file::read_text(self.path(path)).unwrap()
     }
 
     /// What comes of the next runs.
@@ -104,7 +105,7 @@ impl Fake {
     fn runs(&self) -> Vec<String> {
         let mut runs = Vec::new();
         while let Ok(text) =
-            fs::read_to_string(self.path(&format!("bin/{}.arguments", runs.len() + 1)))
+            file::read_text(self.path(&format!("bin/{}.arguments", runs.len() + 1)))
         {
             let words = text.split_whitespace().map(|word| {
                 if word.starts_with(".git-certs-") {
@@ -706,7 +707,7 @@ async fn a_call_that_is_dropped_ends_its_run_and_leaves_nothing() {
     }
     fake.assert_clean();
     let status = format!("/proc/{}/status", fake.read("bin/1.hang").trim());
-    while fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
+    while file::read_text(&status).is_ok_and(|text| !text.contains("State:\tZ")) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // What it was about to add may be there.

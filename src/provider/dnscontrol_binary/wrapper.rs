@@ -253,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::dnscontrol::{DnsConfig, Source, print_ir};
+    use crate::model::file;
     use crate::model::hint::explain;
 
     fn txt(name: &str, value: &str) -> Txt {
@@ -439,7 +440,7 @@ require("./dnsconfig.js");
         let folder = tempfile::tempdir().unwrap();
         let wrapper = Wrapper::write(folder.path(), "text").unwrap();
         let path = wrapper.path().to_owned();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(file::read_text(&path).unwrap(), "text");
         let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         drop(wrapper);

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::net::http::Repeat;
 use crate::provider::google::{Document, LIFETIME, Source};
@@ -111,8 +112,7 @@ impl External {
     /// Read anew each time: such tokens live for minutes.
     async fn subject(&self, asker: &Asker<'_>) -> Result<String> {
         let found = match &self.subject {
-            Subject::File(path) => tokio::fs::read_to_string(path)
-                .await
+            Subject::File(path) => file::read_text(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))?,
             Subject::Url { url, headers } => {
                 let mut request = asker.request(Method::GET, url.clone());

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::model::environment::Environment;
+use crate::model::file;
 use crate::model::hint::{Hint as _, with_hint};
 use crate::model::provider::ProviderEntry;
 use crate::net::http::Repeat;
@@ -110,7 +111,7 @@ impl Credentials {
     }
 
     fn of_file(path: &Path, place: String, environment: &Environment) -> Result<Self> {
-        let read = || -> Result<Value> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };
+        let read = || -> Result<Value> { Ok(serde_json::from_slice(&file::read(path)?)?) };
         let json = read()
             .with_context(|| format!("cannot read the credentials in {place}"))
             .hint(|| format!("`{FILE_VARIABLE}` names a JSON file with credentials"))?;

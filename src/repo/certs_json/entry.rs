@@ -198,12 +198,14 @@ impl<'e> Reader<'e> {
             }
         };
         let (mut identifiers, mut items) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for (item, name) in names.iter().enumerate() {
             match identifier(name) {
-                Ok(known) if identifiers.contains(&known) => {}
-                Ok(new) => {
-                    identifiers.push(new);
-                    items.push(item);
+                Ok(name) => {
+                    if seen.insert(name.clone()) {
+                        identifiers.push(name);
+                        items.push(item);
+                    }
                 }
                 Err(error) => self.note("names", Some(item), error),
             }

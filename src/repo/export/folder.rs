@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use git2::{ErrorCode, Repository};
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::secret::Secret;
 use crate::repo::export::File;
@@ -32,7 +33,7 @@ pub(crate) fn make(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot make `{}`", folder.display()))
 }
 
-/// Refuses folders that files must not go to: a link, no folder, or what git would commit.
+/// Refuses folders that files must not go to: a link, no folder, or the cert repository.
 ///
 /// `cert_repo` is the folder of the cert repository, where it is not cloned.
 pub(crate) fn check(folder: &Path, cert_repo: Option<&Path>) -> Result<()> {
@@ -58,22 +59,36 @@ pub(crate) fn check(folder: &Path, cert_repo: Option<&Path>) -> Result<()> {
             "name a folder outside of it",
         ));
     }
-    let is_committed = is_committed(&real)
-        .with_context(|| format!("cannot see whether git would commit `{shown}`"))?;
-    if is_committed {
-        return Err(with_hint(
-            anyhow!(
-                "`{shown}` is in a git repository, where keys in plain text would be committed"
-            ),
-            "name a folder outside of it, or one that its .gitignore lists",
-        ));
+    Ok(())
+}
+
+/// Refuses files that git would commit, each by its own name: a .gitignore may list some of a folder.
+pub(crate) fn refuse_committed(folder: &Path, all: &[File]) -> Result<()> {
+    // Where each of them is until it is whole.
+    let unfinished = format!("{}x", files::PREFIX);
+    let names = all.iter().map(|file| file.name.as_str());
+    let real = real(folder)?;
+    for name in names.chain([unfinished.as_str()]) {
+        let shown = folder.join(name);
+        let is_committed = is_committed(&real.join(name)).with_context(|| {
+            format!("cannot see whether git would commit `{}`", shown.display())
+        })?;
+        if is_committed {
+            return Err(with_hint(
+                anyhow!(
+                    "`{}` is in a git repository, where keys in plain text would be committed",
+                    shown.display()
+                ),
+                "name a folder outside of it, or one that its .gitignore lists",
+            ));
+        }
     }
     Ok(())
 }
 
-/// Whether a repository would take files of the folder.
-pub(crate) fn is_committed(folder: &Path) -> Result<bool> {
-    let repository = match Repository::discover(existing(folder)) {
+/// Whether a repository has the file, or would take it.
+pub(crate) fn is_committed(file: &Path) -> Result<bool> {
+    let repository = match Repository::discover(existing(file)) {
         Ok(repository) => repository,
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
@@ -82,8 +97,10 @@ pub(crate) fn is_committed(folder: &Path) -> Result<bool> {
     let Some(work_tree) = repository.workdir() else {
         return Ok(false);
     };
-    let below = folder.strip_prefix(work_tree.canonicalize()?)?;
-    Ok(!repository.is_path_ignored(below.join("file"))?)
+    let below = file.strip_prefix(work_tree.canonicalize()?)?;
+    // What was added once is committed, whatever .gitignore says.
+    let is_tracked = repository.index()?.get_path(below, 0).is_some();
+    Ok(is_tracked || !repository.is_path_ignored(below)?)
 }
 
 /// Writes the files that are not there yet as they shall be: each is replaced whole, and readable by this user alone.
@@ -120,7 +137,7 @@ fn has(path: &Path, content: &Secret) -> Result<bool> {
         Some(found) if found.len() != content.expose().len() as u64 => return Ok(false),
         Some(_) => {}
     }
-    let old = fs::read(path)
+    let old = file::read(path)
         .map(Secret::new)
         .with_context(|| format!("cannot read `{shown}`"))?;
     Ok(old.expose() == content.expose())

@@ -8,7 +8,7 @@ use crate::model::hint::{Hint, with_hint};
 use crate::model::home::Home;
 use crate::model::secret::{Sealed, Secret};
 use crate::repo::accounts;
-use crate::repo::git::Workspace;
+use crate::repo::git::Reader;
 use crate::repo::layout::certificate_file;
 use crate::repo::revoked;
 
@@ -45,19 +45,24 @@ fn key_path(name: &CertificateName) -> String {
 }
 
 /// Reads the certificate; none if it is not there.
-pub(crate) fn find(workspace: &Workspace, name: &CertificateName) -> Result<Option<Stored>> {
+pub(crate) fn find(reader: &mut Reader<'_>, name: &CertificateName) -> Result<Option<Stored>> {
     let path = chain_path(name);
-    let Some(bytes) = workspace.read(&path)? else {
+    let Some(bytes) = reader.read(&path)? else {
         return Ok(None);
     };
     let unreadable = || format!("`{path}` cannot be read");
-    let description = workspace.read(&certificate_file(name, "json"))?;
+    let description = reader.read(&certificate_file(name, "json"))?;
+    let key_path = key_path(name);
+    let key = reader.read(&key_path)?;
     Ok(Some(Stored {
         leaf: Leaf::from_pem(&bytes).with_context(unreadable)?,
         chain: chain::parts(&bytes).with_context(unreadable)?,
         bytes,
-        key: accounts::sealed(workspace, &key_path(name))?.map(Key::Sealed),
-        key_place: key_path(name),
+        key: key
+            .map(|bytes| accounts::ciphertext(bytes, &key_path))
+            .transpose()?
+            .map(Key::Sealed),
+        key_place: key_path,
         revoked: description.and_then(|bytes| revoked::reason(&bytes)),
     }))
 }

@@ -1,12 +1,13 @@
 //! Reads files of a folder and entries of a tree without following symbolic links.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 use git2::{FileMode, ObjectType, Repository, Tree, TreeEntry};
 
+use crate::model::file;
 use crate::repo::blob;
 
 /// `path` if it stays inside its folder: parts separated by `/`, none of them `.`, `..` or `.git`.
@@ -26,11 +27,9 @@ pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let about = || format!("cannot read `{path}`");
-    let mut file = File::open(folder.join(path)).with_context(about)?;
-    blob::check(file.metadata().with_context(about)?.len(), path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).with_context(about)?;
-    Ok(Some(bytes))
+    let whole = folder.join(path);
+    blob::check(whole.metadata().with_context(about)?.len(), path)?;
+    file::read(whole).map(Some).with_context(about)
 }
 
 /// Whether there is something at a path.
@@ -144,8 +143,9 @@ impl<'r> Trees<'r> {
             if !is_last && self.way.get(depth).is_some_and(|(name, _)| name == part) {
                 continue;
             }
-            self.way.truncate(depth);
-            let at = self.way.last().map_or(&self.root, |(_, tree)| tree);
+            // A file on the way leaves the folders below it as they are.
+            let above = depth.checked_sub(1).and_then(|above| self.way.get(above));
+            let at = above.map_or(&self.root, |(_, tree)| tree);
             let Some(entry) = at.get_name(part).map(|entry| entry.to_owned()) else {
                 return Ok(None);
             };
@@ -156,7 +156,10 @@ impl<'r> Trees<'r> {
                 return Ok(Some(entry));
             }
             match self.repository.find_tree(entry.id()) {
-                Ok(folder) => self.way.push((part.to_owned(), folder)),
+                Ok(folder) => {
+                    self.way.truncate(depth);
+                    self.way.push((part.to_owned(), folder));
+                }
                 Err(_) => return Ok(None),
             }
         }

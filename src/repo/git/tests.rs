@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pretty_assertions::assert_eq;
 
 use super::push::Conflict;
@@ -632,10 +634,40 @@ fn keys_and_links_are_refused() {
         assert_eq!(error.to_string(), link);
         assert_eq!(workspace.folders("certificates").unwrap(), ["old"]);
     }
-    let key = file("a/b.crt", "-----BEGIN PRIVATE KEY-----\n");
+    let mut refused = |file: File| bare.commit("x", &[file]).unwrap_err().to_string();
+    let begins = file("a/b.crt", "-----BEGIN PRIVATE KEY-----\n");
     assert_eq!(
-        bare.commit("x", &[key]).unwrap_err().to_string(),
-        "refusing to store `a/b.crt`: it holds a plaintext private key"
+        refused(begins),
+        "refusing to store `a/b.crt`: it holds a private key"
+    );
+    let account =
+        r#"{"email": "", "key": {"kty": "EC", "crv": "P-256", "x": "a", "y": "b", "d": "c"}}"#;
+    assert_eq!(
+        refused(file("account.json", account)),
+        "refusing to store `account.json`: it holds a private key (JWK)"
+    );
+    let der = rcgen::KeyPair::generate().unwrap().serialize_der();
+    let traefik = format!(r#"{{"PrivateKey": "{}"}}"#, STANDARD.encode(&der));
+    assert_eq!(
+        refused(file("account.json", &traefik)),
+        "refusing to store `account.json`: it holds a private key (PKCS#8 in DER, in Base64)"
+    );
+    let raw = File {
+        path: "a/b.crt".to_owned(),
+        content: Content::Public(der),
+    };
+    assert_eq!(
+        refused(raw),
+        "refusing to store `a/b.crt`: it holds a private key (PKCS#8 in DER)"
+    );
+    let hidden = format!("-----BEGIN AGE ENCRYPTED FILE-----\n{traefik}\n");
+    let sealed = File {
+        path: "a/b.key.age".to_owned(),
+        content: Content::Sealed(Sealed::new(hidden).unwrap()),
+    };
+    assert_eq!(
+        refused(sealed),
+        "refusing to store `a/b.key.age`: it holds a private key (PKCS#8 in DER, in Base64)"
     );
 }
 

@@ -17,6 +17,14 @@ impl Workspace {
         }
     }
 
+    /// Whether `git add` has seen a content of a file that the last commit does not have: git keeps that.
+    pub(crate) fn is_staged(&self, path: &str) -> Result<bool> {
+        match &self.shape {
+            Shape::Checkout(checkout) => checkout.is_staged(read::checked(path)?),
+            Shape::Bare(_) | Shape::Folder(_) => Ok(false),
+        }
+    }
+
     /// Removes files that no commit has.
     pub(crate) fn discard(&self, paths: &[String]) -> Result<()> {
         let files: Vec<_> = paths
@@ -42,5 +50,15 @@ impl Checkout {
         let head = self.history.repository.head()?.peel_to_tree()?;
         let path = format!("{}{path}", self.prefix);
         Ok(head.get_path(Path::new(&path)).is_ok())
+    }
+
+    fn is_staged(&self, path: &str) -> Result<bool> {
+        let repository = &self.history.repository;
+        let head = repository.head()?.peel_to_tree()?;
+        let path = format!("{}{path}", self.prefix);
+        let path = Path::new(&path);
+        let staged = repository.index()?.get_path(path, 0);
+        let committed = head.get_path(path).ok().map(|entry| entry.id());
+        Ok(staged.is_some_and(|staged| Some(staged.id) != committed))
     }
 }

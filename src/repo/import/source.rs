@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result};
 use serde_json::Value;
 
+use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::secret::Secret;
 use crate::repo::git::Workspace;
@@ -35,7 +36,7 @@ impl Source<'_> {
                 let path = folder.join(path);
                 // A device or a pipe could be read for ever.
                 match fs::metadata(&path) {
-                    Ok(found) if found.is_file() => fs::read(&path)
+                    Ok(found) if found.is_file() => file::read(&path)
                         .map(Some)
                         .map_err(|error| unreadable(error, &path)),
                     Ok(_) => Ok(None),

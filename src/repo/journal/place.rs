@@ -7,7 +7,7 @@ use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 
 use crate::model::hint::Hint;
 use crate::repo::blob;
-use crate::repo::git::People;
+use crate::repo::git::{People, refuse_keys};
 use crate::repo::journal::Journal;
 use crate::repo::journal::reference::Reference;
 use crate::repo::prove;
@@ -167,8 +167,10 @@ impl Place {
 
     fn commit(&self, journal: &Journal) -> Result<Oid> {
         let repository = &self.repository;
+        let bytes = serde_json::to_vec_pretty(journal)?;
+        refuse_keys(FILE, &bytes)?;
         let blob = repository
-            .blob(&serde_json::to_vec_pretty(journal)?)
+            .blob(&bytes)
             .with_context(|| format!("cannot write to `{}`", repository.path().display()))?;
         let mut tree = repository.treebuilder(None)?;
         tree.insert(FILE, blob, git2::FileMode::Blob.into())?;

@@ -67,7 +67,8 @@ fn what_is_stored_is_held_again() {
     let (identity, recipient) = keys();
     put(folder.path(), ".age-recipients", &recipient);
     let wanted = wanted("web", &["a.test", "*.a.test"]);
-    let recipients = recipients(&workspace, &wanted.name, None, None).unwrap();
+    let recipients =
+        recipients(&mut workspace.reader().unwrap(), &wanted.name, None, None).unwrap();
     let chain = certificate(&["*.a.test", "a.test"]);
     let leaf = Leaf::from_pem(chain.as_bytes()).unwrap();
     let issued = Issued {
@@ -182,23 +183,39 @@ fn the_nearest_recipients_count() {
     let missing = "there is no `.age-recipients` in the cert repository\n\
         hint: it lists who can open private keys, one age or SSH recipient a line: \
         `age-keygen -o key.txt` makes an identity, `age-keygen -y key.txt > .age-recipients` lists it";
-    assert_eq!(error(recipients(&workspace, &a, None, None)), missing);
+    assert_eq!(
+        error(recipients(&mut workspace.reader().unwrap(), &a, None, None)),
+        missing
+    );
     assert_eq!(error(account_recipients(&workspace)), missing);
     put(folder, ".age-recipients", &keys().1);
-    let all = recipients(&workspace, &a, None, None).unwrap().hash();
+    let all = recipients(&mut workspace.reader().unwrap(), &a, None, None)
+        .unwrap()
+        .hash();
     assert_eq!(account_recipients(&workspace).unwrap().hash(), all);
     put(folder, "certificates/a/.age-recipients", &keys().1);
     put(folder, ".letsencrypt/.age-recipients", &keys().1);
-    let own = recipients(&workspace, &a, None, None).unwrap().hash();
+    let own = recipients(&mut workspace.reader().unwrap(), &a, None, None)
+        .unwrap()
+        .hash();
     let account = account_recipients(&workspace).unwrap().hash();
     assert!(own != all && account != all && own != account);
-    assert_eq!(recipients(&workspace, &b, None, None).unwrap().hash(), all);
+    assert_eq!(
+        recipients(&mut workspace.reader().unwrap(), &b, None, None)
+            .unwrap()
+            .hash(),
+        all
+    );
     let other = keys().1;
     let instead = Some((other.as_str(), "--recipients"));
-    let instead_of = recipients(&workspace, &b, None, instead).unwrap().hash();
+    let instead_of = recipients(&mut workspace.reader().unwrap(), &b, None, instead)
+        .unwrap()
+        .hash();
     assert!(instead_of != all);
     assert_eq!(
-        recipients(&workspace, &a, None, instead).unwrap().hash(),
+        recipients(&mut workspace.reader().unwrap(), &a, None, instead)
+            .unwrap()
+            .hash(),
         own
     );
 }

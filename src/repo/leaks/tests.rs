@@ -57,8 +57,8 @@ fn der() {
     is(&der, "PKCS#8 in DER", State::Plain);
     let der = openssl("ecparam -name prime256v1 -genkey -noout -outform DER -out key");
     is(&der, "SEC1 in DER", State::Plain);
-    let inside = pkcs8_inside_of_rsa();
-    is(&inside, "PKCS#1 in DER", State::Plain);
+    let der = inside(openssl("genrsa -traditional -out key 2048"));
+    is(&der, "PKCS#1 in DER", State::Plain);
     is(
         b"\xfe\xed\xfe\xed\0\0\0\x02",
         "Java key store (JKS)",
@@ -71,8 +71,8 @@ fn der() {
     );
 }
 
-fn pkcs8_inside_of_rsa() -> Vec<u8> {
-    let pem = openssl("genrsa -traditional -out key 2048");
+/// The DER in PEM.
+fn inside(pem: Vec<u8>) -> Vec<u8> {
     let text = String::from_utf8(pem).unwrap();
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('-')).collect();
     BASE64.decode(lines.concat()).unwrap()
@@ -122,6 +122,26 @@ fn inside_of_other_files() {
 }
 
 #[test]
+fn der_in_base64_as_a_value() {
+    let of = |words: &str| BASE64.encode(inside(openssl(words)));
+    let pkcs8 = of("genpkey -algorithm ed25519 -out key");
+    let sec1 = of("ecparam -name prime256v1 -genkey -noout -out key");
+    let pkcs1 = of("genrsa -traditional -out key 2048");
+    let locked = of("genpkey -algorithm ed25519 -aes128 -pass pass:hunter2 -out key");
+    for (key, kind, state) in [
+        (&pkcs8, "PKCS#8 in DER, in Base64", State::Plain),
+        (&sec1, "SEC1 in DER, in Base64", State::Plain),
+        (&pkcs1, "PKCS#1 in DER, in Base64", State::Plain),
+        (&locked, "PKCS#8 in DER, in Base64", State::Encrypted),
+    ] {
+        let json = format!(r#"{{"PrivateKey":"{key}","Certificate":"MIIC"}}"#);
+        is(json.as_bytes(), kind, state);
+        is(format!("key={key}\nnext: line").as_bytes(), kind, state);
+        is(key.as_bytes(), kind, state);
+    }
+}
+
+#[test]
 fn what_only_looks_like_a_key() {
     for text in [
         "an identity is a line `AGE-SECRET-KEY-1...`",
@@ -132,6 +152,9 @@ fn what_only_looks_like_a_key() {
         "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzNShvKBBMPgM2CmEHFPdVyDk3ePrJZKmH0xPCxMXcA alice",
         r#"{"kty": "EC", "crv": "P-256", "x": "a", "y": "b"}"#,
+        "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAuGHJ",
+        "MAYCAQACAQA= MDwCAQAwDQYJKoZIhvcNAQEBBQAE",
+        "M",
         "0",
         "",
     ] {

@@ -12,6 +12,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::model::hint::Hint;
+use crate::model::known;
 use crate::model::outside::spawn;
 use crate::model::secret::{Secret, is_own_variable};
 use crate::repo::transport::child;
@@ -235,6 +236,8 @@ impl Header {
                 return Ok((AUTHORIZATION, None));
             }
             let (name, value) = value.split_once(':').context("it has no colon")?;
+            // After the name of the scheme: `basic`, `bearer`.
+            known::remember(value.rsplit(' ').next().unwrap_or_default().as_bytes());
             let mut value = HeaderValue::from_str(value.trim())?;
             value.set_sensitive(true);
             Ok((HeaderName::from_bytes(name.trim().as_bytes())?, Some(value)))

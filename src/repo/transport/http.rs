@@ -10,6 +10,7 @@ use reqwest::{Method, Request, RequestBuilder, Response, StatusCode};
 use tokio::runtime::Handle;
 use url::Url;
 
+use crate::model::known::remember;
 use crate::model::secret::Secret;
 use crate::net::http::{Http, Repeat, body};
 use crate::repo::address::Place;
@@ -130,6 +131,8 @@ impl Remote {
             return request.headers(headers);
         };
         headers.remove(AUTHORIZATION);
+        // The server's words are shown.
+        remember(secret.expose());
         let secret = secret.expose_str().unwrap_or_default().trim();
         request.headers(headers).basic_auth(user, Some(secret))
     }

@@ -33,6 +33,8 @@ pub(super) struct Kv {
 pub(super) struct Found {
     /// None where there is none.
     pub(super) fields: Option<Fields>,
+    /// What is no text, and so somebody else's.
+    others: BTreeMap<String, Value>,
     /// The version that the next one follows; 0 before the first, and where the engine has none.
     version: u64,
 }
@@ -133,14 +135,20 @@ impl Kv {
         } else {
             (data, None)
         };
-        let fields = data.and_then(Value::as_object).map(|fields| {
+        let data = data.and_then(Value::as_object);
+        let fields = data.map(|fields| {
             let texts = fields.iter().filter_map(|(name, value)| {
                 Some((name.clone(), Secret::from(value.as_str()?.to_owned())))
             });
             texts.collect()
         });
+        let others = data.into_iter().flatten();
+        let others = others.filter(|(_, value)| !value.is_string());
         Ok(Found {
             fields,
+            others: others
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             version: version.and_then(Value::as_u64).unwrap_or_default(),
         })
     }
@@ -174,7 +182,7 @@ impl Kv {
         )
     }
 
-    /// Writes a secret after what was found there.
+    /// Writes a secret after what was found there. What is no text stays.
     pub(super) async fn write(
         &self,
         token: &Secret,
@@ -182,18 +190,26 @@ impl Kv {
         (fields, after): (&Fields, &Found),
     ) -> Result<Written> {
         #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Field<'a> {
+            Text(Told<'a>),
+            Other(&'a Value),
+        }
+        #[derive(Serialize)]
         struct Versioned<'a> {
-            data: &'a BTreeMap<&'a str, Told<'a>>,
+            data: &'a BTreeMap<&'a str, Field<'a>>,
             options: Options,
         }
         #[derive(Serialize)]
         struct Options {
             cas: u64,
         }
-        let data: BTreeMap<_, _> = fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), Told(value)))
-            .collect();
+        let others = after.others.iter();
+        let others = others.map(|(name, value)| (name.as_str(), Field::Other(value)));
+        let texts = fields.iter();
+        let texts = texts.map(|(name, value)| (name.as_str(), Field::Text(Told(value))));
+        // Of two the later one is written.
+        let data: BTreeMap<_, _> = others.chain(texts).collect();
         let body = if self.has_versions {
             let cas = after.version;
             json(&Versioned {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::model::hint::{Hint, find, with_hint};
+use crate::model::known::remember;
 use crate::model::secret::Secret;
 use crate::net::http::{Http, Repeat, body};
 use crate::repo::vault::server::{Failure, Question, Server, json};
@@ -100,6 +101,7 @@ impl Login {
                 role_id,
                 secret_id,
             } => {
+                remember(role_id.expose());
                 let secret_id = secret_id.as_deref().map(Told);
                 let role_id = Told(role_id);
                 let login = AppRoleLogin { role_id, secret_id };
@@ -144,8 +146,10 @@ impl Pass {
     /// What a login or a renewal answers.
     fn of(auth: &Value) -> Option<Self> {
         let seconds = auth.get("lease_duration").and_then(Value::as_u64);
+        let token = auth.get("client_token")?.as_str()?;
+        remember(token.as_bytes());
         Some(Self {
-            token: Secret::from(auth.get("client_token")?.as_str()?.to_owned()),
+            token: Secret::from(token.to_owned()),
             ends: seconds.and_then(end),
             is_renewable: auth.get("renewable").and_then(Value::as_bool) == Some(true),
         })
@@ -247,9 +251,9 @@ impl IdToken {
             let answer: Value = serde_json::from_slice(&body(answer, LARGEST).await?)
                 .map_err(|_| anyhow!("its answer is no JSON"))?;
             let token = answer.get("value").and_then(Value::as_str);
-            Ok(Secret::from(
-                token.context("its answer has no token")?.to_owned(),
-            ))
+            let token = token.context("its answer has no token")?;
+            remember(token.as_bytes());
+            Ok(Secret::from(token.to_owned()))
         };
         fetched.await.map_err(|error: anyhow::Error| {
             with_hint(

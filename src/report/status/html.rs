@@ -8,6 +8,7 @@ use crate::model::history::Commit;
 use crate::model::status::{CertificateStatus, Finding, Served, Status};
 use crate::report::status::timeline::{self, SIZES, class};
 use crate::report::status::words::{self, Mood};
+use crate::report::tame::tame_part;
 use crate::report::terminal::{day, past};
 
 /// Names of a certificate that are shown at once.
@@ -291,7 +292,7 @@ fn stamp(moment: OffsetDateTime) -> String {
 /// Text of a page, or a value of an attribute in quotes.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in tame_part(text).chars() {
         match character {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
@@ -329,8 +330,8 @@ mod tests {
     #[test]
     fn words_of_others_add_nothing() {
         assert_eq!(
-            escaped("<img src=x onerror='a' \"&\u{1b}>"),
-            "&lt;img src=x onerror=&#39;a&#39; &quot;&amp; &gt;"
+            escaped("<img src=x onerror='a' \"&\u{1b} ##[error]::1>"),
+            "&lt;img src=x onerror=&#39;a&#39; &quot;&amp;\\u{1b} ##\\[error]::1&gt;"
         );
         assert_eq!(
             in_code("use `a<b` `c`"),

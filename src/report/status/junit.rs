@@ -2,6 +2,7 @@
 
 use crate::model::status::{State, Status};
 use crate::report::status::words;
+use crate::report::tame::tame_part;
 
 /// A certificate fails that nobody can use, or that ends within so many days; one that certs.json does not
 /// list is skipped.
@@ -50,7 +51,7 @@ pub(crate) fn junit(status: &Status, within: Option<u32>) -> String {
 /// A value of an attribute. Control characters are no XML, whatever stands for them.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in tame_part(text).chars() {
         match character {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
@@ -71,8 +72,8 @@ mod tests {
     #[test]
     fn values_of_attributes_cannot_end_early() {
         assert_eq!(
-            escaped("a\"b<c>&\u{1b}[d\n\u{ffff}"),
-            "a&quot;b&lt;c&gt;&amp; [d  "
+            escaped("a\"b<c>&\u{1b}[d\n\u{ffff} ##[error]::1"),
+            "a&quot;b&lt;c&gt;&amp;\\u{1b}[d   ##\\[error]::1"
         );
     }
 }

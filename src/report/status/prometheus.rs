@@ -9,7 +9,7 @@ use crate::model::outcome::Action;
 use crate::model::recipients::Fit;
 use crate::model::status::{CertificateStatus, Finding, KeyReaders, Served, State, Status};
 use crate::report::status::words;
-use crate::report::tame::tame;
+use crate::report::tame::tame_part;
 
 /// All metrics; each has its lines in one place.
 pub(crate) fn prometheus(status: &Status) -> String {
@@ -167,7 +167,7 @@ fn seconds(moment: OffsetDateTime) -> i64 {
 
 /// A value of a label.
 fn escaped(text: &str) -> String {
-    tame(text)
+    tame_part(text)
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
@@ -181,5 +181,6 @@ mod tests {
     fn values_of_labels_cannot_end_early() {
         assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
         assert_eq!(escaped("\u{1b}[31m"), "\\\\u{1b}[31m");
+        assert_eq!(escaped("::1 ##[error]"), "::1 ##\\\\[error]");
     }
 }

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::model::status::{CertificateStatus, Status};
 use crate::report::status::words;
-use crate::report::tame::tame;
+use crate::report::tame::{tame, tame_part};
 use crate::report::terminal::day;
 
 /// Characters of an expiry bar.
@@ -109,7 +109,7 @@ fn servers(status: &Status) -> String {
         for served in &certificate.served {
             rows.push([
                 certificate.name.to_string(),
-                served.to_string(),
+                tame_part(&served.to_string()),
                 words::finding(&served.finding).to_owned(),
                 tame(&words::served(served, status.home)),
             ]);
