@@ -1,6 +1,6 @@
 //! age identities in files: a new one that only its user can read, and who one is that is there.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
+use crate::model::file;
 use crate::model::hint::Hint;
 use crate::repo::files::PRIVATE;
 
@@ -57,7 +58,7 @@ pub(crate) fn create(path: &Path, now: OffsetDateTime) -> Result<String> {
 
 /// Recipient of the first identity in a file, as `age-keygen` writes it.
 pub(crate) fn recipient(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map(Zeroizing::new);
+    let bytes = file::read(path).map(Zeroizing::new);
     let bytes = bytes.with_context(|| format!("cannot read `{}`", path.display()))?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let identity = text.lines().find_map(|line| line.trim().parse().ok());
