@@ -13,6 +13,7 @@ use crate::cli::commands::open_certs;
 use crate::cli::config;
 use crate::cli::confirm::confirm;
 use crate::cli::places::CertRepo;
+use crate::cli::pushing::Pushing;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
 use crate::cli::vault::InVault;
@@ -136,10 +137,8 @@ pub(super) struct Register {
     #[arg(long, env = "GIT_CERTS_EAB_HMAC", value_name = "KEY", allow_hyphen_values = true, value_parser = StringValueParser::new().map(secret))]
     eab_hmac: Option<Arc<Secret>>,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -151,10 +150,8 @@ pub(super) struct Rollover {
     #[command(flatten)]
     place: Place,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -176,20 +173,19 @@ pub(super) async fn run(command: AccountCommand, temporary: &Path) -> Result<Exi
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let run = run_of(&command);
-    let no_push = match &command {
-        AccountCommand::Register(register) => register.no_push,
-        AccountCommand::Rollover(rollover) => rollover.no_push,
-        AccountCommand::Show(_) | AccountCommand::Deactivate(_) => None,
+    let pushing = match &command {
+        AccountCommand::Register(register) => register.pushing,
+        AccountCommand::Rollover(rollover) => rollover.pushing,
+        AccountCommand::Show(_) | AccountCommand::Deactivate(_) => Pushing::default(),
     };
-    let no_push = no_push.unwrap_or_default();
-    config::refuse_to_keep_nothing(&run, no_push)?;
+    let push = pushing.is_wanted(&run)?;
     let _lock = match &command {
         AccountCommand::Show(_) => None,
         _ => config::lock(&run)?,
     };
     let opened = open_certs(&run, temporary, &progress);
     let (workspaces, mut job) = stop.ends(opened).await?;
-    job.push = !no_push;
+    job.push = push;
     let accounts = accounts_of(&workspaces, &job, &progress);
     let text = match command {
         AccountCommand::Show(Show { format, .. }) => {

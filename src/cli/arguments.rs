@@ -19,6 +19,7 @@ use crate::cli::init::Init;
 use crate::cli::keys::{RecipientsCommand, Rekey};
 use crate::cli::manuals::{Completions, Man};
 use crate::cli::places::CertRepo;
+use crate::cli::pushing::Pushing;
 use crate::cli::revoke::Revoke;
 use crate::cli::settings::{ACME, Settings};
 use crate::cli::signing::Signing;
@@ -256,10 +257,8 @@ pub(super) struct Renew {
     #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
     pub(super) dry_run: Option<bool>,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    pub(super) no_push: Option<bool>,
+    #[command(flatten)]
+    pub(super) pushing: Pushing,
 }
 
 /// `plan`

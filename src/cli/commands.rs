@@ -12,6 +12,7 @@ use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
 use crate::cli::notices::Notices;
 use crate::cli::places::Places;
+use crate::cli::pushing::Pushing;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::{
     COULD_NOT_RUN, account, check, config, dnsconfig, doctor, export, history, import, init, keys,
@@ -94,10 +95,10 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
         run,
         reports,
         dry_run,
-        no_push,
+        pushing,
     } = arguments;
     let ending = Ending::of("git-certs renew", run.format, reports);
-    let how = (dry_run.unwrap_or_default(), no_push.unwrap_or_default());
+    let how = (dry_run.unwrap_or_default(), pushing);
     match Box::pin(try_renew(run, how, temporary, &ending)).await {
         Err(error) => Ok(ending.error(&error, COULD_NOT_RUN)),
         ended => ended,
@@ -106,11 +107,11 @@ async fn renew(arguments: Renew, temporary: &Path) -> Result<ExitCode> {
 
 async fn try_renew(
     run: Run,
-    (is_dry, no_push): (bool, bool),
+    (is_dry, pushing): (bool, Pushing),
     temporary: &Path,
     ending: &Ending,
 ) -> Result<ExitCode> {
-    config::refuse_to_keep_nothing(&run, no_push)?;
+    let push = pushing.is_wanted(&run)?;
     let _lock = if is_dry { None } else { config::lock(&run)? };
     let run = if is_dry { run.without_copies() } else { run };
     let stop = Stop::on_signals()?;
@@ -118,7 +119,7 @@ async fn try_renew(
     let early = Notices::early(&run.settings, is_dry);
     let opened = stop.ends(Box::pin(open(run, temporary, &progress))).await;
     let (workspaces, mut job) = early.or_tell(opened).await?;
-    job.push = !no_push;
+    job.push = push;
     let notices = Notices::of(&job);
     let nightly = Nightly::new(workspaces, job, stop, progress);
     if is_dry {

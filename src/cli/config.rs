@@ -41,17 +41,6 @@ use crate::report::masks;
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// A clone is deleted when the run ends.
-pub(super) fn refuse_to_keep_nothing(run: &Run, no_push: bool) -> Result<()> {
-    match &run.certs.repo {
-        Some(_) if no_push => Err(anyhow!(
-            "`--no-push` with `--repo` would keep nothing: the clone is deleted when the run ends"
-        ))
-        .hint(|| "leave one of them out; in a checkout `--no-push` keeps the commits"),
-        _ => Ok(()),
-    }
-}
-
 /// Two runs in one checkout would take each other's commits away.
 pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
     let folder = run.certs.here();

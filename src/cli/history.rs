@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use time::OffsetDateTime;
 
 use crate::cli::account::with_push;
@@ -15,6 +14,7 @@ use crate::cli::commands::open_status;
 use crate::cli::config;
 use crate::cli::confirm::confirm;
 use crate::cli::keys::{GitPlace, KeyPlace, certificate};
+use crate::cli::pushing::Pushing;
 use crate::cli::settings::whole;
 use crate::cli::signing::Signing;
 use crate::cli::vault::{GitOnly, InVault};
@@ -87,10 +87,8 @@ pub(super) struct Rollback {
     #[arg(long)]
     yes: bool,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -160,10 +158,9 @@ pub(super) async fn run_why(arguments: Why, temporary: &Path) -> Result<ExitCode
 /// Runs `rollback`.
 pub(super) async fn run_rollback(arguments: Rollback, temporary: &Path) -> Result<ExitCode> {
     let name = certificate(&arguments.name, "rollback")?;
-    let push = !arguments.no_push.unwrap_or_default();
     let mut run = arguments.place.run(ROLLBACK);
     run.signing = arguments.signing;
-    config::refuse_to_keep_nothing(&run, !push)?;
+    let push = arguments.pushing.is_wanted(&run)?;
     let _lock = config::lock(&run)?;
     let opened = Opened::new(&run, temporary).await?;
     let look = opened.look();

@@ -13,6 +13,7 @@ use crate::cli::arguments::Run;
 use crate::cli::commands::{SOME_FAILED, open_import};
 use crate::cli::confirm::confirm;
 use crate::cli::keys::GitPlace;
+use crate::cli::pushing::Pushing;
 use crate::cli::signing::Signing;
 use crate::cli::vault::GitOnly;
 use crate::cli::{config, environment};
@@ -56,10 +57,8 @@ pub(super) struct Import {
     #[arg(long)]
     yes: bool,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -102,11 +101,10 @@ pub(super) async fn run(arguments: Import, temporary: &Path) -> Result<ExitCode>
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
     let is_dry = arguments.dry_run.unwrap_or_default();
-    let push = !arguments.no_push.unwrap_or_default();
     let mut run = arguments.place.run(GIT_ONLY);
     run.signing = arguments.signing;
     run.settings.acme = arguments.acme;
-    config::refuse_to_keep_nothing(&run, !push && !is_dry)?;
+    let push = is_dry || arguments.pushing.is_wanted(&run)?;
     let _lock = if is_dry { None } else { config::lock(&run)? };
     let folder = folder(arguments.folder, arguments.from, &run);
     let opened = open_import(&run, temporary, &progress);

@@ -13,6 +13,7 @@ use crate::cli::arguments::{Format, Run};
 use crate::cli::commands::{SOME_FAILED, open_keys};
 use crate::cli::config;
 use crate::cli::places::CertRepo;
+use crate::cli::pushing::Pushing;
 use crate::cli::settings::Settings;
 use crate::cli::signing::Signing;
 use crate::cli::vault::{GitOnly, InVault};
@@ -137,10 +138,8 @@ pub(super) struct Change {
     #[arg(long, value_name = "CERT_NAME")]
     certificate: Option<String>,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -160,10 +159,8 @@ pub(super) struct Rekey {
     #[arg(long, env = "GIT_CERTS_AGE_KEY_FILE", value_name = "FILE")]
     identity: Option<PathBuf>,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     signing: Signing,
@@ -205,10 +202,9 @@ pub(super) async fn run_recipients(
     } else {
         Edit::Remove(change.recipient)
     };
-    let push = !change.no_push.unwrap_or_default();
     let mut run = change.place.run(RECIPIENTS);
     run.signing = change.signing;
-    config::refuse_to_keep_nothing(&run, !push)?;
+    let push = change.pushing.is_wanted(&run)?;
     let _lock = config::lock(&run)?;
     let (workspaces, mut job) = stop.ends(open_keys(&run, temporary, &progress)).await?;
     job.push = push;
@@ -269,11 +265,10 @@ pub(super) async fn run_rekey(arguments: Rekey, temporary: &Path) -> Result<Exit
         .iter()
         .map(|name| certificate(name, "rekey"));
     let names = names.collect::<Result<_>>()?;
-    let push = !arguments.no_push.unwrap_or_default();
     let mut run = arguments.place.run(REKEY);
     run.signing = arguments.signing;
     run.settings.identity = arguments.identity;
-    config::refuse_to_keep_nothing(&run, !push)?;
+    let push = arguments.pushing.is_wanted(&run)?;
     let _lock = config::lock(&run)?;
     let (workspaces, mut job) = stop.ends(open_keys(&run, temporary, &progress)).await?;
     job.push = push;

@@ -24,6 +24,7 @@ mod name_servers;
 mod notices;
 mod places;
 mod providers;
+mod pushing;
 mod revoke;
 mod schema_tests;
 pub(crate) mod settings;

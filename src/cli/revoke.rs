@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use clap::builder::BoolishValueParser;
 
 use crate::acme::revocation::{Reason, Revoked};
 use crate::cli::account::{accounts_of, with_push};
@@ -14,6 +13,7 @@ use crate::cli::commands::{open, open_certs};
 use crate::cli::config;
 use crate::cli::confirm::confirm;
 use crate::cli::ending::Ending;
+use crate::cli::pushing::Pushing;
 use crate::model::certificate::CertificateName;
 use crate::model::chain::list;
 use crate::model::hint::Hint;
@@ -43,10 +43,8 @@ pub(super) struct Revoke {
     #[arg(long)]
     yes: bool,
 
-    /// Commit, but do not push
-    #[arg(long, env = "GIT_CERTS_NO_PUSH")]
-    #[arg(num_args = 0..=1, default_missing_value = "true", require_equals = true, value_parser = BoolishValueParser::new())]
-    no_push: Option<bool>,
+    #[command(flatten)]
+    pushing: Pushing,
 
     #[command(flatten)]
     pub(super) run: Run,
@@ -76,9 +74,8 @@ pub(super) async fn run(arguments: Revoke, temporary: &Path) -> Result<ExitCode>
         reason: arguments.reason,
         yes: arguments.yes,
     };
-    let push = !arguments.no_push.unwrap_or_default();
     let mut run = arguments.run;
-    config::refuse_to_keep_nothing(&run, !push)?;
+    let push = arguments.pushing.is_wanted(&run)?;
     let _lock = config::lock(&run)?;
     let stop = Stop::on_signals()?;
     let progress = Progress::new();
