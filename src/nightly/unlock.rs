@@ -14,6 +14,7 @@ use crate::model::hint::{Hint, with_hint};
 use crate::model::secret::{Sealed, Secret};
 use crate::nightly::keyring::Keyring;
 use crate::nightly::store::Store;
+use crate::nightly::vault_look::own_key;
 use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::accounts::{self, StoredAccount, StoredKey};
@@ -144,13 +145,19 @@ impl<'a> Accounts<'a> {
     /// The private key of a certificate that keeps it; none where there is none yet.
     pub(super) async fn certificate_key(&self, name: &CertificateName) -> Result<Option<Secret>> {
         if let Some(vaulting) = self.vault {
-            let held = vaulting
-                .open(self.progress)
-                .await?
-                .certificate(name)
-                .await?;
-            let held = held.filter(|held| !held.is_compromised());
-            return Ok(held.and_then(|held| held.key));
+            let vault = vaulting.open(self.progress).await?;
+            let held = vault.certificate(name).await?;
+            let Some(held) = held.filter(|held| !held.is_compromised()) else {
+                return Ok(None);
+            };
+            // Whoever can write there could have put a key of their own, and would know that of the next certificate.
+            return match (held.leaf(), held.key) {
+                (Some(leaf), Some(key)) => {
+                    let place = format!("tls.key of {} in Vault", vault.path_of(name));
+                    own_key(&key, &leaf, &place).map(Some)
+                }
+                (_, key) => Ok(key),
+            };
         }
         let at = name.clone();
         let (stored, public_key) = self

@@ -6,7 +6,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::acme::key::CertificateKey;
-use crate::model::certificate::{CertificateName, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
 use crate::model::chain::{Leaf, leaf_der};
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
@@ -28,6 +28,16 @@ pub(super) fn own_key(key: &Secret, leaf: &Leaf, place: &str) -> Result<Secret> 
         });
     }
     own.into_pem()
+}
+
+/// What is known of a certificate, as a plan takes it. An error says why it is to be issued again.
+pub(super) fn held(found: &VaultCertificate, key_is_elsewhere: bool) -> Result<Held, String> {
+    let held = found.held(key_is_elsewhere)?;
+    let key = found.key.as_ref().filter(|_| !key_is_elsewhere);
+    match key.map(|key| own_key(key, &held.leaf, "tls.key in Vault")) {
+        None | Some(Ok(_)) => Ok(held),
+        Some(Err(error)) => Err(format!("{error:#}")),
+    }
 }
 
 impl Vaulting {
@@ -80,7 +90,11 @@ impl Vaulting {
         }
         let reads = asked.into_iter().map(|(name, is_elsewhere)| async move {
             let found = vault.certificate(&name).await?;
-            Ok::<_, Error>(found.map(|found| (name, found.stock(is_elsewhere))))
+            let stock = |found: VaultCertificate| Stock {
+                held: Some(held(&found, is_elsewhere)),
+                ..found.stock()
+            };
+            Ok::<_, Error>(found.map(|found| (name, stock(found))))
         });
         let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         Ok(all.into_iter().flatten().collect())

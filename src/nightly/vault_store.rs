@@ -21,6 +21,7 @@ use crate::nightly::logbook::ORDERS_LAST;
 use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
 use crate::nightly::store::Kept;
+use crate::nightly::vault_look::held;
 use crate::nightly::vaulting::{Role, Vaulting};
 use crate::repo::journal::OrderNote;
 use crate::repo::layout;
@@ -43,7 +44,7 @@ impl Nightly {
         let reads = wanted.iter().map(|wanted| async move {
             let found = vault.certificate(&wanted.name).await?;
             let is_elsewhere = matches!(wanted.key_source, KeySource::Request(_));
-            let held = found.map(|found| (wanted.name.clone(), found.held(is_elsewhere)));
+            let held = found.map(|found| (wanted.name.clone(), held(&found, is_elsewhere)));
             Ok::<_, anyhow::Error>(held)
         });
         let all: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;

@@ -168,6 +168,30 @@ fn a_certificate_is_revoked_and_issued_again() {
     assert_bundle(lab, &again);
     assert_eq!(again["tls.key"], after["tls.key"]);
     assert_ne!(again["tls.cert"], after["tls.cert"]);
+    // A key that somebody else put there is not the one that is kept.
+    let mut swapped = again.clone();
+    swapped["tls.key"] = before["tls.key"].clone();
+    vault.put("kv/data/certs/www", &json!({ "data": swapped }));
+    let refused = store(&nightly, &["renew"], 2).run().expect_code(2);
+    assert_eq!(
+        refused.normal_stderr().split_once("error: ").unwrap().1,
+        "cannot issue `www`\n  \
+         caused by: the key in `tls.key of kv/certs/www in Vault` is not the certificate's\n\
+         hint: somebody put another key there: bring an older version of the secret back, or issue the certificate again\n"
+    );
+    Files::default()
+        .with("certs.json", &kept.replace(", \"reuse_key\": true", ""))
+        .commit(lab, &nightly.certs, "new keys");
+    let plan = store(&nightly, &["plan"], 2).run().expect_code(0);
+    assert!(
+        plan.stdout.starts_with(
+            "reissue  www  www.bench.test: the key in `tls.key in Vault` is not the certificate's\n"
+        ),
+        "{}",
+        plan.stdout
+    );
+    store(&nightly, &["renew"], 2).run().expect_code(0);
+    assert_bundle(lab, &vault.v2("certs/www").0);
     let missing = ["revoke", "api", "--reason", "superseded", "--yes"];
     let missing = store(&nightly, &missing, 2).run().expect_code(2);
     assert_eq!(

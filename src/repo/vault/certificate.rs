@@ -40,10 +40,10 @@ impl VaultCertificate {
         held::held_of(Ok(leaf), held::Key::Other, self.description())
     }
 
-    /// What there is of it, for a look.
-    pub(crate) fn stock(&self, key_is_elsewhere: bool) -> Stock {
+    /// What there is of it besides what a plan takes.
+    pub(crate) fn stock(&self) -> Stock {
         Stock {
-            held: Some(self.held(key_is_elsewhere)),
+            held: None,
             leaf: self.leaf(),
             revoked: self.description().and_then(revoked::reason),
             // A policy of Vault says who may read it.
