@@ -182,7 +182,6 @@ impl Nightly {
             self.progress.say(&left_by(found));
         }
         let logbook = self.begin(part, found).await?;
-        self.accounts().store().mend().await;
         logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
         // With `--only` the others are not in the plan.
         let names: BTreeSet<_> = due

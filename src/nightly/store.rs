@@ -162,7 +162,6 @@ impl Store<'_> {
         self.workspaces
             .with(|workspace| workspace.prove_commit())
             .await?;
-        self.mend().await;
         if !self.push {
             return Ok(());
         }
@@ -183,16 +182,6 @@ impl Store<'_> {
             self.progress.warn(&format!("{yours} of yours {verbs}"));
         }
         Ok(())
-    }
-
-    /// A command that was killed may have left the index behind its commit, so that the next commit of the user's
-    /// would take the files away.
-    pub(super) async fn mend(&self) {
-        if let Err(error) = self.workspaces.with(|workspace| workspace.mend()).await {
-            self.progress.warn(&format!(
-                "the index cannot be put right after an earlier run: {error:#}: `git reset` does it"
-            ));
-        }
     }
 
     pub(super) async fn warn_if_behind(&self) {

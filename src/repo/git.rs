@@ -10,6 +10,7 @@ mod history;
 mod journals;
 mod left;
 mod look;
+mod mend;
 mod message;
 mod people;
 mod push;
@@ -38,6 +39,7 @@ use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::{checkout, discover};
 pub(crate) use crate::repo::git::left::Left;
+pub(crate) use crate::repo::git::mend::mend;
 pub(crate) use crate::repo::git::message::{Message, RUN, SERIAL, trailer};
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;
@@ -288,15 +290,6 @@ impl Workspace {
         match self.read(ALLOWED_SIGNERS)? {
             Some(list) => self.people.may_sign(&String::from_utf8_lossy(&list)),
             None => Ok(()),
-        }
-    }
-
-    /// Enters files in the index of a checkout that a killed run has committed and written, but not entered:
-    /// the user's next commit would remove them.
-    pub(crate) fn mend(&self) -> Result<()> {
-        match &self.shape {
-            Shape::Checkout(checkout) => checkout.mend(),
-            Shape::Bare(_) | Shape::Folder(_) => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, assert_valid, at};
+use crate::support::nightly::{Gate, Nightly, assert_valid, at, orders};
 use crate::support::repos::{Files, Transport};
 
 const WANTED: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
@@ -495,4 +495,44 @@ fn a_run_that_is_killed_without_a_push_is_gone_on_with() {
             "after journal ends",
         ],
     );
+}
+
+/// Killed while it replaces what a commit has replaced: nothing goes back to what was before.
+#[test]
+fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    let folder = checkout(&nightly);
+    in_place(&nightly, &folder, &[]).run().expect_code(0);
+    let text = |end: &str| {
+        fs::read_to_string(folder.join(format!("certificates/www/www.{end}"))).unwrap()
+    };
+    for (point, files) in [("before files", 3), ("before index", 3), ("before push", 0)] {
+        let before = orders(lab);
+        let old = text("crt");
+        let renewal = in_place(&nightly, &folder, &["--renew", "9999"]);
+        let killed = at(point, "KILL", renewal).run();
+        assert_eq!(killed.status.signal(), Some(9), "`{point}`: {killed:?}");
+        if files > 0 {
+            fs::write(folder.join("certificates/www/.git-certs-killed"), "").unwrap();
+        }
+        let next = in_place(&nightly, &folder, &[]).run().expect_code(0);
+        let told = format!(
+            "warning: a command that was killed has left {files} files behind the last commit: put right\n"
+        );
+        assert_eq!(next.stderr.contains(&told), files > 0, "`{point}`: {next:?}");
+        assert_eq!(orders(lab) - before, 1, "`{point}`: {next:?}");
+        assert_eq!(status(lab, &folder), STATUS, "`{point}`: {next:?}");
+        assert_ne!(text("crt"), old, "`{point}`");
+        assert_valid(lab, &text("crt"), &text("key.age"), &nightly.identity);
+        assert_eq!(certs.show(lab, "certificates/www/www.crt"), text("crt"), "`{point}`");
+    }
+    // What the user brings back stays, once the commits are on the server.
+    let new = text("crt");
+    lab.git(&folder, &["checkout", "--quiet", "HEAD~1", "--", "certificates"]);
+    let old = text("crt");
+    assert_ne!(old, new);
+    let next = in_place(&nightly, &folder, &[]).run().expect_code(0);
+    assert!(!next.stderr.contains("killed"), "{next:?}");
+    assert_eq!(text("crt"), old);
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use git2::build::CheckoutBuilder;
-use git2::{DiffOptions, ErrorClass, ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorClass, ErrorCode, Oid, Repository};
 
 use crate::model::hint::{Hint, with_hint};
 use crate::model::kill;
 use crate::repo::address::Address;
-use crate::repo::git::history::{History, WRITTEN, fetch_new};
+use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
@@ -223,35 +223,6 @@ impl Checkout {
         index.write().context("cannot write the index")
     }
 
-    /// Enters files of HEAD that are in the work tree, but not in the index.
-    pub(super) fn mend(&self) -> Result<()> {
-        let repository = &self.history.repository;
-        let head = repository.head()?.peel_to_tree()?;
-        let mut index = repository.index()?;
-        let mut options = DiffOptions::new();
-        options.disable_pathspec_match(true);
-        for folder in WRITTEN {
-            options.pathspec(format!("{}{folder}", self.prefix));
-        }
-        let behind =
-            repository.diff_tree_to_index(Some(&head), Some(&index), Some(&mut options))?;
-        let Some(top) = repository.workdir() else {
-            return Ok(());
-        };
-        let behind = behind.deltas().filter_map(|delta| {
-            let committed = delta.old_file();
-            let path = committed.path()?;
-            let here = Oid::hash_file(ObjectType::Blob, top.join(path)).ok()?;
-            (here == committed.id()).then(|| path.to_owned())
-        });
-        let behind: Vec<_> = behind.collect();
-        if behind.is_empty() {
-            return Ok(());
-        }
-        behind.iter().try_for_each(|path| index.add_path(path))?;
-        index.write().context("cannot write the index")
-    }
-
     /// Pushes; where the commits had to be re-applied, HEAD and the work tree follow.
     pub(super) fn push(&mut self, people: &People) -> Result<Pushed> {
         let before = self.history.repository.head()?.peel_to_commit()?.id();
@@ -338,7 +309,7 @@ fn unusable(error: git2::Error, folder: &Path) -> anyhow::Error {
     }
 }
 
-fn prefix(work_tree: &Path, folder: &Path) -> Result<String> {
+pub(super) fn prefix(work_tree: &Path, folder: &Path) -> Result<String> {
     let Ok(below) = folder.strip_prefix(work_tree) else {
         bail!("`{}` is not in its work tree", folder.display());
     };
