@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) verdicts: Option<Verdicts>,
     /// Those that no run could issue, due or not: their names are in no zone.
     pub(crate) astray: Verdicts,
+    /// Names of certificates that the repository has, and that nothing renews any more.
+    pub(crate) unlisted: Vec<String>,
 }
 
 /// What would fail certificates.

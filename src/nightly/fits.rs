@@ -9,7 +9,8 @@ use crate::acme::presets::Directory;
 use crate::dns::rules::Rules;
 use crate::dnscontrol::DnsConfig;
 use crate::model::certificate::{Profile, Wanted};
-use crate::model::hint::{Hint, Shared, several, with_hint};
+use crate::model::hint::{Hint, Shared, with_hint};
+use crate::model::name::Identifier;
 use crate::model::outcome::Verdicts;
 use crate::model::zone::Zone;
 use crate::nightly::patterns::NeverCount;
@@ -17,29 +18,46 @@ use crate::nightly::patterns::NeverCount;
 /// Certificates with names in no zone, due or not: a typing error is found the day it is made.
 pub(super) fn astray(wanted: &[Wanted], dns: &DnsConfig) -> Verdicts {
     let each = wanted.iter().filter_map(|wanted| {
-        let problems = in_no_zone(wanted, dns);
-        let problems = problems.into_iter().map(|(_, error)| Shared::new(error));
-        Some((wanted.name.clone(), Shared::new(several(problems)?)))
+        let names: Vec<_> = in_no_zone(wanted, dns).map(|(_, name)| name).collect();
+        let error = without_zone(&names, dns)?;
+        Some((wanted.name.clone(), Shared::new(error)))
     });
     each.collect()
 }
 
-/// Names of a certificate that are in no zone: their positions, and what to say.
-pub(super) fn in_no_zone(wanted: &Wanted, dns: &DnsConfig) -> Vec<(usize, Error)> {
+/// The same name by name, with their positions in the certificate.
+pub(super) fn each_in_no_zone(wanted: &Wanted, dns: &DnsConfig) -> Vec<(usize, Error)> {
+    let each = in_no_zone(wanted, dns)
+        .filter_map(|(position, name)| Some((position, without_zone(&[name], dns)?)));
+    each.collect()
+}
+
+fn in_no_zone<'w>(
+    wanted: &'w Wanted,
+    dns: &DnsConfig,
+) -> impl Iterator<Item = (usize, &'w Identifier)> {
     let names = wanted.identifiers.iter().enumerate();
-    let astray = names.filter(|(_, name)| dns.zone_for(&name.challenge_name()).is_none());
-    let told = astray.map(|(position, identifier)| {
-        let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
-        let error = with_hint(
-            anyhow!("`{identifier}` is in no zone of the DNS repository"),
-            format!(
-                "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
-                declared("zone", &zones)
-            ),
-        );
-        (position, error)
-    });
-    told.collect()
+    names.filter(|(_, name)| dns.zone_for(&name.challenge_name()).is_none())
+}
+
+/// What to say of names in no zone; none if there is no such name.
+fn without_zone(names: &[&Identifier], dns: &DnsConfig) -> Option<Error> {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    let verb = match names {
+        [] => return None,
+        [_] => "is",
+        _ => "are",
+    };
+    let what = anyhow!(
+        "{} {verb} in no zone of the DNS repository",
+        quoted.join(", ")
+    );
+    let zones: Vec<_> = dns.zones.iter().map(Zone::unique_name).collect();
+    let hint = format!(
+        "declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, or take the name out of the list; {}",
+        declared("zone", &zones)
+    );
+    Some(with_hint(what, hint))
 }
 
 /// A CA that does not exist is found the day it is named.

@@ -10,15 +10,19 @@ use crate::nightly::fits;
 use crate::nightly::job::{Job, Override};
 use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
-use crate::repo::certs_json::{self, Listed};
+use crate::repo::certs_json::{self, CERTS_JSON, Listed};
 use crate::repo::git::Workspace;
 use crate::repo::held;
+use crate::repo::layout::RECIPIENTS;
+use crate::repo::starter::SETTINGS;
 use crate::repo::{layout, stale};
 
 /// The list, and the certificates that are there.
 pub(super) struct Listing {
     pub(super) wanted: Vec<Wanted>,
     pub(super) held: Holdings,
+    /// Certificates that the repository has, and that nothing renews any more.
+    pub(super) unlisted: Vec<String>,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
 }
@@ -46,6 +50,7 @@ impl Nightly {
         Ok(Listing {
             wanted: listed.wanted,
             held: Holdings::new(),
+            unlisted: Vec::new(),
             warnings: listed.warnings,
         })
     }
@@ -87,11 +92,13 @@ fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
         mut warnings,
         ..
     } = listed(workspace, job)?;
-    let unlisted = layout::unlisted(workspace, &wanted)?.into_iter();
+    let unlisted = layout::unlisted(workspace, &wanted)?;
     warnings.extend(
         unlisted
+            .iter()
             .map(|name| format!("certificate `{name}` is not in certs.json: it is not renewed")),
     );
+    warnings.extend(not_committed(workspace)?);
     let foreign = layout::foreign_keys(workspace, &wanted)?.into_iter();
     warnings.extend(foreign.map(|key| format!("{key}: `git-certs import` encrypts it with age")));
     let held = held::held(workspace, &wanted)?;
@@ -100,6 +107,25 @@ fn in_git(workspace: &Workspace, job: &Job) -> Result<Listing> {
     Ok(Listing {
         wanted,
         held,
+        unlisted,
         warnings,
     })
+}
+
+/// What to say of files that a run goes by, and that the next clone does not have.
+fn not_committed(workspace: &Workspace) -> Result<Option<String>> {
+    let mut names = Vec::new();
+    for name in [CERTS_JSON, RECIPIENTS, SETTINGS] {
+        if workspace.is_changed(name)? {
+            names.push(name);
+        }
+    }
+    let told = || {
+        let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!(
+            "not committed as they are here, which is what counts now: {}; commit and push them",
+            quoted.join(", ")
+        )
+    };
+    Ok((!names.is_empty()).then(told))
 }

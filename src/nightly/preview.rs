@@ -46,6 +46,7 @@ impl Nightly {
             certificates: plan,
             verdicts,
             astray,
+            unlisted: decided.unlisted,
         })
     }
 

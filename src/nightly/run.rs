@@ -50,6 +50,8 @@ pub(super) struct Decided {
     pub(super) part: Part,
     /// Certificates that fail whatever is done.
     pub(super) astray: Verdicts,
+    /// Certificates that the repository has, and that nothing renews any more.
+    pub(super) unlisted: Vec<String>,
     pub(super) dns: DnsConfig,
     pub(super) now: OffsetDateTime,
     /// What the CAs said in this run of when to renew.
@@ -245,6 +247,7 @@ impl Nightly {
             let Listing {
                 wanted,
                 held,
+                unlisted,
                 warnings,
             } = self.read().await?;
             for warning in &warnings {
@@ -258,9 +261,9 @@ impl Nightly {
             } else {
                 Windows::default()
             };
-            Ok((wanted, held, part, windows))
+            Ok((wanted, (held, unlisted), part, windows))
         };
-        let (dns, (wanted, held, part, windows)) = tokio::try_join!(dns, held)?;
+        let (dns, (wanted, (held, unlisted), part, windows)) = tokio::try_join!(dns, held)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {
@@ -283,6 +286,7 @@ impl Nightly {
             held,
             part,
             astray,
+            unlisted,
             dns,
             now,
             answers: windows.answers,

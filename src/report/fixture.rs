@@ -89,6 +89,7 @@ pub(super) fn plan_of_a_run() -> Plan {
     Plan {
         verdicts: Some([(shop.wanted.name.clone(), Shared::new(forbidden))].into()),
         certificates: vec![wildcard(), shop, mail()],
+        unlisted: vec!["old".to_owned()],
         ..Plan::default()
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
         "version": VERSION,
         "due": plan.due().count(),
         "would_fail": plan.failing(),
+        "unlisted": plan.unlisted,
         "certificates": certificates.collect::<Vec<_>>(),
     }))
 }

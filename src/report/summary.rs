@@ -70,6 +70,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
     page.results(rows);
     let (errors, warnings) = (plan.errors(), plan.warnings());
     page.errors(&errors.iter().chain(&warnings).collect::<Vec<_>>());
+    page.unlisted(&plan.unlisted);
     page.expiry(kept);
     page.text
 }
@@ -148,6 +149,18 @@ impl Page {
                 "<pre>{}</pre>\n\n",
                 in_html(describe(error).trim_end())
             ));
+        }
+    }
+
+    /// Certificates that nothing renews any more.
+    fn unlisted(&mut self, names: &[String]) {
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| escaped(&format!("`{name}`")))
+            .collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            self.add(&format!("Not in certs.json, so not renewed: {names}.\n\n"));
         }
     }
 

@@ -161,13 +161,13 @@ fn with_names(names: &str) -> Folders {
     )
 }
 
-/// What is said of a name in no zone.
-fn astray(certificates: &str, name: &str, zones: &str) -> String {
+/// What is said of names in no zone.
+fn astray(certificate: &str, names: &str) -> String {
     format!(
-        "error: cannot issue {certificates}\n  \
-         caused by: `{name}` is in no zone of the DNS repository\n\
+        "error: cannot issue `{certificate}`\n  \
+         caused by: {names} in no zone of the DNS repository\n\
          hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of `git-certs.toml`, \
-         or take the name out of the list; {zones}\n"
+         or take the name out of the list; declared: `a.test`\n"
     )
 }
 
@@ -183,8 +183,7 @@ fn every_name_in_no_zone_is_told_and_the_plan_is_whole() {
                  issue    worse  c.test: not in the repository\n\n\
                  3 due (2 would fail), 0 up to date\n"
             .to_owned(),
-        stderr: astray("`bad`", "b.test", "declared: `a.test`")
-            + &astray("`bad`, `worse`", "c.test", "declared: `a.test`"),
+        stderr: astray("bad", "`b.test`, `c.test` are") + &astray("worse", "`c.test` is"),
     };
     for more in ["", " --detailed-exitcode"] {
         assert_eq!(

@@ -504,9 +504,8 @@ fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
     let Nightly { lab, certs, .. } = &nightly;
     let folder = checkout(&nightly);
     in_place(&nightly, &folder, &[]).run().expect_code(0);
-    let text = |end: &str| {
-        fs::read_to_string(folder.join(format!("certificates/www/www.{end}"))).unwrap()
-    };
+    let text =
+        |end: &str| fs::read_to_string(folder.join(format!("certificates/www/www.{end}"))).unwrap();
     for (point, files) in [("before files", 3), ("before index", 3), ("before push", 0)] {
         let before = orders(lab);
         let old = text("crt");
@@ -520,19 +519,59 @@ fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
         let told = format!(
             "warning: a command that was killed has left {files} files behind the last commit: put right\n"
         );
-        assert_eq!(next.stderr.contains(&told), files > 0, "`{point}`: {next:?}");
+        assert_eq!(
+            next.stderr.contains(&told),
+            files > 0,
+            "`{point}`: {next:?}"
+        );
         assert_eq!(orders(lab) - before, 1, "`{point}`: {next:?}");
         assert_eq!(status(lab, &folder), STATUS, "`{point}`: {next:?}");
         assert_ne!(text("crt"), old, "`{point}`");
         assert_valid(lab, &text("crt"), &text("key.age"), &nightly.identity);
-        assert_eq!(certs.show(lab, "certificates/www/www.crt"), text("crt"), "`{point}`");
+        assert_eq!(
+            certs.show(lab, "certificates/www/www.crt"),
+            text("crt"),
+            "`{point}`"
+        );
     }
     // What the user brings back stays, once the commits are on the server.
     let new = text("crt");
-    lab.git(&folder, &["checkout", "--quiet", "HEAD~1", "--", "certificates"]);
+    lab.git(
+        &folder,
+        &["checkout", "--quiet", "HEAD~1", "--", "certificates"],
+    );
     let old = text("crt");
     assert_ne!(old, new);
     let next = in_place(&nightly, &folder, &[]).run().expect_code(0);
     assert!(!next.stderr.contains("killed"), "{next:?}");
     assert_eq!(text("crt"), old);
+}
+
+#[test]
+fn a_list_that_is_not_committed_is_gone_by_and_told() {
+    let nightly = nightly();
+    let Nightly { lab, certs, .. } = &nightly;
+    let folder = checkout(&nightly);
+    in_place(&nightly, &folder, &[]).run().expect_code(0);
+    let list = r#"[{"cert_name": "new", "names": ["new.bench.test"]}]"#;
+    fs::write(folder.join("certs.json"), list).unwrap();
+    let summary = lab.folder().join("summary.md");
+    let plan = nightly.command(&["plan", "--summary-file", summary.to_str().unwrap()]);
+    let plan = plan.env("GIT_CERTS_REPO", "").folder(&folder);
+    let plan = plan.run().expect_code(0);
+    assert_eq!(
+        plan.stdout,
+        "issue    new  new.bench.test: not in the repository\n\n1 due, 0 up to date\n"
+    );
+    for told in [
+        "warning: certificate `www` is not in certs.json: it is not renewed\n",
+        "warning: not committed as they are here, which is what counts now: `certs.json`; commit and push them\n",
+    ] {
+        assert!(plan.stderr.contains(told), "{plan:?}");
+    }
+    let summary = fs::read_to_string(summary).unwrap();
+    let told = "Not in certs.json, so not renewed: <code>www</code>.\n";
+    assert!(summary.contains(told), "{summary}");
+    in_place(&nightly, &folder, &[]).run().expect_code(0);
+    assert!(certs.show(lab, "certs.json").contains("www.bench.test"));
 }

@@ -63,6 +63,7 @@ fn a_plan_touches_nothing() {
             "version": 1,
             "due": 2,
             "would_fail": 0,
+            "unlisted": [],
             "certificates": [
                 {
                     "cert_name": "one",

@@ -47,7 +47,7 @@ impl Dns {
         };
         let mut all = Vec::new();
         for found in list.certificates() {
-            for (position, error) in fits::in_no_zone(&found.wanted, &dns) {
+            for (position, error) in fits::each_in_no_zone(&found.wanted, &dns) {
                 let place = list.place_of(found, position);
                 all.push(Diagnostic::error(Rule::Zones, place, &error));
             }

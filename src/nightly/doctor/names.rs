@@ -10,7 +10,7 @@ use crate::nightly::{fits, names};
 /// What is wrong with a certificate as certs.json has it.
 pub(super) fn look(planned: &Planned, dns: &DnsConfig) -> Vec<Finding> {
     let subject = || Subject::Certificate(planned.wanted.name.clone());
-    let astray = fits::in_no_zone(&planned.wanted, dns).into_iter();
+    let astray = fits::each_in_no_zone(&planned.wanted, dns).into_iter();
     let mut findings: Vec<_> = astray
         .map(|(_, error)| error)
         .chain(fits::ca_is_one(&planned.wanted).err())

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use git2::Status;
 
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::{Content, File, Shape, Workspace, read};
@@ -14,6 +15,14 @@ impl Workspace {
             Shape::Bare(history) => Ok(history.trees()?.entry(read::checked(path)?)?.is_some()),
             Shape::Checkout(checkout) => checkout.is_committed(read::checked(path)?),
             Shape::Folder(_) => Ok(false),
+        }
+    }
+
+    /// Whether a file of a checkout is not as the last commit has it.
+    pub(crate) fn is_changed(&self, path: &str) -> Result<bool> {
+        match &self.shape {
+            Shape::Checkout(checkout) => Ok(checkout.is_changed(read::checked(path)?)),
+            Shape::Bare(_) | Shape::Folder(_) => Ok(false),
         }
     }
 
@@ -46,6 +55,13 @@ impl Workspace {
 }
 
 impl Checkout {
+    /// Of a file that nobody has, nothing is changed.
+    fn is_changed(&self, path: &str) -> bool {
+        let path = format!("{}{path}", self.prefix);
+        let status = self.history.repository.status_file(Path::new(&path));
+        status.is_ok_and(|status| status != Status::CURRENT)
+    }
+
     fn is_committed(&self, path: &str) -> Result<bool> {
         let head = self.history.repository.head()?.peel_to_tree()?;
         let path = format!("{}{path}", self.prefix);
