@@ -136,16 +136,20 @@ impl Logbook {
     /// The orders of these certificates need no other run.
     pub(crate) fn settle<'n>(&self, names: impl IntoIterator<Item = &'n CertificateName>) {
         let names: BTreeSet<_> = names.into_iter().map(CertificateName::as_str).collect();
-        let mut kept = lock(&self.kept);
-        let orders = &mut kept.journal.orders;
-        orders.retain(|order| !names.contains(order.certificate.as_str()));
+        self.keep_orders(|order| !names.contains(order.certificate.as_str()));
     }
 
-    /// Drops orders that are too old, and those of certificates that certs.json does not have.
-    pub(crate) fn settle_lost(&self, wanted: impl Fn(&str) -> bool, now: OffsetDateTime) {
+    /// Names of the certificates that orders are for.
+    pub(crate) fn ordered(&self) -> BTreeSet<String> {
+        let kept = lock(&self.kept);
+        let orders = kept.journal.orders.iter();
+        orders.map(|order| order.certificate.clone()).collect()
+    }
+
+    /// Drops orders that nothing is wanted of.
+    pub(crate) fn keep_orders(&self, is_wanted: impl Fn(&OrderNote) -> bool) {
         let mut kept = lock(&self.kept);
-        let orders = &mut kept.journal.orders;
-        orders.retain(|order| wanted(&order.certificate) && now - order.placed < ORDERS_LAST);
+        kept.journal.orders.retain(|order| is_wanted(order));
     }
 
     /// The order leads to nothing any more.

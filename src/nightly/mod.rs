@@ -52,6 +52,7 @@ pub(crate) mod revoke;
 pub(crate) mod rollback;
 mod rollover;
 pub(crate) mod run;
+mod settled;
 mod shard;
 mod sighting;
 pub(crate) mod status;

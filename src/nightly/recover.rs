@@ -15,7 +15,7 @@ use crate::model::certificate::{CertificateName, KeySource, NewKey, Wanted};
 use crate::model::chain;
 use crate::model::change::{Txt, TxtBatch};
 use crate::model::kill;
-use crate::model::outcome::Planned;
+use crate::model::outcome::{Outcome, Planned};
 use crate::model::request::SigningRequest;
 use crate::model::secret::{Sealed, Secret};
 use crate::nightly::beginning::Beginning;
@@ -24,6 +24,7 @@ use crate::nightly::issue::count;
 use crate::nightly::key_forms::KeyForms;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::run::Nightly;
+use crate::nightly::settled;
 use crate::nightly::shard::Part;
 use crate::nightly::workspaces::blocking;
 use crate::provider::registry;
@@ -175,24 +176,13 @@ impl Nightly {
         &self,
         found: Vec<Found>,
         (part, dns): (&Part, &DnsConfig),
-        plan: (&[Planned], &[Planned]),
+        plan: (&[Planned], &Outcome),
     ) -> Result<Logbook> {
-        let (due, kept) = plan;
         for found in &found {
             self.progress.say(&left_by(found));
         }
         let logbook = self.begin(part, found).await?;
-        logbook.settle(kept.iter().map(|planned| &planned.wanted.name));
-        // With `--only` the others are not in the plan.
-        let names: BTreeSet<_> = due
-            .iter()
-            .map(|planned| planned.wanted.name.as_str())
-            .collect();
-        let all = self.job.only.is_none();
-        logbook.settle_lost(
-            |name| !all || names.contains(name),
-            OffsetDateTime::now_utc(),
-        );
+        self.forget_what_is_settled(&logbook, plan).await?;
         let mut zones: BTreeMap<(String, String), Vec<ValueNote>> = BTreeMap::new();
         let sorted = self.sorted(logbook.values()).await;
         logbook.forget_values(&self.say_what_stays(&sorted));
@@ -218,6 +208,38 @@ impl Nightly {
         });
         join_all(withdrawals).await;
         Ok(logbook)
+    }
+
+    /// Keeps the orders that something is still wanted of: their certificates are due, or fail for now.
+    async fn forget_what_is_settled(
+        &self,
+        logbook: &Logbook,
+        (due, outcome): (&[Planned], &Outcome),
+    ) -> Result<()> {
+        let failing = outcome.done.iter().map(|done| &done.planned);
+        let waiting = outcome.put_off.iter().map(|put_off| &put_off.planned);
+        let names = |planned: &Planned| planned.wanted.name.to_string();
+        let wanted = due.iter().chain(failing).chain(waiting).map(names);
+        let wanted: BTreeSet<_> = wanted.collect();
+        let kept: BTreeSet<_> = outcome.kept.iter().map(names).collect();
+        let present = match self.vault_store() {
+            // There each order is beside its certificate.
+            Some(_) => BTreeMap::new(),
+            None => {
+                let ordered = logbook.ordered();
+                let read = move |workspace: &mut Workspace| settled::present(workspace, &ordered);
+                self.workspaces.with(read).await?
+            }
+        };
+        // With `--only` the others are not in the plan.
+        let is_partial = self.job.only.is_some();
+        let now = OffsetDateTime::now_utc();
+        logbook.keep_orders(|order| {
+            let name = &order.certificate;
+            let is_wanted = wanted.contains(name) || (is_partial && !kept.contains(name));
+            is_wanted && !settled::is_settled(order, present.get(name), now)
+        });
+        Ok(())
     }
 
     async fn withdraw_left(

@@ -114,7 +114,7 @@ impl Nightly {
         let logbook = if free.is_empty() {
             None
         } else {
-            Some(self.take_over(free, place, (&due, &outcome.kept)).await?)
+            Some(self.take_over(free, place, (&due, &outcome)).await?)
         };
         let all = all_wanted(&due, &outcome);
         if due.is_empty() {

@@ -3,32 +3,25 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use futures_util::stream;
 use futures_util::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
 use crate::model::certificate::{CertificateName, Issuance, Issued, KeySource, Wanted};
-use crate::model::chain::Leaf;
 use crate::model::hint::with_hint;
 use crate::model::kill;
 use crate::model::outcome::{Planned, Stored};
-use crate::model::request::SigningRequest;
 use crate::model::secret::Secret;
 use crate::nightly::issue::{Issuer, Ordered, count};
-use crate::nightly::logbook::ORDERS_LAST;
 use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
+use crate::nightly::settled::{Present, is_settled};
 use crate::nightly::store::Kept;
 use crate::nightly::vault_look::held;
 use crate::nightly::vaulting::{Role, Vaulting};
 use crate::repo::journal::OrderNote;
 use crate::repo::layout;
 use crate::repo::vault::{self, Bundle};
-
-/// How far before its order a certificate may begin: Let's Encrypt says an hour.
-const BACKDATED: time::Duration = time::Duration::hours(2);
 
 /// Secrets that are read or written at once.
 pub(super) const AT_ONCE: usize = 16;
@@ -199,9 +192,14 @@ impl Issuer<'_> {
         let name = &wanted.name;
         let noted = async {
             let (noted, held) = tokio::try_join!(vault.order(name), vault.certificate(name))?;
-            let leaf = held.and_then(|held| held.leaf());
+            let present = held.and_then(|held| {
+                Some(Present {
+                    leaf: held.leaf()?,
+                    is_compromised: held.is_compromised(),
+                })
+            });
             let now = OffsetDateTime::now_utc();
-            let is_old = |(note, _): &(OrderNote, _)| is_settled(note, leaf.as_ref(), now);
+            let is_old = |(note, _): &(OrderNote, _)| is_settled(note, present.as_ref(), now);
             Ok::<_, anyhow::Error>(noted.filter(|noted| !is_old(noted)))
         };
         noted
@@ -222,17 +220,4 @@ impl Issuer<'_> {
             tracing::debug!("the note of the order for `{name}` stays: {error:#}");
         }
     }
-}
-
-/// Whether an order is too old, or has led to the certificate that is there: a run was killed between the two
-/// steps of storing it.
-fn is_settled(note: &OrderNote, held: Option<&Leaf>, now: OffsetDateTime) -> bool {
-    let is_of_it = held.is_some_and(|held| {
-        let request = BASE64_STANDARD.decode(&note.request).unwrap_or_default();
-        let request = SigningRequest::parse(&request);
-        let is_same_key = request.is_ok_and(|request| request.public_key == held.public_key);
-        // A key may be kept for longer than one certificate.
-        is_same_key && note.placed < held.not_before + BACKDATED
-    });
-    is_of_it || now - note.placed > ORDERS_LAST
 }

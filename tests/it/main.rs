@@ -79,6 +79,7 @@ mod revoke;
 mod rollover;
 mod secrecy;
 mod settings;
+mod settled;
 mod shape;
 mod shards;
 mod signing;

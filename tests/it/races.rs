@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use pretty_assertions::assert_eq;
@@ -73,10 +73,8 @@ fn what_another_run_has_done_meanwhile_is_not_done_again() {
     assert_eq!(lab.left_over().len(), 0);
 }
 
-/// What comes meanwhile has to be signed by somebody trusted as well.
-#[test]
-fn what_another_run_has_done_meanwhile_is_not_trusted_unsigned() {
-    let nightly = nightly(WANTED);
+/// Commands that sign with a key, and a list of signers with it alone.
+fn signers(nightly: &Nightly) -> (impl Fn(&[&str]) -> Command, PathBuf) {
     let lab = &nightly.lab;
     let key = lab.folder().join("signing");
     let words = ["-q", "-t", "ed25519", "-N", "", "-f"];
@@ -84,10 +82,19 @@ fn what_another_run_has_done_meanwhile_is_not_trusted_unsigned() {
     let public = fs::read_to_string(key.with_extension("pub")).unwrap();
     let list = lab.folder().join("signers");
     fs::write(&list, format!("ci {public}")).unwrap();
-    let signed = |words: &[&str]| {
+    let signed = move |words: &[&str]| {
         let run = nightly.command(words);
         run.env("GIT_CERTS_SIGNING_KEY", key.to_str().unwrap())
     };
+    (signed, list)
+}
+
+/// What comes meanwhile has to be signed by somebody trusted as well.
+#[test]
+fn what_another_run_has_done_meanwhile_is_not_trusted_unsigned() {
+    let nightly = nightly(WANTED);
+    let lab = &nightly.lab;
+    let (signed, list) = signers(&nightly);
     signed(&["account", "register"]).run().expect_code(0);
     let trusting = signed(&["renew"]).env("GIT_CERTS_ALLOWED_SIGNERS", &list);
     let gate = Gate::new(lab);
@@ -105,6 +112,41 @@ fn what_another_run_has_done_meanwhile_is_not_trusted_unsigned() {
     // Somebody who may vouches for it.
     signed(&["account", "rollover"]).run().expect_code(0);
     trusting.run().expect_code(0);
+}
+
+/// Nobody signs on top of what nobody trusted has signed.
+#[test]
+fn what_comes_before_the_push_is_not_vouched_for_unsigned() {
+    let nightly = nightly(WANTED);
+    let (lab, certs) = (&nightly.lab, &nightly.certs);
+    let (signed, list) = signers(&nightly);
+    signed(&["account", "register"]).run().expect_code(0);
+    let gate = Gate::new(lab);
+    let trusting = signed(&["renew"]).env("GIT_CERTS_ALLOWED_SIGNERS", &list);
+    let late = gate.at("before push", trusting).spawn();
+    gate.wait();
+    crate::support::repos::Files::default()
+        .with("certificates/www/.age-recipients", "age1mallory\n")
+        .commit(lab, certs, "theirs");
+    gate.open();
+    let late = late.wait().expect_code(2);
+    let said = late.normal_stderr();
+    let (_, said) = said.split_once("error: ").unwrap();
+    let kept = lab.git(
+        &certs.folder,
+        &["for-each-ref", "--format=%(refname)", "refs/git-certs/kept"],
+    );
+    let (told, hints) = said.split_once("hint: ").unwrap();
+    // Ids are left out of what is compared.
+    assert_eq!(
+        told.split_once("`, ").unwrap().1,
+        "is not to be trusted: the commit is not signed\n  \
+         caused by: our commits cannot be re-applied\n"
+    );
+    let fetch = "hint: they are kept: `git fetch origin refs/git-certs/kept/";
+    assert!(hints.starts_with("`git show` says what it changes") && hints.contains(fetch));
+    assert!(kept.stdout.starts_with("refs/git-certs/kept/"), "{kept:?}");
+    assert_eq!(certs.subjects(lab)[0], "theirs");
 }
 
 /// What is not a certificate does not matter before the push.

@@ -15,7 +15,7 @@ use crate::model::change::Txt;
 use crate::model::checkup::{Finding, Rehearsal, Subject};
 use crate::model::hint::Shared;
 use crate::model::name::DnsName;
-use crate::model::outcome::Planned;
+use crate::model::outcome::{Outcome, Planned};
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::doctor::zones::Zones;
 use crate::nightly::found::at_work;
@@ -117,7 +117,8 @@ impl Nightly {
         } else {
             // Their orders stay for a run: nothing is known to be done.
             let place = (&Part::All, &*zones.dns);
-            self.take_over(found, place, (certificates, &[])).await?
+            self.take_over(found, place, (certificates, &Outcome::default()))
+                .await?
         };
         // Where nobody can open the account key here, a rehearsal has no marks: see `REHEARSAL`.
         let directory = self.job.directory.url();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, Delta, FileMode, Oid, Signature, Tree};
 
@@ -15,6 +15,7 @@ use crate::repo::git::people::People;
 use crate::repo::git::{CommitId, Done, Pushed};
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate};
+use crate::repo::signed;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
 
@@ -79,6 +80,10 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
                 Reapplied::Conflict(conflict) => {
                     return Err(keep(history, &remote).context(conflict));
                 }
+                Reapplied::Untrusted(error) => {
+                    let kept = keep(history, &remote).context(format!("{error:#}"));
+                    return Err(with_hint(kept, signed::UNSIGNED));
+                }
             }
             retried += 1;
             continue;
@@ -140,6 +145,8 @@ enum Reapplied {
     /// Chains of certificates for which the other side's expires later, so that ours are left out.
     Done(Vec<String>),
     Conflict(Conflict),
+    /// None of those who are trusted has signed the new tip.
+    Untrusted(Error),
 }
 
 /// Puts our commits on the server's new tip, in memory.
@@ -152,6 +159,12 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
     history.repository = git2::Repository::open(history.repository.path())?;
     let onto = fetched.tip;
     let repository = &history.repository;
+    // Our signature on top would vouch for it.
+    if let Some(trusted) = &people.trusted
+        && let Err(error) = signed::vouched(repository, onto, trusted)
+    {
+        return Ok(Reapplied::Untrusted(error));
+    }
     if !history.cloned && !repository.graph_descendant_of(onto, history.base)? {
         return Err(with_hint(
             anyhow!(
@@ -244,7 +257,7 @@ fn changed(
 
 /// Saves commits that cannot be re-applied to a reference of their own on the server, and says where
 /// they are.
-fn keep(history: &History, remote: &Remote) -> anyhow::Error {
+fn keep(history: &History, remote: &Remote) -> Error {
     let name = format!("{KEPT}{}", history.tip);
     let save = || -> Result<()> {
         let pack = receive_pack::pack(&history.repository, history.tip, &[history.base])?;
