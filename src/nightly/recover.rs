@@ -222,14 +222,13 @@ impl Nightly {
         let wanted = due.iter().chain(failing).chain(waiting).map(names);
         let wanted: BTreeSet<_> = wanted.collect();
         let kept: BTreeSet<_> = outcome.kept.iter().map(names).collect();
-        let present = match self.vault_store() {
-            // There each order is beside its certificate.
-            Some(_) => BTreeMap::new(),
-            None => {
-                let ordered = logbook.ordered();
-                let read = move |workspace: &mut Workspace| settled::present(workspace, &ordered);
-                self.workspaces.with(read).await?
-            }
+        // In Vault each order is beside its certificate.
+        let present = if self.vault_store().is_some() {
+            BTreeMap::new()
+        } else {
+            let ordered = logbook.ordered();
+            let read = move |workspace: &mut Workspace| settled::present(workspace, &ordered);
+            self.workspaces.with(read).await?
         };
         // With `--only` the others are not in the plan.
         let is_partial = self.job.only.is_some();

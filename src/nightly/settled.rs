@@ -38,9 +38,10 @@ pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: Offse
             let request = SigningRequest::parse(&request);
             let is_same_key = request.is_ok_and(|request| request.public_key == leaf.public_key);
             // A key may be kept for longer than one certificate.
-            let from = match is_same_key {
-                true => leaf.not_before + BACKDATED,
-                false => leaf.not_before,
+            let from = if is_same_key {
+                leaf.not_before + BACKDATED
+            } else {
+                leaf.not_before
             };
             note.placed < from || (is_same_key && *is_compromised)
         },

@@ -77,13 +77,7 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
             open.leave()?;
             match reapply(history, &branch, people)? {
                 Reapplied::Done(lost) => superseded.extend(lost),
-                Reapplied::Conflict(conflict) => {
-                    return Err(keep(history, &remote).context(conflict));
-                }
-                Reapplied::Untrusted(error) => {
-                    let kept = keep(history, &remote).context(format!("{error:#}"));
-                    return Err(with_hint(kept, signed::UNSIGNED));
-                }
+                Reapplied::Not(why) => return Err(why.with(keep(history, &remote))),
             }
             retried += 1;
             continue;
@@ -144,9 +138,26 @@ impl History {
 enum Reapplied {
     /// Chains of certificates for which the other side's expires later, so that ours are left out.
     Done(Vec<String>),
+    Not(Obstacle),
+}
+
+/// Why our commits cannot be put on another tip.
+enum Obstacle {
     Conflict(Conflict),
     /// None of those who are trusted has signed the new tip.
     Untrusted(Error),
+}
+
+impl Obstacle {
+    /// With what has become of our commits.
+    fn with(self, kept: Error) -> Error {
+        match self {
+            Self::Conflict(conflict) => kept.context(conflict),
+            Self::Untrusted(error) => {
+                with_hint(kept.context(format!("{error:#}")), signed::UNSIGNED)
+            }
+        }
+    }
 }
 
 /// Puts our commits on the server's new tip, in memory.
@@ -159,11 +170,8 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
     history.repository = git2::Repository::open(history.repository.path())?;
     let onto = fetched.tip;
     let repository = &history.repository;
-    // Our signature on top would vouch for it.
-    if let Some(trusted) = &people.trusted
-        && let Err(error) = signed::vouched(repository, onto, trusted)
-    {
-        return Ok(Reapplied::Untrusted(error));
+    if let Some(error) = distrusted(history, onto, people) {
+        return Ok(Reapplied::Not(Obstacle::Untrusted(error)));
     }
     if !history.cloned && !repository.graph_descendant_of(onto, history.base)? {
         return Err(with_hint(
@@ -205,10 +213,10 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
     }
     if !conflicts.is_empty() {
         conflicts.dedup();
-        return Ok(Reapplied::Conflict(Conflict {
+        return Ok(Reapplied::Not(Obstacle::Conflict(Conflict {
             branch: branch.to_owned(),
             paths: conflicts,
-        }));
+        })));
     }
     let tip = tip.id();
     history.base = onto;
@@ -218,6 +226,12 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
         history.move_branch()?;
     }
     Ok(Reapplied::Done(superseded))
+}
+
+/// Why our signature, which would vouch for all that it stands on, must not be put there.
+fn distrusted(history: &History, onto: Oid, people: &People) -> Option<Error> {
+    let trusted = people.trusted.as_ref()?;
+    signed::vouched(&history.repository, onto, trusted).err()
 }
 
 /// The tree `onto` with the files that `commit` changed, and which of them the other side changed too. If the
