@@ -17,7 +17,8 @@ const EXAMPLE_FOLDER: &str = "../dns";
 /// How far inputs of the action are indented.
 const GITHUB_INPUT: &str = "          ";
 
-/// What the example says of pull requests, and what is true where the DNS repository needs a key.
+/// What the example says of pull requests, what is true without a DNS repository elsewhere, and where that needs a key.
+const WITH_TOKEN: &str = "Those from forks get a summary, but no comment, and no token for a private DNSControl repository.";
 const FOR_EVERYBODY: &str =
     "Needs no secret, so it works for those from forks; they get a summary, but no comment.";
 const FOR_MEMBERS: &str =
@@ -220,7 +221,8 @@ fn in_ci(example: &str, dns: &Dns) -> String {
                 line.starts_with("dns_repo:") || line.starts_with("dns_token:")
             };
             let lines = example.lines().filter(|line| !is_elsewhere(line));
-            lines.map(|line| format!("{line}\n")).collect()
+            let text: String = lines.map(|line| format!("{line}\n")).collect();
+            text.replace(WITH_TOKEN, FOR_EVERYBODY)
         }
     }
 }
@@ -233,7 +235,7 @@ fn over_ssh(example: &str, url: &str) -> String {
         let line = line
             .replace(EXAMPLE_DNS, url)
             .replace(EXAMPLE_GITLAB_DNS, url)
-            .replace(FOR_EVERYBODY, FOR_MEMBERS)
+            .replace(WITH_TOKEN, FOR_MEMBERS)
             .replace("GIT_CERTS_DNS_TOKEN", "GIT_CERTS_SSH_KEY");
         let _ = writeln!(text, "{line}");
         match line.trim() {
@@ -302,6 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dns_repository_behind_https_is_read_with_a_token_by_every_step() {
+        let start = start(Dns::Url("https://git.test/zones".to_owned()), Ci::GitHub);
+        for (path, uses) in [
+            (".github/workflows/renew.yml", 1),
+            (".github/workflows/plan.yml", 2),
+        ] {
+            let workflow = text(&start, path);
+            let pair = "          dns_repo: https://git.test/zones\n          \
+                        dns_token: ${{ secrets.DNS_REPO_TOKEN }}\n";
+            assert_eq!(workflow.matches("- uses: git-certs/").count(), uses);
+            assert_eq!(workflow.matches(pair).count(), uses, "{workflow}");
+        }
+        let plan = text(&start, ".github/workflows/plan.yml");
+        assert!(plan.contains(WITH_TOKEN), "{plan}");
+    }
+
+    #[test]
     fn a_dns_repository_behind_ssh_gets_a_key_and_no_token() {
         let dns = Dns::Ssh("git@git.test:ops/zones.git".to_owned());
         let start = start(dns, Ci::GitHub);
@@ -314,7 +333,7 @@ mod tests {
             let pair = "          dns_repo: git@git.test:ops/zones.git\n          \
                         ssh_key: ${{ secrets.DNS_REPO_SSH_KEY }}\n";
             assert_eq!(workflow.matches(pair).count(), uses, "{workflow}");
-            for wrong in ["dns_token", EXAMPLE_DNS, FOR_EVERYBODY] {
+            for wrong in ["dns_token", EXAMPLE_DNS, WITH_TOKEN, FOR_EVERYBODY] {
                 assert!(!workflow.contains(wrong), "{workflow}");
             }
         }
@@ -372,6 +391,8 @@ mod tests {
             let workflow = text(&start, path);
             assert!(!workflow.contains("dns_"), "{workflow}");
         }
+        let plan = text(&start, ".github/workflows/plan.yml");
+        assert!(plan.contains(FOR_EVERYBODY), "{plan}");
         assert!(text(&start, MAKEFILE).contains("GIT_CERTS_DNS_REPO ?= .\n"));
     }
 }
