@@ -69,7 +69,7 @@ impl Decider<'_> {
             self.importing.there.push(format!("account at `{host}`"));
             return Ok(());
         }
-        let Fitting { key, paths, others } = fitting_key(None, "account", found.keys)?;
+        let Fitting { key, paths, others } = fitting_key(None, "account", found.keys, None)?;
         let public = CertificateKey::parse(&key)?.public_key_der();
         if has_key && !accounts::has_key(self.workspace, host, &public)? {
             return Err(with_hint(

@@ -19,10 +19,13 @@ pub(super) struct Fitting {
 }
 
 /// The key with this public half, or else the first that can be read. `owner` is what messages call whose it is.
+///
+/// `encrypted`: where the repository has its key already.
 pub(super) fn fitting_key(
     public: Option<&[u8]>,
     owner: &str,
     files: Vec<KeyFile>,
+    encrypted: Option<&str>,
 ) -> Result<Fitting> {
     let mut expected = public.map(<[u8]>::to_vec);
     let mut found = None;
@@ -54,6 +57,10 @@ pub(super) fn fitting_key(
             others,
         }),
         None => Err(match (foreign, others.into_iter().next()) {
+            (Some(path), _) if let Some(encrypted) = encrypted => with_hint(
+                anyhow!("the key in `{path}` is not the {owner}'s, which is in `{encrypted}`"),
+                "remove the file; whoever could read the repository has the key in it: replace it where it is used",
+            ),
             (Some(path), _) => with_hint(
                 anyhow!("the key in `{path}` is not the {owner}'s, and no other is there"),
                 "remove the file if nobody needs it, and `git-certs renew` issues a new certificate, with a key of its own",
@@ -96,7 +103,7 @@ mod tests {
                 file("b.key", "nothing".to_owned()),
             ]
         };
-        let found = fitting_key(Some(&public), "certificate", files()).unwrap();
+        let found = fitting_key(Some(&public), "certificate", files(), None).unwrap();
         assert_eq!(found.paths, ["a.pem", "a.key"]);
         let others: Vec<_> = found.others.iter().map(said).collect();
         assert_eq!(
@@ -112,12 +119,21 @@ mod tests {
                 ]
             ]
         );
-        let found = fitting_key(None, "account", files()).unwrap();
+        let found = fitting_key(None, "account", files(), None).unwrap();
         assert_eq!(found.paths, ["old.key"]);
         assert_eq!(found.others.len(), 3);
-        let none = fitting_key(Some(b"x"), "certificate", files()).unwrap_err();
+        let none = fitting_key(Some(b"x"), "certificate", files(), None).unwrap_err();
         assert_eq!(said(&none), others_first());
-        let none = fitting_key(None, "account", Vec::new()).unwrap_err();
+        let place = Some("a.key.age");
+        let none = fitting_key(Some(b"x"), "certificate", files(), place).unwrap_err();
+        assert_eq!(
+            said(&none),
+            [
+                "the key in `old.key` is not the certificate's, which is in `a.key.age`",
+                "remove the file; whoever could read the repository has the key in it: replace it where it is used",
+            ]
+        );
+        let none = fitting_key(None, "account", Vec::new(), None).unwrap_err();
         assert_eq!(said(&none), ["its private key is not there"]);
     }
 

@@ -118,10 +118,13 @@ impl Decider<'_> {
     fn certificate(&mut self, found: FoundCertificate) -> Result<()> {
         let leaf = Leaf::from_pem(&found.chain).context("its certificate cannot be read")?;
         let name = self.name(&found.label, &leaf)?;
-        let Fitting { key, paths, others } =
-            fitting_key(Some(&leaf.public_key), "certificate", found.keys)?;
-        self.importing.left.extend(others);
         let there = files::there(self.workspace, &name)?;
+        let encrypted = layout::certificate_file(&name, "key.age");
+        let encrypted = (self.is_here && there.is_bound).then_some(encrypted.as_str());
+        let public = Some(leaf.public_key.as_slice());
+        let Fitting { key, paths, others } =
+            fitting_key(public, "certificate", found.keys, encrypted)?;
+        self.importing.left.extend(others);
         self.taken.insert(name.clone(), found.label.clone());
         self.refuse_losses(&name, &there)?;
         // A key in plain text is encrypted before it is removed, whatever is said to be there.

@@ -296,7 +296,7 @@ fn remedy(path: Option<&str>) -> String {
     if let Some(name) = certificate_of(path) {
         let is_of_get_certs = is_key(path) || path.ends_with(&format!("/{name}.pem"));
         let first = if is_of_get_certs {
-            "`git-certs import` encrypts it"
+            "`git-certs import` encrypts it, if it is the certificate's"
         } else {
             "remove the file"
         };

@@ -74,7 +74,7 @@ fn every_mistake_is_told_with_its_place() {
 certificates/old/.age-recipients: error: `certificates/old/.age-recipients` has no recipient
   hint: `age-keygen -o key.txt` makes an identity and prints its recipient; put that line in
 certificates/old/old.key: error: a key that age has not encrypted
-  hint: whoever could read the repository has it: `git-certs import` encrypts it, and `git-certs revoke old --reason keyCompromise --renew-now` makes a new one
+  hint: whoever could read the repository has it: `git-certs import` encrypts it, if it is the certificate's, and `git-certs revoke old --reason keyCompromise --renew-now` makes a new one
 certs.json:2:49: error: certificate `www`: `a b` is not a DNS name
   hint: names look like `www.example.com` or `*.example.com`, of letters, digits and `-`
 certs.json:2:56: error: `x.other.test` is in no zone of the DNS repository

@@ -506,6 +506,16 @@ error: cannot import `locked`
     assert!(!repo.path("certs/certificates/web/web.pem").exists());
     let again = repo.run("import --yes", "alice");
     assert_eq!(again.stderr.matches("error: ").count(), 10);
+    // It is told again, but no longer that there is no other.
+    assert!(
+        again.stderr.contains(
+            "\nerror: cannot import `web`\n  \
+             caused by: the key in `certificates/web/web.key` is not the certificate's, which is in `certificates/web/web.key.age`\n\
+             hint: remove the file; whoever could read the repository has the key in it: replace it where it is used\n"
+        ),
+        "{}",
+        again.stderr
+    );
     assert_eq!(again.code, Some(1));
     assert!(
         again.stdout.ends_with("\nnothing to import\n"),

@@ -245,7 +245,7 @@ fn findings_name_the_commit_and_what_to_do() {
     let text = |commit: &str| {
         [
             ("certificates/www/www.bak", "remove the file, and `git-certs revoke www --reason keyCompromise --renew-now` makes a new one"),
-            ("certificates/www/www.key", "`git-certs import` encrypts it, and `git-certs revoke www --reason keyCompromise --renew-now` makes a new one"),
+            ("certificates/www/www.key", "`git-certs import` encrypts it, if it is the certificate's, and `git-certs revoke www --reason keyCompromise --renew-now` makes a new one"),
             ("old.key", "replace the key where it is used, then remove it here"),
             (".letsencrypt/ca.test/account.key", "`git-certs import` encrypts it, and `git-certs account rollover` makes it void"),
         ]
