@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::model::certificate::{CertificateName, KeySource, Wanted};
@@ -67,7 +67,7 @@ impl Look<'_> {
         let certificate = format!("the certificate of commit {}", version.commit.short_id());
         // One whose key is gone comes back with it.
         let current = today.current.as_ref().filter(|_| today.has_its_key);
-        usable(&version, &steps, current, self.now)
+        usable(name, &version, &steps, current, self.now)
             .and_then(|()| opened_by_somebody(&version, is_elsewhere(today.wanted.as_ref())))
             .with_context(|| format!("{certificate} is not put back"))?;
         Ok(Rollback {
@@ -157,7 +157,12 @@ fn before(name: &CertificateName, steps: &[Step], current: Option<&Leaf>) -> Res
         .find(is_other)
         .map(|step| step.commit.id.clone())
         .ok_or_else(|| anyhow!("there is no certificate `{name}` before the one that is there"))
-        .hint(|| "`git-certs revoke` and `git-certs renew --only` replace it by a new one")
+        .hint(|| {
+            format!(
+                "if its files were changed, `--to COMMIT` takes those of a commit that `git-certs log {name}` shows; \
+                 `git-certs revoke` and `git-certs renew --only` replace it by a new one"
+            )
+        })
 }
 
 /// Refuses a certificate whose key nobody has, unless it is for somebody's request. Pure.
@@ -171,6 +176,7 @@ fn opened_by_somebody(version: &Version, is_elsewhere: bool) -> Result<()> {
 
 /// Refuses what is there already, what nobody could use, and what nobody should. Pure.
 fn usable(
+    name: &CertificateName,
     version: &Version,
     steps: &[Step],
     current: Option<&Leaf>,
@@ -216,7 +222,8 @@ fn usable(
             .hint(|| "whoever could read the repository has that key: issue a new certificate");
     }
     if let Some(fault) = version.faults.first() {
-        bail!("its files do not belong together: {fault}");
+        return Err(anyhow!("its files do not belong together: {fault}"))
+            .hint(|| format!("`--to COMMIT` names another: `git-certs log {name}` shows them"));
     }
     Ok(())
 }

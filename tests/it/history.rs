@@ -407,7 +407,8 @@ fn one_that_nobody_should_use_stays_away() {
     assert_eq!(
         refused(&repo, ""),
         "error: there is no certificate `www` before the one that is there\n\
-         hint: `git-certs revoke` and `git-certs renew --only` replace it by a new one\n"
+         hint: if its files were changed, `--to COMMIT` takes those of a commit that `git-certs log www` shows; \
+         `git-certs revoke` and `git-certs renew --only` replace it by a new one\n"
     );
     let bad = Files::valid(&["www.a.test"], &key, period(20, 70));
     let second = issue(&repo, &bad, &alice, "Renew www: x");
@@ -503,7 +504,8 @@ fn files_that_do_not_belong_together_stay_away() {
         format!(
             "error: the certificate of commit {first} is not put back\n  \
              caused by: its files do not belong together: `www.key.age`: it is not the key that `www.json` names: it was \
-             swapped or damaged\n"
+             swapped or damaged\n\
+             hint: `--to COMMIT` names another: `git-certs log www` shows them\n"
         )
     );
     assert_eq!(
