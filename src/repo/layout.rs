@@ -32,15 +32,25 @@ pub(crate) const ACCOUNT_RECIPIENTS: &str = ".letsencrypt/.age-recipients";
 
 /// Reads certs.json of the cert repository.
 pub(crate) fn wanted(workspace: &Workspace, defaults: &Defaults) -> Result<Listed> {
-    let bytes = workspace.read(CERTS_JSON)?.ok_or_else(no_list)?;
+    let bytes = workspace.read(CERTS_JSON)?;
+    let bytes = bytes.ok_or_else(|| no_list(workspace))?;
     certs_json::parse(&bytes, CERTS_JSON, defaults, &|path| workspace.read(path))
 }
 
-pub(crate) fn no_list() -> anyhow::Error {
-    with_hint(
-        anyhow!("there is no `{CERTS_JSON}` in the cert repository"),
-        r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
-    )
+pub(crate) fn no_list(workspace: &Workspace) -> anyhow::Error {
+    match workspace.folder_above_with(CERTS_JSON) {
+        Some(folder) => with_hint(
+            anyhow!("there is no `{CERTS_JSON}` in this folder of the cert repository"),
+            format!(
+                "`{folder}` has one: run it there, or with `--dir`",
+                folder = folder.display()
+            ),
+        ),
+        None => with_hint(
+            anyhow!("there is no `{CERTS_JSON}` in the cert repository"),
+            r#"it lists the certificates: [{"cert_name": "www", "names": ["www.example.com"]}]"#,
+        ),
+    }
 }
 
 /// Whether a ciphertext is another than the one whose hash NAME.json or account.json has.

@@ -348,6 +348,36 @@ fn what_cannot_be_looked_at_is_told() {
 }
 
 #[test]
+fn a_folder_of_a_checkout_is_told_where_the_list_is() {
+    let repo = CertRepo::new();
+    repo.list(&["www"]);
+    repo.put("certificates/www/notes", "");
+    repo.put("sub/certs.json", "[]");
+    repo.put("sub/certificates/www/notes", "");
+    repo.commit("two of them");
+    for (folder, list) in [
+        ("certificates/www", "[ROOT]/certs"),
+        ("sub/certificates", "[ROOT]/certs/sub"),
+    ] {
+        for command in ["status", "plan"] {
+            let said = repo.run(&format!("{command} --dir {folder}"), "none");
+            assert_eq!(
+                (said.code, said.stdout.as_str(), said.stderr),
+                (
+                    Some(2),
+                    "",
+                    format!(
+                        "error: there is no `certs.json` in this folder of the cert repository\n\
+                         hint: `{list}` has one: run it there, or with `--dir`\n"
+                    )
+                ),
+                "{command} {folder}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_run_that_is_at_work_is_told() {
     let wanted: &[(&str, &[&str])] = &[("www", &["www.bench.test"])];
     let nightly = Nightly::new(Lab::builder().bind().pebble().start(), wanted);

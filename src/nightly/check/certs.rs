@@ -59,7 +59,7 @@ pub(super) fn look(
         Some(other) => Ok(other.text.clone().into_bytes()),
         None => workspace
             .read(CERTS_JSON)
-            .and_then(|bytes| bytes.ok_or_else(layout::no_list)),
+            .and_then(|bytes| bytes.ok_or_else(|| layout::no_list(workspace))),
     };
     let (entries, places) = match bytes.and_then(|bytes| read(&bytes, origin)) {
         Ok(read) => read,

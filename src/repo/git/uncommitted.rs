@@ -1,4 +1,4 @@
-//! Files of a checkout, or of a plain folder, that no commit has.
+//! Files of a checkout, or of a plain folder, that no commit has or that are above it.
 
 use std::path::Path;
 
@@ -32,6 +32,16 @@ impl Workspace {
             Shape::Checkout(checkout) => checkout.is_staged(read::checked(path)?),
             Shape::Bare(_) | Shape::Folder(_) => Ok(false),
         }
+    }
+
+    /// The nearest folder above that of a checkout, in its work tree, that has a file.
+    pub(crate) fn folder_above_with(&self, path: &str) -> Option<&Path> {
+        let Shape::Checkout(checkout) = &self.shape else {
+            return None;
+        };
+        let depth = checkout.prefix.matches('/').count();
+        let above = checkout.folder().ancestors().skip(1).take(depth);
+        above.into_iter().find(|folder| folder.join(path).is_file())
     }
 
     /// Removes files that no commit has.
