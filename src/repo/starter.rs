@@ -24,6 +24,11 @@ const FOR_EVERYBODY: &str =
 const FOR_MEMBERS: &str =
     "Those from forks get no SSH key, without which the DNSControl repository cannot be read.";
 
+/// What the example says of GitLab's variables, and what is true where one is an SSH key.
+const MASKED: &str = "are masked and protected CI/CD variables.";
+const KEY_NOT_MASKED: &str = "are protected CI/CD variables,
+# masked but for the SSH key: GitLab masks no value of several lines.";
+
 /// A step before the others of a job.
 const KNOWN_HOSTS: &str = "      \
 # The line of the DNSControl repository's server in known_hosts.
@@ -236,7 +241,8 @@ fn over_ssh(example: &str, url: &str) -> String {
             .replace(EXAMPLE_DNS, url)
             .replace(EXAMPLE_GITLAB_DNS, url)
             .replace(WITH_TOKEN, FOR_MEMBERS)
-            .replace("GIT_CERTS_DNS_TOKEN", "GIT_CERTS_SSH_KEY");
+            .replace("GIT_CERTS_DNS_TOKEN", "GIT_CERTS_SSH_KEY")
+            .replace(MASKED, KEY_NOT_MASKED);
         let _ = writeln!(text, "{line}");
         match line.trim() {
             "steps:" => text += KNOWN_HOSTS,
@@ -347,6 +353,7 @@ mod tests {
         let gitlab = text(&start, ".gitlab-ci.yml");
         assert!(
             gitlab.contains("GIT_CERTS_SSH_KEY\n# (may read")
+                && gitlab.contains(&format!("credentials {KEY_NOT_MASKED}\n"))
                 && gitlab.ends_with(KNOWN_HOSTS_GITLAB),
             "{gitlab}"
         );
@@ -354,6 +361,7 @@ mod tests {
             "TOKEN (may read",
             "DNS_TOKEN",
             "secrets.",
+            MASKED,
             EXAMPLE_GITLAB_DNS,
         ] {
             assert!(!gitlab.contains(wrong), "{gitlab}");

@@ -162,6 +162,41 @@ fn a_repository_for_github_is_made_in_one_step() {
 }
 
 #[test]
+fn gitlab_gets_an_ssh_key_that_it_cannot_mask() {
+    let empty = Empty::new();
+    let said = empty.run(&[
+        "init",
+        "--ci",
+        "gitlab",
+        "--dns-repo",
+        "git@git.test:ops/zones.git",
+        "--recipient",
+        RECIPIENT,
+        "--agree-tos",
+        "--git-init",
+        "a.test",
+    ]);
+    let written = lines("wrote", &[&FILES[..], &[".gitlab-ci.yml"]].concat(), "");
+    assert_eq!(
+        said,
+        Said::done(&format!(
+            "{written}\n\
+             Next:\n\
+             - `git add --all`, `git commit`, and push\n\
+             - `make check plan`, with the DNSControl repository beside this one, looks at it, and changes nothing\n\
+             - `git config diff.crt.textconv \"openssl x509 -noout -text -in\"` makes certificates readable in `git diff`\n\
+             - `grep AGE-SECRET-KEY IDENTITY_FILE | glab variable set GIT_CERTS_AGE_KEY --masked --protected` lets CI open the account key\n\
+             - GIT_CERTS_TOKEN: a token that may push to this repository, as a masked and protected variable\n\
+             - `glab variable set GIT_CERTS_SSH_KEY --protected < KEY_FILE`: an SSH key without a passphrase that may read the \
+             DNSControl repository; GitLab masks no value of several lines\n\
+             - DNS_REPO_KNOWN_HOSTS: the line of its server in known_hosts\n\
+             - what creds.json names with `$`: as variables, too\n\
+             - put the image and a schedule in place: .gitlab-ci.yml, and Build > Pipeline schedules\n"
+        ))
+    );
+}
+
+#[test]
 fn what_is_there_stays_as_it_is() {
     let empty = Empty::new();
     let new = empty.0.path().join("new");

@@ -108,7 +108,7 @@ const GITHUB: Access = (
 const GITLAB: Access = (
     &["GIT_CERTS_DNS_TOKEN: one that may read the DNSControl repository"],
     &[
-        "GIT_CERTS_SSH_KEY: an SSH key without a passphrase that may read the DNSControl repository",
+        "`glab variable set GIT_CERTS_SSH_KEY --protected < KEY_FILE`: an SSH key without a passphrase that may read the DNSControl repository; GitLab masks no value of several lines",
         "DNS_REPO_KNOWN_HOSTS: the line of its server in known_hosts",
     ],
 );
