@@ -42,6 +42,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
@@ -84,9 +85,40 @@ pub fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Arguments, clap::Error> {
-    let command = with_variables(Arguments::command());
+    let mut command = with_variables(Arguments::command());
     let words = arguments::two_dashes(std::env::args_os());
-    Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
+    let matches = command.try_get_matches_from_mut(words);
+    Arguments::from_arg_matches(&matches.map_err(|error| with_tip(error, &command))?)
+}
+
+/// Says how the command is told of a certificate, where that was tried as other commands have it.
+fn with_tip(mut error: clap::Error, command: &Command) -> clap::Error {
+    let mut words = std::env::args_os();
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(word)), Some(command)) = (
+        error.kind(),
+        error.get(ContextKind::InvalidArg),
+        words.find_map(|word| command.find_subcommand(word)),
+    ) else {
+        return error;
+    };
+    let has_only = command
+        .get_arguments()
+        .any(|argument| argument.get_long() == Some("only"));
+    let takes_names = command
+        .get_positionals()
+        .flat_map(|argument| argument.get_value_names().unwrap_or_default())
+        .any(|name| name == "CERT_NAME");
+    let tip = match word.as_str() {
+        "--only" if takes_names => {
+            "the name of a certificate stands alone, without `--only`".into()
+        }
+        word if has_only && !word.starts_with('-') => {
+            format!("`--only {word}` names a certificate").into()
+        }
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    error
 }
 
 /// Says what is wrong with the command line; clap would repeat a secret key that stands in it.

@@ -30,7 +30,40 @@ For more information, try '--help'.
             "plan extra",
             r"error: unexpected argument 'extra' found
 
+  tip: `--only extra` names a certificate
+
 Usage: git-certs plan [OPTIONS]
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "renew www --no-push",
+            r"error: unexpected argument 'www' found
+
+  tip: `--only www` names a certificate
+
+Usage: git-certs renew [OPTIONS]
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "status --only www",
+            r"error: unexpected argument '--only' found
+
+  tip: the name of a certificate stands alone, without `--only`
+
+Usage: git-certs status [OPTIONS] [CERT_NAME]...
+
+For more information, try '--help'.
+",
+        ),
+        (
+            "verify www",
+            r"error: unexpected argument 'www' found
+
+Usage: git-certs verify [OPTIONS]
 
 For more information, try '--help'.
 ",
