@@ -19,10 +19,12 @@ use crate::model::hint::Hint;
 use crate::model::outside::outside;
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
+use crate::repo::certs_json::CERTS_JSON;
 use crate::repo::export::folder;
 use crate::repo::git::{self, Content, File, Workspace};
 use crate::repo::identity;
-use crate::repo::starter::{self, Ci, Start};
+use crate::repo::layout::RECIPIENTS;
+use crate::repo::starter::{self, Ci, SETTINGS, Start};
 use crate::report::progress::Progress;
 use crate::report::questions::Questions;
 use crate::report::terminal;
@@ -88,6 +90,20 @@ impl Init {
     pub(super) fn here(&self) -> PathBuf {
         self.dir.clone().unwrap_or_else(|| PathBuf::from("."))
     }
+
+    /// What was given that belongs into a file, with the file's path.
+    fn given(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            (CERTS_JSON, "the DNS names", !self.names.is_empty()),
+            (CERTS_JSON, "`--name`", self.name.is_some()),
+            (RECIPIENTS, "`--recipient`", !self.recipient.is_empty()),
+            (SETTINGS, "`--dns-repo`", self.dns_repo.is_some()),
+            (SETTINGS, "`--email`", self.email.is_some()),
+            (SETTINGS, "`--agree-tos`", self.agree_tos == Some(true)),
+        ];
+        let given = all.into_iter().filter(|(_, _, is_given)| *is_given);
+        given.map(|(path, what, _)| (path, what)).collect()
+    }
 }
 
 /// Runs the command.
@@ -137,6 +153,7 @@ fn begin(arguments: &Init, questions: &Questions) -> Result<String> {
         start: &start,
         written: &written,
         kept: &kept,
+        given: &arguments.given(),
         identity: identity.as_ref(),
         needless: arguments
             .new_identity

@@ -162,9 +162,10 @@ pub(crate) fn canonical(line: &str) -> Result<String> {
              begins with `age1` or `ssh-`",
         ));
     }
-    recipient(line.trim())
+    let line = line.trim();
+    recipient(line)
         .map(|(canonical, _)| canonical)
-        .context("that is not a recipient")
+        .with_context(|| format!("`{line}` is not a recipient"))
         .hint(|| KINDS)
 }
 

@@ -109,7 +109,7 @@ mod tests {
         let kinds = "a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment";
         assert_eq!(
             said(without(&text, "r", "bob")),
-            ["that is not a recipient", "it is of no known kind", kinds]
+            ["`bob` is not a recipient", "it is of no known kind", kinds]
         );
         assert_eq!(
             said(without(&text, "r", "AGE-SECRET-KEY-1QQQ")),

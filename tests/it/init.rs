@@ -155,8 +155,37 @@ fn a_repository_for_github_is_made_in_one_step() {
         &[&FILES[..], &workflows].concat(),
         ", which was there",
     );
+    let left = left.replace(
+        "certs.json, which was there",
+        "certs.json, which was there; not put in: the DNS names",
+    );
     let no = "no identity was made in ../home/other: .age-recipients was there\n";
     assert_eq!(again, Said::done(&format!("{left}{no}")));
+    assert_eq!(empty.read(".age-recipients"), before);
+    let again = empty.run(&[
+        "init",
+        "--recipient",
+        RECIPIENT,
+        "--name",
+        "other",
+        "--dns-repo",
+        "https://git.test/dns",
+        "--email",
+        "me@a.test",
+        "--agree-tos",
+        "b.test",
+    ]);
+    let there = "which was there; not put in:";
+    let other = [&FILES[3..], &workflows].concat();
+    assert_eq!(
+        again,
+        Said::done(&format!(
+            "left  .age-recipients, {there} `--recipient`\n\
+             left  certs.json, {there} the DNS names, `--name`\n\
+             left  git-certs.toml, {there} `--dns-repo`, `--email`, `--agree-tos`\n{}",
+            lines("left ", &other, ", which was there")
+        ))
+    );
     assert_eq!(empty.read(".age-recipients"), before);
     assert!(!empty.0.path().join("home/other").exists());
 }
@@ -279,6 +308,11 @@ fn what_cannot_be_made_is_told_before_anything_is() {
              hint: a name is a letter, then letters, digits, `-` and `_`: it becomes a folder\n",
         ),
         (
+            [&good[..], &["--email", "notmail"]].concat(),
+            "error: `--email` is not an address: `notmail`\n\
+             hint: an address looks like `ops@example.com`; leave it out to give none\n",
+        ),
+        (
             with(3, "nowhere"),
             "error: `nowhere` is neither a folder nor the URL of a repository\n\
              hint: a URL looks like `https://github.com/example/dns`, `ssh://git@example.com/dns` or `git@example.com:dns`\n",
@@ -295,7 +329,7 @@ fn what_cannot_be_made_is_told_before_anything_is() {
         ),
         (
             with(5, "bob"),
-            "error: that is not a recipient\n  caused by: it is of no known kind\n\
+            "error: `bob` is not a recipient\n  caused by: it is of no known kind\n\
              hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n",
         ),
         (
@@ -367,6 +401,31 @@ fn on_a_terminal_it_asks() {
 }
 
 #[test]
+fn after_the_end_of_input_nothing_is_asked() {
+    let repo = CertRepo::new();
+    let said = repo.run_on_terminal(
+        "init",
+        "none",
+        &[
+            ("blanks between them: ", "a.test\n"),
+            ("`github`, `gitlab` or `none`? ", "\u{4}"),
+        ],
+    );
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (
+            Some(2),
+            "DNS names of the first certificate, with blanks between them: a.test\n\
+             Who runs git-certs at night: `github`, `gitlab` or `none`? \
+             error: `init` has to know more: `--ci`, `--dns-repo`, `--recipient` or `--new-identity`\n\
+             hint: give them, or run it on a terminal, where it asks; `git-certs init -h` explains them\n\
+             [typing is shown]\n"
+        )
+    );
+    assert!(!repo.path("certs/git-certs.toml").exists());
+}
+
+#[test]
 fn a_wrong_answer_costs_that_answer_alone() {
     let mut repo = CertRepo::new();
     let alice = repo.identity("alice");
@@ -401,7 +460,7 @@ fn a_wrong_answer_costs_that_answer_alone() {
         ),
         ("make an age identity: ", "bob\n"),
         (
-            "error: that is not a recipient\n  caused by: it is of no known kind\n\
+            "error: `bob` is not a recipient\n  caused by: it is of no known kind\n\
                  hint: a recipient is `age1...`, `ssh-ed25519 ...` or `ssh-rsa ...`, one a line; `#` begins a comment\n\
                  Who can open private keys: `age1...`, an SSH public key, or nothing to make an age identity: ",
             "\n",

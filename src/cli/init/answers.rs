@@ -55,7 +55,7 @@ struct Given<'a> {
     arguments: &'a Init,
     ground: &'a Ground<'a>,
     ask: Option<&'a Questions>,
-    /// Flags without which nothing can be made, where nobody can be asked.
+    /// Flags without which nothing can be made, where nobody can be asked, or no longer (Ctrl-D).
     missing: Vec<&'static str>,
 }
 
@@ -73,6 +73,7 @@ impl Answers {
             ask: is_terminal.then_some(questions),
             missing: Vec::new(),
         };
+        refuse_no_address(arguments.email.as_deref())?;
         let certificate = given.certificate()?;
         let known = given.known_dns()?;
         let ci = given.ci(known.as_ref())?;
@@ -238,7 +239,7 @@ impl Given<'_> {
                 return Ok((Vec::new(), Identity { file, is_new: true }));
             }
             let use_it = format!("`{typed}` is there. Use the identity that it has?");
-            if !ask.is_some_and(|ask| yes(ask, &use_it)) {
+            if ask.and_then(|ask| yes(ask, &use_it)) != Some(true) {
                 return Err(anyhow!("`{typed}` is there, and stays as it is"))
                     .hint(|| "name a file that is not there");
             }
@@ -262,6 +263,7 @@ impl Given<'_> {
         let mut shown = question.to_owned();
         loop {
             let Some(typed) = self.ask.and_then(|ask| ask.text(&shown)) else {
+                self.ask = None;
                 self.missing.push(flag);
                 return None;
             };
@@ -272,21 +274,37 @@ impl Given<'_> {
         }
     }
 
-    fn yes(&self, question: &str) -> bool {
-        self.ask.is_some_and(|ask| yes(ask, question))
+    /// Who cannot be asked, or no longer, does not agree.
+    fn yes(&mut self, question: &str) -> bool {
+        let answer = self.ask.and_then(|ask| yes(ask, question));
+        if answer.is_none() {
+            self.ask = None;
+        }
+        answer.unwrap_or_default()
     }
 }
 
-/// Nothing typed is a no.
-fn yes(ask: &Questions, question: &str) -> bool {
+/// Nothing typed is a no; none where the terminal's end came.
+fn yes(ask: &Questions, question: &str) -> Option<bool> {
     let question = format!("{question} [yes/no]");
     let mut shown = question.clone();
     loop {
-        match ask.text(&shown).as_deref().map(str::trim) {
-            Some("y" | "yes") => return true,
-            None | Some("" | "n" | "no") => return false,
-            Some(other) => shown = format!("error: `{other}` is not `yes` or `no`\n{question}"),
+        match ask.text(&shown)?.trim() {
+            "y" | "yes" => return Some(true),
+            "" | "n" | "no" => return Some(false),
+            other => shown = format!("error: `{other}` is not `yes` or `no`\n{question}"),
         }
+    }
+}
+
+/// Whatever else is wrong with it, the CA says.
+fn refuse_no_address(email: Option<&str>) -> Result<()> {
+    match email {
+        Some(email) if !email.contains('@') => {
+            Err(anyhow!("`--email` is not an address: `{email}`"))
+                .hint(|| "an address looks like `ops@example.com`; leave it out to give none")
+        }
+        _ => Ok(()),
     }
 }
 

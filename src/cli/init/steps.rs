@@ -11,6 +11,8 @@ pub(super) struct Done<'d> {
     pub(super) written: &'d [&'static str],
     /// What was there.
     pub(super) kept: &'d [&'static str],
+    /// What was given for one of these files, by its path.
+    pub(super) given: &'d [(&'static str, &'static str)],
     pub(super) identity: Option<&'d Identity>,
     /// The file of an identity that was asked for, and not made.
     pub(super) needless: Option<&'d Path>,
@@ -29,11 +31,17 @@ pub(super) fn text(done: &Done<'_>) -> String {
         })
         .collect();
     lines.extend(done.written.iter().map(|path| format!("wrote {path}")));
-    lines.extend(
-        done.kept
-            .iter()
-            .map(|path| format!("left  {path}, which was there")),
-    );
+    lines.extend(done.kept.iter().map(|path| {
+        let given = done.given.iter().filter(|(of, _)| of == path);
+        let given: Vec<_> = given.map(|(_, what)| *what).collect();
+        match given.as_slice() {
+            [] => format!("left  {path}, which was there"),
+            _ => format!(
+                "left  {path}, which was there; not put in: {}",
+                given.join(", ")
+            ),
+        }
+    }));
     lines.extend(done.needless.iter().map(|file| {
         format!(
             "no identity was made in {}: .age-recipients was there",
