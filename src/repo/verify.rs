@@ -1,9 +1,10 @@
 //! Looks through a tree, or a whole history, for keys that leaked and files that do not belong together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use anyhow::Result;
-use git2::{Odb, Oid};
+use git2::{ObjectType, Odb, Oid, Tree};
 
 use crate::model::finding::{self, Finding, Findings, Level};
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
@@ -16,6 +17,10 @@ use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
 
 /// Largest file that is looked into, bytes: each thread has one in memory.
 pub(super) const LARGEST: u64 = 256 << 20;
+
+/// What to do where an older commit, or one of another branch, has files that do not belong together.
+const MENDED: &str =
+    "the last commit has others there, which belong together; `git log` says who changed them";
 
 const CERTIFICATES: &str = "certificates/";
 const ACCOUNTS: &str = ".letsencrypt/";
@@ -33,6 +38,8 @@ pub(crate) fn verify(
         let repository = place.open()?;
         let mut checker = Checker {
             odb: repository.odb()?,
+            today: repository.find_commit(place.tip)?.tree()?,
+            prefix: &place.prefix,
             walked: &walked,
             leaks: HashMap::new(),
             found: Vec::new(),
@@ -93,6 +100,10 @@ fn commits(
 
 struct Checker<'c> {
     odb: Odb<'c>,
+    /// What the last commit has.
+    today: Tree<'c>,
+    /// Of paths in it.
+    prefix: &'c str,
     walked: &'c Walked,
     /// What was found in contents that may be at several paths.
     leaks: HashMap<Oid, Option<Leak>>,
@@ -170,28 +181,8 @@ impl Checker<'_> {
     }
 
     fn folder(&mut self, change: &Change) -> Result<()> {
-        let below = |start| {
-            let name = change.path.strip_prefix(start)?;
-            (!name.contains('/')).then(|| name.to_owned())
-        };
-        let (certificate, account) = (below(CERTIFICATES), below(ACCOUNTS));
-        if certificate.is_none() && account.is_none() {
-            return Ok(());
-        }
-        let tree = self.odb.read(change.id)?;
-        let files: BTreeMap<_, _> = walk::entries(tree.data())
-            .filter(|entry| entry.kind != walk::FOLDER && entry.kind != walk::LINK)
-            .map(|entry| (entry.name, entry.id))
-            .collect();
-        let odb = &self.odb;
-        let mut read = |name: &str| match files.get(name.as_bytes()) {
-            Some(id) => Ok(Some(odb.read(*id)?.data().to_vec())),
-            None => Ok(None),
-        };
-        let faults = match certificate {
-            Some(name) => bindings::certificate(&name, &mut read)?,
-            None => bindings::account(&mut read)?,
-        };
+        let faults = self.faults(&change.path, change.id)?;
+        let is_mended = !faults.is_empty() && self.is_mended(change)?;
         for fault in faults {
             let Fault {
                 level,
@@ -204,11 +195,48 @@ impl Checker<'_> {
                 place: finding::Place::File(format!("{}/{file}", change.path)),
                 commit: self.commit(change),
                 what,
-                hint,
+                hint: if is_mended { MENDED.to_owned() } else { hint },
             };
             self.found.push((change.commit, finding));
         }
         Ok(())
+    }
+
+    /// Whether the last commit has other files in a folder, and those belong together.
+    fn is_mended(&self, change: &Change) -> Result<bool> {
+        let path = format!("{}{}", self.prefix, change.path);
+        match self.today.get_path(Path::new(&path)) {
+            Ok(entry) if entry.id() != change.id && entry.kind() == Some(ObjectType::Tree) => {
+                Ok(self.faults(&change.path, entry.id())?.is_empty())
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// What is wrong with the files of a certificate's folder, or an account's.
+    fn faults(&self, path: &str, folder: Oid) -> Result<Vec<Fault>> {
+        let below = |start| {
+            let name = path.strip_prefix(start)?;
+            (!name.contains('/')).then(|| name.to_owned())
+        };
+        let (certificate, account) = (below(CERTIFICATES), below(ACCOUNTS));
+        if certificate.is_none() && account.is_none() {
+            return Ok(Vec::new());
+        }
+        let tree = self.odb.read(folder)?;
+        let files: BTreeMap<_, _> = walk::entries(tree.data())
+            .filter(|entry| entry.kind != walk::FOLDER && entry.kind != walk::LINK)
+            .map(|entry| (entry.name, entry.id))
+            .collect();
+        let odb = &self.odb;
+        let mut read = |name: &str| match files.get(name.as_bytes()) {
+            Some(id) => Ok(Some(odb.read(*id)?.data().to_vec())),
+            None => Ok(None),
+        };
+        match certificate {
+            Some(name) => bindings::certificate(&name, &mut read),
+            None => bindings::account(&mut read),
+        }
     }
 
     fn commit(&self, change: &Change) -> String {

@@ -228,6 +228,42 @@ fn twenty_planted_faults_are_found() {
 }
 
 #[test]
+fn what_is_mended_is_told_as_mended() {
+    let (repo, alice) = clean(&["www", "mail"]);
+    let path = |name: &str| format!("certificates/{name}/{name}.key.age");
+    let own = repo.read(&path("www"));
+    for name in ["www", "mail"] {
+        repo.put(&path(name), repo.sealed("another", &[&alice]));
+    }
+    let swapped = repo.commit("swapped");
+    repo.put(&path("www"), own);
+    repo.commit("put back");
+    let text = |name: &str, hint: &str| {
+        format!(
+            "fault  {} in {swapped}: it is not the key that `{name}.json` names: it was swapped or damaged\n       {hint}\n",
+            path(name)
+        )
+    };
+    let today = text(
+        "mail",
+        "`git log` says who changed it: take the files of one commit of a run, or issue the certificate again: \
+         `git-certs renew --only mail --renew 9999`",
+    );
+    let mended = text(
+        "www",
+        "the last commit has others there, which belong together; `git log` says who changed them",
+    );
+    let said = repo.run("verify --history", "none");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), ""));
+    assert!(
+        said.stdout.starts_with(&format!("{today}{mended}\n"))
+            && said.stdout.ends_with(": 2 faults, 0 notes\n"),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
 fn findings_name_the_commit_and_what_to_do() {
     let (repo, _) = clean(&["www"]);
     let key = KeyPair::generate().unwrap().serialize_pem();
