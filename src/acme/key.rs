@@ -11,6 +11,7 @@ use crate::acme::account_key::AccountKey;
 use crate::acme::pem;
 use crate::model::certificate::{KeySource, KeyType, Wanted};
 use crate::model::chain;
+use crate::model::hint::Hint;
 use crate::model::name::Identifier;
 use crate::model::request::SigningRequest;
 use crate::model::secret::Secret;
@@ -110,6 +111,17 @@ impl CertificateKey {
     /// Errors say what it is instead.
     pub(crate) fn import(pem: &Secret) -> Result<Self> {
         Self::parse(&AccountKey::parse(pem)?.to_pem()?)
+    }
+
+    /// The same, of a file that holds no other key: one that goes, once its key is encrypted.
+    pub(crate) fn import_only(pem: &Secret) -> Result<Self> {
+        let count = pem::count(pem);
+        if count > 1 {
+            return Err(anyhow!("it has {count} private keys, and stays as it is")).hint(
+                || "leave the one that is in use in the file, and keep the others elsewhere",
+            );
+        }
+        Self::import(pem)
     }
 
     /// Certificate signing request (PKCS#10, DER) for the names, in this order.

@@ -37,6 +37,16 @@ pub(super) fn encode(der: &[u8]) -> Result<Secret> {
     Ok(Secret::new(text))
 }
 
+/// Blocks that hold a private key, of whatever kind.
+pub(super) fn count(secret: &Secret) -> usize {
+    let text = secret.expose_str().unwrap_or_default();
+    let labels = text
+        .split("-----BEGIN ")
+        .skip(1)
+        .filter_map(|block| block.split_once("-----"));
+    labels.filter(|(label, _)| label.contains(PKCS8)).count()
+}
+
 /// Reads the first block that holds a private key; `EC PARAMETERS` and the like are passed over.
 pub(super) fn decode(secret: &Secret) -> Result<KeyBlock> {
     let text = secret

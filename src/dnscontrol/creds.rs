@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -299,9 +299,9 @@ fn run(mut command: Command, shown: &str, root: &Path, limit: Duration) -> Resul
     let child = spawn(command).with_context(what)?;
     let id = Pid::from_child(&child);
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = match receiver.recv_timeout(limit) {
-        Ok(output) => output.with_context(what)?,
+    thread::spawn(move || sender.send(output(child)));
+    let (printed, status) = match receiver.recv_timeout(limit) {
+        Ok(ended) => ended.with_context(what)?,
         Err(RecvTimeoutError::Disconnected) => {
             return Err(anyhow!("its thread ended").context(what()));
         }
@@ -317,12 +317,26 @@ fn run(mut command: Command, shown: &str, root: &Path, limit: Duration) -> Resul
             ));
         }
     };
+    let printed = printed.with_context(|| {
+        format!("cannot read what `{shown}` prints, which should be the credentials")
+    })?;
     ensure!(
-        output.status.success(),
-        "`{shown}`, which should print the credentials, failed: {}",
-        output.status
+        status.success(),
+        "`{shown}`, which should print the credentials, failed: {status}"
     );
-    Ok(output.stdout)
+    Ok(printed)
+}
+
+/// What a child prints, and how it ends: at the limit of files it is killed.
+fn output(mut child: Child) -> io::Result<(io::Result<Vec<u8>>, ExitStatus)> {
+    let printed = child
+        .stdout
+        .take()
+        .map_or_else(|| Ok(Vec::new()), |pipe| file::whole(pipe, file::LARGEST));
+    if printed.is_err() {
+        child.kill()?;
+    }
+    Ok((printed, child.wait()?))
 }
 
 #[cfg(test)]
@@ -529,6 +543,33 @@ mod tests {
         assert_eq!(missing.entries.len(), 0);
     }
 
+    fn is_killed(root: &Path) {
+        let id = file::read_text(root.join("pid")).unwrap();
+        let process = Path::new("/proc").join(id.trim());
+        let until = Instant::now() + Duration::from_secs(10);
+        while process.exists() {
+            assert!(Instant::now() < until, "it still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_command_that_prints_without_an_end_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        // The signal of a closed pipe does not end it.
+        let command = "!sh -c 'trap \"\" PIPE; echo $$ > pid; yes; exec sleep 60'";
+        let error = explain(&Creds::read(command, root).unwrap_err());
+        assert_eq!(
+            [vec![error.what], error.causes].concat(),
+            [
+                "cannot read what `sh` prints, which should be the credentials",
+                "it is larger than 64 MiB, which is the limit"
+            ]
+        );
+        is_killed(root);
+    }
+
     #[test]
     fn a_command_without_an_end_is_killed() {
         let folder = tempfile::tempdir().unwrap();
@@ -540,12 +581,6 @@ mod tests {
             error.to_string(),
             "`slow`, which should print the credentials, did not end within 1 s"
         );
-        let id = file::read_text(root.join("pid")).unwrap();
-        let process = Path::new("/proc").join(id.trim());
-        let until = Instant::now() + Duration::from_secs(10);
-        while process.exists() {
-            assert!(Instant::now() < until, "it still runs");
-            thread::sleep(Duration::from_millis(10));
-        }
+        is_killed(root);
     }
 }

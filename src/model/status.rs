@@ -139,6 +139,8 @@ pub(crate) enum Place {
 pub(crate) enum Finding {
     /// The certificate of the repository.
     Current,
+    /// The certificate of the repository, from a server that did not prove that it has its key.
+    Unproven,
     /// One that came before it: renewed, but not deployed.
     Older,
     /// One of the same CA that came after it: this copy of the repository is behind.
@@ -208,6 +210,9 @@ impl CertificateStatus {
             let what = match (&served.finding, soon()) {
                 (Finding::Current | Finding::Skipped(_), _) | (Finding::Newer, None) => None,
                 (Finding::Unreachable(reason), _) => Some(format!("is not reached: {reason}")),
+                (Finding::Unproven, _) => {
+                    Some("shows the certificate, and does not prove that it has its key".to_owned())
+                }
                 (_, Some(soon)) => Some(format!("shows one that {soon}")),
                 (Finding::Older, None) => {
                     Some("still shows an older one: renewed, but not deployed".to_owned())

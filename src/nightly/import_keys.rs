@@ -32,7 +32,7 @@ pub(super) fn fitting_key(
     let (mut paths, mut others) = (Vec::new(), Vec::new());
     let mut foreign = None;
     for KeyFile { path, key } in files {
-        let read = key.and_then(|key| CertificateKey::import(&key));
+        let read = key.and_then(|key| CertificateKey::import_only(&key));
         match read.with_context(|| format!("cannot use the key in `{path}`")) {
             Ok(key) => {
                 let public = key.public_key_der();

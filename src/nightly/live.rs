@@ -38,7 +38,13 @@ struct Answer {
     certificate: usize,
     endpoint: Endpoint,
     address: Option<IpAddr>,
-    seen: Result<Seen>,
+    seen: Result<Sight>,
+}
+
+/// A certificate, and whether its server has the key.
+struct Sight {
+    seen: Seen,
+    is_proven: bool,
 }
 
 /// What the repository knows of a certificate, now and before.
@@ -101,12 +107,13 @@ impl Look<'_> {
                 let reason = without_numbers(&format!("{error:#}"));
                 (Finding::Unreachable(reason), None)
             }
-            Ok(seen) => {
+            Ok(Sight { seen, is_proven }) => {
                 let is_current = certificate.leaf.as_ref().is_some_and(|held| {
                     held.serial == seen.leaf.serial && held.public_key == seen.leaf.public_key
                 });
                 let finding = match known.get(&certificate.name) {
-                    _ if is_current => Finding::Current,
+                    _ if is_current && is_proven => Finding::Current,
+                    _ if is_current => Finding::Unproven,
                     Some(known) => compare(&seen, known),
                     None => {
                         let new = self.known(&certificate.name).await?;
@@ -237,7 +244,13 @@ async fn ask(question: Question, lookup: &Lookup) -> Vec<Answer> {
                 async move {
                     let at = SocketAddr::new(address, port);
                     let shown = onlooker::shown(at, server_name.as_ref()).await;
-                    answer(Some(address), shown.and_then(|der| Seen::from_der(&der)))
+                    let sight = shown.and_then(|shown| {
+                        Ok(Sight {
+                            seen: Seen::from_der(&shown.certificate)?,
+                            is_proven: shown.is_proven,
+                        })
+                    });
+                    answer(Some(address), sight)
                 }
             });
             join_all(each).await

@@ -40,6 +40,10 @@ const LEAST_BASE64: usize = 40;
 /// Characters of Base64 that show how DER begins.
 const DER_START: usize = 12;
 
+/// Bytes that are read once more, where what looked like DER is none, for each byte of a file: so that no file takes time
+/// that grows with the square of its length.
+const AGAIN: usize = 4;
+
 /// Characters after `AGE-SECRET-KEY-1`: 32 bytes and a checksum in Bech32.
 const AGE_CHARACTERS: usize = 58;
 
@@ -53,8 +57,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The worst that is in the bytes.
 pub(crate) fn find(bytes: &[u8]) -> Option<Leak> {
     let text = in_text(bytes).into_iter();
-    let encoded = memmem::find_iter(bytes, BEGIN_IN_BASE64).filter_map(|at| {
-        let decoded = LENIENT.decode(base64(bytes.get(at..)?)).ok()?;
+    let begins: Vec<_> = memmem::find_iter(bytes, BEGIN_IN_BASE64).collect();
+    let ends = begins.iter().skip(1).copied().chain([bytes.len()]);
+    // Where the next one begins this one has ended, however it is written.
+    let encoded = begins.iter().zip(ends).filter_map(|(begin, end)| {
+        let (data, _) = base64(bytes.get(*begin..end)?, usize::MAX);
+        let decoded = LENIENT.decode(data).ok()?;
         let leak = in_text(&decoded)?;
         Some(Leak {
             kind: format!("{}, in Base64", leak.kind),
@@ -62,38 +70,53 @@ pub(crate) fn find(bytes: &[u8]) -> Option<Leak> {
         })
     });
     // Of two names of one key the last counts: DER in Base64 is what PEM is inside.
-    let all = der_in_base64(bytes)
-        .chain(text)
-        .chain(encoded)
-        .chain(in_binary(bytes));
+    let all = der_in_base64(bytes).into_iter();
+    let all = all.chain(text).chain(encoded).chain(in_binary(bytes));
     all.max_by_key(|leak| leak.state)
 }
 
 /// Values that are DER in Base64, as Traefik keeps keys: every SEQUENCE begins with an `M`.
-fn der_in_base64(bytes: &[u8]) -> impl Iterator<Item = Leak> + '_ {
-    memchr::memchr_iter(b'M', bytes).filter_map(|at| {
-        let before = bytes.get(..at)?.last();
-        let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
-        if before.is_some_and(is_inside) {
-            return None;
+fn der_in_base64(bytes: &[u8]) -> Vec<Leak> {
+    let mut leaks = Vec::new();
+    let mut again = bytes.len().saturating_mul(AGAIN);
+    let mut from = 0;
+    for at in memchr::memchr_iter(b'M', bytes) {
+        if at < from {
+            continue;
         }
-        let start = LENIENT.decode(bytes.get(at..at + DER_START)?).ok()?;
-        let (length, rest) = der_length(start.strip_prefix(&[SEQUENCE])?)?;
-        // A version, or what an encrypted key is encrypted with.
-        if !matches!(
-            rest,
-            [INTEGER, 1, 0 | 1 | 3, ..] | [SEQUENCE, _, OBJECT_ID, ..]
-        ) {
-            return None;
+        let Some(most) = length_in_base64(bytes, at) else {
+            continue;
+        };
+        let (data, read) = base64(bytes.get(at..).unwrap_or_default(), most);
+        let decoded = (data.len() == most).then(|| LENIENT.decode(data));
+        let found = decoded.and_then(|decoded| in_der(&decoded.ok()?));
+        match again.checked_sub(read).filter(|_| found.is_none()) {
+            Some(left) => again = left,
+            None => from = at + read,
         }
-        let mut data = base64(bytes.get(at..)?);
-        data.truncate(((start.len() - rest.len() + length) * 4).div_ceil(3));
-        let (kind, state) = in_der(&LENIENT.decode(data).ok()?)?;
-        Some(Leak {
+        leaks.extend(found.map(|(kind, state)| Leak {
             kind: format!("{kind}, in Base64"),
             state,
-        })
-    })
+        }));
+    }
+    leaks
+}
+
+/// Characters of the Base64 that begins here, if it may be DER of a key.
+fn length_in_base64(bytes: &[u8], at: usize) -> Option<usize> {
+    let before = bytes.get(..at)?.last();
+    let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    if before.is_some_and(is_inside) {
+        return None;
+    }
+    let start = LENIENT.decode(bytes.get(at..at + DER_START)?).ok()?;
+    let (length, rest) = der_length(start.strip_prefix(&[SEQUENCE])?)?;
+    // A version, or what an encrypted key is encrypted with.
+    let is_key = matches!(
+        rest,
+        [INTEGER, 1, 0 | 1 | 3, ..] | [SEQUENCE, _, OBJECT_ID, ..]
+    );
+    is_key.then(|| ((start.len() - rest.len() + length) * 4).div_ceil(3))
 }
 
 fn in_text(bytes: &[u8]) -> Option<Leak> {
@@ -118,7 +141,7 @@ fn pem(bytes: &[u8], at: usize) -> Option<Leak> {
     let body = body.get(..memmem::find(body, END).unwrap_or(body.len()))?;
     // The headers of encrypted keys end with a blank line.
     let is_encrypted = kind.starts_with(b"ENCRYPTED") || memmem::find(body, b"ENCRYPTED").is_some();
-    let data = base64(body);
+    let (data, _) = base64(body, LEAST_BASE64);
     if data.len() < LEAST_BASE64 {
         return None;
     }
@@ -140,11 +163,15 @@ fn pem(bytes: &[u8], at: usize) -> Option<Leak> {
     })
 }
 
-/// The Base64 that begins here: over line ends, also those of strings in JSON and YAML.
-fn base64(mut bytes: &[u8]) -> Vec<u8> {
+/// The Base64 that begins here, so many characters of it at most, and how many bytes that takes: over line ends, also
+/// those of strings in JSON and YAML.
+fn base64(bytes: &[u8], most: usize) -> (Vec<u8>, usize) {
     let mut data = Vec::new();
-    while let [first, rest @ ..] = bytes {
-        bytes = match (first, rest) {
+    let mut left = bytes;
+    while data.len() < most
+        && let [first, rest @ ..] = left
+    {
+        left = match (first, rest) {
             (b'\\', [b'n' | b'r' | b't', rest @ ..]) => rest,
             (byte, rest) if byte.is_ascii_alphanumeric() || b"+/=".contains(byte) => {
                 data.push(*byte);
@@ -160,7 +187,7 @@ fn base64(mut bytes: &[u8]) -> Vec<u8> {
             _ => break,
         };
     }
-    data
+    (data, bytes.len() - left.len())
 }
 
 /// Whether an OpenSSH key names a cipher (PROTOCOL.key of OpenSSH: magic, then the cipher's name).

@@ -326,6 +326,47 @@ fn of_two_keys_none_is_lost() {
     assert!(!repo.path("certs/certificates/web/web.key").exists());
 }
 
+/// Files that have more keys than the one that would be encrypted, in git or not.
+#[test]
+fn a_file_with_several_keys_stays() {
+    let repo = of_get_certs();
+    repo.put(".gitignore", "web.key\n");
+    let second = KeyPair::generate_for(&PKCS_RSA_SHA256)
+        .unwrap()
+        .serialize_pem();
+    let files = [
+        "certificates/web/web.key".to_owned(),
+        format!("{ACCOUNT}.key"),
+    ];
+    let both = files
+        .each_ref()
+        .map(|path| format!("{}{second}", repo.read(path)));
+    for (path, text) in files.iter().zip(&both) {
+        repo.put(path, text);
+    }
+    repo.remove("certificates/web/web.pem");
+    repo.commit("get-certs, with keys of somebody");
+    let said = repo.run("import --yes --no-push", "alice");
+    let causes = files.each_ref().map(|path| {
+        format!(
+            "  caused by: cannot use the key in `{path}`\n  caused by: it has 2 private keys, and stays as it is\n\
+             hint: leave the one that is in use in the file, and keep the others elsewhere\n"
+        )
+    });
+    assert_eq!(
+        said.stderr,
+        format!(
+            "error: cannot import `web`\n{}error: cannot import the account at `ca.test`\n{}",
+            causes[0], causes[1]
+        )
+    );
+    assert_eq!(said.code, Some(1));
+    assert_eq!(files.each_ref().map(|path| repo.read(path)), both);
+    let sealed = ["web/web", "mail/mail"]
+        .map(|stem| repo.path(&format!("certs/certificates/{stem}.key.age")));
+    assert_eq!(sealed.map(|path| path.exists()), [false, true]);
+}
+
 #[test]
 fn a_push_that_is_refused_loses_nothing() {
     let repo = of_get_certs();

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests are not confined")]
 
 use std::process::Command;
+use std::time::Instant;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use pretty_assertions::assert_eq;
@@ -159,5 +160,32 @@ fn what_only_looks_like_a_key() {
         "",
     ] {
         assert_eq!(find(text.as_bytes()), None, "{text}");
+    }
+}
+
+/// Files that are made to look like keys from end to end.
+#[test]
+fn time_grows_with_the_length() {
+    let key = BASE64.encode(inside(pkcs8()));
+    for part in [
+        "LS0tLS1CRUdJTi",
+        "MAYCAQACAQA= ",
+        // Each says that it is as long as thousands of them.
+        "MIMCAAACAQAw ",
+        "-----BEGIN PRIVATE KEY----- ",
+    ] {
+        let spent = |count: usize| {
+            let text = format!("{}:{key}", part.repeat(count));
+            let runs = (0..3).map(|_| {
+                let begun = Instant::now();
+                let found = find(text.as_bytes()).map(|leak| leak.kind);
+                let spent = begun.elapsed();
+                assert_eq!(found.as_deref(), Some("PKCS#8 in DER, in Base64"), "{part}");
+                spent.as_secs_f64()
+            });
+            runs.fold(f64::MAX, f64::min)
+        };
+        let (few, many) = (spent(3_000), spent(24_000));
+        assert!(many < 16.0 * few, "{part}: {few} s, {many} s");
     }
 }

@@ -244,7 +244,7 @@ fn finding_class(served: &Served) -> &'static str {
     match served.finding {
         Finding::Current => "good",
         Finding::Older | Finding::Newer => "due",
-        Finding::SelfSigned | Finding::Other | Finding::Unreachable(_) => "bad",
+        Finding::Unproven | Finding::SelfSigned | Finding::Other | Finding::Unreachable(_) => "bad",
         Finding::Skipped(_) => "unlisted",
     }
 }

@@ -27,7 +27,7 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-    use crate::model::status::Status;
+    use crate::model::status::{Finding, Status};
 
     /// Compares with a file of `src/report/golden`, or writes it where `UPDATE_DOCS` is set.
     #[expect(clippy::disallowed_methods, reason = "a test may write in one go")]
@@ -124,5 +124,29 @@ mod tests {
             ]
         );
         assert_eq!(lines(Some(4)).len(), 5);
+    }
+
+    #[test]
+    fn a_server_that_has_not_the_key_is_told_in_every_form() {
+        let mut status = fixture::all();
+        for certificate in &mut status.certificates {
+            certificate
+                .served
+                .retain(|one| one.finding == Finding::Current);
+            for one in &mut certificate.served {
+                one.finding = Finding::Unproven;
+            }
+        }
+        let told = "`www.example.com:443 (192.0.2.80)` shows the certificate, and does not prove that it has its key";
+        for within in [None, Some(1_000)] {
+            let failures = status.failures(within);
+            assert!(failures.contains(&("www", told.to_owned())), "{failures:?}");
+        }
+        let words =
+            "the certificate of the repository, but the server does not prove that it has its key";
+        assert!(text(&status).contains(&format!("  unproven  {words}\n")));
+        assert!(html(&status).contains(words));
+        assert!(json(&status).contains("\"finding\": \"unproven\""));
+        assert!(junit(&status, None).contains(told));
     }
 }

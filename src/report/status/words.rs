@@ -159,6 +159,7 @@ pub(super) fn notes(certificate: &CertificateStatus) -> Vec<String> {
 pub(super) fn finding(finding: &Finding) -> &'static str {
     match finding {
         Finding::Current => "current",
+        Finding::Unproven => "unproven",
         Finding::Older => "older",
         Finding::Newer => "newer",
         Finding::SelfSigned => "self-signed",
@@ -180,6 +181,9 @@ pub(super) fn served(served: &Served, home: Home) -> String {
     });
     match &served.finding {
         Finding::Current => format!("the certificate of {home}"),
+        Finding::Unproven => {
+            format!("the certificate of {home}, but the server does not prove that it has its key")
+        }
         Finding::Older => format!("renewed, but not deployed: it still shows {which}"),
         Finding::Newer if home == Home::Vault => {
             format!("it shows a newer one than Vault has: {which}")
