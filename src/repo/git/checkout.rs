@@ -82,7 +82,7 @@ impl Checkout {
         let head = repository
             .head()
             .with_context(|| format!("the repository of `{shown}` has no commit"))
-            .hint(|| "commit `certs.json` first")?;
+            .hint(|| "commit what is there first: `git add --all && git commit`")?;
         let base = head.peel_to_commit()?.id();
         let checked_out = head
             .is_branch()

@@ -617,7 +617,10 @@ fn checkouts_that_cannot_be_used() {
         text.starts_with("the repository of `unborn` has no commit\n"),
         "{text}"
     );
-    assert!(text.ends_with("hint: commit `certs.json` first"), "{text}");
+    assert!(
+        text.ends_with("hint: commit what is there first: `git add --all && git commit`"),
+        "{text}"
+    );
 }
 
 #[test]
