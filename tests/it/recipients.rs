@@ -301,7 +301,8 @@ fn every_run_tells_of_keys_for_others() {
     repo.put(".age-recipients", "bob\n");
     assert_eq!(
         repo.run("plan", "none").stderr,
-        "warning: it is not known whether keys are encrypted for the recipients of today: \
+        "warning: not committed as they are here, which is what counts now: `.age-recipients`; commit and push them\n\
+         warning: it is not known whether keys are encrypted for the recipients of today: \
          `.age-recipients` line 1 is not a recipient: it is of no known kind\n"
     );
 }
