@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::model::history::Commit;
 use crate::repo::git::{RUN, SERIAL, trailer};
+use crate::repo::sizes;
 use crate::repo::walk::Place;
 
 /// First words of commits that a run makes which renews. Other commands note the same trailer.
@@ -37,7 +38,7 @@ pub(crate) fn runs(place: &Place, mut serials: BTreeSet<String>) -> Result<Runs>
         if runs.last.is_some() && serials.is_empty() {
             return Ok(runs);
         }
-        let commit = repository.find_commit(id?)?;
+        let commit = sizes::commit(&repository, id?)?;
         let message = String::from_utf8_lossy(commit.message_bytes());
         let begins = |words: &[&str]| words.iter().any(|verb| message.starts_with(verb));
         if runs.last.is_none() && trailer(&message, RUN).is_some() && begins(&RENEWS) {

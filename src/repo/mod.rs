@@ -39,6 +39,7 @@ pub(crate) mod revoked;
 pub(crate) mod seal;
 pub(crate) mod signature;
 mod signed;
+mod sizes;
 pub(crate) mod ssh_key;
 pub(crate) mod stale;
 pub(crate) mod starter;

@@ -11,6 +11,7 @@ use crate::model::hint::Hint;
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
 use crate::repo::blob;
 use crate::repo::signature::{self, Signed};
+use crate::repo::sizes;
 
 /// What to do about a commit that nobody signed who may.
 pub(super) const UNSIGNED: &str = "`git show` says what it changes: if it is good, whoever may sign commits it again \
@@ -24,7 +25,7 @@ type List = Option<Rc<AllowedSigners>>;
 
 /// Fails where none of the trusted signers has signed the commit, which vouches for all before it.
 pub(super) fn vouched(repository: &Repository, id: Oid, trusted: &AllowedSigners) -> Result<()> {
-    let commit = repository.find_commit(id)?;
+    let commit = sizes::commit(repository, id)?;
     match Signatures::new(repository, "", Some(trusted)).fault(&commit)? {
         None => Ok(()),
         Some(fault) => Err(anyhow!(fault).context(format!(

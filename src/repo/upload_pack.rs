@@ -12,6 +12,7 @@ use crate::model::hint::with_hint;
 use crate::repo::files;
 use crate::repo::journal::reference::Reference;
 use crate::repo::pkt::{self, SideBand};
+use crate::repo::sizes;
 use crate::repo::transport::{AGENT, Advertisement, Connection, Remote, Service};
 
 /// Prefix of branches.
@@ -108,7 +109,10 @@ fn received(
     (shallow, tip_only): (&mut Shallow, bool),
 ) -> Result<()> {
     match receive(&mut open, into, shallow, tip_only) {
-        Ok(()) => open.finish(),
+        Ok(()) => {
+            open.finish()?;
+            sizes::check_all(into)
+        }
         Err(Trouble::Wire(error)) => Err(open.broken(error)),
         Err(Trouble::Here(error)) => {
             Err(error.context(format!("cannot store what `{remote}` sent")))

@@ -13,6 +13,7 @@ use crate::repo::layout::RECIPIENTS;
 use crate::repo::leaks::{self, Leak, State};
 use crate::repo::recipients::Recipients;
 use crate::repo::signed::{Signatures, UNSIGNED, short};
+use crate::repo::sizes;
 use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
 
 /// Largest file that is looked into, bytes: each thread has one in memory.
@@ -75,7 +76,7 @@ fn commits(
         let mut signatures = Signatures::new(&repository, &place.prefix, instead);
         let mut found = Vec::new();
         for (number, id) in part {
-            let commit = repository.find_commit(**id)?;
+            let commit = sizes::commit(&repository, **id)?;
             // The whole object: a message may have a NUL, where it ends for some programs.
             if let Some(leak) = leaks::find(odb.read(**id)?.data()) {
                 found.push((*number, leaked(finding::Place::Message, &leak, short(**id))));

@@ -18,6 +18,7 @@ use crate::repo::held::{self, Key};
 use crate::repo::keys;
 use crate::repo::layout::certificate_file;
 use crate::repo::revoked;
+use crate::repo::sizes;
 use crate::repo::walk::{self, FOLDER, Place};
 
 /// A certificate as a commit has it.
@@ -80,7 +81,7 @@ pub(crate) fn of(place: &Place, name: &CertificateName) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     for id in walk {
         let id = id?;
-        let commit = repository.find_commit(id)?;
+        let commit = sizes::commit(&repository, id)?;
         let after = folders.of(id)?;
         let before = commit.parent_ids().map(|parent| folders.of(parent));
         let before: Vec<_> = before.collect::<Result<_>>()?;
@@ -168,7 +169,7 @@ impl Folders<'_> {
             return Ok(*known);
         }
         let odb = self.repository.odb()?;
-        let mut at = Some(self.repository.find_commit(commit)?.tree_id());
+        let mut at = Some(sizes::commit(self.repository, commit)?.tree_id());
         for part in self.path.split('/') {
             let Some(tree) = at else { break };
             let tree = odb.read(tree)?;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use git2::{ObjectType, Odb, Oid, Repository, Sort};
 
 use crate::model::hint::with_hint;
+use crate::repo::sizes;
 
 /// Kinds of entries that are no files: a folder, a symbolic link, a submodule.
 pub(super) const FOLDER: u32 = 0o040_000;
@@ -83,7 +84,7 @@ impl Place {
             let repository = place.open()?;
             let mut differ = Differ::new(&repository, &place.prefix)?;
             for (number, id) in part {
-                let commit = repository.find_commit(*id)?;
+                let commit = sizes::commit(&repository, *id)?;
                 let parent = match (scope, commit.parent(0)) {
                     (Scope::History, Ok(parent)) => Some(parent.tree_id()),
                     _ => None,

@@ -2,6 +2,7 @@
 
 mod chat;
 mod discord;
+mod limited;
 mod mail;
 mod matrix;
 mod teams;

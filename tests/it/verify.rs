@@ -413,6 +413,41 @@ fn a_file_that_is_too_large_to_be_looked_into_is_a_fault() {
     );
 }
 
+/// Such a commit is packed small: it is refused when it comes from a server, and when a history is looked through.
+#[test]
+fn a_commit_that_is_far_too_large_is_not_read() {
+    let (repo, _) = clean(&["www"]);
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x | git -C certs commit --quiet --allow-empty --cleanup=verbatim --file=-";
+    repo.tool("sh", &["-ec", script], "");
+    let id = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&[
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "one more",
+    ]);
+    let told = format!(
+        "error: the commit `{}` has 20 MiB, and 16 MiB are read of one at most\n\
+         hint: git writes none of that size by itself: whoever could push has put it there, and it has to leave the history\n",
+        &id[..10]
+    );
+    let folder = repo.path("certs/.git");
+    // A path is cloned by git itself, with its whole history.
+    let words = format!("status --repo file://{}", folder.display());
+    for words in ["verify --history", "status"] {
+        let said = repo.run(words, "none");
+        assert_eq!(
+            (said.code, said.stderr.as_str()),
+            (Some(2), told.as_str()),
+            "{words}"
+        );
+    }
+    repo.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    let said = repo.run(&words, "none");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(2), told.as_str()));
+}
+
 #[test]
 fn keys_on_other_branches_and_merged_away_are_found() {
     let (repo, _) = clean(&["www"]);

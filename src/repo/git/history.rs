@@ -14,6 +14,7 @@ use crate::repo::git::people::{People, Person};
 use crate::repo::git::read::{self, Trees};
 use crate::repo::git::{CommitId, File};
 use crate::repo::receive_pack::Push;
+use crate::repo::sizes;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::{self, Depth, Fetched, HEADS};
 
@@ -119,7 +120,7 @@ impl History {
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
         walk.push(self.tip)?;
         walk.hide(from)?;
-        walk.map(|id| Ok(self.repository.find_commit(id?)?))
+        walk.map(|id| sizes::commit(&self.repository, id?))
             .collect()
     }
 
@@ -136,7 +137,7 @@ impl History {
         walk.push(self.tip)?;
         let mut all = Vec::new();
         for id in walk {
-            let commit = self.repository.find_commit(id?)?;
+            let commit = sizes::commit(&self.repository, id?)?;
             if commit.time().seconds() < since {
                 break;
             }

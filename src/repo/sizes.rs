@@ -1,0 +1,78 @@
+//! Commits, tags and folders, unless they are far too large: what is packed small can be huge, and each is read whole.
+
+use anyhow::{Result, anyhow};
+use git2::{Commit, ObjectType, Odb, Oid, Repository};
+
+use crate::model::file::LARGEST;
+use crate::model::hint::with_hint;
+use crate::repo::signed::short;
+
+/// Largest commit or tag, bytes. A commit that names ten thousand certificates has about half a million.
+const LARGEST_MESSAGE: u64 = 16 << 20;
+
+/// A commit; its size is known before it is unpacked.
+pub(super) fn commit(repository: &Repository, id: Oid) -> Result<Commit<'_>> {
+    check(&repository.odb()?, id)?;
+    Ok(repository.find_commit(id)?)
+}
+
+/// Fails if anything in the repository is far too large. Contents of files are looked at when they are read.
+pub(super) fn check_all(repository: &Repository) -> Result<()> {
+    let odb = repository.odb()?;
+    let mut ids = Vec::new();
+    odb.foreach(|id| {
+        ids.push(*id);
+        true
+    })?;
+    ids.into_iter().try_for_each(|id| check(&odb, id))
+}
+
+fn check(odb: &Odb<'_>, id: Oid) -> Result<()> {
+    let (size, kind) = odb.read_header(id)?;
+    let (what, most) = match kind {
+        ObjectType::Commit => ("commit", LARGEST_MESSAGE),
+        ObjectType::Tag => ("tag", LARGEST_MESSAGE),
+        ObjectType::Tree => ("folder", LARGEST),
+        _ => return Ok(()),
+    };
+    if size as u64 <= most {
+        return Ok(());
+    }
+    let [size, most] = [(size as u64).div_ceil(1 << 20), most >> 20];
+    Err(with_hint(
+        anyhow!(
+            "the {what} `{}` has {size} MiB, and {most} MiB are read of one at most",
+            short(id)
+        ),
+        "git writes none of that size by itself: whoever could push has put it there, and it has to leave the history",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_small_and_is_huge_is_not_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let odb = repository.odb().unwrap();
+        let tree = odb.write(ObjectType::Tree, b"").unwrap();
+        let head =
+            format!("tree {tree}\nauthor a <a@a.test> 1 +0000\ncommitter a <a@a.test> 1 +0000\n\n");
+        let most = usize::try_from(LARGEST_MESSAGE).unwrap() - head.len();
+        let [small, huge] = [0, 1].map(|more| {
+            let text = format!("{head}{}", "x".repeat(most + more));
+            odb.write(ObjectType::Commit, text.as_bytes()).unwrap()
+        });
+        assert_eq!(commit(&repository, small).unwrap().id(), small);
+        let refused = format!(
+            "the commit `{}` has 17 MiB, and 16 MiB are read of one at most",
+            short(huge)
+        );
+        assert_eq!(commit(&repository, huge).unwrap_err().to_string(), refused);
+        assert_eq!(check_all(&repository).unwrap_err().to_string(), refused);
+    }
+}
