@@ -1,5 +1,5 @@
 //! What everything else is said in: names, certificates, zones, secrets, hints. No I/O, but the doors to it that
-//! everything else has to take: [`outside`] and [`file`].
+//! everything else has to take: [`outside`] and [`mod@file`].
 
 pub(crate) mod account;
 pub(crate) mod certificate;
