@@ -21,7 +21,8 @@ const SEALED: &str = "age";
 /// as it was before the commits of the last run, in the index too, follows them: the user's next commit would bring it back. What the user
 /// has changed stays. Nothing is done where there is no checkout. The caller has the lock of the folder.
 pub(crate) fn mend(folder: &Path) -> Result<usize> {
-    let Some(repository) = discover(folder)? else {
+    // What cannot be opened is told by who opens it.
+    let Ok(Some(repository)) = discover(folder) else {
         return Ok(0);
     };
     let Some(top) = repository.workdir().map(Path::to_path_buf) else {
