@@ -187,7 +187,10 @@ fn base64(bytes: &[u8], most: usize) -> (Vec<u8>, usize) {
             _ => break,
         };
     }
-    (data, bytes.len() - left.len())
+    let read = bytes.len() - left.len();
+    #[cfg(test)]
+    tests::READ.set(tests::READ.get() + read);
+    (data, read)
 }
 
 /// Whether an OpenSSH key names a cipher (PROTOCOL.key of OpenSSH: magic, then the cipher's name).

@@ -35,7 +35,6 @@ mod export;
 mod export_jobs;
 mod failures;
 mod faults;
-mod growth;
 mod help;
 mod history;
 mod identities;

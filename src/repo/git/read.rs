@@ -113,6 +113,9 @@ pub(crate) struct Trees<'r> {
     repository: &'r Repository,
     root: Tree<'r>,
     way: Vec<(String, Tree<'r>)>,
+    /// How many were read.
+    #[cfg(test)]
+    read: usize,
 }
 
 impl<'r> Trees<'r> {
@@ -121,6 +124,8 @@ impl<'r> Trees<'r> {
             repository,
             root,
             way: Vec::new(),
+            #[cfg(test)]
+            read: 0,
         }
     }
 
@@ -157,6 +162,10 @@ impl<'r> Trees<'r> {
             }
             match self.repository.find_tree(entry.id()) {
                 Ok(folder) => {
+                    #[cfg(test)]
+                    {
+                        self.read += 1;
+                    }
                     self.way.truncate(depth);
                     self.way.push((part.to_owned(), folder));
                 }
@@ -187,6 +196,37 @@ pub(super) fn subtrees(repository: &Repository, tree: Tree<'_>, path: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_large_on_the_way_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let blob = repository.blob(b"text").unwrap();
+        let mut all = repository.treebuilder(None).unwrap();
+        for name in ["a", "b", "c"] {
+            let mut one = repository.treebuilder(None).unwrap();
+            for end in ["crt", "json", "key.age"] {
+                let file = format!("{name}.{end}");
+                one.insert(file, blob, FileMode::Blob.into()).unwrap();
+            }
+            let one = one.write().unwrap();
+            all.insert(name, one, FileMode::Tree.into()).unwrap();
+        }
+        let mut root = repository.treebuilder(None).unwrap();
+        let all = all.write().unwrap();
+        root.insert("certificates", all, FileMode::Tree.into())
+            .unwrap();
+        let root = repository.find_tree(root.write().unwrap()).unwrap();
+        let mut trees = Trees::new(&repository, root);
+        for name in ["a", "b", "c"] {
+            for end in ["crt", "json", "key.age", "missing"] {
+                let found = trees.blob(&format!("certificates/{name}/{name}.{end}"));
+                assert_eq!(found.unwrap().is_some(), end != "missing");
+            }
+        }
+        // The folder of all of them, and each of theirs.
+        assert_eq!(trees.read, 1 + 3);
+    }
 
     #[test]
     fn paths_stay_inside() {
