@@ -48,6 +48,8 @@ fn act() {
     };
     // Of SIGKILL it never returns: that cannot be caught.
     let _ = kill_process(getpid(), signal);
+    // Until the thread that listens has heard it: what is left to do here may take less.
+    std::thread::sleep(Duration::from_millis(200));
 }
 
 #[cfg(debug_assertions)]
