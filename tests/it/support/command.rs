@@ -382,7 +382,9 @@ pub fn normalise(text: &str, lab: &Path) -> String {
             (r"\b([0-9a-fA-F]{2}:){7,}[0-9a-fA-F]{2}\b", "[SERIAL]"),
             (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
             (r"\btmp_object_git2_[0-9a-f]+", "tmp_object_git2_[ID]"),
-            (r"\b[0-9a-fA-F]{15,36}\b", "[SERIAL]"),
+            // Pebble's have 63 random bits, without zeros before them.
+            (r"\b([Ss]erial:?) [0-9A-F]{8,}\b", "$1 [SERIAL]"),
+            (r"\b[0-9a-fA-F]{13,36}\b", "[SERIAL]"),
             // Not the second half of `ssh-ed25519`.
             (r"(^|[^0-9A-Za-z_-])[0-9a-f]{7,12}\b", "$1[COMMIT]"),
             (r":(3[3-9]|[4-6][0-9])[0-9]{3}\b", ":[PORT]"),
