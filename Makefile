@@ -21,8 +21,8 @@ demo: ## issue certificates in a throw-away lab of real servers
 test: test-deps ## run all tests against real servers
 	$(CARGO) test --locked
 
-test-action: test-deps ## run the action and the example workflow, with act on real servers
-	$(CARGO) test --locked --test it -- act:: action:: examples::
+test-action: test-deps ## run the action, the example workflow and the release, with act on real servers
+	$(CARGO) test --locked --test it -- act:: action:: examples:: release::
 
 test-deps: ## install the servers that demo and test need
 	@scripts/install-test-deps

@@ -185,7 +185,8 @@ fn run_file(nightly: &Nightly, name: &str, text: &str) -> Output {
     command.run()
 }
 
-fn act(lab: &Lab) -> Command {
+/// The program.
+pub fn act(lab: &Lab) -> Command {
     let program = root().join("target/act/bin/act");
     assert!(
         program.is_file(),

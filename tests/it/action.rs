@@ -117,6 +117,8 @@ impl<'lab> Runner<'lab> {
             .arg(root().join("action"))
             .arg(&runner.action)
             .succeed();
+        // One that knows no attestations.
+        runner.has("gh", "exit 1");
         runner
     }
 
@@ -141,6 +143,13 @@ impl<'lab> Runner<'lab> {
             .succeed();
         let sums = release(&["sums", "1.2.3"]).arg(&folder).succeed().stdout;
         runner.write_sums(&sums);
+        runner
+    }
+
+    /// With the action of a release that has these sums.
+    pub fn with_sums(lab: &'lab Lab, sums: &str) -> Self {
+        let runner = Self::new(lab);
+        runner.write_sums(sums);
         runner
     }
 
@@ -169,7 +178,7 @@ impl<'lab> Runner<'lab> {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    fn install(&self, given: &[(&str, &str)]) -> Output {
+    pub fn install(&self, given: &[(&str, &str)]) -> Output {
         self.step(0, given).run()
     }
 

@@ -71,6 +71,7 @@ mod refusals;
 mod refusals_dns;
 mod refusals_git;
 mod rehearsal;
+mod release;
 mod renew;
 mod renewal;
 mod rescue;

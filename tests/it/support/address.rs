@@ -16,10 +16,12 @@ pub const FAULTS: &str = "192.0.2.15";
 pub const GIT: &str = "192.0.2.20";
 /// OpenBao, as `vault.test`.
 pub const VAULT: &str = "192.0.2.30";
+/// GitHub's API, as `api.github.com`.
+pub const GITHUB: &str = "192.0.2.40";
 /// Nobody: connections are refused.
 pub const NOBODY: &str = "192.0.2.66";
 
 /// All of them. BIND only listens on addresses that an interface carries.
-pub const ALL: [&str; 9] = [
-    ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, FAULTS, GIT, VAULT, NOBODY,
+pub const ALL: [&str; 10] = [
+    ROOT, BIND, POWERDNS, RESOLVER, PEBBLE, FAULTS, GIT, VAULT, GITHUB, NOBODY,
 ];

@@ -8,11 +8,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::address::{BIND, FAULTS, GIT, POWERDNS, RESOLVER, ROOT, VAULT};
+use crate::support::address::{BIND, FAULTS, GIT, GITHUB, POWERDNS, RESOLVER, ROOT, VAULT};
 use crate::support::command::{Command, Output, Running, logs};
 use crate::support::namespace::Namespace;
 use crate::support::{
-    authority, bind, faults, git_server, knot, openbao, pebble, powerdns, repos, resolver, route53,
+    authority, bind, faults, git_server, github, knot, openbao, pebble, powerdns, repos, resolver,
+    route53,
 };
 
 /// A server that does not answer after this has failed.
@@ -41,6 +42,8 @@ pub enum Server {
     GitSsh,
     /// OpenBao.
     Vault,
+    /// What stands for GitHub's API.
+    GitHub,
 }
 
 impl Server {
@@ -56,6 +59,7 @@ impl Server {
             Self::Faults => FAULTS,
             Self::GitHttp | Self::GitSsh => GIT,
             Self::Vault => VAULT,
+            Self::GitHub => GITHUB,
         }
     }
 }
@@ -109,7 +113,12 @@ impl Builder {
         self.with(&[Server::Vault])
     }
 
-    /// Everything but Route 53 and Vault.
+    /// GitHub: its releases, and its git server.
+    pub fn github(self) -> Self {
+        self.with(&[Server::GitHub]).git_http()
+    }
+
+    /// Everything but Route 53, Vault and GitHub.
     pub fn all(self) -> Self {
         self.bind().powerdns().pebble().git_http().git_ssh()
     }
@@ -198,6 +207,7 @@ impl Lab {
             Server::GitHttp => git_server::configure_http(namespace),
             Server::GitSsh => git_server::configure_ssh(namespace),
             Server::Vault => openbao::configure(namespace),
+            Server::GitHub => github::configure(namespace),
         }
     }
 
@@ -215,6 +225,7 @@ impl Lab {
             Server::GitHttp => git_server::http_command(namespace),
             Server::GitSsh => git_server::ssh_command(namespace),
             Server::Vault => openbao::command(namespace),
+            Server::GitHub => github::command(namespace),
         };
         let mut running = command.spawn_to(&self.folder().join(format!("log/{server:?}")));
         let started = Instant::now();
@@ -271,6 +282,7 @@ impl Lab {
             Server::GitHttp => http_status("https://git.test/") == "401",
             // Whatever it says: it may be sealed, or have no data yet.
             Server::Vault => http_status(&format!("{}/v1/sys/health", openbao::URL)) != "000",
+            Server::GitHub => http_status("https://api.github.com/") == "401",
             Server::GitSsh => {
                 let script = format!("read -r line < /dev/tcp/{GIT}/22 && [[ $line == SSH-* ]]");
                 self.command("bash")

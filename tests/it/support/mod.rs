@@ -13,6 +13,7 @@
 //! | 192.0.2.14 | Pebble | `https://acme.test/dir` |
 //! | 192.0.2.15 | a proxy | `https://faulty.test/dir`: Pebble with faults that a test chooses |
 //! | 192.0.2.20 | lighttpd, sshd | `git.test`: git over HTTP, HTTPS (with a token) and ssh |
+//! | 192.0.2.40 | a server of ours | `api.github.com`: what GitHub has for releases; `github.com` is the git server |
 //! | 127.0.0.1 | moto | Route 53's API on port 5001; no DNS |
 //!
 //! A missing program is a failure: `make test-deps` installs all of them.
@@ -29,6 +30,7 @@ pub mod faults;
 pub mod folders;
 pub mod get_certs;
 pub mod git_server;
+pub mod github;
 pub mod knot;
 pub mod lab;
 pub mod more_zones;

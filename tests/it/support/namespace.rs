@@ -227,10 +227,11 @@ fn write_etc(folder: &Path) {
         (
             "hosts",
             format!(
-                "127.0.0.1 localhost lab\n{} acme.test\n{} faulty.test\n{} git.test\n{} vault.test\n{} one.doh.test two.doh.test\n",
+                "127.0.0.1 localhost lab\n{} acme.test\n{} faulty.test\n{} git.test github.com\n{} api.github.com uploads.github.com\n{} vault.test\n{} one.doh.test two.doh.test\n",
                 address::PEBBLE,
                 address::FAULTS,
                 address::GIT,
+                address::GITHUB,
                 address::VAULT,
                 address::RESOLVER
             ),
