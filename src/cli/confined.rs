@@ -1,9 +1,9 @@
 //! The process gives up the right to write outside of its workspace.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use landlock::RulesetError;
 
 use crate::cli::arguments::Command;
 use crate::cli::places::CertRepo;
@@ -32,7 +32,7 @@ pub(super) fn confine(command: &Command, temporary: &Path) -> Result<()> {
     Ok(())
 }
 
-fn told(confinement: Result<Confinement, RulesetError>, places: &[PathBuf]) -> String {
+fn told(confinement: io::Result<Confinement>, places: &[PathBuf]) -> String {
     let shown = places.iter().map(|place| format!("`{}`", place.display()));
     let shown = shown.collect::<Vec<_>>().join(", ");
     match confinement {
@@ -41,7 +41,7 @@ fn told(confinement: Result<Confinement, RulesetError>, places: &[PathBuf]) -> S
             "git-certs itself can write only in {shown}, but empty other files (Landlock of an old kernel)"
         ),
         Ok(Confinement::None) => {
-            "the kernel has no Landlock, or that of before Linux 5.19: git-certs can write wherever its user can"
+            "the system has no Landlock, or that of before Linux 5.19: git-certs can write wherever its user can"
                 .to_owned()
         }
         // Some sandboxes forbid it.
@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(
             said(Confinement::None),
-            "the kernel has no Landlock, or that of before Linux 5.19: git-certs can write wherever its user can"
+            "the system has no Landlock, or that of before Linux 5.19: git-certs can write wherever its user can"
         );
     }
 }

@@ -168,13 +168,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     result
 }
 
-/// Makes keys in memory unreadable for other processes of the user, and core dumps empty.
+/// Makes keys in memory unreadable for other processes of the user (Linux), and core dumps empty.
 ///
 /// Failing is no reason to stop: some sandboxes forbid it, and have no other processes.
 fn harden() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    use rustix::process::{Resource, Rlimit, setrlimit};
 
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let _ = setrlimit(
         Resource::Core,
         Rlimit {

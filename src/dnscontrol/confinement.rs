@@ -20,7 +20,7 @@ fn told(confinement: Confinement) -> &'static str {
             "the script engine can start no program and hardly write a file (Landlock of an old kernel)"
         }
         Confinement::None => {
-            "the kernel has no Landlock: nothing but the script engine keeps scripts in"
+            "the system has no Landlock: nothing but the script engine keeps scripts in"
         }
     }
 }

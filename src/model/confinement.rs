@@ -1,16 +1,12 @@
-//! What a thread may do to files, and whether it may start programs: it gives up rights for good (Landlock).
+//! What a thread may do to files, and whether it may start programs: it gives up rights for good (Landlock, of Linux).
 //!
 //! Threads that it starts from then on have no more than it has, and programs neither. Reading stays.
 
+#[cfg(target_os = "linux")]
+mod landlock;
+
+use std::io;
 use std::path::PathBuf;
-
-use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, path_beneath_rules,
-};
-
-/// The newest rights that are given up where the kernel knows them: to truncate files (Linux 6.2).
-const RIGHTS: ABI = ABI::V3;
 
 /// What came of giving up rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,45 +14,40 @@ pub(crate) enum Confinement {
     Full,
     /// The kernel does not know all of the rights.
     Partial,
-    /// The kernel has no Landlock, or it is switched off.
+    /// The system has no Landlock, or it is switched off.
     None,
 }
 
 /// Takes from this thread the right to write files, and to start programs.
-pub(crate) fn write_nothing() -> Result<Confinement, RulesetError> {
-    let rules = Ruleset::default().handle_access(rights())?.create()?;
-    Ok(met(&rules.restrict_self()?.ruleset))
+///
+/// Fails where the system forbids that.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(clippy::unnecessary_wraps, reason = "Linux may fail")
+)]
+pub(crate) fn write_nothing() -> io::Result<Confinement> {
+    #[cfg(target_os = "linux")]
+    return landlock::write_nothing().map_err(io::Error::other);
+    #[cfg(not(target_os = "linux"))]
+    Ok(Confinement::None)
 }
 
 /// Takes from this thread the right to write files but in `places` (folders with all below them, or files), and to start
 /// programs. Places that cannot be opened are left out.
 ///
 /// A kernel that cannot say who may move files between folders (Linux 5.19 can) forbids that to whoever is confined, and
-/// git has to: there it is [`Confinement::None`].
-pub(crate) fn write_only(places: &[PathBuf]) -> Result<Confinement, RulesetError> {
-    let moves = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::Refer);
-    let Ok(rules) = moves else {
-        return Ok(Confinement::None);
-    };
-    let rules = rules
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(rights())?
-        .create()?
-        .add_rules(path_beneath_rules(places, AccessFs::from_write(RIGHTS)))?;
-    Ok(met(&rules.restrict_self()?.ruleset))
-}
-
-fn rights() -> BitFlags<AccessFs> {
-    AccessFs::from_write(RIGHTS) | AccessFs::Execute
-}
-
-fn met(status: &RulesetStatus) -> Confinement {
-    match status {
-        RulesetStatus::FullyEnforced => Confinement::Full,
-        RulesetStatus::PartiallyEnforced => Confinement::Partial,
-        RulesetStatus::NotEnforced => Confinement::None,
+/// git has to: there it is [`Confinement::None`]. Fails where the system forbids that.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(clippy::unnecessary_wraps, reason = "Linux may fail")
+)]
+pub(crate) fn write_only(places: &[PathBuf]) -> io::Result<Confinement> {
+    #[cfg(target_os = "linux")]
+    return landlock::write_only(places).map_err(io::Error::other);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = places;
+        Ok(Confinement::None)
     }
 }
 

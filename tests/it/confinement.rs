@@ -54,7 +54,7 @@ fn no_thread_but_one_writes_outside_of_the_workspace_or_starts_a_program() {
         let words = "DEBUG git-certs itself can write only in `[TMP]`, `[LAB]/mine/`, `[LAB]/mine/.git/` (Landlock)\n";
         let has_landlock = said.contains(words);
         assert!(
-            has_landlock || said.contains("DEBUG the kernel has no Landlock, or that of before"),
+            has_landlock || said.contains("DEBUG the system has no Landlock, or that of before"),
             "{said}"
         );
         assert_eq!(could_write, !has_landlock);
