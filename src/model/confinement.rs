@@ -10,6 +10,10 @@ use std::path::PathBuf;
 
 /// What came of giving up rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "others have none")
+)]
 pub(crate) enum Confinement {
     Full,
     /// The kernel does not know all of the rights.
