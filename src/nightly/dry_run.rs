@@ -46,7 +46,7 @@ impl Nightly {
                 tokio::join!(self.survey(&due, decided.dns), self.candidates(&due));
             Ok((survey?, candidates))
         };
-        let (survey, candidates) = self.stop.ends(look).await?;
+        let (survey, candidates) = self.stop.ends(Box::pin(look)).await?;
         survey
             .looked_at
             .iter()

@@ -83,11 +83,11 @@ fn replaces(wanted: &Wanted, held: &Held) -> Option<Predecessor> {
         .identifiers
         .iter()
         .any(|name| held.leaf.identifiers.contains(name));
-    Some(Predecessor {
+    let predecessor = Predecessor {
         ca: held.ca.clone()?,
         id: held.leaf.id.clone()?,
-    })
-    .filter(|_| shares_a_name)
+    };
+    shares_a_name.then_some(predecessor)
 }
 
 /// What is to be done for one certificate, why, and from when on if not at once.

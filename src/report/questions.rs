@@ -111,7 +111,7 @@ fn read_line(mut terminal: &File) -> Option<Zeroizing<String>> {
     let mut byte = Zeroizing::new([0]);
     while line.len() < LONGEST_LINE {
         match terminal.read(byte.as_mut_slice()) {
-            Ok(1) if *byte == [b'\n'] => {
+            Ok(1) if *byte == *b"\n" => {
                 let text = std::str::from_utf8(&line).ok()?;
                 return Some(Zeroizing::new(text.to_owned()));
             }
