@@ -9,7 +9,6 @@ pub(crate) mod address;
 mod agent_wire;
 pub(crate) mod allowed_signers;
 pub(crate) mod bindings;
-mod blob;
 pub(crate) mod certs_json;
 pub(crate) mod commits;
 pub(crate) mod export;

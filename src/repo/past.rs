@@ -10,10 +10,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::recipients::Past;
-use crate::repo::blob;
 use crate::repo::keys::{KeyFile, Owner};
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::recipients::Recipients;
+use crate::repo::sizes;
 use crate::repo::walk::{Change, Place, Scope, What};
 
 /// What an older NAME.json or account.json says.
@@ -58,7 +58,7 @@ pub(crate) fn past(place: &Place, keys: Vec<KeyFile>) -> Result<Past> {
         let Some(today) = today.get(&owner) else {
             continue;
         };
-        let bytes = blob::read(&repository, change.id, &change.path)?;
+        let bytes = sizes::blob(&repository, change.id, &change.path)?;
         let said: Said = serde_json::from_slice(&bytes).unwrap_or_default();
         // Another key is none of today. Of accounts it is not known.
         if said.public_key_sha256 == today.public_key
@@ -101,7 +101,7 @@ fn lists(repository: &Repository, files: &[&Change]) -> Result<BTreeMap<String, 
         if !is_list && change.path != "certs.json" {
             continue;
         }
-        let bytes = blob::read(repository, change.id, &change.path)?;
+        let bytes = sizes::blob(repository, change.id, &change.path)?;
         let Ok(text) = std::str::from_utf8(&bytes) else {
             continue;
         };

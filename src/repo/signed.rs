@@ -9,7 +9,6 @@ use ssh_key::HashAlg;
 
 use crate::model::hint::Hint;
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
-use crate::repo::blob;
 use crate::repo::signature::{self, Signed};
 use crate::repo::sizes;
 
@@ -145,7 +144,7 @@ impl<'r> Signatures<'r> {
         if let Some(list) = self.lists.get(&id) {
             return Ok(Some(list.clone()));
         }
-        let bytes = blob::read(self.repository, id, ALLOWED_SIGNERS);
+        let bytes = sizes::blob(self.repository, id, ALLOWED_SIGNERS);
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let list = AllowedSigners::parse(&text.unwrap_or_default(), ALLOWED_SIGNERS);
         let list = list.ok().map(Rc::new);

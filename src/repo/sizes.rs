@@ -1,4 +1,4 @@
-//! Commits, tags and folders, unless they are far too large: what is packed small can be huge, and each is read whole.
+//! Objects of a repository, unless they are far too large: what is packed small can be huge, and each is read whole.
 
 use anyhow::{Result, anyhow};
 use git2::{Commit, ObjectType, Odb, Oid, Repository};
@@ -16,6 +16,19 @@ pub(super) fn commit(repository: &Repository, id: Oid) -> Result<Commit<'_>> {
     Ok(repository.find_commit(id)?)
 }
 
+/// The content of a file in a commit; its size is known before it is unpacked.
+pub(super) fn blob(repository: &Repository, id: Oid, path: &str) -> Result<Vec<u8>> {
+    let (size, _) = repository.odb()?.read_header(id)?;
+    file(size as u64, path)?;
+    Ok(repository.find_blob(id)?.content().to_vec())
+}
+
+/// Fails if a file has too many bytes.
+pub(super) fn file(size: u64, path: &str) -> Result<()> {
+    let hint = "`git log --stat` says who has put it there";
+    limit((size, LARGEST), "file", || format!("`{path}`"), hint)
+}
+
 /// Fails if anything in the repository is far too large. Contents of files are looked at when they are read.
 pub(super) fn check_all(repository: &Repository) -> Result<()> {
     let odb = repository.odb()?;
@@ -29,22 +42,31 @@ pub(super) fn check_all(repository: &Repository) -> Result<()> {
 
 fn check(odb: &Odb<'_>, id: Oid) -> Result<()> {
     let (size, kind) = odb.read_header(id)?;
-    let (what, most) = match kind {
+    let (kind, most) = match kind {
         ObjectType::Commit => ("commit", LARGEST_MESSAGE),
         ObjectType::Tag => ("tag", LARGEST_MESSAGE),
         ObjectType::Tree => ("folder", LARGEST),
         _ => return Ok(()),
     };
-    if size as u64 <= most {
+    let hint = "git writes none of that size by itself: whoever could push has put it there, and it has to leave the history";
+    let shown = || format!("the {kind} `{}`", short(id));
+    limit((size as u64, most), kind, shown, hint)
+}
+
+fn limit(
+    (size, most): (u64, u64),
+    kind: &str,
+    shown: impl Fn() -> String,
+    hint: &'static str,
+) -> Result<()> {
+    if size <= most {
         return Ok(());
     }
-    let [size, most] = [(size as u64).div_ceil(1 << 20), most >> 20];
+    let shown = shown();
+    let [size, most] = [size.div_ceil(1 << 20), most >> 20];
     Err(with_hint(
-        anyhow!(
-            "the {what} `{}` has {size} MiB, and {most} MiB are read of one at most",
-            short(id)
-        ),
-        "git writes none of that size by itself: whoever could push has put it there, and it has to leave the history",
+        anyhow!("{shown} has {size} MiB, and {most} MiB are read of a {kind} at most"),
+        hint,
     ))
 }
 
@@ -69,10 +91,27 @@ mod tests {
         });
         assert_eq!(commit(&repository, small).unwrap().id(), small);
         let refused = format!(
-            "the commit `{}` has 17 MiB, and 16 MiB are read of one at most",
+            "the commit `{}` has 17 MiB, and 16 MiB are read of a commit at most",
             short(huge)
         );
         assert_eq!(commit(&repository, huge).unwrap_err().to_string(), refused);
         assert_eq!(check_all(&repository).unwrap_err().to_string(), refused);
+    }
+
+    #[test]
+    fn a_file_that_is_packed_small_and_is_huge_is_not_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let [small, huge] = [0_usize, 1].map(|more| {
+            let bytes = vec![0; usize::try_from(LARGEST).unwrap() + more];
+            repository.blob(&bytes).unwrap()
+        });
+        assert!(blob(&repository, small, "certs.json").is_ok());
+        assert_eq!(
+            blob(&repository, huge, "certs.json")
+                .unwrap_err()
+                .to_string(),
+            "`certs.json` has 65 MiB, and 64 MiB are read of a file at most"
+        );
     }
 }

@@ -428,7 +428,7 @@ fn a_commit_that_is_far_too_large_is_not_read() {
         "one more",
     ]);
     let told = format!(
-        "error: the commit `{}` has 20 MiB, and 16 MiB are read of one at most\n\
+        "error: the commit `{}` has 20 MiB, and 16 MiB are read of a commit at most\n\
          hint: git writes none of that size by itself: whoever could push has put it there, and it has to leave the history\n",
         &id[..10]
     );

@@ -4,7 +4,7 @@ use anyhow::Result;
 use git2::{Repository, Tree};
 
 use crate::model::chain::Leaf;
-use crate::repo::blob;
+use crate::repo::sizes;
 
 /// Ending of a certificate's chain.
 const CHAIN: &str = ".crt";
@@ -42,7 +42,7 @@ pub(super) fn decide(
         let Ok(entry) = tree.get_path(chain.as_ref()) else {
             return Ok(None);
         };
-        let chain = blob::read(repository, entry.id(), chain)?;
+        let chain = sizes::blob(repository, entry.id(), chain)?;
         Ok(Leaf::from_pem(&chain).ok())
     };
     Ok(match (leaf(ours)?, leaf(theirs)?) {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use git2::{Commit, DiffOptions, ObjectType, Oid, Repository};
 
-use crate::repo::blob;
 use crate::repo::files::{self, PRIVATE, READABLE};
 use crate::repo::git::checkout::{discover, prefix};
 use crate::repo::git::history::WRITTEN;
 use crate::repo::git::message::{RUN, trailer};
+use crate::repo::sizes;
 
 /// Ending of files that only their owner may read.
 const SEALED: &str = "age";
@@ -43,7 +43,7 @@ pub(crate) fn mend(folder: &Path) -> Result<usize> {
             let shown = path.display().to_string();
             let is_sealed = path.extension().is_some_and(|end| end == SEALED);
             let mode = if is_sealed { PRIVATE } else { READABLE };
-            files::replace(&whole, &blob::read(&repository, *id, &shown)?, mode)?;
+            files::replace(&whole, &sizes::blob(&repository, *id, &shown)?, mode)?;
         }
         index
             .add_path(path)

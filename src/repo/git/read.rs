@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use git2::{FileMode, ObjectType, Repository, Tree, TreeEntry};
 
 use crate::model::file;
-use crate::repo::blob;
+use crate::repo::sizes;
 
 /// `path` if it stays inside its folder: parts separated by `/`, none of them `.`, `..` or `.git`.
 pub(super) fn checked(path: &str) -> Result<&str> {
@@ -28,7 +28,7 @@ pub(super) fn file(folder: &Path, path: &str) -> Result<Option<Vec<u8>>> {
     }
     let about = || format!("cannot read `{path}`");
     let whole = folder.join(path);
-    blob::check(whole.metadata().with_context(about)?.len(), path)?;
+    sizes::file(whole.metadata().with_context(about)?.len(), path)?;
     file::read(whole).map(Some).with_context(about)
 }
 
@@ -137,7 +137,7 @@ impl<'r> Trees<'r> {
         if entry.kind() != Some(ObjectType::Blob) {
             bail!("`{path}` is not a file");
         }
-        blob::read(self.repository, entry.id(), path).map(Some)
+        sizes::blob(self.repository, entry.id(), path).map(Some)
     }
 
     /// The entry at a checked path, found part by part so that a link on the way is seen.

@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions, Signature};
 
 use crate::model::hint::Hint;
-use crate::repo::blob;
 use crate::repo::git::{People, refuse_keys};
 use crate::repo::journal::Journal;
 use crate::repo::journal::reference::Reference;
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate, Report};
+use crate::repo::sizes;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::{self, Depth};
 
@@ -84,7 +84,7 @@ impl Place {
             }
             let tree = self.repository.find_commit(id)?.tree()?;
             let entry = tree.get_path(Path::new(FILE))?;
-            Journal::parse(&blob::read(&self.repository, entry.id(), FILE)?)
+            Journal::parse(&sizes::blob(&self.repository, entry.id(), FILE)?)
         };
         let reference = &self.reference;
         read()
