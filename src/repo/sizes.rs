@@ -1,7 +1,7 @@
 //! Objects of a repository, unless they are far too large: what is packed small can be huge, and each is read whole.
 
 use anyhow::{Result, anyhow};
-use git2::{Commit, ObjectType, Odb, Oid, Repository};
+use git2::{Commit, ObjectType, Odb, Oid, Repository, Tree};
 
 use crate::model::file::LARGEST;
 use crate::model::hint::with_hint;
@@ -10,10 +10,63 @@ use crate::repo::signed::short;
 /// Largest commit or tag, bytes. A commit that names ten thousand certificates has about half a million.
 const LARGEST_MESSAGE: u64 = 16 << 20;
 
+/// Digits of an object's id.
+const ID_DIGITS: usize = 40;
+
 /// A commit; its size is known before it is unpacked.
 pub(super) fn commit(repository: &Repository, id: Oid) -> Result<Commit<'_>> {
     check(&repository.odb()?, id)?;
     Ok(repository.find_commit(id)?)
+}
+
+/// The commit that is checked out.
+pub(super) fn head(repository: &Repository) -> Result<Commit<'_>> {
+    commit(repository, repository.refname_to_id("HEAD")?)
+}
+
+/// The commit that something is or that a tag names; none where that is something else, or not here.
+pub(super) fn peeled(repository: &Repository, mut id: Oid) -> Result<Option<Commit<'_>>> {
+    let odb = repository.odb()?;
+    while odb.exists(id) {
+        match check(&odb, id)? {
+            ObjectType::Commit => return Ok(Some(repository.find_commit(id)?)),
+            ObjectType::Tag => id = repository.find_tag(id)?.target_id(),
+            _ => break,
+        }
+    }
+    Ok(None)
+}
+
+/// The commit that a revision names; none where there is none. The start of an id, and what git looks for from another
+/// commit on, are unpacked on the way.
+pub(super) fn named<'r>(repository: &'r Repository, revision: &str) -> Result<Option<Commit<'r>>> {
+    let id = whole_id(revision)
+        .or_else(|| {
+            let reference = repository.resolve_reference_from_short_name(revision);
+            reference.ok()?.target()
+        })
+        .or_else(|| Some(repository.revparse_single(revision).ok()?.id()));
+    match id {
+        Some(id) => peeled(repository, id),
+        None => Ok(None),
+    }
+}
+
+/// All digits of an id; none where it is another name.
+pub(super) fn whole_id(revision: &str) -> Option<Oid> {
+    let id = Oid::from_str(revision).ok();
+    id.filter(|_| revision.len() == ID_DIGITS)
+}
+
+/// The folder with this id; its size is known before it is unpacked.
+pub(super) fn folder(repository: &Repository, id: Oid) -> Result<Tree<'_>> {
+    check(&repository.odb()?, id)?;
+    Ok(repository.find_tree(id)?)
+}
+
+/// The files of a commit.
+pub(super) fn files_of(repository: &Repository, id: Oid) -> Result<Tree<'_>> {
+    folder(repository, commit(repository, id)?.tree_id())
 }
 
 /// The content of a file in a commit; its size is known before it is unpacked.
@@ -37,20 +90,21 @@ pub(super) fn check_all(repository: &Repository) -> Result<()> {
         ids.push(*id);
         true
     })?;
-    ids.into_iter().try_for_each(|id| check(&odb, id))
+    ids.into_iter().try_for_each(|id| check(&odb, id).map(drop))
 }
 
-fn check(odb: &Odb<'_>, id: Oid) -> Result<()> {
-    let (size, kind) = odb.read_header(id)?;
-    let (kind, most) = match kind {
+fn check(odb: &Odb<'_>, id: Oid) -> Result<ObjectType> {
+    let (size, found) = odb.read_header(id)?;
+    let (kind, most) = match found {
         ObjectType::Commit => ("commit", LARGEST_MESSAGE),
         ObjectType::Tag => ("tag", LARGEST_MESSAGE),
         ObjectType::Tree => ("folder", LARGEST),
-        _ => return Ok(()),
+        _ => return Ok(found),
     };
     let hint = "git writes none of that size by itself: whoever could push has put it there, and it has to leave the history";
     let shown = || format!("the {kind} `{}`", short(id));
-    limit((size as u64, most), kind, shown, hint)
+    limit((size as u64, most), kind, shown, hint)?;
+    Ok(found)
 }
 
 fn limit(

@@ -39,7 +39,7 @@ pub(crate) fn verify(
         let repository = place.open()?;
         let mut checker = Checker {
             odb: repository.odb()?,
-            today: repository.find_commit(place.tip)?.tree()?,
+            today: sizes::files_of(&repository, place.tip)?,
             prefix: &place.prefix,
             walked: &walked,
             leaks: HashMap::new(),

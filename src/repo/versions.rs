@@ -98,10 +98,8 @@ pub(crate) fn of(place: &Place, name: &CertificateName) -> Result<Vec<Step>> {
 /// The certificate as the commit has it that `revision` names.
 pub(crate) fn at(place: &Place, name: &CertificateName, revision: &str) -> Result<Version> {
     let repository = place.open()?;
-    let commit = repository
-        .revparse_single(revision)
-        .and_then(|object| object.peel_to_commit())
-        .map_err(|_| anyhow!("there is no commit `{revision}`"))
+    let commit = sizes::named(&repository, revision)?
+        .ok_or_else(|| anyhow!("there is no commit `{revision}`"))
         .hint(|| format!("`git-certs log {name}` shows the commits of this certificate"))?;
     if commit.id() != place.tip && !repository.graph_descendant_of(place.tip, commit.id())? {
         // What is known of it, such as that it was revoked, need not be known here.

@@ -111,7 +111,10 @@ impl Place {
         walk.push(self.tip)?;
         for reference in repository.references()? {
             // A tag may name something that is no commit.
-            if let Ok(commit) = reference?.peel_to_commit() {
+            let named = reference?.resolve().ok().and_then(|found| found.target());
+            if let Some(id) = named
+                && let Some(commit) = sizes::peeled(&repository, id)?
+            {
                 walk.push(commit.id())?;
             }
         }

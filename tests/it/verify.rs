@@ -443,9 +443,53 @@ fn a_commit_that_is_far_too_large_is_not_read() {
             "{words}"
         );
     }
+    // Nor where a revision names it.
+    for words in [
+        format!("export --all --stdout --only-changed-since {}", id.trim()),
+        "export --all --stdout --only-changed-since HEAD~1".to_owned(),
+        "rollback www --to HEAD~1 --no-push".to_owned(),
+    ] {
+        let said = repo.run(&words, "none");
+        let found = (said.code, said.stderr.as_str());
+        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+    }
+    // Nor where it is checked out.
     repo.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
-    let said = repo.run(&words, "none");
-    assert_eq!((said.code, said.stderr.as_str()), (Some(2), told.as_str()));
+    for words in [
+        words.as_str(),
+        "status",
+        "log www",
+        "recipients list",
+        "verify",
+    ] {
+        let said = repo.run(words, "none");
+        let found = (said.code, said.stderr.as_str());
+        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+    }
+}
+
+#[test]
+fn a_tag_that_is_far_too_large_is_not_read() {
+    let (repo, _) = clean(&["www"]);
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x >message && cd certs && git config user.name x && \
+                  git config user.email x@x.test && git tag --cleanup=verbatim --file=../message huge";
+    repo.tool("sh", &["-ec", script], "");
+    let told = format!(
+        "error: the tag `{}` has 20 MiB, and 16 MiB are read of a tag at most\n\
+         hint: git writes none of that size by itself: whoever could push has put it there, and it has to leave the history\n",
+        &repo.git(&["rev-parse", "huge"])[..10]
+    );
+    for words in [
+        "verify --history",
+        "export --all --stdout --only-changed-since huge",
+        "rollback www --to huge --no-push",
+    ] {
+        let said = repo.run(words, "none");
+        let found = (said.code, said.stderr.as_str());
+        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+    }
+    // What is checked out is not what it names.
+    assert_eq!(repo.run("verify", "none").code, Some(0));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::repo::address::Address;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
+use crate::repo::sizes;
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
 use crate::repo::walk::{self, Place};
 
@@ -83,7 +84,7 @@ impl Checkout {
             .head()
             .with_context(|| format!("the repository of `{shown}` has no commit"))
             .hint(|| "commit what is there first: `git add --all && git commit`")?;
-        let base = head.peel_to_commit()?.id();
+        let base = sizes::head(&repository)?.id();
         let checked_out = head
             .is_branch()
             .then(|| head.shorthand().map(str::to_owned))
@@ -185,7 +186,7 @@ impl Checkout {
         files: &[File],
         people: &People,
     ) -> Result<Option<CommitId>> {
-        let head = self.history.repository.head()?.peel_to_commit()?.id();
+        let head = sizes::head(&self.history.repository)?.id();
         self.history.tip = head;
         let made = self.history.commit(message, &self.prefix, files, people)?;
         if made.is_some()
@@ -225,7 +226,7 @@ impl Checkout {
 
     /// Pushes; where the commits had to be re-applied, HEAD and the work tree follow.
     pub(super) fn push(&mut self, people: &People) -> Result<Pushed> {
-        let before = self.history.repository.head()?.peel_to_commit()?.id();
+        let before = sizes::head(&self.history.repository)?.id();
         let mut pushed = push::push(&mut self.history, people)?;
         let Pushed::Done(done) = &mut pushed else {
             return Ok(pushed);
@@ -249,7 +250,7 @@ impl Checkout {
     /// Brings HEAD and the work tree to the tip; false if the user's changes are in the way.
     fn follow(&mut self, before: Oid) -> Result<bool> {
         let repository = &self.history.repository;
-        let tip = repository.find_commit(self.history.tip)?;
+        let tip = sizes::commit(repository, self.history.tip)?;
         let mut safely = CheckoutBuilder::new();
         match repository.checkout_tree(tip.as_object(), Some(safely.safe())) {
             Ok(()) => self

@@ -8,11 +8,9 @@ use git2::{Oid, Repository};
 use crate::model::hint::{Hint, with_hint};
 use crate::repo::git::read::Trees;
 use crate::repo::git::{Shape, Workspace};
+use crate::repo::sizes;
 use crate::repo::upload_pack::{self, Depth};
 use crate::repo::walk::{self, Place};
-
-/// Digits of a commit's id.
-const ID_DIGITS: usize = 40;
 
 /// A commit to compare with.
 pub(crate) struct Earlier {
@@ -68,20 +66,15 @@ const NOT_GIVEN: &str = "the server may not have it any more, or gives no commit
                          (`uploadpack.allowReachableSHA1InWant`): leave `--only-changed-since` out, or run in a full checkout";
 
 fn whole_id(revision: &str) -> Result<Oid> {
-    let id = Oid::from_str(revision)
-        .ok()
-        .filter(|_| revision.len() == ID_DIGITS);
-    id.ok_or_else(|| anyhow!("`{revision}` is not the whole id of a commit"))
+    sizes::whole_id(revision)
+        .ok_or_else(|| anyhow!("`{revision}` is not the whole id of a commit"))
         .hint(|| "with `--repo` only the newest commit is here, so `--only-changed-since` takes all 40 digits")
 }
 
 fn find(place: &Place, revision: &str) -> Result<Earlier> {
     let repository = place.open()?;
-    let found = repository
-        .revparse_single(revision)
-        .and_then(|object| object.peel_to_commit())
-        .map(|commit| commit.id());
-    let Ok(commit) = found else {
+    let found = sizes::named(&repository, revision)?.map(|commit| commit.id());
+    let Some(commit) = found else {
         let hint = if repository.is_shallow() {
             "this is a shallow clone: `actions/checkout` brings all commits with `fetch-depth: 0`, GitLab with `GIT_DEPTH: 0`"
         } else {
@@ -102,7 +95,7 @@ fn find(place: &Place, revision: &str) -> Result<Earlier> {
 impl Earlier {
     /// A file's bytes; none if there was none.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let tree = self.repository.find_commit(self.commit)?.tree()?;
-        Trees::new(&self.repository, tree).blob(&format!("{}{path}", self.prefix))
+        let root = sizes::files_of(&self.repository, self.commit)?;
+        Trees::new(&self.repository, root).blob(&format!("{}{path}", self.prefix))
     }
 }

@@ -57,13 +57,12 @@ impl History {
 
     /// The files of the newest commit.
     pub(super) fn trees(&self) -> Result<Trees<'_>> {
-        let root = self.repository.find_commit(self.tip)?.tree()?;
+        let root = sizes::files_of(&self.repository, self.tip)?;
         Ok(Trees::new(&self.repository, root))
     }
 
     pub(super) fn folders(&self, path: &str) -> Result<Vec<String>> {
-        let tree = self.repository.find_commit(self.tip)?.tree()?;
-        read::subtrees(&self.repository, tree, path)
+        read::subtrees(self.trees()?, path)
     }
 
     /// Adds a commit with `files` below `prefix` changed; none if they are there already.
@@ -75,7 +74,7 @@ impl History {
         people: &People,
     ) -> Result<Option<CommitId>> {
         let repository = &self.repository;
-        let parent = repository.find_commit(self.tip)?;
+        let parent = sizes::commit(repository, self.tip)?;
         let before = parent.tree()?;
         let mut update = TreeUpdateBuilder::new();
         for file in files {
@@ -144,7 +143,8 @@ impl History {
             let subject = commit.summary().ok().flatten();
             if let Some(path) = subject.and_then(path_of) {
                 let path = format!("{prefix}{path}");
-                let mut trees = Trees::new(&self.repository, commit.tree()?);
+                let root = sizes::folder(&self.repository, commit.tree_id())?;
+                let mut trees = Trees::new(&self.repository, root);
                 all.extend(trees.blob(&path)?);
             }
         }
@@ -178,11 +178,9 @@ impl History {
     /// Whether the certificates or accounts below `prefix` are others in a commit than in `base`.
     pub(super) fn differs_from(&self, other: Oid, prefix: &str) -> Result<bool> {
         let repository = &self.repository;
-        let tree = |id| repository.find_commit(id)?.tree();
-        let (mut ours, mut theirs) = (
-            Trees::new(repository, tree(self.base)?),
-            Trees::new(repository, tree(other)?),
-        );
+        let trees =
+            |id| Ok::<_, anyhow::Error>(Trees::new(repository, sizes::files_of(repository, id)?));
+        let (mut ours, mut theirs) = (trees(self.base)?, trees(other)?);
         for folder in WRITTEN {
             let path = format!("{prefix}{folder}");
             let (ours, theirs) = (ours.entry(&path)?, theirs.entry(&path)?);

@@ -29,7 +29,7 @@ pub(crate) fn mend(folder: &Path) -> Result<usize> {
         return Ok(0);
     };
     let prefix = prefix(&top.canonicalize()?, &folder.canonicalize()?)?;
-    let Ok(head) = repository.head().and_then(|head| head.peel_to_commit()) else {
+    let Ok(head) = sizes::head(&repository) else {
         return Ok(0);
     };
     let behind = behind(&repository, (&top, &prefix), &head)?;

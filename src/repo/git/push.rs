@@ -16,6 +16,7 @@ use crate::repo::git::{CommitId, Done, Pushed};
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate};
 use crate::repo::signed;
+use crate::repo::sizes;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
 
@@ -181,7 +182,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
             "`git pull --rebase`, then run again; the certificates are committed here",
         ));
     }
-    let mut tip = repository.find_commit(onto)?;
+    let mut tip = sizes::commit(repository, onto)?;
     let (mut conflicts, mut superseded) = (Vec::new(), Vec::new());
     let mut yielding = BTreeSet::new();
     for commit in history.own()? {

@@ -160,30 +160,30 @@ impl<'r> Trees<'r> {
             if is_last {
                 return Ok(Some(entry));
             }
-            match self.repository.find_tree(entry.id()) {
-                Ok(folder) => {
-                    #[cfg(test)]
-                    {
-                        self.read += 1;
-                    }
-                    self.way.truncate(depth);
-                    self.way.push((part.to_owned(), folder));
-                }
-                Err(_) => return Ok(None),
+            if entry.kind() != Some(ObjectType::Tree) {
+                return Ok(None);
             }
+            let folder = sizes::folder(self.repository, entry.id())?;
+            #[cfg(test)]
+            {
+                self.read += 1;
+            }
+            self.way.truncate(depth);
+            self.way.push((part.to_owned(), folder));
         }
         Ok(None)
     }
 }
 
 /// Names of the folders in a folder of a tree, sorted.
-pub(super) fn subtrees(repository: &Repository, tree: Tree<'_>, path: &str) -> Result<Vec<String>> {
-    let Some(entry) = Trees::new(repository, tree).entry(checked(path)?)? else {
+pub(super) fn subtrees(mut trees: Trees<'_>, path: &str) -> Result<Vec<String>> {
+    let Some(entry) = trees.entry(checked(path)?)? else {
         return Ok(Vec::new());
     };
-    let Ok(folder) = repository.find_tree(entry.id()) else {
+    if entry.kind() != Some(ObjectType::Tree) {
         bail!("`{path}` is not a folder");
-    };
+    }
+    let folder = sizes::folder(trees.repository, entry.id())?;
     let mut names: Vec<_> = folder
         .iter()
         .filter(|entry| entry.kind() == Some(ObjectType::Tree))

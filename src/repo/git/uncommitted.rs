@@ -7,6 +7,7 @@ use git2::Status;
 
 use crate::repo::git::checkout::Checkout;
 use crate::repo::git::{Content, File, Shape, Workspace, read};
+use crate::repo::sizes;
 
 impl Workspace {
     /// Whether the last commit has a file, so that it is not lost when it goes.
@@ -73,14 +74,14 @@ impl Checkout {
     }
 
     fn is_committed(&self, path: &str) -> Result<bool> {
-        let head = self.history.repository.head()?.peel_to_tree()?;
+        let head = sizes::head(&self.history.repository)?.tree()?;
         let path = format!("{}{path}", self.prefix);
         Ok(head.get_path(Path::new(&path)).is_ok())
     }
 
     fn is_staged(&self, path: &str) -> Result<bool> {
         let repository = &self.history.repository;
-        let head = repository.head()?.peel_to_tree()?;
+        let head = sizes::head(repository)?.tree()?;
         let path = format!("{}{path}", self.prefix);
         let path = Path::new(&path);
         let staged = repository.index()?.get_path(path, 0);

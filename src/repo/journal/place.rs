@@ -82,7 +82,7 @@ impl Place {
             {
                 upload_pack::fetch_commit(remote, &self.repository, id, Depth::All)?;
             }
-            let tree = self.repository.find_commit(id)?.tree()?;
+            let tree = sizes::files_of(&self.repository, id)?;
             let entry = tree.get_path(Path::new(FILE))?;
             Journal::parse(&sizes::blob(&self.repository, entry.id(), FILE)?)
         };
