@@ -42,6 +42,7 @@ mod sizes;
 pub(crate) mod ssh_key;
 pub(crate) mod stale;
 pub(crate) mod starter;
+mod talk;
 pub(crate) mod transport;
 pub(crate) mod upload_pack;
 pub(crate) mod vault;

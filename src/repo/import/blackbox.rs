@@ -3,26 +3,21 @@
 //! `gpg` is the user's own, with its keys and its agent; what it decrypts comes through a pipe.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::model::file;
 use crate::model::hint::{Hint, with_hint};
 use crate::model::outside;
 use crate::model::secret::{Secret, is_own_variable};
 use crate::repo::git::{Content, File, Workspace};
+use crate::repo::talk::talk;
 
 /// Folders that blackbox keeps its lists in; the second is that of old versions.
 const FOLDERS: [&str; 2] = [".blackbox", "keyrings/live"];
 
 /// Largest file that is opened, bytes. Keys and chains have some thousand.
 const LARGEST: u64 = 1 << 20;
-
-/// Most of gpg's words that are kept, bytes.
-const MOST_WORDS: u64 = 64 << 10;
 
 const LIST: &str = "blackbox-files.txt";
 
@@ -48,7 +43,7 @@ pub(super) fn decrypt(bytes: &[u8], shown: &str) -> Result<Secret> {
     let mut child = outside::spawn(command)
         .context("cannot run `gpg`, which opens what blackbox encrypted")
         .hint(|| "install GnuPG: the package is `gnupg` on Debian and Ubuntu")?;
-    let (opened, said) = talk(&mut child, bytes);
+    let (opened, said) = talk(&mut child, bytes, LARGEST);
     let status = child.wait().context("cannot wait for `gpg`")?;
     let opened = opened.with_context(|| format!("cannot read what `gpg` makes of `{shown}`"))?;
     if status.success() {
@@ -64,29 +59,6 @@ pub(super) fn decrypt(bytes: &[u8], shown: &str) -> Result<Secret> {
         anyhow!(said).context(format!("`gpg` cannot open `{shown}`")),
         "run it where the PGP key of one of blackbox's admins is: `gpg --list-secret-keys` shows yours",
     ))
-}
-
-/// Writes and reads at once: gpg begins to write before it has read everything. What it wrote, and what it said.
-fn talk(child: &mut Child, bytes: &[u8]) -> (io::Result<Vec<u8>>, Vec<u8>) {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    thread::scope(|scope| {
-        // One that ends early says why.
-        scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(bytes)));
-        let said = scope.spawn(move || {
-            let mut said = Vec::new();
-            if let Some(mut pipe) = stderr {
-                let _ = (&mut pipe).take(MOST_WORDS).read_to_end(&mut said);
-                let _ = io::copy(&mut pipe, &mut io::sink());
-            }
-            said
-        });
-        let opened = stdout.map_or_else(|| Ok(Vec::new()), |pipe| file::whole(pipe, LARGEST));
-        // What is packed small can be huge.
-        if opened.is_err() {
-            let _ = child.kill();
-        }
-        (opened, said.join().unwrap_or_default())
-    })
 }
 
 /// blackbox's list and `.gitignore` without files that are not encrypted by it any more.

@@ -1,7 +1,6 @@
 //! Logins for HTTP that git's configuration has: headers by URL, and credential helpers.
 
 use std::fmt;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +14,11 @@ use crate::model::hint::Hint;
 use crate::model::known;
 use crate::model::outside::spawn;
 use crate::model::secret::{Secret, is_own_variable};
+use crate::repo::talk::talk;
 use crate::repo::transport::child;
+
+/// Most that is read of a login, bytes. Tokens have some thousand.
+const LARGEST_LOGIN: u64 = 1 << 20;
 
 /// What git's configuration says of logins. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -179,13 +182,12 @@ impl Configured {
         let mut child = spawn(command)
             .context("cannot run `git`")
             .hint(|| "git's credential helpers are run through git: install it, or give a token (GIT_CERTS_TOKEN)")?;
-        if let Some(mut pipe) = child.stdin.take() {
-            // One that does not listen shows in how it ends.
-            let _ = pipe.write_all(input.expose());
-        }
-        let output = child.wait_with_output()?;
-        let said = Secret::new(output.stdout);
-        Ok(output.status.success().then_some(said))
+        let (said, _) = talk(&mut child, input.expose(), LARGEST_LOGIN);
+        let status = child.wait().context("cannot wait for `git`")?;
+        let said = said
+            .with_context(|| format!("cannot read what `git credential {what}` prints"))
+            .hint(|| "`git config --show-origin --get-all credential.helper` names the helper that gives it")?;
+        Ok(status.success().then(|| Secret::new(said)))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Given>> {

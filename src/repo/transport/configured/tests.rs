@@ -201,6 +201,10 @@ fn helper(lab: &Lab, password: &str) {
         "#!/bin/sh\necho \"$1\" >> {log}\ncat >> {log}\n\
          [ \"$1\" != get ] || printf 'username=x-access-token\\npassword={password}\\n'\n"
     );
+    set_helper(lab, &script);
+}
+
+fn set_helper(lab: &Lab, script: &str) {
     let path = lab.path("helper");
     crate::repo::files::replace(&path, script.as_bytes(), 0o755).unwrap();
     lab.git(
@@ -247,5 +251,23 @@ fn credential_helpers_are_asked_once_and_told_what_came_of_it() {
     assert_eq!(
         lab.text("log"),
         format!("get\n{host}{}", told("store", TOKEN))
+    );
+}
+
+#[test]
+fn a_login_that_is_far_too_large_is_not_read() {
+    let lab = Lab::new();
+    let server = HttpServer::start(&lab);
+    checkout(&lab, &server);
+    let script = "#!/bin/sh\necho username=x\nprintf password=\nhead -c 2000000 /dev/zero | tr '\\0' x\necho\n";
+    set_helper(&lab, script);
+    let much = explain(&push(&lab, &access(None, None)).unwrap_err());
+    assert_eq!(
+        [vec![much.what], much.causes, much.hints].concat(),
+        [
+            "cannot read what `git credential fill` prints",
+            "it is larger than 1 MiB, which is the limit",
+            "`git config --show-origin --get-all credential.helper` names the helper that gives it"
+        ]
     );
 }
