@@ -19,6 +19,7 @@ use crate::model::name::DnsName;
 use crate::model::outside::{outside, spawn_async};
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::{Record, ZoneRef};
+use crate::provider::ended::Ended;
 use crate::provider::port::{Answer, DnsProvider, Quirks, Unread};
 use crate::provider::registry::{Context, Field, Spec, default_nameservers};
 use crate::provider::{written, zonefile};
@@ -62,9 +63,6 @@ pub(super) const SPEC: Spec = Spec {
 
 /// Longest run of the reload command.
 const RELOAD_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// Longest part of the reload command's output that an error repeats, characters.
-const OUTPUT: usize = 500;
 
 /// A directory of zone files.
 struct Bind {
@@ -255,27 +253,16 @@ impl Bind {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let ended = async { spawn_async(command)?.wait_with_output().await };
-        let output = tokio::time::timeout(RELOAD_TIMEOUT, ended)
+        let ended = async { Ended::of(spawn_async(command)?).await };
+        let ended = tokio::time::timeout(RELOAD_TIMEOUT, ended)
             .await
             .map_err(|_| anyhow!("no end after {} s", RELOAD_TIMEOUT.as_secs()))
-            .and_then(|output| output.with_context(|| format!("cannot run `{program}`")))
+            .and_then(|ended| ended.with_context(|| format!("cannot run `{program}`")))
             .with_context(failed)?;
-        if output.status.success() {
+        if ended.status.success() {
             return Ok(());
         }
-        let said = [output.stderr, output.stdout].concat();
-        let said: String = String::from_utf8_lossy(&said)
-            .trim()
-            .chars()
-            .take(OUTPUT)
-            .collect();
-        let status = output.status;
-        Err(match said.as_str() {
-            "" => anyhow!("{status}"),
-            said => anyhow!("{status}: {said}"),
-        })
-        .with_context(failed)
+        Err(anyhow!(ended.words())).with_context(failed)
     }
 }
 
@@ -466,6 +453,12 @@ mod tests {
         assert_eq!(
             run("sh -c 'env | grep -vE \"^(PATH|HOME|PWD|SHLVL|_)=\"; exit 4'").await,
             Err(format!("{failed}: exit status: 4"))
+        );
+        // Of much that it prints the beginning is kept, and it is not held up.
+        let flood = "sh -c '{ head -c 1048576 /dev/zero | tr \"\\0\" a; seq 100000; } >&2; exit 5'";
+        assert_eq!(
+            run(flood).await,
+            Err(format!("{failed}: exit status: 5: {}", "a".repeat(600)))
         );
         assert_eq!(
             run("/nonexistent/rndc").await,

@@ -47,6 +47,7 @@ mod desec;
 mod digitalocean;
 pub(crate) mod dnscontrol_binary;
 mod dnsimple;
+mod ended;
 mod gandi_v5;
 mod gcloud;
 mod google;

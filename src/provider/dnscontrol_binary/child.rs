@@ -3,30 +3,24 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 use crate::model::hint::with_hint;
 use crate::model::lent;
 use crate::model::outside::spawn_async;
 use crate::model::secret::is_own_variable;
+use crate::provider::ended::Ended;
 
 /// Name of the program.
 pub(super) const NAME: &str = "dnscontrol";
 
 /// Longest run. Some providers are asked for each record of a zone one by one.
 const TIME_LIMIT: Duration = Duration::from_mins(10);
-
-/// What a run prints is kept up to here, bytes.
-const MOST_WORDS: u64 = 1 << 20;
-
-/// Longest part of it that an error repeats, characters.
-const SHOWN: usize = 600;
 
 /// Variables of programs that print `creds.json`: sops opens what it has encrypted, `vault` asks with its token.
 const OF_COMMANDS: [&str; 2] = ["SOPS_AGE_KEY", "VAULT_"];
@@ -51,13 +45,6 @@ pub(super) struct Program {
     pub(super) folder: PathBuf,
     /// The credentials come from a command, which may need the key that sops has.
     pub(super) runs_command: bool,
-}
-
-/// How a run ended, and what it said.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
 }
 
 impl Program {
@@ -102,42 +89,11 @@ impl Program {
     }
 }
 
-impl Ended {
-    /// The end of what it said, for an error.
-    pub(super) fn words(&self) -> String {
-        let said = if self.stderr.trim().is_empty() {
-            &self.stdout
-        } else {
-            &self.stderr
-        };
-        let said = said.trim();
-        let skipped = said.chars().count().saturating_sub(SHOWN);
-        let end: String = said.chars().skip(skipped).collect();
-        format!("{}: {end}", self.status)
-    }
-}
-
-async fn finish(mut child: Child) -> Result<Ended> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+async fn finish(child: Child) -> Result<Ended> {
     let group = Group::of(&child);
-    let (status, stdout, stderr) = tokio::try_join!(child.wait(), listen(stdout), listen(stderr))?;
+    let ended = Ended::of(child).await?;
     group.has_ended();
-    Ok(Ended {
-        status,
-        stdout,
-        stderr,
-    })
-}
-
-/// Keeps the beginning of what the child prints and reads the rest away.
-async fn listen(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
-    let Some(mut from) = from else {
-        return Ok(String::new());
-    };
-    let mut words = Vec::new();
-    (&mut from).take(MOST_WORDS).read_to_end(&mut words).await?;
-    tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
-    Ok(String::from_utf8_lossy(&words).into_owned())
+    Ok(ended)
 }
 
 /// The process group of a child, which is killed on drop.
@@ -201,7 +157,7 @@ mod tests {
         };
         assert_eq!(
             long.words(),
-            format!("exit status: 1: {}b", "a".repeat(SHOWN - 1))
+            format!("exit status: 1: {}b", "a".repeat(599))
         );
     }
 

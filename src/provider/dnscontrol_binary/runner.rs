@@ -11,11 +11,12 @@ use tokio::sync::OnceCell;
 use crate::model::hint::{Shared, with_hint};
 use crate::model::provider::ProviderEntry;
 use crate::provider::dnscontrol_binary::Invocation;
-use crate::provider::dnscontrol_binary::child::{Ended, Program};
+use crate::provider::dnscontrol_binary::child::Program;
 use crate::provider::dnscontrol_binary::report::{Report, failures};
 use crate::provider::dnscontrol_binary::state::ZoneState;
 use crate::provider::dnscontrol_binary::version::{OLDEST, Version, WITHOUT_ABSENT};
 use crate::provider::dnscontrol_binary::wrapper::{self, Wrapper};
+use crate::provider::ended::Ended;
 use crate::provider::redact::Redactor;
 use crate::provider::registry::Context;
 
