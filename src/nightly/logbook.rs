@@ -26,6 +26,10 @@ const BEAT: Duration = Duration::from_mins(10);
 /// Orders that are older are gone at the CA: Let's Encrypt keeps them for 7 days.
 pub(super) const ORDERS_LAST: time::Duration = time::Duration::days(7);
 
+/// Orders of one certificate that a run looks at, at most. A run leaves one, or a second where the CA did not say what
+/// became of the first; whoever may write the journal can leave any number.
+const MOST_ORDERS: usize = 8;
+
 /// The journal of this run. Without a place it only remembers.
 pub(crate) struct Logbook {
     kept: Arc<Mutex<Kept>>,
@@ -87,22 +91,20 @@ impl Logbook {
         kept.place.as_ref().map(|place| place.reference().clone())
     }
 
-    /// An order of an earlier run that may lead to this certificate at this CA.
-    pub(crate) fn order(
+    /// Orders of earlier runs that may lead to this certificate at this CA, the earliest first.
+    pub(crate) fn orders(
         &self,
         name: &CertificateName,
         directory: &str,
         account: &str,
-    ) -> Option<OrderNote> {
+    ) -> Vec<OrderNote> {
         let kept = lock(&self.kept);
-        let mut orders = kept.journal.orders.iter();
-        orders
-            .find(|order| {
-                order.certificate == name.as_str()
-                    && order.directory == directory
-                    && order.account == account
-            })
-            .cloned()
+        let orders = kept.journal.orders.iter().filter(|order| {
+            order.certificate == name.as_str()
+                && order.directory == directory
+                && order.account == account
+        });
+        orders.take(MOST_ORDERS).cloned().collect()
     }
 
     /// Values that earlier runs have left.

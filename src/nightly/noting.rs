@@ -42,62 +42,65 @@ impl Issuer<'_> {
         wanted: &Wanted,
         forms: &KeyForms,
     ) -> Result<Option<(Accepted, Prepared)>> {
-        let Some((note, open)) = self.noted(wanted).await? else {
-            return Ok(None);
-        };
-        let resumed = async {
-            anyhow::ensure!(
-                self.account.directory().is_of_same_ca(&note.url),
-                "it is not an order of this CA: `{}`",
-                note.url
-            );
-            anyhow::ensure!(
-                self.account.marker().is_of_order(&note.mark, &note.text()),
-                "nobody who can open the account key has written it down so"
-            );
-            let prepared = Prepared::of(&note, wanted, (forms, open))?;
-            let resumed = self.account.resume(&note.url, note.profile.clone());
-            let mut accepted = self.stop.ends(resumed).await?;
-            anyhow::ensure!(!accepted.is_given_up(), "the CA has given it up");
-            Ok((accepted, prepared))
-        };
-        match resumed.await {
-            Ok(resumed) => {
-                self.progress.say(&format!(
-                    "going on with the order of an earlier run for `{}`",
-                    wanted.name
-                ));
-                Ok(Some(resumed))
-            }
-            Err(error) => {
-                self.progress.say(&format!(
-                    "an earlier run ordered `{}`, but that order is of no use: {error:#}",
-                    wanted.name
-                ));
-                self.forget(&wanted.name, &note.url).await;
-                Ok(None)
+        for (note, open) in self.noted(wanted).await? {
+            match self.take_up(&note, wanted, (forms, open)).await {
+                Ok(resumed) => {
+                    self.progress.say(&format!(
+                        "going on with the order of an earlier run for `{}`",
+                        wanted.name
+                    ));
+                    return Ok(Some(resumed));
+                }
+                Err(error) => {
+                    self.progress.say(&format!(
+                        "an earlier run ordered `{}`, but that order is of no use: {error:#}",
+                        wanted.name
+                    ));
+                    self.forget(&wanted.name, &note.url).await;
+                }
             }
         }
+        Ok(None)
     }
 
-    /// The order of an earlier run for a certificate, and its key where that can be opened.
-    async fn noted(&self, wanted: &Wanted) -> Result<Option<(OrderNote, Option<Secret>)>> {
+    /// Goes on with an order of an earlier run. `open` is its key, where Vault has it.
+    async fn take_up(
+        &self,
+        note: &OrderNote,
+        wanted: &Wanted,
+        (forms, open): (&KeyForms, Option<Secret>),
+    ) -> Result<(Accepted, Prepared)> {
+        anyhow::ensure!(
+            self.account.directory().is_of_same_ca(&note.url),
+            "it is not an order of this CA: `{}`",
+            note.url
+        );
+        anyhow::ensure!(
+            self.account.marker().is_of_order(&note.mark, &note.text()),
+            "nobody who can open the account key has written it down so"
+        );
+        let open = match open {
+            None if self.vault_store().is_none() => self.open_for_copy(note).await,
+            open => open,
+        };
+        let prepared = Prepared::of(note, wanted, (forms, open))?;
+        let resumed = self.account.resume(&note.url, note.profile.clone());
+        let mut accepted = self.stop.ends(resumed).await?;
+        anyhow::ensure!(!accepted.is_given_up(), "the CA has given it up");
+        Ok((accepted, prepared))
+    }
+
+    /// The orders of earlier runs for a certificate, each with its key where Vault has it.
+    async fn noted(&self, wanted: &Wanted) -> Result<Vec<(OrderNote, Option<Secret>)>> {
         let (directory, account) = (self.account.directory().url(), self.account.url());
         if let Some(vaulting) = self.vault_store() {
             let noted = self.noted_in_vault(vaulting, wanted).await?;
-            return Ok(
-                noted.filter(|(note, _)| note.directory == directory && note.account == account)
-            );
+            let noted =
+                noted.filter(|(note, _)| note.directory == directory && note.account == account);
+            return Ok(noted.into_iter().collect());
         }
-        let Some(note) = self.logbook.order(&wanted.name, directory, account) else {
-            return Ok(None);
-        };
-        let sealed = note.key.clone().filter(|_| self.vault.is_some());
-        let open = match sealed.map(Sealed::new) {
-            Some(Ok(key)) => self.open_for_copy(key).await,
-            _ => None,
-        };
-        Ok(Some((note, open)))
+        let orders = self.logbook.orders(&wanted.name, directory, account);
+        Ok(orders.into_iter().map(|note| (note, None)).collect())
     }
 
     /// The order leads to nothing any more.
@@ -107,7 +110,9 @@ impl Issuer<'_> {
     }
 
     /// The key of an order, where an identity opens it; else the certificate cannot be copied to Vault, which is told then.
-    async fn open_for_copy(&self, key: Sealed) -> Option<Secret> {
+    async fn open_for_copy(&self, note: &OrderNote) -> Option<Secret> {
+        self.vault?;
+        let key = Sealed::new(note.key.clone()?).ok()?;
         let (keyring, progress) = (self.keyring.clone(), self.progress.clone());
         let opened = blocking(move || keyring.decrypt(&key, "journal.json", &progress));
         opened.await.ok()

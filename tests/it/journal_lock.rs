@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::support::lab::{Lab, Server};
-use crate::support::nightly::{Gate, Nightly, at, pebble_log, wait_until};
-use crate::support::repos::Remote;
+use crate::support::nightly::{Gate, Nightly, at, orders, pebble_log, wait_until};
+use crate::support::repos::{Files, Remote};
 use crate::support::{bind, pebble};
 
 const WANTED: &[(&str, &[&str])] = &[("files", &["files.test"])];
@@ -417,6 +417,54 @@ fn a_request_of_somebody_else_is_not_handed_in() {
     nightly.assert_valid("files");
     let own = openssl(&["x509", "-noout", "-pubkey"], &nightly.chain("files"));
     assert_ne!(own, openssl(&["pkey", "-pubout"], &key));
+}
+
+/// Of several orders for one certificate, those that lead to nothing do not hide the one that was issued.
+#[test]
+fn an_order_behind_others_that_are_of_no_use_is_gone_on_with() {
+    let more: &[(&str, &[&str])] = &[("www", &["www.bench.test", "old.bench.test"])];
+    let nightly = Nightly::new(Lab::builder().bind().pebble().start(), more);
+    let Nightly {
+        lab,
+        certs,
+        identity,
+        ..
+    } = &nightly;
+    let journal_of_a_killed_run = || -> Value {
+        at("before commit", "KILL", nightly.command(&["renew"])).run();
+        let show = ["show", "refs/git-certs/journal:journal.json"];
+        serde_json::from_str(&lab.git(&certs.folder, &show).stdout).unwrap()
+    };
+    let for_other_names = journal_of_a_killed_run()["orders"][0].clone();
+    let forget = ["update-ref", "-d", "refs/git-certs/journal"];
+    lab.git(&certs.folder, &forget);
+    let files = Files::certificates(&[("www", &["www.bench.test"])], &[&identity.recipient]);
+    files.commit(lab, certs, "without a name");
+    let mut journal = journal_of_a_killed_run();
+    let issued = journal["orders"][0].clone();
+    let mut of_nobody = issued.clone();
+    of_nobody["url"] = format!("{}x", issued["url"].as_str().unwrap()).into();
+    journal["orders"] = json!([of_nobody, for_other_names, issued]);
+    journal["run"]["ended"] = true.into();
+    plant(&nightly, &journal.to_string());
+    let before = nightly.requests().len();
+    let output = nightly.renew().expect_code(0);
+    let of_no_use = "an earlier run ordered `www`, but that order is of no use:";
+    let said = format!(
+        "{of_no_use} nobody who can open the account key has written it down so\n\
+         {of_no_use} it is for other names\n\
+         going on with the order of an earlier run for `www`\n"
+    );
+    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    assert_eq!(orders(lab), 2, "no other was placed");
+    // Those of no use are found so without the CA.
+    let asked = &nightly.requests()[before..];
+    let looks = asked
+        .iter()
+        .filter(|asked| asked.starts_with("POST /my-order/"));
+    assert_eq!(looks.count(), 1, "{asked:?}");
+    nightly.assert_valid("www");
+    assert_eq!(certs.refs(lab), ["refs/heads/main"]);
 }
 
 #[test]
