@@ -6,15 +6,17 @@ use anyhow::Result;
 use time::OffsetDateTime;
 
 use crate::acme::order::{Accepted, Placed};
+use crate::acme::refusal::is_fault_of_the_ca;
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::change::Txt;
-use crate::model::hint::Shared;
+use crate::model::hint::{Shared, find};
 use crate::model::outcome::Planned;
 use crate::model::secret::{Sealed, Secret};
 use crate::nightly::challenge::Placement;
 use crate::nightly::issue::{Issuer, Ordered};
 use crate::nightly::key_forms::KeyForms;
 use crate::nightly::recover::Prepared;
+use crate::nightly::stop::Stopped;
 use crate::nightly::workspaces::blocking;
 use crate::repo::journal::{OrderNote, ValueNote};
 
@@ -51,6 +53,12 @@ impl Issuer<'_> {
                     ));
                     return Ok(Some(resumed));
                 }
+                Err(error) if find::<Stopped>(&error).is_some() => return Err(error),
+                // The next run looks again.
+                Err(error) if is_fault_of_the_ca(&error) => self.progress.say(&format!(
+                    "an earlier run ordered `{}`, and what became of that order is not known: {error:#}",
+                    wanted.name
+                )),
                 Err(error) => {
                     self.progress.say(&format!(
                         "an earlier run ordered `{}`, but that order is of no use: {error:#}",

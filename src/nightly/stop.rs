@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+/// A signal came before the work was done.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by a signal")]
+pub(super) struct Stopped;
 
 /// Knows whether the run was asked to stop. Clones know the same.
 #[derive(Clone, Debug)]
@@ -49,7 +54,7 @@ impl Stop {
         };
         tokio::select! {
             result = work => result,
-            () = over => Err(anyhow!("stopped by a signal")),
+            () = over => Err(Stopped.into()),
         }
     }
 

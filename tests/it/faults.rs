@@ -9,7 +9,7 @@ use crate::support::bind;
 use crate::support::command::{Command, Output};
 use crate::support::faults::{DIRECTORY, authorizations};
 use crate::support::lab::Lab;
-use crate::support::nightly::{Nightly, pebble_log};
+use crate::support::nightly::{Nightly, at, orders, pebble_log, wait_until};
 use crate::support::pebble;
 
 /// Every resource that a run asks for.
@@ -259,6 +259,49 @@ fn a_ca_that_is_down_is_told() {
          caused by: the answer is not what ACME says\n  \
          caused by: expected value at line 1 column 1\n",
     );
+}
+
+/// Whoever cannot look at an order of an earlier run does not forget it.
+#[test]
+fn an_order_that_cannot_be_looked_at_is_gone_on_with_later() {
+    let faulty = Faulty::start(&["a"]);
+    let Nightly { lab, certs, .. } = &faulty.nightly;
+    let command = faulty.renew("a");
+    at("before commit", "KILL", command.clone()).run();
+
+    lab.inject(&[always(page("POST /my-order/", 503))]);
+    let output = command.run().expect_code(1);
+    let said = "an earlier run ordered `a`, and what became of that order is not known: cannot read the order \
+                `https://faulty.test/my-order/";
+    let answer = "`: the CA answered `503 Service Unavailable`\n";
+    let (_, rest) = output.stderr.split_once(said).unwrap();
+    let (_, rest) = rest.split_once('`').unwrap();
+    assert!(format!("`{rest}").starts_with(answer), "{rest}");
+    // Another was placed, and came to nothing either.
+    assert_eq!(orders(lab), 2);
+
+    // The CA asks to wait, and a signal comes.
+    lab.inject(&[always(limited("POST /my-order/", 50))]);
+    let before = lab.seen_by_proxy().len();
+    let run = command.spawn();
+    wait_until(lab, "a look at the order", || {
+        let seen = lab.seen_by_proxy();
+        seen[before..].iter().any(|seen| seen.status == 429)
+    });
+    run.signal("TERM");
+    let output = run.wait().expect_code(1);
+    assert_eq!(
+        &output.stderr[output.stderr.find("error: ").unwrap()..],
+        "error: cannot issue `a`\n  caused by: stopped by a signal\n"
+    );
+
+    lab.inject(&[]);
+    let output = command.run().expect_code(0);
+    let going_on = "going on with the order of an earlier run for `a`\n";
+    assert!(output.stderr.contains(going_on), "{}", output.stderr);
+    assert_eq!(orders(lab), 2);
+    faulty.nightly.assert_valid("a");
+    assert_eq!(certs.refs(lab), ["refs/heads/main"]);
 }
 
 #[test]
