@@ -124,6 +124,11 @@ impl CertificateKey {
         Self::import(pem)
     }
 
+    /// The same of each key of a file, but for those that cannot be read.
+    pub(crate) fn import_all(pem: &Secret) -> impl Iterator<Item = Self> {
+        pem::each(pem).filter_map(|key| Self::import(&key).ok())
+    }
+
     /// Certificate signing request (PKCS#10, DER) for the names, in this order.
     ///
     /// The first name is the common name too, as get-certs had it, unless it is longer than 64

@@ -11,6 +11,10 @@ use crate::model::secret::Secret;
 /// Label of a PKCS#8 key.
 pub(super) const PKCS8: &str = "PRIVATE KEY";
 
+/// Around a label.
+const BEGIN: &str = "-----BEGIN ";
+const DASHES: &str = "-----";
+
 /// Characters on a line (RFC 7468 section 2).
 const LINE: usize = 64;
 
@@ -39,12 +43,20 @@ pub(super) fn encode(der: &[u8]) -> Result<Secret> {
 
 /// Blocks that hold a private key, of whatever kind.
 pub(super) fn count(secret: &Secret) -> usize {
-    let text = secret.expose_str().unwrap_or_default();
-    let labels = text
-        .split("-----BEGIN ")
-        .skip(1)
-        .filter_map(|block| block.split_once("-----"));
-    labels.filter(|(label, _)| label.contains(PKCS8)).count()
+    keys_in(secret.expose_str().unwrap_or_default()).count()
+}
+
+/// The same, each by itself.
+pub(super) fn each(secret: &Secret) -> impl Iterator<Item = Secret> {
+    let keys = keys_in(secret.expose_str().unwrap_or_default());
+    keys.map(|(label, body)| Secret::from([BEGIN, label, DASHES, body].concat()))
+}
+
+/// The label of each, and what comes after it.
+fn keys_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let blocks = text.split(BEGIN).skip(1);
+    let labelled = blocks.filter_map(|block| block.split_once(DASHES));
+    labelled.filter(|(label, _)| label.contains(PKCS8))
 }
 
 /// Reads the first block that holds a private key; `EC PARAMETERS` and the like are passed over.
@@ -52,10 +64,7 @@ pub(super) fn decode(secret: &Secret) -> Result<KeyBlock> {
     let text = secret
         .expose_str()
         .ok_or_else(|| anyhow!("not a private key in PEM form"))?;
-    let (label, body) = text
-        .split("-----BEGIN ")
-        .skip(1)
-        .filter_map(|block| block.split_once("-----"))
+    let (label, body) = keys_in(text)
         .find(|(label, _)| label.ends_with(PKCS8))
         .ok_or_else(|| anyhow!("not a private key in PEM form"))?;
     let (body, _) = body

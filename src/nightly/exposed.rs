@@ -44,28 +44,28 @@ pub(super) fn of_today(
         }
     }
     for plain in &history.plain {
-        let Ok(key) = CertificateKey::import(&plain.content) else {
-            continue;
-        };
-        let public = key.public_key_der();
-        let owners = imported.iter().filter(|(_, key)| **key == public);
-        let mut hosts: Vec<_> = owners.map(|(host, _)| host.clone()).collect();
-        // Those that an earlier import took over.
-        hosts.extend(accounts::with_key(workspace, &public)?);
-        let name = today.get(&public);
-        if name.is_none() && hosts.is_empty() {
-            continue;
+        let mut is_of_today = false;
+        for key in CertificateKey::import_all(&plain.content) {
+            let public = key.public_key_der();
+            let owners = imported.iter().filter(|(_, key)| **key == public);
+            let mut hosts: Vec<_> = owners.map(|(host, _)| host.clone()).collect();
+            // Those that an earlier import took over.
+            hosts.extend(accounts::with_key(workspace, &public)?);
+            let name = today.get(&public);
+            is_of_today |= name.is_some() || !hosts.is_empty();
+            exposed.accounts.extend(hosts);
+            if let Some(name) = name
+                && !exposed.certificates.iter().any(|(known, _)| known == name)
+            {
+                exposed
+                    .certificates
+                    .push((name.clone(), listed.contains(name)));
+            }
         }
-        exposed
-            .files
-            .push((plain.path.clone(), plain.commit.clone()));
-        exposed.accounts.extend(hosts);
-        if let Some(name) = name
-            && !exposed.certificates.iter().any(|(known, _)| known == name)
-        {
+        if is_of_today {
             exposed
-                .certificates
-                .push((name.clone(), listed.contains(name)));
+                .files
+                .push((plain.path.clone(), plain.commit.clone()));
         }
     }
     exposed.certificates.sort();

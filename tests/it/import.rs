@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use pretty_assertions::assert_eq;
-use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
+use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 
 use crate::support::cert_repo::{CertRepo, Files};
@@ -369,6 +369,37 @@ fn a_file_with_several_keys_stays() {
     assert_eq!(sealed.map(|path| path.exists()), [false, true]);
 }
 
+/// Not the first key of a file alone: another one may be that of a certificate.
+#[test]
+fn each_key_of_a_file_in_the_history_is_told() {
+    let repo = of_get_certs();
+    repo.put(".gitignore", "*.key\n*.pem\n");
+    let other = KeyPair::generate_for(&PKCS_ED25519)
+        .unwrap()
+        .serialize_pem();
+    let keys = ["certificates/mail/mail.key", &format!("{ACCOUNT}.key")];
+    let keys = keys.map(|path| repo.read(path)).concat();
+    repo.put("certificates/all.txt", other + &keys);
+    let before = repo.commit("with all keys");
+    repo.git(&["rm", "--quiet", "certificates/all.txt"]);
+    repo.git(&["commit", "--quiet", "--message", "without"]);
+    let said = repo.run("import --dry-run", "alice");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    let told = format!(
+        "
+older commits have keys of today in plain text, for everybody who could ever read the repository:
+  certificates/all.txt in {before}
+
+once all is pushed, replace them:
+  git-certs revoke mail --reason keyCompromise --renew-now
+  git-certs account rollover    for `ca.test`
+
+2 certificates and 1 account to import, 5 files to remove
+"
+    );
+    assert!(said.stdout.ends_with(&told), "{}", said.stdout);
+}
+
 #[test]
 fn a_push_that_is_refused_loses_nothing() {
     let repo = of_get_certs();
@@ -489,7 +520,7 @@ fn what_does_not_belong_together_stays_as_it_is() {
         &key(),
     );
     put("locked", &locked);
-    let edwards = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let edwards = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     put("edwards", &edwards.serialize_pem());
     put("broken", &key());
     repo.put("certificates/broken/broken.crt", "nothing");
