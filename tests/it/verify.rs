@@ -413,6 +413,16 @@ fn a_file_that_is_too_large_to_be_looked_into_is_a_fault() {
     );
 }
 
+#[track_caller]
+fn could_not_run(repo: &CertRepo, words: &str, told: &str) {
+    let said = repo.run(words, "none");
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (Some(2), told),
+        "{words}"
+    );
+}
+
 /// Such a commit is packed small: it is refused when it comes from a server, and when a history is looked through.
 #[test]
 fn a_commit_that_is_far_too_large_is_not_read() {
@@ -436,12 +446,7 @@ fn a_commit_that_is_far_too_large_is_not_read() {
     // A path is cloned by git itself, with its whole history.
     let words = format!("status --repo file://{}", folder.display());
     for words in ["verify --history", "status"] {
-        let said = repo.run(words, "none");
-        assert_eq!(
-            (said.code, said.stderr.as_str()),
-            (Some(2), told.as_str()),
-            "{words}"
-        );
+        could_not_run(&repo, words, &told);
     }
     // Nor where a revision names it.
     for words in [
@@ -449,9 +454,7 @@ fn a_commit_that_is_far_too_large_is_not_read() {
         "export --all --stdout --only-changed-since HEAD~1".to_owned(),
         "rollback www --to HEAD~1 --no-push".to_owned(),
     ] {
-        let said = repo.run(&words, "none");
-        let found = (said.code, said.stderr.as_str());
-        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+        could_not_run(&repo, &words, &told);
     }
     // Nor where it is checked out.
     repo.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
@@ -462,9 +465,7 @@ fn a_commit_that_is_far_too_large_is_not_read() {
         "recipients list",
         "verify",
     ] {
-        let said = repo.run(words, "none");
-        let found = (said.code, said.stderr.as_str());
-        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+        could_not_run(&repo, words, &told);
     }
 }
 
@@ -484,9 +485,7 @@ fn a_tag_that_is_far_too_large_is_not_read() {
         "export --all --stdout --only-changed-since huge",
         "rollback www --to huge --no-push",
     ] {
-        let said = repo.run(words, "none");
-        let found = (said.code, said.stderr.as_str());
-        assert_eq!(found, (Some(2), told.as_str()), "{words}");
+        could_not_run(&repo, words, &told);
     }
     // What is checked out is not what it names.
     assert_eq!(repo.run("verify", "none").code, Some(0));
