@@ -5,24 +5,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow};
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::future::{join, join_all};
+use futures_util::stream::FuturesUnordered;
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::dns::wait::{self, Expectation, WaitSettings};
 use crate::model::change::{Effect, Txt, TxtBatch};
 use crate::model::hint::{Shared, several, with_hint};
 use crate::model::kill;
 use crate::model::name::DnsName;
+use crate::nightly::groups::{
+    Group, Groups, by_name, by_zone, names_by_zone, values_of, zones_by_name,
+};
 use crate::nightly::issue::count;
 use crate::nightly::sighting::Sighting;
 use crate::nightly::stop::Stop;
+use crate::nightly::tally::Tally;
 use crate::nightly::unseen::{effect, list, not_withdrawn, unread, what_to_set};
 use crate::nightly::zones::{ReadyZone, ZoneAccess};
 
 /// How long withdrawing may take after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
 /// three have gone by for orders that were nearly done.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Zones that are written within this time are waited for together: a server of several is asked for all of them at once.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// A value and the zone that it belongs to.
 #[derive(Clone, Debug)]
@@ -59,7 +69,8 @@ pub(crate) struct Challenges {
 impl Challenges {
     /// Writes all values, grouped by zone and provider, and waits until every server shows them.
     ///
-    /// [`Challenges::seen`] tells of each value as soon as it is decided; when this returns, all are.
+    /// [`Challenges::seen`] tells of each value as soon as it is decided; when this returns, all are. A zone whose provider
+    /// takes its time holds up no other.
     pub(crate) async fn publish(
         &self,
         placements: Vec<Placement>,
@@ -69,17 +80,39 @@ impl Challenges {
         // Noted before it is written: a call that failed may have been carried out.
         lock(&self.up).extend(placements.iter().cloned());
         let groups = by_zone(placements);
-        let written = groups
+        let writing = groups
             .values()
-            .map(|(zone, values)| self.write(zone, values));
-        let written = join_all(written).await;
+            .map(|group| async move { (group, self.write(&group.0, &group.1).await) })
+            .collect();
+        let watcher = Watcher {
+            groups: &groups,
+            settings,
+            progress,
+            tally: Tally::default(),
+        };
+        self.follow(writing, &watcher, 0).await;
+    }
+
+    /// Waits for what is written, and at the same time for what is written later.
+    async fn follow<'g, F>(
+        &self,
+        mut writing: FuturesUnordered<F>,
+        watcher: &Watcher<'_>,
+        number: usize,
+    ) where
+        F: Future<Output = (&'g Group, Result<()>)> + Send,
+    {
+        let written = together(&mut writing).await;
+        if written.is_empty() {
+            return;
+        }
         *lock(&self.written) = Some(Instant::now());
         let mut expectations = Vec::new();
-        for ((zone, values), result) in groups.values().zip(written) {
-            let names = by_name(values);
+        for ((zone, values), result) in written {
             match result {
                 Ok(()) => {
-                    expectations.extend(names.into_iter().map(|(name, values)| Expectation {
+                    let names = by_name(values).into_iter();
+                    expectations.extend(names.map(|(name, values)| Expectation {
                         name,
                         values,
                         view: Arc::clone(&zone.view),
@@ -91,19 +124,14 @@ impl Challenges {
                 }
             }
         }
-        self.wait(&expectations, &groups, settings, progress).await;
+        let later = Box::pin(self.follow(writing, watcher, number + 1));
+        join(self.wait(&expectations, watcher, number), later).await;
     }
 
-    async fn wait(
-        &self,
-        expectations: &[Expectation],
-        groups: &Groups,
-        settings: &WaitSettings,
-        progress: &(dyn Fn(&wait::Progress) + Send + Sync),
-    ) {
-        let zones = zones_by_name(groups);
+    async fn wait(&self, expectations: &[Expectation], watcher: &Watcher<'_>, number: usize) {
+        let zones = zones_by_name(watcher.groups);
         let open = Mutex::new(names_by_zone(expectations, &zones));
-        let results = wait::until_seen(expectations, settings, &|at| {
+        let results = wait::until_seen(expectations, watcher.settings, &|at| {
             let seen = at
                 .newly_seen
                 .iter()
@@ -115,7 +143,7 @@ impl Challenges {
                 let sighting = Sighting::of(&expectation.view, OffsetDateTime::now_utc());
                 values_of(expectation).map(move |txt| (txt, Ok(sighting.clone())))
             }));
-            progress(at);
+            (watcher.progress)(&watcher.tally.with(number, at));
         })
         .await;
         for (expectation, result) in expectations.iter().zip(results) {
@@ -252,43 +280,12 @@ fn verdict(
     results.into_iter().map(seen).collect::<Option<_>>().map(Ok)
 }
 
-/// The values that an expectation is about.
-fn values_of(expectation: &Expectation) -> impl Iterator<Item = Txt> {
-    let name = expectation.name.clone();
-    let values = expectation.values.clone().into_iter();
-    values.map(move |value| Txt {
-        name: name.clone(),
-        value,
-    })
-}
-
 /// A value of a zone at an entry of creds.json.
 type Key = (String, String, Txt);
 
 fn key(zone: &ReadyZone, access: &ZoneAccess, txt: &Txt) -> Key {
     let place = (zone.unique_name.clone(), access.entry.clone());
     (place.0, place.1, txt.clone())
-}
-
-fn zones_by_name(groups: &Groups) -> BTreeMap<&DnsName, &Arc<ReadyZone>> {
-    let each = groups.values();
-    each.flat_map(|(zone, values)| values.iter().map(move |txt| (&txt.name, zone)))
-        .collect()
-}
-
-/// Names that are waited for, by zone.
-fn names_by_zone(
-    expectations: &[Expectation],
-    zones: &BTreeMap<&DnsName, &Arc<ReadyZone>>,
-) -> BTreeMap<String, BTreeSet<DnsName>> {
-    let mut open = BTreeMap::new();
-    for Expectation { name, .. } in expectations {
-        if let Some(zone) = zones.get(name) {
-            let names: &mut BTreeSet<_> = open.entry(zone.unique_name.clone()).or_default();
-            names.insert(name.clone());
-        }
-    }
-    open
 }
 
 /// Logs the zone when its last name is seen.
@@ -323,7 +320,7 @@ async fn erase(
     let change = access.provider.change(zone.reference(), &batch);
     let change = async {
         let deadline = access.provider.patience();
-        let in_time = tokio::time::timeout(deadline, change).await;
+        let in_time = timeout(deadline, change).await;
         in_time.unwrap_or_else(|_| {
             let seconds = deadline.as_secs();
             Err(anyhow!("no answer within {seconds} s"))
@@ -344,30 +341,25 @@ async fn erase(
     }))
 }
 
-type Groups = BTreeMap<String, (Arc<ReadyZone>, Vec<Txt>)>;
-
-fn by_zone(placements: Vec<Placement>) -> Groups {
-    let mut groups = Groups::new();
-    for Placement { zone, txt } in placements {
-        let (_, values) = groups
-            .entry(zone.unique_name.clone())
-            .or_insert_with(|| (zone, Vec::new()));
-        if !values.contains(&txt) {
-            values.push(txt);
-        }
-    }
-    groups
+/// What all waits of a publication share.
+struct Watcher<'a> {
+    groups: &'a Groups,
+    settings: &'a WaitSettings,
+    progress: &'a (dyn Fn(&wait::Progress) + Send + Sync),
+    tally: Tally,
 }
 
-fn by_name(values: &[Txt]) -> BTreeMap<DnsName, BTreeSet<String>> {
-    let mut names = BTreeMap::new();
-    for txt in values {
-        names
-            .entry(txt.name.clone())
-            .or_insert_with(BTreeSet::new)
-            .insert(txt.value.clone());
-    }
-    names
+/// What is done next, and what else is done by a moment later; nothing if all is done.
+async fn together<F: Future>(writing: &mut FuturesUnordered<F>) -> Vec<F::Output> {
+    let mut done: Vec<_> = writing.next().await.into_iter().collect();
+    let more = async {
+        while let Some(next) = writing.next().await {
+            done.push(next);
+        }
+    };
+    // Those that take longer come with the next.
+    let _ = timeout(TOGETHER, more).await;
+    done
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -146,6 +146,31 @@ fn a_signal_while_challenges_are_written_leaves_nothing() {
     }
 }
 
+/// In the end it answers, and nothing has failed.
+#[test]
+fn a_provider_that_hangs_holds_up_no_certificate_but_its_own() {
+    let nightly = Nightly::new(lab(), WANTED);
+    let lab = &nightly.lab;
+    let gate = Gate::new(lab);
+    let run = gate.at("before add powerdns", nightly.command(&["renew"]));
+    let run = run.spawn();
+    gate.wait();
+    let paused = lab.pause(Server::PowerDns);
+    gate.open();
+    wait_until(lab, "one certificate", || {
+        pebble_log(lab).contains("Issued certificate serial")
+    });
+    assert_eq!(pebble_log(lab).matches("Issued certificate").count(), 1);
+    drop(paused);
+    let output = run.wait().expect_code(0);
+    assert!(
+        output.stdout.contains("2 issued, 0 failed"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(values(lab, Server::PowerDns), BTreeSet::new());
+}
+
 #[test]
 fn a_signal_in_the_wait_withdraws_what_can_be_and_names_the_rest() {
     let nightly = Nightly::new(lab(), WANTED);
