@@ -110,7 +110,7 @@ pub(super) async fn run(arguments: Status, temporary: &Path) -> Result<ExitCode>
     match &arguments.output {
         Some(path) => {
             let path = std::path::absolute(path)?;
-            outside(move || files::replace(&path, page.as_bytes(), files::READABLE))??;
+            outside(move || files::replace_target(&path, page.as_bytes(), files::READABLE))??;
         }
         None => terminal::print(&page)?,
     }

@@ -3,10 +3,12 @@
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tempfile::Builder;
+
+use crate::model::hint::with_hint;
 
 /// Mode of what everybody may read.
 pub(crate) const READABLE: u32 = 0o644;
@@ -17,11 +19,27 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// Beginning of the names of files that are being written.
 pub(in crate::repo) const PREFIX: &str = ".git-certs-";
 
+/// Folders of devices, and of links to what a process has open, such as `/dev/stdout`: they are the whole machine's.
+const OF_THE_SYSTEM: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// The folder below them that has files like others.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// Most links in a row that are followed, as by Linux (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
 /// Writes `bytes` to `path` so that a reader, or a crash, sees the old file or the new one.
 ///
-/// Missing folders are made.
+/// Missing folders are made. A link at `path` is replaced itself, as git does it.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     write(path, bytes, mode).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The same for a file that the user names: where a link is there, the file that it leads to is replaced.
+pub(crate) fn replace_target(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    target(path)
+        .and_then(|target| write(&target, bytes, mode))
+        .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Removes `path`; it is no error if there is none.
@@ -52,9 +70,39 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where links lead to in the end, although nothing may be there yet. An error if that, or a link on the way, is the system's.
+fn target(path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(path);
+        };
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let is_in = |system: &&&str| folder.starts_with(system) && !folder.starts_with(IN_MEMORY);
+        if let Some(system) = OF_THE_SYSTEM.iter().find(is_in) {
+            return Err(with_hint(
+                anyhow!("it leads into `{system}`, whose entries are not replaced"),
+                "name a file, or none: without one it goes to standard output",
+            ));
+        }
+        let whole = folder.join(name);
+        if !is_link(&whole) {
+            return Ok(whole);
+        }
+        path = folder.join(fs::read_link(&whole)?);
+    }
+    bail!("it is a link that leads to no file")
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+}
+
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    // The rename would put a file in the place of `/dev/stdout`.
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    // The rename would put a file in the place of a device.
+    let found = fs::symlink_metadata(path).map(|found| found.file_type());
+    if found.is_ok_and(|found| !found.is_file() && !found.is_dir() && !found.is_symlink()) {
         bail!("it is no file, but a device or a pipe");
     }
     let folder = path.parent().ok_or_else(|| anyhow!("it has no folder"))?;
@@ -78,6 +126,11 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
     use crate::model::file;
 
@@ -105,6 +158,67 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_file_that_a_link_leads_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        replace(&at("pages/one.html"), b"old", READABLE).unwrap();
+        symlink("pages/one.html", at("link")).unwrap();
+        symlink(at("link"), at("pages/link")).unwrap();
+        symlink("made/new.html", at("dangling")).unwrap();
+        replace_target(&at("pages/link"), b"new", READABLE).unwrap();
+        replace_target(&at("dangling"), b"new", READABLE).unwrap();
+        replace_target(&at("plain"), b"new", READABLE).unwrap();
+        for name in ["pages/one.html", "made/new.html", "plain"] {
+            assert_eq!(file::read(at(name)).unwrap(), b"new", "{name}");
+            assert!(!is_link(&at(name)), "{name}");
+        }
+        assert!(is_link(&at("link")) && is_link(&at("pages/link")) && is_link(&at("dangling")));
+        // What the repository has is no way out of it.
+        replace(&at("link"), b"mine", READABLE).unwrap();
+        assert!(!is_link(&at("link")));
+        assert_eq!(file::read(at("pages/one.html")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_is_open_and_devices_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // As a shell opens one for `> file`, with `/dev/stdout` a link to it.
+        replace(&at("open"), b"old", READABLE).unwrap();
+        let open = File::open(at("open")).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", open.as_raw_fd());
+        symlink(descriptor, at("stdout")).unwrap();
+        symlink("/dev/null", at("null")).unwrap();
+        symlink("again", at("again")).unwrap();
+        let mode = Mode::from_raw_mode(0o600);
+        mknodat(CWD, at("pipe"), FileType::Fifo, mode, 0).unwrap();
+        let failed = |name: &str| {
+            let before = fs::symlink_metadata(at(name)).unwrap();
+            let error = replace_target(&at(name), b"new", READABLE).unwrap_err();
+            let after = fs::symlink_metadata(at(name)).unwrap();
+            assert_eq!(before.ino(), after.ino());
+            error.root_cause().to_string()
+        };
+        assert_eq!(
+            failed("stdout"),
+            "it leads into `/proc`, whose entries are not replaced"
+        );
+        assert_eq!(
+            failed("null"),
+            "it leads into `/dev`, whose entries are not replaced"
+        );
+        assert_eq!(failed("again"), "it is a link that leads to no file");
+        assert_eq!(failed("pipe"), "it is no file, but a device or a pipe");
+        assert_eq!(file::read(at("open")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+        // Files in memory are files.
+        let in_memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        symlink(in_memory.path().join("page"), at("page")).unwrap();
+        replace_target(&at("page"), b"new", READABLE).unwrap();
+        assert_eq!(file::read(in_memory.path().join("page")).unwrap(), b"new");
     }
 
     #[test]

@@ -170,18 +170,35 @@ fn what_is_written_replaces_no_pipe_and_no_device() {
     repo.commit("www");
     let pipe = repo.path("pipe");
     put("pipe", &pipe);
-    for file in ["../pipe", "/dev/null"] {
+    symlink("/dev/null", repo.path("null")).unwrap();
+    let hint = "name a file, or none: without one it goes to standard output";
+    let in_dev = format!("it leads into `/dev`, whose entries are not replaced\nhint: {hint}");
+    for (file, why) in [
+        ("../pipe", NO_FILE),
+        ("/dev/null", &in_dev),
+        ("../null", &in_dev),
+    ] {
         let said = repo.run(&format!("status --format html --output {file}"), "alice");
         let shown = file.replace("..", "[ROOT]/certs/..");
         assert_eq!(
             (said.code, said.stderr),
             (
                 Some(2),
-                format!("error: cannot write `{shown}`\n  caused by: {NO_FILE}\n")
+                format!("error: cannot write `{shown}`\n  caused by: {why}\n")
             )
         );
     }
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     let null = fs::symlink_metadata("/dev/null").unwrap().file_type();
     assert!(null.is_char_device());
+    let link = fs::symlink_metadata(repo.path("null")).unwrap().file_type();
+    assert!(link.is_symlink());
+    // A link to a file is where somebody wants the page.
+    fs::write(repo.path("old.html"), "old").unwrap();
+    symlink("old.html", repo.path("link")).unwrap();
+    let said = repo.run("status --format html --output ../link", "alice");
+    assert_eq!((said.code, said.stderr), (Some(0), String::new()));
+    assert!(repo.path("link").is_symlink());
+    let page = fs::read_to_string(repo.path("old.html")).unwrap();
+    assert!(page.ends_with("</html>\n"), "{page}");
 }
