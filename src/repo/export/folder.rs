@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use git2::{ErrorCode, Repository};
+use git2::{ErrorCode, Index, Repository};
 
 use crate::model::file;
 use crate::model::hint::with_hint;
@@ -64,43 +64,72 @@ pub(crate) fn check(folder: &Path, cert_repo: Option<&Path>) -> Result<()> {
 
 /// Refuses files that git would commit, each by its own name: a .gitignore may list some of a folder.
 pub(crate) fn refuse_committed(folder: &Path, all: &[File]) -> Result<()> {
-    // Where each of them is until it is whole.
-    let unfinished = format!("{}x", files::PREFIX);
-    let names = all.iter().map(|file| file.name.as_str());
+    let shown = folder.display();
     let real = real(folder)?;
-    for name in names.chain([unfinished.as_str()]) {
-        let shown = folder.join(name);
-        let is_committed = is_committed(&real.join(name)).with_context(|| {
-            format!("cannot see whether git would commit `{}`", shown.display())
-        })?;
-        if is_committed {
+    let unseen = || format!("cannot see whether git would commit what is in `{shown}`");
+    let Some(around) = Around::find(&real).with_context(unseen)? else {
+        return Ok(());
+    };
+    let would = "in a git repository, where keys in plain text would be committed";
+    for file in all {
+        if around.takes(&real.join(&file.name)).with_context(unseen)? {
             return Err(with_hint(
-                anyhow!(
-                    "`{}` is in a git repository, where keys in plain text would be committed",
-                    shown.display()
-                ),
+                anyhow!("`{}` is {would}", folder.join(&file.name).display()),
                 "name a folder outside of it, or one that its .gitignore lists",
             ));
         }
+    }
+    // Where each of them is until it is whole.
+    let unfinished = real.join(format!("{}x", files::PREFIX));
+    if around.takes(&unfinished).with_context(unseen)? {
+        let names = format!("{}*", files::PREFIX);
+        return Err(with_hint(
+            anyhow!("`{shown}` is {would}: files are called `{names}` there until they are whole"),
+            format!(
+                "let its .gitignore list the folder, or `{names}` as well; or name a folder outside of it"
+            ),
+        ));
     }
     Ok(())
 }
 
 /// Whether a repository has the file, or would take it.
 pub(crate) fn is_committed(file: &Path) -> Result<bool> {
-    let repository = match Repository::discover(existing(file)) {
-        Ok(repository) => repository,
-        Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    // A bare repository has no files.
-    let Some(work_tree) = repository.workdir() else {
-        return Ok(false);
-    };
-    let below = file.strip_prefix(work_tree.canonicalize()?)?;
-    // What was added once is committed, whatever .gitignore says.
-    let is_tracked = repository.index()?.get_path(below, 0).is_some();
-    Ok(is_tracked || !repository.is_path_ignored(below)?)
+    Around::find(file)?.map_or(Ok(false), |around| around.takes(file))
+}
+
+/// The repository around a place. Its index may be large: it is read once.
+struct Around {
+    repository: Repository,
+    index: Index,
+    work_tree: PathBuf,
+}
+
+impl Around {
+    /// None where there is no repository, or one without files. `place` is without links, and need not be there.
+    fn find(place: &Path) -> Result<Option<Self>> {
+        let repository = match Repository::discover(existing(place)) {
+            Ok(repository) => repository,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(work_tree) = repository.workdir() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            work_tree: work_tree.canonicalize()?,
+            index: repository.index()?,
+            repository,
+        }))
+    }
+
+    /// Whether it has the file, or would take it.
+    fn takes(&self, file: &Path) -> Result<bool> {
+        let below = file.strip_prefix(&self.work_tree)?;
+        // What was added once is committed, whatever .gitignore says.
+        let is_tracked = self.index.get_path(below, 0).is_some();
+        Ok(is_tracked || !self.repository.is_path_ignored(below)?)
+    }
 }
 
 /// Writes the files that are not there yet as they shall be: each is replaced whole, and readable by this user alone.
@@ -176,4 +205,29 @@ pub(crate) fn real(path: &Path) -> Result<PathBuf> {
     } else {
         there.join(rest)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_of_a_repository_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let repository = Repository::init(&top).unwrap();
+        let mut index = repository.index().unwrap();
+        let ignored = [(".gitignore", "/out/\n"), ("out/had.key", "key")];
+        for (name, text) in ignored {
+            files::replace(&top.join(name), text.as_bytes(), files::PRIVATE).unwrap();
+            index.add_path(Path::new(name)).unwrap();
+        }
+        index.write().unwrap();
+        let around = Around::find(&top.join("out")).unwrap().unwrap();
+        files::replace(&top.join(".git/index"), b"damaged", files::PRIVATE).unwrap();
+        let takes = |name: &str| around.takes(&top.join(name)).unwrap();
+        assert!(takes("out/had.key") && takes("new.key"));
+        assert!(!takes("out/new.key"));
+        assert!(Around::find(&top).is_err());
+    }
 }
