@@ -22,8 +22,8 @@ use crate::nightly::export::{Exports, Opened, Which};
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
 use crate::repo::export::folder::{self, Written};
+use crate::repo::export::pending::Pending;
 use crate::repo::export::{self, Format, Options};
-use crate::repo::files;
 use crate::report::progress::Progress;
 use crate::report::tame::tame;
 use crate::report::{masks, terminal};
@@ -119,6 +119,14 @@ enum ExportFormat {
     Apache,
 }
 
+impl ExportFormat {
+    /// As it is typed.
+    fn word(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 impl From<ExportFormat> for Format {
     fn from(format: ExportFormat) -> Self {
         match format {
@@ -165,28 +173,30 @@ pub(super) async fn run(arguments: Export, temporary: &Path) -> Result<ExitCode>
         progress: &progress,
     };
     let since = arguments.only_changed_since;
-    let opened = exports.open(which, since.clone(), OffsetDateTime::now_utc());
+    let opened = exports.open(which.clone(), since.clone(), OffsetDateTime::now_utc());
     let opened = stop.ends(opened).await?;
-    let deploy = Deploy::of(arguments.command)?;
-    if opened.bundles.is_empty() {
+    let exported = [exported(&which), vec![arguments.format.word()]].concat();
+    let after = After::of(arguments.command, exported)?;
+    let is_empty = opened.bundles.is_empty();
+    if is_empty {
         let since = since.map_or_else(String::new, |since| format!(" since `{since}`"));
         progress.say(&format!("nothing has changed{}", tame(&since)));
-        return Ok(ExitCode::SUCCESS);
     }
     match target {
+        Target::Folder(to) => to_folder(to, opened, options, after).await,
+        Target::Stdout | Target::Command if is_empty => Ok(ExitCode::SUCCESS),
         Target::Stdout => {
             let all = blocking(move || export::in_one(&opened.bundles, &options)).await?;
             terminal::print_bytes(all.expose())?;
             Ok(ExitCode::SUCCESS)
         }
-        Target::Folder(to) => to_folder(to, opened, options, deploy).await,
         Target::Command => {
             let folder = temporary.join(FOLDER);
-            write(folder.clone(), opened, (options, false)).await?;
+            write(folder.clone(), opened, (options, None)).await?;
             // Removed with the folder of the run where this fails.
             let clear = || drop(std::fs::remove_dir_all(&folder));
-            match deploy {
-                Some(deploy) => deploy.run(&folder, clear).await.map(ExitCode::from),
+            match after {
+                Some(after) => after.deploy.run(&folder, clear).await.map(ExitCode::from),
                 None => Ok(ExitCode::SUCCESS),
             }
         }
@@ -223,13 +233,7 @@ fn refuse_needless(arguments: &Export) -> Result<()> {
             &[It::Nginx, It::Apache],
         ),
     ];
-    let word = |format: &It| {
-        let value = format.to_possible_value();
-        format!(
-            "`{}`",
-            value.map_or_else(String::new, |value| value.get_name().to_owned())
-        )
-    };
+    let word = |format: &It| format!("`{}`", format.word());
     for (option, is_given, formats) in options {
         if is_given && !formats.contains(&arguments.format) {
             let formats: Vec<_> = formats.iter().map(word).collect();
@@ -295,27 +299,70 @@ fn password(file: Option<&Path>) -> Result<Option<Secret>> {
     Ok(Some(Secret::new(line.to_vec())))
 }
 
-/// In the folder as long as the command has not succeeded after a change of its files.
-const PENDING: &str = ".git-certs.pending";
+/// The command that follows.
+struct After {
+    deploy: Deploy,
+    /// What it was told as.
+    words: Vec<OsString>,
+    /// What says which files it is for.
+    exported: Vec<String>,
+}
+
+impl After {
+    /// None if there are no words. Signals that come from now on are for the command.
+    fn of(words: Vec<OsString>, exported: Vec<String>) -> Result<Option<Self>> {
+        let deploy = Deploy::of(words.clone())?;
+        Ok(deploy.map(|deploy| Self {
+            deploy,
+            words,
+            exported,
+        }))
+    }
+
+    /// Whether it has still to be run for what is in the folder.
+    fn pending(&self, folder: &Path) -> Pending {
+        Pending::new(folder, &self.exported, &self.words)
+    }
+}
+
+/// The certificates as they were asked for.
+fn exported(which: &Which) -> Vec<String> {
+    match which {
+        Which::All => vec!["--all".to_owned()],
+        Which::These(names) => names.iter().map(ToString::to_string).collect(),
+    }
+}
 
 async fn to_folder(
     to: PathBuf,
     opened: Opened,
     options: Options,
-    deploy: Option<Deploy>,
+    after: Option<After>,
 ) -> Result<ExitCode> {
-    folder::check(&to, opened.work_tree.as_deref())?;
-    let (written, was_pending) = write(to.clone(), opened, (options, deploy.is_some())).await?;
-    let lines: String = written.iter().map(line).collect();
-    terminal::print(&tame(&lines))?;
-    let has_changed = written.iter().any(|written| written.has_changed);
-    let Some(deploy) = deploy.filter(|_| has_changed || was_pending) else {
+    let folder = std::path::absolute(&to)?;
+    let pending = after.as_ref().map(|after| after.pending(&folder));
+    let has_changed = if opened.bundles.is_empty() {
+        false
+    } else {
+        folder::check(&to, opened.work_tree.as_deref())?;
+        let written = write(to, opened, (options, pending.clone())).await?;
+        let lines: String = written.iter().map(line).collect();
+        terminal::print(&tame(&lines))?;
+        written.iter().any(|written| written.has_changed)
+    };
+    let (Some(after), Some(pending)) = (after, pending) else {
         return Ok(ExitCode::SUCCESS);
     };
-    let folder = std::path::absolute(&to)?;
-    let code = deploy.run(&folder, || ()).await?;
+    if !has_changed {
+        if !pending.waits()? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let pending = pending.clone();
+        outside(move || pending.go_on())??;
+    }
+    let code = after.deploy.run(&folder, || ()).await?;
     if code == 0 {
-        outside(move || files::remove(&folder.join(PENDING)))??;
+        outside(move || pending.done())??;
     }
     Ok(ExitCode::from(code))
 }
@@ -329,29 +376,24 @@ fn line(written: &Written) -> String {
     format!("{what}  {}\n", written.path.display())
 }
 
-/// What was written, and whether an earlier command for the folder has not succeeded.
-///
-/// `deploys`: whether a command follows.
+/// What was written. `pending`: where a command follows.
 async fn write(
     folder: PathBuf,
     opened: Opened,
-    (options, deploys): (Options, bool),
-) -> Result<(Vec<Written>, bool)> {
+    (options, pending): (Options, Option<Pending>),
+) -> Result<Vec<Written>> {
     let write = move || {
         let all = export::files(&opened.bundles, &options)?;
         folder::refuse_committed(&folder, &all)?;
         folder::make(&folder)?;
-        let pending = folder.join(PENDING);
-        let was_pending = pending.exists();
-        let marks = deploys && !was_pending;
-        if marks {
-            files::replace(&pending, b"", files::PRIVATE)?;
+        let written = folder::compare(&folder, &all)?;
+        let has_changed = written.iter().any(|written| written.has_changed);
+        // Before the files: whoever is killed after them has not run the command.
+        if let Some(pending) = pending.filter(|_| has_changed) {
+            pending.begin()?;
         }
-        let written = folder::write(&folder, &all)?;
-        if marks && written.iter().all(|written| !written.has_changed) {
-            files::remove(&pending)?;
-        }
-        Ok((written, was_pending))
+        folder::write(&folder, &all, &written)?;
+        Ok(written)
     };
     blocking(move || outside(write)?).await
 }

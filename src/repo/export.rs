@@ -4,6 +4,7 @@
 
 pub(crate) mod folder;
 mod kubernetes;
+pub(crate) mod pending;
 mod pkcs12;
 mod servers;
 pub(crate) mod stored;

@@ -236,7 +236,62 @@ fn with_a_folder_the_command_runs_where_something_has_changed() {
         run(&repo, &options, script),
         Said::done("unchanged  [ROOT]/out/www.pem\n")
     );
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    // Nobody knows whether that was another command, or the first one put right.
+    assert_eq!(run(&repo, &options, "exit 3"), failed("unchanged"));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+}
+
+#[test]
+fn a_command_that_failed_is_forgotten_by_no_other_export() {
+    let (repo, _) = repo();
+    let out = repo.path("out").display().to_string();
+    let export = |words: &str, script: &str| {
+        let words = format!("{words} --format haproxy --to {out}");
+        let mut command = repo.program();
+        let command = command
+            .arg("export")
+            .args(words.split(' '))
+            .args(["--", "sh", "-c", script]);
+        command.env("GIT_CERTS_AGE_KEY_FILE", repo.path("alice"));
+        let output = command.output().unwrap();
+        Said {
+            code: output.status.code(),
+            stdout: repo.shown(output.stdout),
+            stderr: repo.shown(output.stderr),
+        }
+    };
+    let www = |first: &str, then: &str| format!("{first}  [ROOT]/out/www.pem\n{then}");
+    let mail = |first: &str, then: &str| format!("{first}  [ROOT]/out/mail_1.pem\n{then}");
+    let reload = "test -e ../good && echo reloaded";
+    let failed = |stdout: String| Said {
+        code: Some(1),
+        stdout,
+        stderr: String::new(),
+    };
+    assert_eq!(export("www", reload), failed(www("written  ", "")));
+    // Another export to the same folder, with a command of its own.
+    let done = mail("written  ", "mail\n");
+    assert_eq!(export("mail_1", "echo mail"), Said::done(&done));
+    let done = mail("unchanged", "");
+    assert_eq!(export("mail_1", "echo mail"), Said::done(&done));
+    assert_eq!(export("www", reload), failed(www("unchanged", "")));
+    // Nothing has changed in the repository since, but the command has not succeeded.
+    let since = "www --only-changed-since HEAD";
+    let nothing = "nothing has changed since `HEAD`\n".to_owned();
+    let again = Said {
+        stderr: nothing.clone(),
+        ..failed(String::new())
+    };
+    assert_eq!(export(since, reload), again);
+    fs::write(repo.path("good"), "").unwrap();
+    let good = |stdout: &str| Said {
+        stderr: nothing.clone(),
+        ..Said::done(stdout)
+    };
+    assert_eq!(export(since, reload), good("reloaded\n"));
+    assert_eq!(export(since, reload), good(""));
+    assert_eq!(export("www", reload), Said::done(&www("unchanged", "")));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
 }
 
 /// Another key and certificate for `www`; returns the commit before.

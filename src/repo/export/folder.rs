@@ -132,23 +132,25 @@ impl Around {
     }
 }
 
-/// Writes the files that are not there yet as they shall be: each is replaced whole, and readable by this user alone.
-///
-/// Nothing is written if one of them cannot be replaced.
-pub(crate) fn write(folder: &Path, all: &[File]) -> Result<Vec<Written>> {
-    files::sweep(folder)?;
-    let mut written = Vec::new();
-    for file in all {
+/// Which of the files are not there yet as they shall be. An error if one of them cannot be replaced.
+pub(crate) fn compare(folder: &Path, all: &[File]) -> Result<Vec<Written>> {
+    let written = all.iter().map(|file| {
         let path = folder.join(&file.name);
         let has_changed = !has(&path, &file.content)?;
-        written.push(Written { path, has_changed });
-    }
-    for (file, Written { path, has_changed }) in all.iter().zip(&written) {
+        Ok(Written { path, has_changed })
+    });
+    written.collect()
+}
+
+/// Writes those that are not: each is replaced whole, and readable by this user alone.
+pub(crate) fn write(folder: &Path, all: &[File], compared: &[Written]) -> Result<()> {
+    files::sweep(folder)?;
+    for (file, Written { path, has_changed }) in all.iter().zip(compared) {
         if *has_changed {
             files::replace(path, file.content.expose(), files::PRIVATE)?;
         }
     }
-    Ok(written)
+    Ok(())
 }
 
 /// Whether the file is there with this content.
