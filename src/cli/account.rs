@@ -24,6 +24,7 @@ use crate::nightly::stop::Stop;
 use crate::nightly::unlock::Accounts;
 use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;
+use crate::report::tame::tame;
 use crate::report::{account, terminal};
 
 #[derive(Subcommand, Debug)]
@@ -204,7 +205,7 @@ pub(super) async fn run(command: AccountCommand, temporary: &Path) -> Result<Exi
                     with_push(&format!("registered the ACME account `{url}`"), pushed)
                 }
                 Registered::Before { url: Some(url) } => {
-                    format!("there is an account already: `{url}`\n")
+                    tame(&format!("there is an account already: `{url}`\n"))
                 }
                 Registered::Before { url: None } => "there is an account already\n".to_owned(),
             }
@@ -274,13 +275,13 @@ async fn deactivate(accounts: &Accounts<'_>, yes: bool, stop: &Stop) -> Result<S
              `git rm -r .letsencrypt/{host}`"
         ),
     };
-    Ok(format!(
+    Ok(tame(&format!(
         "the ACME account `{url}` is closed\ncertificates stay valid until they expire; {remedy}\n"
-    ))
+    )))
 }
 
 /// A line, and where the commit went.
 pub(super) fn with_push(line: &str, pushed: Option<String>) -> String {
     let pushed = pushed.map(|pushed| format!("{pushed}\n"));
-    format!("{line}\n{}", pushed.unwrap_or_default())
+    tame(&format!("{line}\n{}", pushed.unwrap_or_default()))
 }

@@ -23,6 +23,7 @@ use crate::nightly::readers::{Edit, Edited, Whose};
 use crate::nightly::rekey::Keys;
 use crate::nightly::stop::Stop;
 use crate::report::progress::Progress;
+use crate::report::tame::tame;
 use crate::report::{recipients, terminal};
 
 #[derive(Subcommand, Debug)]
@@ -225,7 +226,7 @@ fn what_was_edited(edited: Edited, is_added: bool) -> String {
         has_changed,
     } = edited;
     if !has_changed {
-        return format!("`{path}` has this recipient already\n");
+        return tame(&format!("`{path}` has this recipient already\n"));
     }
     let (line, then) = if is_added {
         (

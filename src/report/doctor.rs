@@ -58,13 +58,9 @@ fn rehearsal(rehearsal: &Rehearsal) -> String {
         rounded(rehearsal.written)
     );
     for (who, after) in &rehearsal.shown {
-        lines += &format!(
-            "         {} showed it after {}\n",
-            tame(who),
-            rounded(*after)
-        );
+        lines += &format!("         {who} showed it after {}\n", rounded(*after));
     }
-    lines
+    tame(&lines)
 }
 
 fn rounded(duration: Duration) -> String {

@@ -33,7 +33,7 @@ pub(crate) fn text(drill: &Drill) -> String {
     for authority in &drill.authorities {
         text += &requests(authority);
     }
-    text
+    tame(&text)
 }
 
 fn limits(drill: &Drill) -> String {
@@ -57,7 +57,7 @@ fn limits(drill: &Drill) -> String {
     } in &drill.without_ari
     {
         let (name, until) = (&planned.wanted.name, minute(*until));
-        text += &format!("    {name}: until {until}, {}\n", tame(reason));
+        text += &format!("    {name}: until {until}, {reason}\n");
     }
     if drill.unlimited > 0 {
         text += &format!("  not known for {}\n", number(drill.unlimited, "order"));

@@ -73,7 +73,7 @@ pub(crate) fn done(importing: &Importing, pushed: Option<&str>) -> String {
         count(importing.accounts.len(), "account"),
     );
     if let Some(pushed) = pushed {
-        text += &format!("{pushed}\n");
+        text += &format!("{}\n", tame(pushed));
     }
     text
 }

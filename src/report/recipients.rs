@@ -12,7 +12,7 @@ use crate::report::tame::tame;
 pub(crate) fn readers(readers: &Readers) -> String {
     let mut text = String::new();
     for list in &readers.lists {
-        text += &format!("{}  {}\n", list.of, tame(&list.source));
+        text += &format!("{}  {}\n", list.of, list.source);
         for recipient in &list.recipients {
             text += &format!("  {recipient}\n");
         }
@@ -39,7 +39,7 @@ pub(crate) fn readers(readers: &Readers) -> String {
             "{owner}: its key is not the one that was stored: `git-certs verify` says more\n"
         );
     }
-    text
+    tame(&text)
 }
 
 /// The same as data: docs/recipients.md.
@@ -76,14 +76,15 @@ pub(crate) fn rekeyed(rekeyed: &Rekeyed) -> String {
     if let Some(pushed) = &rekeyed.pushed {
         text += &format!("{pushed}\n");
     }
-    text + &match &rekeyed.past {
+    text += &match &rekeyed.past {
         None => {
             "\nthe history is not here, and with it who can open older versions of these keys: \
                  run `git-certs rekey` in a full clone\n"
                 .to_owned()
         }
         Some(past) => given_away(past),
-    }
+    };
+    tame(&text)
 }
 
 fn given_away(past: &Past) -> String {

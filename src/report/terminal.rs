@@ -154,7 +154,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         outcome.kept.len()
     );
     if let Some(pushed) = &outcome.pushed {
-        text += &format!("{pushed}\n");
+        text += &format!("{}\n", tame(pushed));
     }
     text
 }

@@ -260,6 +260,32 @@ fn a_key_that_was_swapped_is_not_vouched_for() {
 }
 
 #[test]
+fn names_of_folders_do_nothing_to_terminals_and_ci_systems() {
+    let repo = repo();
+    let build = repo.read(".letsencrypt/.age-recipients");
+    for host in ["x\u{1b}[31my", "x ##[group]y", "x\n::add-mask::y"] {
+        let account = repo.sealed("account", &[build.trim()]);
+        repo.put(
+            &format!(".letsencrypt/{host}/account.json"),
+            r#"{"registration": {"uri": "https://ca.test/1"}}"#,
+        );
+        repo.put(&format!(".letsencrypt/{host}/account.key.age"), account);
+    }
+    repo.commit("hostile names");
+    let listed = repo.run("recipients list", "none");
+    assert_eq!(listed.code, Some(0));
+    // The keys of certificates are not for the build.
+    let rekeyed = repo.run("rekey", "build");
+    assert_eq!(rekeyed.code, Some(1));
+    for text in [listed.stdout, rekeyed.stdout] {
+        let is_tame = |line: &str| !line.starts_with("::") && !line.contains("##[");
+        assert!(text.lines().all(is_tame), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("`x\\u{1b}[31my`"), "{text}");
+    }
+}
+
+#[test]
 fn names_that_have_no_key_are_refused() {
     let repo = repo();
     assert_eq!(
