@@ -22,6 +22,7 @@ use crate::repo::export::stored::{self, Key, Stored};
 use crate::repo::export::{Bundle, pkcs8};
 use crate::repo::git::Workspace;
 use crate::repo::keys;
+use crate::repo::vault::VaultCertificate;
 use crate::report::progress::Progress;
 
 /// A revision that stands for nothing: GitHub and GitLab say so where a branch is new.
@@ -181,10 +182,11 @@ async fn in_vault(
     let reads = names.into_iter().map(|name| async move {
         let found = vault.certificate(&name).await?;
         let path = vault.path_of(&name);
+        let is_one = found.as_ref().is_some_and(VaultCertificate::has_chain);
         match found {
+            // What was deleted is listed for as long as it can be brought back, and so is what others keep there.
+            _ if !is_one && matches!(which, Which::All) => Ok(None),
             Some(found) => Ok(Some((name, found.stored(&path)?))),
-            // What was deleted is listed for as long as it can be brought back.
-            None if matches!(which, Which::All) => Ok(None),
             None => Err(stored::missing(&name, &format!("{path} in Vault"))),
         }
     });

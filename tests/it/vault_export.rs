@@ -160,6 +160,8 @@ fn all_are_those_that_can_be_used() {
     keyless.as_object_mut().unwrap().remove("tls.key");
     put(&nightly, "elsewhere", &keyless);
     put(&nightly, "old", &www);
+    // What others keep there may be called like a certificate.
+    put(&nightly, "grafana", &json!({"password": "of others"}));
     let words = ["revoke", "api", "--reason", "superseded", "--yes"];
     store(&nightly, &words, 2).run().expect_code(0);
     let folder = lab.folder().join("exported");
@@ -179,6 +181,11 @@ fn all_are_those_that_can_be_used() {
             "warning: `api` is left out: it was revoked on [DATE]: superseded",
             "warning: `elsewhere` is left out: its key is not in Vault",
         ]
+    );
+    let foreign = export(&nightly, &["grafana", "--to", to], 2);
+    assert_eq!(
+        refused(&foreign),
+        "error: `kv/certs/grafana` in Vault has no `tls.cert`\n"
     );
     // Who may not list names them.
     let may_list = "path \"kv/metadata/certs/\" {\n  capabilities = [\"list\"]\n}\n";

@@ -21,7 +21,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("shop", &["shop.bench.test"]),
 ];
 
-/// `www` is there, `api` was revoked, `shop` was never issued, `old` is not listed.
+/// `www` is there, `api` was revoked, `shop` was never issued, `old` is not listed; `grafana` is no certificate.
 fn scene(version: usize) -> Nightly {
     let nightly = Nightly::new(Lab::builder().bind().pebble().vault().start(), WANTED);
     for name in ["www", "api"] {
@@ -35,10 +35,16 @@ fn scene(version: usize) -> Nightly {
         1 => (vault.v1("certs/www"), "secret/certs/old", None),
         _ => (vault.v2("certs/www").0, "kv/data/certs/old", Some(())),
     };
-    match secret {
-        None => vault.put(to, &from),
-        Some(()) => vault.put(to, &json!({ "data": from })),
-    };
+    let foreign = json!({"password": "of others"});
+    for (to, data) in [
+        (to.to_owned(), from),
+        (to.replace("old", "grafana"), foreign),
+    ] {
+        match secret {
+            None => vault.put(&to, &data),
+            Some(()) => vault.put(&to, &json!({ "data": data })),
+        };
+    }
     nightly
 }
 

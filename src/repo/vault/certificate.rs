@@ -29,6 +29,11 @@ impl VaultCertificate {
         }
     }
 
+    /// Whether it is one at all: others may keep secrets in the same folder.
+    pub(crate) fn has_chain(&self) -> bool {
+        self.chain.is_some()
+    }
+
     /// What is known of it; an error says why it is to be issued again.
     pub(crate) fn held(&self, key_is_elsewhere: bool) -> Result<Held, String> {
         let chain = self.chain.as_ref().ok_or("it has no `tls.cert` in Vault")?;
