@@ -191,7 +191,7 @@ impl CertificateStatus {
     }
 
     /// Why it cannot be used, or that it ends within so many days.
-    fn unusable(&self, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
+    pub(crate) fn unusable(&self, within: Option<u32>, now: OffsetDateTime) -> Option<String> {
         let end = self.not_after();
         match (&self.state, end) {
             (State::Missing, _) => self.next.as_ref().map(|next| next.reason.clone()),

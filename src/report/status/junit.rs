@@ -19,8 +19,8 @@ pub(crate) fn junit(status: &Status, within: Option<u32>) -> String {
             Some(failure) => {
                 failures += 1;
                 let kind = match certificate.state {
-                    State::Valid if certificate.served.is_empty() => "expires soon",
-                    State::Valid => "not deployed",
+                    _ if certificate.unusable(within, status.at).is_none() => "not deployed",
+                    State::Valid | State::NotYetValid => "expires soon",
                     _ => words::state(&certificate.state),
                 };
                 format!(

@@ -127,6 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_tests_says_what_is_wrong_and_not_where_else_it_was_looked_for() {
+        let mut status = fixture::all();
+        let kinds = |status: &Status, within| {
+            let report = junit(status, within);
+            let kinds = report.split("<failure type=\"").skip(1);
+            let kinds = kinds.filter_map(|rest| rest.split('"').next());
+            kinds.map(str::to_owned).collect::<Vec<_>>().join(", ")
+        };
+        let others = "expires soon, missing, expired, revoked";
+        assert_eq!(kinds(&status, Some(14)), format!("not deployed, {others}"));
+        // It expires here, wherever it is shown.
+        assert_eq!(kinds(&status, Some(90)), format!("expires soon, {others}"));
+        let www = status.certificates.first_mut().unwrap();
+        www.served.retain(|one| one.finding == Finding::Current);
+        assert_eq!(kinds(&status, Some(90)), format!("expires soon, {others}"));
+        assert_eq!(kinds(&status, Some(14)), others);
+    }
+
+    #[test]
     fn a_server_that_has_not_the_key_is_told_in_every_form() {
         let mut status = fixture::all();
         for certificate in &mut status.certificates {
