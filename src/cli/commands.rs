@@ -148,8 +148,8 @@ async fn plan(arguments: Plan, temporary: &Path) -> Result<ExitCode> {
     let planned = async {
         let nightly = ready(arguments.run, temporary).await?;
         if let Some(of) = arguments.matrix {
-            let loads = nightly.loads(of).await?;
-            return ending.matrix(&loads, code(!loads.is_empty()));
+            let (loads, errors) = nightly.loads(of).await?;
+            return ending.matrix(&loads, &errors, code(!loads.is_empty()));
         }
         let plan = Box::pin(nightly.plan(asks_dns)).await?;
         let code = if plan.astray.is_empty() {

@@ -114,8 +114,11 @@ impl Ending {
         self.say(plan, &forms, (Outputs::of_plan, code))
     }
 
-    /// Ends `plan --matrix` with this exit code.
-    pub(super) fn matrix(&self, loads: &[Load], code: u8) -> Result<ExitCode> {
+    /// Ends `plan --matrix` with this exit code. What fails a certificate whatever is done fails the job of its shard,
+    /// which has to be started for that.
+    pub(super) fn matrix(&self, loads: &[Load], errors: &[Error], code: u8) -> Result<ExitCode> {
+        voice::close_section();
+        errors.iter().for_each(terminal::print_as_warning);
         let forms = Forms {
             text: matrix::json,
             report: matrix::json,

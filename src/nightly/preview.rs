@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::num::NonZeroU16;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::model::drill::Drill;
-use crate::model::outcome::{Plan, Planned, Verdicts};
+use crate::model::outcome::{Done, Plan, Planned, Verdicts};
 use crate::model::shard::{Load, Shard};
 use crate::nightly::drill::{self, Share};
 use crate::nightly::run::Nightly;
@@ -51,19 +51,19 @@ impl Nightly {
     }
 
     /// What each of so many shards would have to do; those with nothing to do are left out. Touches neither the CA
-    /// nor DNS, and needs no secret.
+    /// nor DNS, and needs no secret. Besides, what fails certificates whatever is done: their shards tell it, too.
     ///
     /// What does not fit into the CA's limits is nothing to do, and what a run that is over has left is something.
-    pub(crate) async fn loads(&self, of: NonZeroU16) -> Result<Vec<Load>> {
+    pub(crate) async fn loads(&self, of: NonZeroU16) -> Result<(Vec<Load>, Vec<Error>)> {
         let mut decided = self.stop.ends(self.decide(true)).await?;
         let wanted = decided.plan.iter().map(|planned| &planned.wanted);
         let shares = Shares::of(wanted, of);
         let found = self.stop.ends(self.found(&decided.part)).await?;
         self.say_what_was_found(&found);
-        let (due, outcome) = self.due(&mut decided, &found).await?;
-        let failing = outcome.done.into_iter().map(|done| done.planned);
+        let (due, mut outcome) = self.due(&mut decided, &found).await?;
+        let failing = outcome.done.iter().map(|done| &done.planned);
         let mut loads: BTreeMap<NonZeroU16, usize> = BTreeMap::new();
-        for planned in due.into_iter().chain(failing) {
+        for planned in due.iter().chain(failing) {
             let number = shares.number(planned.wanted.name.as_str());
             *loads.entry(number).or_default() += 1;
         }
@@ -76,7 +76,9 @@ impl Nightly {
             let due = loads.get(&shard.number()).copied()?;
             Some(Load { shard, due })
         };
-        Ok(Shard::all(of).filter_map(load).collect())
+        let is_astray = |done: &Done| decided.astray.contains_key(&done.planned.wanted.name);
+        outcome.done.retain(is_astray);
+        Ok((Shard::all(of).filter_map(load).collect(), outcome.errors()))
     }
 
     /// What replacing every certificate on one day would cost. Touches neither the CA nor DNS, and

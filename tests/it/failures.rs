@@ -268,6 +268,15 @@ fn a_name_that_lost_its_zone_fails_its_own_certificate_only() {
         assert!(summary.contains(words), "{words}\n{summary}");
     }
 
+    let matrix = || {
+        let plan = nightly.command(&["plan", "--matrix", "1"]);
+        let plan = plan.run().expect_code(0);
+        let warning = error.replace("error: ", "warning: ");
+        assert!(plan.stderr.contains(&warning), "{}", plan.stderr);
+        plan.stdout
+    };
+    let due = |due| format!("{{\"include\":[{{\"shard\":\"1/1\",\"due\":{due}}}]}}\n");
+    assert_eq!(matrix(), due(2));
     let held = nightly.chain("lost");
     let output = nightly.renew().expect_code(1);
     assert_eq!(
@@ -283,4 +292,8 @@ fn a_name_that_lost_its_zone_fails_its_own_certificate_only() {
     // Said even where nothing is due.
     let output = nightly.renew().expect_code(2);
     assert!(output.stderr.contains(error), "{}", output.stderr);
+    assert_eq!(matrix(), due(1));
+    let shard = nightly.command(&["renew", "--shard", "1/1"]);
+    let shard = shard.run().expect_code(2);
+    assert!(shard.stderr.contains(error), "{}", shard.stderr);
 }
