@@ -66,9 +66,14 @@ pub(super) fn every_ca_is_one(wanted: &[Wanted]) -> Result<()> {
 }
 
 pub(super) fn ca_is_one(wanted: &Wanted) -> Result<()> {
+    ca_of(&format!("certificate `{}`", wanted.name), wanted)
+}
+
+/// The same for a certificate that need not have a name. `subject`: what is spoken of.
+pub(super) fn ca_of(subject: &str, wanted: &Wanted) -> Result<()> {
     if let Some(acme) = &wanted.acme {
         acme.parse::<Directory>()
-            .with_context(|| format!("cannot use `acme` of certificate `{}`", wanted.name))
+            .with_context(|| format!("cannot use `acme` of {subject}"))
             .hint(|| "it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory")?;
     }
     Ok(())

@@ -105,6 +105,8 @@ pub(crate) struct Remark {
 pub(crate) struct Certificate {
     /// Where the entry has no name that can be used, `entry-` and its number stands for it.
     pub(crate) wanted: Wanted,
+    /// The name, where the entry has one.
+    pub(crate) of: Option<CertificateName>,
     pub(crate) entry: usize,
     /// For each of its identifiers the position in `names`; empty where a request has them.
     pub(crate) items: Vec<usize>,
@@ -249,6 +251,7 @@ impl Examined {
         self.problems.extend(problems);
         self.certificates.push(Certificate {
             wanted,
+            of: name,
             entry,
             items,
             endpoints,
@@ -274,22 +277,28 @@ pub(crate) fn doubled(entries: &[Value]) -> Vec<(At, Identifier)> {
 }
 
 /// What is spoken of: the certificate, or else the entry.
-fn subject(of: Option<&CertificateName>, at: &At) -> String {
+fn subject(of: Option<&CertificateName>, entry: Option<usize>) -> String {
     match of {
         Some(name) => format!("certificate `{name}`"),
-        None => format!("entry {}", at.entry.map_or(0, |entry| entry + 1)),
+        None => format!("entry {}", entry.map_or(0, |entry| entry + 1)),
+    }
+}
+
+impl Certificate {
+    pub(crate) fn subject(&self) -> String {
+        subject(self.of.as_ref(), Some(self.entry))
     }
 }
 
 impl Remark {
     pub(crate) fn subject(&self) -> String {
-        subject(self.of.as_ref(), &self.at)
+        subject(self.of.as_ref(), self.at.entry)
     }
 }
 
 impl Problem {
     pub(crate) fn subject(&self) -> String {
-        subject(self.of.as_ref(), &self.at)
+        subject(self.of.as_ref(), self.at.entry)
     }
 
     /// The error with what it is about, for those who do not see where it is.

@@ -278,7 +278,8 @@ fn an_entry_with_a_bad_name_has_its_other_mistakes_told() {
     assert_eq!(
         everything(
             "[\n {\"cert-name\": \"www\", \"names\": [\"a b\", \"x.other.test\"],\n  \"key_type\": \"p521\"},\n \
-             {\"cert_name\": \"1\", \"names\": [], \"acme\": \"nobody\"}\n]"
+             {\"cert_name\": \"1\", \"names\": [], \"acme\": \"nobody\"},\n \
+             {\"names\": [\"co.uk\", \"w.a.test\", \"*.a.test\"]}\n]"
         ),
         format!(
             "certs.json:2:2: error: entry 1: it has no `cert_name`\n  \
@@ -295,10 +296,19 @@ fn an_entry_with_a_bad_name_has_its_other_mistakes_told() {
              hint: a name is a letter, then letters, digits, `-` and `_`: it becomes a folder\n\
              certs.json:4:21: error: entry 2: it has no `names`\n  \
              hint: write [{{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}}]\n\
-             certs.json:4:34: error: cannot use `acme` of certificate `entry-2`: `nobody` is neither the name of a CA nor \
+             certs.json:4:34: error: cannot use `acme` of entry 2: `nobody` is neither the name of a CA nor \
              the URL of an ACME directory\n  \
-             hint: it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory\n\n\
-             7 errors, 1 warning\n"
+             hint: it takes what `--acme` takes: the name of a CA, or the URL of an ACME directory\n\
+             certs.json:5:2: error: entry 3: it has no `cert_name`\n  \
+             hint: write [{{\"cert_name\": \"www\", \"names\": [\"www.example.com\"]}}]\n\
+             certs.json:5:13: error: entry 3: `co.uk` is a public suffix, under which anybody can register domains: no CA issues it\n  \
+             hint: correct the name in certs.json: the list of suffixes is at https://publicsuffix.org\n\
+             certs.json:5:13: error: `co.uk` is in no zone of the DNS repository\n  \
+             hint: declare the zone with `D(...)`, name it with its entry of creds.json in `challenge-zones` of \
+             `git-certs.toml`, or take the name out of the list; declared: `a.test`\n\
+             certs.json:5:22: warning: entry 3: `w.a.test` is covered by `*.a.test`, and Let's Encrypt refuses an order for both\n  \
+             hint: take one of them out of the list\n\n\
+             10 errors, 2 warnings\n"
         )
     );
 }

@@ -3,7 +3,6 @@
 use anyhow::{Error, Result};
 use serde_json::Value;
 
-use crate::model::certificate::Wanted;
 use crate::model::diagnostic::{Diagnostic, Place, Rule, Spot};
 use crate::model::hint::find;
 use crate::nightly::fits;
@@ -135,11 +134,9 @@ fn problems(list: &List) -> Vec<Diagnostic> {
 
 /// What no CA certifies, or not together, and a CA that is none.
 fn one(list: &List, found: &Certificate) -> Vec<Diagnostic> {
-    let Wanted {
-        name, identifiers, ..
-    } = &found.wanted;
+    let (identifiers, subject) = (&found.wanted.identifiers, found.subject());
     let mut all = Vec::new();
-    if let Err(error) = fits::ca_is_one(&found.wanted) {
+    if let Err(error) = fits::ca_of(&subject, &found.wanted) {
         let place = list.place(&At::field(found.entry, "acme"));
         all.push(Diagnostic::error(Rule::CertsJson, place, &error));
     }
@@ -147,10 +144,10 @@ fn one(list: &List, found: &Certificate) -> Vec<Diagnostic> {
         let place = || list.place_of(found, position);
         if let Some(error) = names::refused(identifier) {
             let said = Diagnostic::error(Rule::Names, place(), &error);
-            all.push(said.of(&format!("certificate `{name}`")));
+            all.push(said.of(&subject));
         }
         if let Some(what) = names::overlap(identifier, identifiers) {
-            let what = format!("certificate `{name}`: {what}");
+            let what = format!("{subject}: {what}");
             all.push(Diagnostic::warning(
                 Rule::Names,
                 place(),
@@ -184,7 +181,7 @@ fn several(list: &List) -> Vec<Diagnostic> {
         .filter_map(|(position, what, hint)| {
             let found = right.get(position)?;
             let place = list.place(&At::field(found.entry, "cert_name"));
-            let what = format!("certificate `{}` {what}", found.wanted.name);
+            let what = format!("{} {what}", found.subject());
             Some(Diagnostic::warning(Rule::Names, place, what, hint))
         });
     all.collect()

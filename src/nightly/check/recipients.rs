@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::model::certificate::Wanted;
 use crate::model::diagnostic::{Diagnostic, Place, Rule, Spot};
 use crate::model::home::Home;
 use crate::nightly::check::certs::List;
@@ -27,11 +26,13 @@ pub(super) fn look(
     }
     let mut needs_general = !there.contains(ACCOUNT_RECIPIENTS);
     for found in list.certificates() {
-        let Wanted {
-            name, recipients, ..
-        } = &found.wanted;
-        let has_file = there.contains(&layout::own_recipients(name));
-        if has_file && recipients.is_some() {
+        let recipients = &found.wanted.recipients;
+        let own = found.of.as_ref();
+        let own = own.filter(|name| there.contains(&layout::own_recipients(name)));
+        let has_file = own.is_some();
+        if let Some(name) = own
+            && recipients.is_some()
+        {
             let both =
                 layout::recipients(&mut workspace.reader()?, name, recipients.as_deref(), None);
             let place = list.place(&At::field(found.entry, "recipients"));
@@ -57,7 +58,8 @@ fn files(
     shown: &str,
 ) -> Result<(BTreeSet<String>, Vec<Diagnostic>)> {
     let mut names: BTreeSet<String> = workspace.folders("certificates")?.into_iter().collect();
-    let wanted = list.certificates().iter().map(|found| &found.wanted.name);
+    let wanted = list.certificates().iter();
+    let wanted = wanted.filter_map(|found| found.of.as_ref());
     names.extend(wanted.map(|name| name.as_str().to_owned()));
     let own = names.iter();
     let own = own.map(|name| format!("certificates/{name}/{RECIPIENTS}"));
