@@ -185,7 +185,7 @@ fn usable(
     let leaf = &version.leaf;
     if current.is_some_and(|current| current.serial == leaf.serial) {
         return Err(anyhow!("it is there already: serial {}", leaf.serial))
-            .hint(|| "`git-certs log` shows commits that have others");
+            .hint(|| format!("`git-certs log {name}` shows commits that have others"));
     }
     if leaf.not_after <= now {
         return Err(anyhow!("it expired on {}", leaf.not_after.date()))

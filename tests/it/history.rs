@@ -425,7 +425,7 @@ fn one_that_nobody_should_use_stays_away() {
     assert_eq!(
         refused(&repo, &format!("--to {second}")),
         format!(
-            "{}  caused by: it is there already: serial {}\nhint: `git-certs log` shows commits that have others\n",
+            "{}  caused by: it is there already: serial {}\nhint: `git-certs log www` shows commits that have others\n",
             not_put_back(&second),
             serial(&bad)
         )
