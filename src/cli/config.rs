@@ -16,6 +16,7 @@ use crate::cli::dnsconfig;
 use crate::cli::environment;
 use crate::cli::identities::keyring;
 use crate::cli::journal::journal;
+use crate::cli::mended;
 use crate::cli::name_servers;
 use crate::cli::settings::{Settings, WhoseLimits};
 use crate::cli::vault::{instead_of_git, vaulting};
@@ -27,7 +28,6 @@ use crate::model::secret::looks_secret;
 use crate::net;
 use crate::net::http::Http;
 use crate::nightly::import::ImportJob;
-use crate::nightly::issue::count;
 use crate::nightly::job::{AccountJob, Job, KeysJob, LimitsOf, Override};
 use crate::nightly::patterns::NeverCount;
 use crate::nightly::pending::Policy;
@@ -36,9 +36,8 @@ use crate::nightly::vaulting::Vaulting;
 use crate::nightly::workspaces::DnsFolder;
 use crate::repo::allowed_signers::AllowedSigners;
 use crate::repo::certs_json::Defaults;
-use crate::repo::git;
 use crate::repo::lock::FolderLock;
-use crate::report::{masks, terminal};
+use crate::report::masks;
 
 /// How long name servers may take to show the challenges.
 const DNS_TIMEOUT: Duration = Duration::from_mins(5);
@@ -50,24 +49,9 @@ pub(super) fn lock(run: &Run) -> Result<Option<FolderLock>> {
     let is_here = run.certs.repo.is_none() && folder.is_dir();
     let lock = is_here.then(|| FolderLock::take(&folder)).transpose()?;
     if lock.is_some() {
-        mend(&folder);
+        mended::mend(&folder);
     }
     Ok(lock)
-}
-
-/// What an earlier command that was killed has left half done is brought to its end.
-fn mend(folder: &Path) {
-    match git::mend(folder) {
-        Ok(0) => {}
-        Ok(files) => terminal::print_warning(&format!(
-            "a command that was killed has left {} behind the last commit: put right",
-            count(files, "file")
-        )),
-        Err(error) => terminal::print_warning(&format!(
-            "what a command that was killed has left cannot be put right: {error:#}: `git reset` puts the index right, \
-             `git checkout -- FILE` a file"
-        )),
-    }
 }
 
 /// The HTTP client with the roots of `--ca-bundle` and of `LEGO_CA_CERTIFICATES`.

@@ -20,6 +20,7 @@ mod init;
 mod journal;
 mod keys;
 mod manuals;
+mod mended;
 mod name_servers;
 mod notices;
 mod places;

@@ -137,7 +137,7 @@ pub(super) fn without_profile(wanted: &Wanted, asked: Option<&str>) -> Option<St
 }
 
 /// The first names, for a hint.
-pub(super) fn first_of<N: Display>(names: &[N]) -> String {
+pub(crate) fn first_of<N: Display>(names: &[N]) -> String {
     const SHOWN: usize = 5;
     let shown: Vec<_> = names
         .iter()

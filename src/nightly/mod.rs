@@ -14,7 +14,7 @@ mod dry_run;
 pub(crate) mod export;
 mod exposed;
 mod findings;
-mod fits;
+pub(crate) mod fits;
 mod forecast;
 pub(crate) mod found;
 mod groups;

@@ -17,6 +17,7 @@ mod push;
 mod read;
 mod rescue;
 mod uncommitted;
+mod unfinished;
 mod whole;
 mod writable;
 
@@ -39,7 +40,7 @@ use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::{checkout, discover};
 pub(crate) use crate::repo::git::left::Left;
-pub(crate) use crate::repo::git::mend::mend;
+pub(crate) use crate::repo::git::mend::{Mended, mend};
 pub(crate) use crate::repo::git::message::{Message, RUN, SERIAL, trailer};
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;

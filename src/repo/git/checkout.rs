@@ -14,6 +14,7 @@ use crate::model::kill;
 use crate::repo::address::Address;
 use crate::repo::git::history::{History, fetch_new};
 use crate::repo::git::people::People;
+use crate::repo::git::unfinished::{Begun, Mark, Span};
 use crate::repo::git::{CommitId, Content, File, Pushed, push};
 use crate::repo::sizes;
 use crate::repo::transport::{Access, Remote, SHA256_HINT};
@@ -189,25 +190,50 @@ impl Checkout {
         let head = sizes::head(&self.history.repository)?.id();
         self.history.tip = head;
         let made = self.history.commit(message, &self.prefix, files, people)?;
-        if made.is_some()
-            && let Err(error) = self.move_head(head, "commit (git-certs)")
-        {
-            // What is reported as failed must not be pushed with the next commit.
-            self.history.tip = head;
-            return Err(error);
-        }
+        let begun = match made.map(|_| self.advance(head)).transpose() {
+            Ok(begun) => begun,
+            Err(error) => {
+                // What is reported as failed must not be pushed with the next commit.
+                self.history.tip = head;
+                return Err(error);
+            }
+        };
         kill::point("before files");
-        if let Err(error) = self.write(files) {
+        let written = self.write(files);
+        kill::point("before mark ends");
+        // What could not be written the next command writes.
+        let followed = written.and_then(|()| begun.map_or(Ok(()), Begun::end));
+        if let Err(error) = followed {
             self.behind.get_or_insert(error);
         }
         Ok(made)
     }
 
+    /// Moves HEAD from `head` to the tip, and marks before that the files are to follow.
+    fn advance(&self, head: Oid) -> Result<Begun> {
+        let repository = &self.history.repository;
+        let mark = Mark::of(repository, &self.prefix)?;
+        let span = Span {
+            old: head,
+            new: self.history.tip,
+        };
+        kill::point("before mark");
+        let begun = mark.begin(repository, span)?;
+        kill::point("before head");
+        if let Err(error) = self.move_head(head, "commit (git-certs)") {
+            // One that stays says nothing, as HEAD is not at the new commit.
+            let _ = begun.end();
+            return Err(error);
+        }
+        Ok(begun)
+    }
+
     /// Writes files to the work tree and enters them in the index.
     pub(super) fn write(&self, files: &[File]) -> Result<()> {
-        files
-            .iter()
-            .try_for_each(|file| file.write_in(&self.folder))?;
+        for file in files {
+            kill::point("before file");
+            file.write_in(&self.folder)?;
+        }
         kill::point("before index");
         let repository = &self.history.repository;
         let mut index = repository.index()?;

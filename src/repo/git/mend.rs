@@ -1,146 +1,331 @@
-//! What a command that was killed has left in a checkout: files and an index that are behind its commits.
+//! What a command has left in a checkout that was killed between its commit and the files: these follow the commit.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use git2::{Commit, DiffOptions, ObjectType, Oid, Repository};
+use anyhow::{Context, Error, Result, anyhow};
+use git2::{
+    Commit, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree,
+};
 
 use crate::repo::files::{self, PRIVATE, READABLE};
 use crate::repo::git::checkout::{discover, prefix};
-use crate::repo::git::history::WRITTEN;
-use crate::repo::git::message::{RUN, trailer};
+use crate::repo::git::read;
+use crate::repo::git::unfinished::{Mark, Span};
 use crate::repo::sizes;
 
 /// Ending of files that only their owner may read.
 const SEALED: &str = "age";
 
-/// Brings what is behind the last commit to it, and returns how many files that were.
+/// What an earlier command has left, and what became of it. Paths are relative to the folder.
+#[derive(Debug)]
+pub(crate) enum Mended {
+    /// Nothing that matters.
+    Nothing,
+    /// Files have followed the last commit; those that the user has changed meanwhile are kept.
+    Done { files: usize, kept: Vec<String> },
+    /// HEAD is elsewhere meanwhile, so that nothing was touched; some files are as they were before this commit.
+    Overtaken { commit: String, files: Vec<String> },
+    /// The mark at this path says nothing, and is gone.
+    Strange { mark: PathBuf, why: Error },
+}
+
+/// Brings work tree and index to a commit that they have not followed, as the command would have that made it.
 ///
-/// A file that is as the commit has it gets its entry in the index, which the user's next commit would remove else. One that is
-/// as it was before the commits of the last run, in the index too, follows them: the user's next commit would bring it back. What the user
-/// has changed stays. Nothing is done where there is no checkout. The caller has the lock of the folder.
-pub(crate) fn mend(folder: &Path) -> Result<usize> {
-    // What cannot be opened is told by who opens it.
-    let Ok(Some(repository)) = discover(folder) else {
-        return Ok(0);
+/// Nothing is done where no command has left its mark. Of a file that is neither as the commit has it nor as it was before, what the
+/// user has made of it stays. The caller has the lock of the folder.
+pub(crate) fn mend(folder: &Path) -> Result<Mended> {
+    // What cannot be opened, or has no commit, is told by who opens it.
+    let Some((repository, top, prefix)) = place(folder) else {
+        return Ok(Mended::Nothing);
     };
-    let Some(top) = repository.workdir().map(Path::to_path_buf) else {
-        return Ok(0);
+    let mark = Mark::of(&repository, &prefix)?;
+    let strange = |why| {
+        mark.remove()?;
+        let mark = mark.path().to_owned();
+        Ok(Mended::Strange { mark, why })
     };
-    let prefix = prefix(&top.canonicalize()?, &folder.canonicalize()?)?;
-    let Ok(head) = sizes::head(&repository) else {
-        return Ok(0);
+    let span = match mark.read() {
+        Ok(None) => return Ok(Mended::Nothing),
+        Ok(Some(span)) => span,
+        Err(error) => return strange(error.into()),
     };
-    let behind = behind(&repository, (&top, &prefix), &head)?;
-    if behind.is_empty() {
-        return Ok(0);
-    }
-    let mut index = repository.index()?;
-    for Behind { path, restored } in &behind {
-        let whole = top.join(path);
-        if let Some(id) = restored {
-            let shown = path.display().to_string();
-            let is_sealed = path.extension().is_some_and(|end| end == SEALED);
-            let mode = if is_sealed { PRIVATE } else { READABLE };
-            files::replace(&whole, &sizes::blob(&repository, *id, &shown)?, mode)?;
-        }
-        index
-            .add_path(path)
-            .with_context(|| format!("cannot enter `{}` in the index", path.display()))?;
-    }
-    index.write().context("cannot write the index")?;
-    let folders: BTreeSet<_> = behind
-        .iter()
-        .filter_map(|file| file.path.parent())
-        .collect();
-    for folder in folders {
-        files::sweep(&top.join(folder))?;
-    }
-    Ok(behind.len())
-}
-
-/// A file that did not follow a commit.
-struct Behind {
-    /// From the top of the work tree.
-    path: PathBuf,
-    /// What it has to become; none where the index alone is behind.
-    restored: Option<Oid>,
-}
-
-fn behind(
-    repository: &Repository,
-    (top, prefix): (&Path, &str),
-    head: &Commit<'_>,
-) -> Result<Vec<Behind>> {
-    let mut options = DiffOptions::new();
-    options.disable_pathspec_match(true);
-    for folder in WRITTEN {
-        options.pathspec(format!("{prefix}{folder}"));
-    }
-    let index = repository.index()?;
-    let tree = head.tree()?;
-    let diff = repository.diff_tree_to_index(Some(&tree), Some(&index), Some(&mut options))?;
-    let mut before = None;
-    let mut all = Vec::new();
-    for delta in diff.deltas() {
-        let (committed, staged) = (delta.old_file(), delta.new_file().id());
-        let Some(path) = committed.path().filter(|_| !committed.id().is_zero()) else {
-            continue;
-        };
-        let Ok(here) = Oid::hash_file(ObjectType::Blob, top.join(path)) else {
-            continue;
-        };
-        let restored = if here == committed.id() {
-            None
-        } else if here == staged {
-            let before = match &before {
-                Some(before) => before,
-                None => before.insert(before_last_run(repository, head)?),
+    let mended = match sizes::head(&repository) {
+        // HEAD has not moved, or the user has taken the commit back.
+        Ok(head) if head.id() == span.old => Mended::Nothing,
+        Ok(head) => {
+            let Some(line) = span.line(&repository) else {
+                return strange(anyhow!("it names no commits of git-certs that are here"));
             };
-            let was = |commit: &Commit<'_>| {
-                let entry = commit.tree().and_then(|tree| tree.get_path(path));
-                entry.is_ok_and(|entry| entry.id() == staged)
-            };
-            if !before.iter().any(was) {
-                continue;
+            let mut checkout = Left::new(&repository, (&top, &prefix))?;
+            match line.iter().position(|commit| commit.id() == head.id()) {
+                Some(at) => checkout.follow(&head, line.get(at + 1..).unwrap_or_default())?,
+                None => checkout.overtaken(&head, span, &line)?,
             }
-            Some(committed.id())
-        } else {
-            continue;
-        };
-        all.push(Behind {
-            path: path.to_owned(),
-            restored,
-        });
-    }
-    Ok(all)
+        }
+        Err(_) => return Ok(Mended::Nothing),
+    };
+    mark.remove()?;
+    Ok(mended)
 }
 
-/// The commits that those of the last run were made on, if none of them is on a server yet: a run pushes only after its
-/// files are written.
-fn before_last_run<'r>(repository: &Repository, head: &Commit<'r>) -> Result<Vec<Commit<'r>>> {
-    let mut before: Vec<Commit<'r>> = Vec::new();
-    let Some(run) = run_of(head) else {
-        return Ok(before);
-    };
-    for reference in repository.references_glob("refs/remotes/*")? {
-        let Some(known) = reference?.resolve().ok().and_then(|found| found.target()) else {
-            continue;
+/// The repository with a work tree that contains a folder, the top of the tree, and the folder's path in it.
+fn place(folder: &Path) -> Option<(Repository, PathBuf, String)> {
+    let repository = discover(folder).ok()??;
+    let top = repository.workdir()?.canonicalize().ok()?;
+    let prefix = prefix(&top, &folder.canonicalize().ok()?).ok()?;
+    Some((repository, top, prefix))
+}
+
+/// A checkout that an earlier command has left.
+struct Left<'r> {
+    repository: &'r Repository,
+    top: &'r Path,
+    prefix: &'r str,
+    index: Index,
+}
+
+/// A file that commits have changed.
+struct Changed {
+    /// From the top of the work tree.
+    path: String,
+    /// What it was before the commits, and after each but the last.
+    before: BTreeSet<Found>,
+    /// What it is in the last of the commits.
+    after: Found,
+}
+
+/// What is found at a path: in a commit, in the work tree, or in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Nothing,
+    Content(Oid),
+    /// No file, one behind a symbolic link, a merge that is not finished.
+    Other,
+}
+
+/// How a file, or its entry in the index, is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Followed,
+    Behind,
+    /// The user has changed it.
+    Own,
+}
+
+/// What is to follow of a file.
+#[derive(Debug, PartialEq, Eq)]
+struct Steps {
+    file: bool,
+    entry: bool,
+}
+
+fn decide(file: State, entry: State) -> Steps {
+    let is_free = entry != State::Own;
+    Steps {
+        file: is_free && file == State::Behind,
+        entry: is_free && entry == State::Behind,
+    }
+}
+
+impl<'r> Left<'r> {
+    fn new(repository: &'r Repository, (top, prefix): (&'r Path, &'r str)) -> Result<Self> {
+        let index = repository.index()?;
+        Ok(Self {
+            repository,
+            top,
+            prefix,
+            index,
+        })
+    }
+
+    /// Brings what is as it was `before` to what the last commit has.
+    fn follow(&mut self, head: &Commit<'_>, before: &[Commit<'_>]) -> Result<Mended> {
+        let (mut done, mut kept) = (0, Vec::new());
+        let all = self.changed(&head.tree()?, before)?;
+        for changed in &all {
+            let file = changed.state(self.file(&changed.path));
+            let entry = changed.state(self.entry(&changed.path));
+            if file == State::Own || entry == State::Own {
+                kept.push(self.shown(&changed.path));
+            }
+            let steps = decide(file, entry);
+            if steps.file {
+                self.write(changed)?;
+            }
+            if steps.entry {
+                let cannot = || format!("cannot enter `{}` in the index", changed.path);
+                self.enter(changed, file).with_context(cannot)?;
+            }
+            done += usize::from(steps.file || steps.entry);
+        }
+        self.index.write().context("cannot write the index")?;
+        self.sweep(&all)?;
+        Ok(if done == 0 && kept.is_empty() {
+            Mended::Nothing
+        } else {
+            Mended::Done { files: done, kept }
+        })
+    }
+
+    /// Says which files are as they were before the commits of a line, though HEAD has moved on from there.
+    fn overtaken(&self, head: &Commit<'_>, span: Span, line: &[Commit<'_>]) -> Result<Mended> {
+        let Some((new, before)) = line.split_first() else {
+            return Ok(Mended::Nothing);
         };
-        if known == head.id() || repository.graph_descendant_of(known, head.id())? {
-            return Ok(before);
+        let is_on_top = self.repository.graph_descendant_of(head.id(), span.new)?;
+        let tree = head.tree()?;
+        let is_behind = |changed: &Changed| {
+            let committed = entry_of(&tree, &changed.path);
+            let is_undone = is_on_top && changed.state(committed) == State::Behind;
+            let is_here = |found| found != committed && changed.state(found) == State::Behind;
+            is_undone || is_here(self.file(&changed.path)) || is_here(self.entry(&changed.path))
+        };
+        let all = self.changed(&new.tree()?, before)?;
+        let behind = all.iter().filter(|changed| is_behind(changed));
+        let files: Vec<_> = behind.map(|changed| self.shown(&changed.path)).collect();
+        let short = new.as_object().short_id()?;
+        Ok(if files.is_empty() {
+            Mended::Nothing
+        } else {
+            let commit = String::from_utf8_lossy(&short).into_owned();
+            Mended::Overtaken { commit, files }
+        })
+    }
+
+    /// Files below the folder that are others after the commits.
+    fn changed(&self, after: &Tree<'_>, before: &[Commit<'_>]) -> Result<Vec<Changed>> {
+        let before = before.iter().map(Commit::tree);
+        let before = before.collect::<Result<Vec<_>, _>>()?;
+        let mut options = DiffOptions::new();
+        options.disable_pathspec_match(true);
+        if !self.prefix.is_empty() {
+            options.pathspec(self.prefix.trim_end_matches('/'));
+        }
+        let diff =
+            self.repository
+                .diff_tree_to_tree(before.last(), Some(after), Some(&mut options))?;
+        let paths = diff.deltas().filter_map(|delta| {
+            let file = delta.new_file();
+            file.path()?.to_str().map(str::to_owned)
+        });
+        let changed = |path: String| Changed {
+            before: before.iter().map(|tree| entry_of(tree, &path)).collect(),
+            after: entry_of(after, &path),
+            path,
+        };
+        Ok(paths.map(changed).collect())
+    }
+
+    fn file(&self, path: &str) -> Found {
+        let whole = self.top.join(path);
+        match read::exists(self.top, path) {
+            Ok(false) => Found::Nothing,
+            // Who would hash a named pipe waits for who writes into it.
+            Ok(true) if whole.is_file() => {
+                Oid::hash_file(ObjectType::Blob, whole).map_or(Found::Other, Found::Content)
+            }
+            Ok(true) | Err(_) => Found::Other,
         }
     }
-    let mut commit = head.clone();
-    while run_of(&commit).as_ref() == Some(&run) && commit.parent_count() > 0 {
-        commit = commit.parent(0)?;
-        before.push(commit.clone());
+
+    fn entry(&self, path: &str) -> Found {
+        let at = |stage| self.index.get_path(Path::new(path), stage);
+        if (1..=3).any(|stage| at(stage).is_some()) {
+            return Found::Other;
+        }
+        at(0).map_or(Found::Nothing, |entry| Found::Content(entry.id))
     }
-    Ok(before)
+
+    fn write(&self, changed: &Changed) -> Result<()> {
+        let whole = self.top.join(&changed.path);
+        let Found::Content(id) = changed.after else {
+            return files::remove(&whole);
+        };
+        let is_sealed = whole.extension().is_some_and(|end| end == SEALED);
+        let mode = if is_sealed { PRIVATE } else { READABLE };
+        let bytes = sizes::blob(self.repository, id, &changed.path)?;
+        files::replace(&whole, &bytes, mode)
+    }
+
+    fn enter(&mut self, changed: &Changed, file: State) -> Result<(), git2::Error> {
+        let path = Path::new(&changed.path);
+        match changed.after {
+            Found::Content(id) if file == State::Own => self.index.add(&entry(&changed.path, id)),
+            Found::Content(_) => self.index.add_path(path),
+            Found::Nothing | Found::Other => self.index.remove_path(path),
+        }
+    }
+
+    /// Removes what was half written.
+    fn sweep(&self, all: &[Changed]) -> Result<()> {
+        let paths = all.iter().map(|changed| self.top.join(&changed.path));
+        let folders = paths.filter_map(|path| path.parent().map(Path::to_owned));
+        let folders: BTreeSet<_> = folders.filter(|folder| folder.is_dir()).collect();
+        folders.iter().try_for_each(|folder| files::sweep(folder))
+    }
+
+    fn shown(&self, path: &str) -> String {
+        path.strip_prefix(self.prefix).unwrap_or(path).to_owned()
+    }
 }
 
-fn run_of(commit: &Commit<'_>) -> Option<String> {
-    let message = String::from_utf8_lossy(commit.message_bytes());
-    trailer(&message, RUN).map(str::to_owned)
+impl Changed {
+    fn state(&self, found: Found) -> State {
+        if found == self.after {
+            State::Followed
+        } else if self.before.contains(&found) {
+            State::Behind
+        } else {
+            State::Own
+        }
+    }
+}
+
+fn entry_of(tree: &Tree<'_>, path: &str) -> Found {
+    let entry = tree.get_path(Path::new(path));
+    entry.map_or(Found::Nothing, |entry| Found::Content(entry.id()))
+}
+
+/// An entry for what is not in the work tree: git looks at the file there when it is asked.
+fn entry(path: &str, id: Oid) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        mode: FileMode::Blob.into(),
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_bytes().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_has_changed_stays() {
+        use State::{Behind, Followed, Own};
+
+        let decided = |file, entry| {
+            let Steps { file, entry } = decide(file, entry);
+            (file, entry)
+        };
+        assert_eq!(decided(Behind, Behind), (true, true));
+        assert_eq!(decided(Behind, Followed), (true, false));
+        assert_eq!(decided(Followed, Behind), (false, true));
+        assert_eq!(decided(Followed, Followed), (false, false));
+        // The entry is as it was: the next commit would bring that back.
+        assert_eq!(decided(Own, Behind), (false, true));
+        assert_eq!(decided(Own, Followed), (false, false));
+        for file in [Behind, Followed, Own] {
+            assert_eq!(decided(file, Own), (false, false));
+        }
+    }
 }
