@@ -253,8 +253,7 @@ fn keys_that_no_commit_has_go_once_theirs_are_stored() {
     assert_eq!(untracked(), [true, true]);
     assert_eq!(committed(&repo).len(), imported().len() + 1);
     let done = repo.run("import --yes", "alice");
-    let mended =
-        "warning: a command that was killed has left 3 files behind the last commit: put right\n";
+    let mended = "warning: an earlier command has left 6 files behind the last commit: put right\n";
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), mended));
     assert_eq!(untracked(), [false, false]);
     assert_eq!(in_plain_text(&repo), "");

@@ -463,15 +463,23 @@ fn a_run_that_is_killed_in_a_checkout_is_gone_on_with() {
         &[],
         &[
             "after journal begins",
+            "before mark",
+            "before head",
             "before files",
+            "before file#2",
             "before index",
+            "before mark ends",
             "after push",
             "after record",
             "after add ddns",
             "after finalize",
             "before commit",
+            "before mark#2",
+            "before head#2",
             "before files#2",
+            "before file#4",
             "before index#2",
+            "before mark ends#2",
             "before push#2",
             "after push#2",
             "before journal ends",
@@ -485,12 +493,16 @@ fn a_run_that_is_killed_without_a_push_is_gone_on_with() {
         &["--no-push"],
         &[
             "after journal begins",
+            "before head",
             "before files",
             "after record",
             "seen",
             "before commit",
+            "before head#2",
             "before files#2",
+            "before file#4",
             "before index#2",
+            "before mark ends#2",
             "before journal ends",
             "after journal ends",
         ],
@@ -517,7 +529,7 @@ fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
         }
         let next = in_place(&nightly, &folder, &[]).run().expect_code(0);
         let told = format!(
-            "warning: a command that was killed has left {files} files behind the last commit: put right\n"
+            "warning: an earlier command has left {files} files behind the last commit: put right\n"
         );
         assert_eq!(
             next.stderr.contains(&told),
@@ -534,7 +546,7 @@ fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
             "`{point}`"
         );
     }
-    // What the user brings back stays, once the commits are on the server.
+    // What the user brings back stays.
     let new = text("crt");
     lab.git(
         &folder,
@@ -543,7 +555,7 @@ fn files_that_a_killed_run_has_left_as_they_were_follow_its_commits() {
     let old = text("crt");
     assert_ne!(old, new);
     let next = in_place(&nightly, &folder, &[]).run().expect_code(0);
-    assert!(!next.stderr.contains("killed"), "{next:?}");
+    assert!(!next.stderr.contains("earlier command"), "{next:?}");
     assert_eq!(text("crt"), old);
 }
 

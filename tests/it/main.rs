@@ -90,6 +90,7 @@ mod swapped;
 mod sweep;
 mod three_hosts;
 mod unapplied;
+mod unfinished;
 mod vault;
 mod vault_commands;
 mod vault_copy;
