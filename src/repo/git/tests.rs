@@ -787,6 +787,45 @@ fn a_work_tree_that_cannot_follow_stays() {
 }
 
 #[test]
+fn files_that_could_not_follow_do_so_with_those_of_later_commits() {
+    let lab = Lab::new();
+    lab.git(".", &["clone", "-q", "certs.git", "mine"]);
+    let mine = lab.path("mine");
+    let of_a_run = People {
+        run: Some("night".to_owned()),
+        ..people()
+    };
+    let mut workspace = Workspace::here(&mine, None, &access(None, None), of_a_run).unwrap();
+    let lock = mine.join(".git/index.lock");
+    fs::write(&lock, "").unwrap();
+    for files in [
+        [file("a/x", "1"), file("a/y", "1")],
+        [file("a/x", "2"), file("a/z", "2")],
+    ] {
+        workspace.commit("new", &files).unwrap().unwrap();
+        assert!(workspace.take_behind().is_some());
+    }
+    fs::remove_file(lock).unwrap();
+    // As if the second commit had been killed.
+    lab.write("mine/a/x", "1");
+    fs::remove_file(mine.join("a/z")).unwrap();
+    // What follows its own commit does not end the mark of those before; their entries in the index were in memory.
+    workspace.commit("new", &[file("a/w", "3")]).unwrap();
+    assert!(workspace.take_behind().is_none());
+    match mend(&mine).unwrap() {
+        Mended::Done { files, kept } => assert_eq!((files, kept.len()), (2, 0)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(lab.git("mine", &["status", "--porcelain"]), "");
+    assert_eq!(lab.text("mine/a/x"), "2");
+    assert!(matches!(mend(&mine).unwrap(), Mended::Nothing));
+    workspace.commit("new", &[file("a/w", "4")]).unwrap();
+    let names = fs::read_dir(mine.join(".git")).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.contains("git-certs")));
+}
+
+#[test]
 fn a_locked_index_is_found_beforehand_and_loses_nothing_later() {
     let lab = Lab::new();
     lab.git(".", &["clone", "-q", "certs.git", "mine"]);
