@@ -27,7 +27,7 @@ fn told(mended: Result<Mended>) -> Vec<String> {
             let stays = (!kept.is_empty()).then(|| {
                 format!(
                     "an earlier command has left files behind the last commit; what was changed meanwhile stays: {}: \
-                     `git restore --source HEAD --staged --worktree -- FILE` brings a file to that commit",
+                     `git restore --source HEAD --staged --worktree -- FILE` brings one to that commit; one that it has not, you can remove",
                     first_of(&kept)
                 )
             });

@@ -227,6 +227,7 @@ fn what_is_brought_back_stays() {
 }
 
 const STAYS: &str = "warning: an earlier command has left files behind the last commit; what was changed meanwhile stays: ";
+const OR_REMOVE: &str = "`git restore --source HEAD --staged --worktree -- FILE` brings one to that commit; one that it has not, you can remove\n";
 const TO_HEAD: &str =
     "`git restore --source HEAD --staged --worktree -- FILE` brings a file to that commit\n";
 
@@ -240,7 +241,7 @@ fn what_the_user_has_changed_since_stays() {
     repo.put("notes", "more\n");
     assert_eq!(
         next(&repo),
-        format!("{}{STAYS}`{KEY}`, `{PEM}`: {TO_HEAD}", put_right(3))
+        format!("{}{STAYS}`{KEY}`, `{PEM}`: {OR_REMOVE}", put_right(3))
     );
     // The next commit does not bring back the key in plain text that was committed before.
     assert_eq!(status(&repo), format!("A  {PEM}\n M notes\n?? {KEY}\n"));
@@ -258,11 +259,40 @@ fn what_the_user_has_changed_since_stays() {
     std::os::unix::fs::symlink("../../../elsewhere", &link).unwrap();
     assert_eq!(
         next(&repo),
-        format!("{}{STAYS}`{KEY}`, `{PEM}`: {TO_HEAD}", put_right(4))
+        format!("{}{STAYS}`{KEY}`, `{PEM}`: {OR_REMOVE}", put_right(4))
     );
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::read_to_string(&link).unwrap().contains("PRIVATE KEY"));
     assert_eq!(status(&repo), format!("?? {PEM}\n"));
+}
+
+/// What is changed after the command was through with it.
+#[test]
+fn what_the_user_has_changed_later_is_not_told() {
+    let repo = of_get_certs();
+    killed(&repo, "before mark ends", "import --yes");
+    repo.put("certificates/web/web.json.bak", "mine\n");
+    let lock = repo.path("certs/.git/index.lock");
+    fs::write(&lock, "").unwrap();
+    repo.put(DESCRIPTION, repo.read(DESCRIPTION) + "\n");
+    assert_eq!(next(&repo), "");
+    assert_eq!(marks(&repo.path("certs/.git")), NONE);
+    fs::remove_file(lock).unwrap();
+    assert_eq!(
+        status(&repo),
+        format!(" M {DESCRIPTION}\n?? certificates/web/web.json.bak\n")
+    );
+}
+
+/// A key that was taken out of the index before, and is in the folder.
+#[test]
+fn a_key_without_an_entry_goes_as_well() {
+    let repo = of_get_certs();
+    repo.git(&["rm", "--quiet", "--cached", KEY]);
+    killed(&repo, "before files", "import --yes");
+    assert_eq!(next(&repo), put_right(4));
+    assert!(!repo.path("certs").join(KEY).exists());
+    is_whole(&repo, "before files");
 }
 
 /// The command that the warning names, for each file that it names.

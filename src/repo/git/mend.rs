@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use git2::{
-    Commit, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree,
+    Commit, DiffDelta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid,
+    Repository, Tree,
 };
 
 use crate::repo::files::{self, PRIVATE, READABLE};
@@ -113,18 +114,23 @@ enum State {
     Own,
 }
 
-/// What is to follow of a file.
+/// What is to follow of a file, and whether something of it stays that the commit would have replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct Steps {
     file: bool,
     entry: bool,
+    is_kept: bool,
 }
 
-fn decide(file: State, entry: State) -> Steps {
+fn decide(file: State, entry: State, is_gone: bool) -> Steps {
     let is_free = entry != State::Own;
+    // The index is written last: whose entry has followed was changed after the command was through with it. A file that the
+    // commit has no more may have had no entry before.
+    let is_later = entry == State::Followed && !is_gone;
     Steps {
         file: is_free && file == State::Behind,
         entry: is_free && entry == State::Behind,
+        is_kept: !is_free || file == State::Own && !is_later,
     }
 }
 
@@ -141,15 +147,15 @@ impl<'r> Left<'r> {
 
     /// Brings what is as it was `before` to what the last commit has.
     fn follow(&mut self, head: &Commit<'_>, before: &[Commit<'_>]) -> Result<Mended> {
-        let (mut done, mut kept) = (0, Vec::new());
+        let (mut done, mut entered, mut kept) = (0, 0, Vec::new());
         let all = self.changed(&head.tree()?, before)?;
         for changed in &all {
             let file = changed.state(self.file(&changed.path));
             let entry = changed.state(self.entry(&changed.path));
-            if file == State::Own || entry == State::Own {
+            let steps = decide(file, entry, changed.after == Found::Nothing);
+            if steps.is_kept {
                 kept.push(self.shown(&changed.path));
             }
-            let steps = decide(file, entry);
             if steps.file {
                 self.write(changed)?;
             }
@@ -157,9 +163,12 @@ impl<'r> Left<'r> {
                 let cannot = || format!("cannot enter `{}` in the index", changed.path);
                 self.enter(changed, file).with_context(cannot)?;
             }
+            entered += usize::from(steps.entry);
             done += usize::from(steps.file || steps.entry);
         }
-        self.index.write().context("cannot write the index")?;
+        if entered > 0 {
+            self.index.write().context("cannot write the index")?;
+        }
         self.sweep(&all)?;
         Ok(if done == 0 && kept.is_empty() {
             Mended::Nothing
@@ -205,16 +214,18 @@ impl<'r> Left<'r> {
         let diff =
             self.repository
                 .diff_tree_to_tree(before.last(), Some(after), Some(&mut options))?;
-        let paths = diff.deltas().filter_map(|delta| {
-            let file = delta.new_file();
-            file.path()?.to_str().map(str::to_owned)
-        });
-        let changed = |path: String| Changed {
-            before: before.iter().map(|tree| entry_of(tree, &path)).collect(),
-            after: entry_of(after, &path),
-            path,
+        let between = before.split_last().map_or(&[][..], |(_, between)| between);
+        let changed = |delta: DiffDelta<'_>| {
+            let (old, new) = (delta.old_file(), delta.new_file());
+            let path = new.path()?.to_str()?.to_owned();
+            let then = between.iter().map(|tree| entry_of(tree, &path));
+            Some(Changed {
+                before: then.chain([Found::of(old.id())]).collect(),
+                after: Found::of(new.id()),
+                path,
+            })
         };
-        Ok(paths.map(changed).collect())
+        Ok(diff.deltas().filter_map(changed).collect())
     }
 
     fn file(&self, path: &str) -> Found {
@@ -259,14 +270,28 @@ impl<'r> Left<'r> {
 
     /// Removes what was half written.
     fn sweep(&self, all: &[Changed]) -> Result<()> {
-        let paths = all.iter().map(|changed| self.top.join(&changed.path));
-        let folders = paths.filter_map(|path| path.parent().map(Path::to_owned));
-        let folders: BTreeSet<_> = folders.filter(|folder| folder.is_dir()).collect();
-        folders.iter().try_for_each(|folder| files::sweep(folder))
+        let paths = all.iter().map(|changed| Path::new(&changed.path));
+        let folders: BTreeSet<_> = paths.filter_map(|path| path.parent()?.to_str()).collect();
+        let is_here = |folder: &str| {
+            folder.is_empty() || read::exists(self.top, folder).is_ok_and(|is_here| is_here)
+        };
+        let mut folders = folders.into_iter().filter(|folder| is_here(folder));
+        folders.try_for_each(|folder| files::sweep(&self.top.join(folder)))
     }
 
     fn shown(&self, path: &str) -> String {
         path.strip_prefix(self.prefix).unwrap_or(path).to_owned()
+    }
+}
+
+impl Found {
+    /// Of one side of a difference.
+    fn of(id: Oid) -> Self {
+        if id.is_zero() {
+            Self::Nothing
+        } else {
+            Self::Content(id)
+        }
     }
 }
 
@@ -314,18 +339,19 @@ mod tests {
         use State::{Behind, Followed, Own};
 
         let decided = |file, entry| {
-            let Steps { file, entry } = decide(file, entry);
-            (file, entry)
+            let [steps, gone] = [false, true].map(|is_gone| decide(file, entry, is_gone));
+            assert_eq!((steps.file, steps.entry), (gone.file, gone.entry));
+            (steps.file, steps.entry, steps.is_kept, gone.is_kept)
         };
-        assert_eq!(decided(Behind, Behind), (true, true));
-        assert_eq!(decided(Behind, Followed), (true, false));
-        assert_eq!(decided(Followed, Behind), (false, true));
-        assert_eq!(decided(Followed, Followed), (false, false));
+        assert_eq!(decided(Behind, Behind), (true, true, false, false));
+        assert_eq!(decided(Behind, Followed), (true, false, false, false));
+        assert_eq!(decided(Followed, Behind), (false, true, false, false));
+        assert_eq!(decided(Followed, Followed), (false, false, false, false));
         // The entry is as it was: the next commit would bring that back.
-        assert_eq!(decided(Own, Behind), (false, true));
-        assert_eq!(decided(Own, Followed), (false, false));
+        assert_eq!(decided(Own, Behind), (false, true, true, true));
+        assert_eq!(decided(Own, Followed), (false, false, false, true));
         for file in [Behind, Followed, Own] {
-            assert_eq!(decided(file, Own), (false, false));
+            assert_eq!(decided(file, Own), (false, false, true, true));
         }
     }
 }
