@@ -238,7 +238,7 @@ fn what_the_user_has_changed_since_stays() {
     repo.put(KEY, "another key\n");
     repo.put(PEM, "mine\n");
     repo.git(&["add", PEM]);
-    repo.put("notes", "more\n");
+    repo.put("notes", "more than before\n");
     assert_eq!(
         next(&repo),
         format!("{}{STAYS}`{KEY}`, `{PEM}`: {OR_REMOVE}", put_right(3))
@@ -322,7 +322,7 @@ fn nothing_is_touched_once_head_has_moved_on() {
         let repo = of_get_certs();
         killed(&repo, "before files", "import --yes");
         let made = repo.git(&["rev-parse", "HEAD"]);
-        repo.put("notes", "more\n");
+        repo.put("notes", "more than before\n");
         for words in words {
             repo.git(words);
         }
