@@ -47,10 +47,16 @@ fn when_at(nightly: &Nightly, point: &str, run: Command, act: impl FnOnce()) -> 
     run.wait()
 }
 
+/// A text with the names of files that are being written replaced.
+fn named(text: &str) -> String {
+    let temporary = Regex::new(r"\.git-certs-\w+").unwrap();
+    temporary.replace_all(text, "[FILE]").into_owned()
+}
+
 /// All that a run says after its steps.
 #[track_caller]
 fn assert_ends(output: &Output, code: i32, end: &str) {
-    let said = output.normal_stderr();
+    let said = named(&output.normal_stderr());
     let steps = said.split_inclusive('\n').take_while(|line| {
         let ends = ["error: ", "warning: the checkout ", "1 certificate "];
         !ends.iter().any(|end| line.starts_with(end))
@@ -240,10 +246,9 @@ fn room_for_a_checkout_ends_after_the_commit() {
     let disk = checkout(&nightly, &folder);
     let run = in_place(&nightly, &folder);
     let output = when_at(&nightly, "before files#2", run.clone(), || disk.fill()).expect_code(0);
-    let said = output.normal_stderr();
-    let temporary = Regex::new(r"\.git-certs-\w+").unwrap();
+    let said = named(&output.normal_stderr());
     assert_eq!(
-        temporary.replace(said.lines().last().unwrap(), "[FILE]"),
+        said.lines().last().unwrap(),
         "warning: the checkout could not follow what is committed: \
          cannot write `[LAB]/mine/certificates/www/www.key.age`: \
          No space left on device at path \"[LAB]/mine/certificates/www/[FILE]\": \
@@ -251,8 +256,13 @@ fn room_for_a_checkout_ends_after_the_commit() {
     );
     nightly.assert_valid("www");
     disk.free();
-    lab.git(&folder, &["reset", "--quiet"]);
-    lab.git(&folder, &["checkout", "--", "certificates"]);
+    let next = run.run().expect_code(0);
+    assert!(
+        next.stderr.starts_with(
+            "warning: an earlier command has left 3 files behind the last commit: put right\n"
+        ),
+        "{next:?}"
+    );
     assert_eq!(lab.git(&folder, &["status", "--porcelain"]).stdout, "");
     assert_recovers(&nightly, &run, 0, 1);
 }
@@ -383,6 +393,12 @@ fn the_disk_of_a_checkout_turns_read_only_in_the_middle() {
     let stays = "warning: the checkout could not follow what is committed: \
                  cannot write `[LAB]/before-files-2/certificates/www/www.key.age`: Read-only file system: \
                  `git reset` puts its index right, `git checkout -- FILE` a file\n";
+    let no_mark = format!(
+        "{FROM_THE_JOURNAL}error: cannot issue `www`\n  \
+         caused by: cannot store certificate `www`\n  \
+         caused by: cannot write `[LAB]/before-mark-2/.git/git-certs-unfinished-[COMMIT]`\n  \
+         caused by: Read-only file system at path \"[LAB]/before-mark-2/.git/[FILE]\"\n{READ_ONLY}"
+    );
     for (point, code, end) in [
         ("looked", 2, turned(&format!("{no_account}{FULL}"))),
         (
@@ -390,6 +406,7 @@ fn the_disk_of_a_checkout_turns_read_only_in_the_middle() {
             1,
             turned(&format!("{FROM_THE_JOURNAL}{no_commit}{FULL}")),
         ),
+        ("before mark#2", 1, no_mark),
         ("before files#2", 0, stays.to_owned()),
     ] {
         let name = point.replace([' ', '#'], "-");
