@@ -143,6 +143,19 @@ fn files_follow_the_commit_of_an_import_wherever_it_is_killed() {
     }
 }
 
+/// The user has pushed the commit, and the files are behind it all the same.
+#[test]
+fn files_follow_a_commit_that_the_server_has() {
+    let repo = of_get_certs();
+    repo.git(&["init", "--quiet", "--bare", "../remote"]);
+    repo.git(&["remote", "add", "origin", "../remote"]);
+    repo.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
+    killed(&repo, "before files", "import --yes");
+    repo.git(&["push", "--quiet"]);
+    assert_eq!(next(&repo), put_right(4));
+    is_whole(&repo, "before files");
+}
+
 /// What lego has of one certificate, beside the repository.
 fn put_lego(repo: &CertRepo) {
     let files = Files::new("web");
