@@ -9,6 +9,7 @@ use git2::{Commit, ObjectType, Oid, Repository};
 use crate::model::file;
 use crate::repo::files;
 use crate::repo::git::message;
+use crate::repo::sizes;
 
 /// Two ids have 82 bytes.
 const LARGEST: u64 = 1 << 10;
@@ -95,8 +96,7 @@ impl Span {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let mut lines = text.split_terminator('\n');
-        // A shorter one would be filled up with zeros.
-        let mut id = || lines.next().filter(|line| line.len() == 40)?.parse().ok();
+        let mut id = || sizes::whole_id(lines.next()?);
         let span = Self {
             old: id()?,
             new: id()?,
@@ -106,13 +106,13 @@ impl Span {
 
     /// The commits from the new one to the old one, both of them, all but the old one ours; none if that is not so.
     pub(super) fn line<'r>(&self, repository: &'r Repository) -> Option<Vec<Commit<'r>>> {
-        let mut commit = repository.find_commit(self.new).ok()?;
+        let mut commit = sizes::commit(repository, self.new).ok()?;
         let mut line = Vec::new();
         while commit.id() != self.old {
             if !message::is_ours(&commit) || commit.parent_count() != 1 {
                 return None;
             }
-            let parent = commit.parent(0).ok()?;
+            let parent = sizes::commit(repository, commit.parent_id(0).ok()?).ok()?;
             line.push(std::mem::replace(&mut commit, parent));
         }
         line.push(commit);
