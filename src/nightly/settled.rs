@@ -36,9 +36,15 @@ pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: Offse
          }| {
             let request = BASE64_STANDARD.decode(&note.request).unwrap_or_default();
             let request = SigningRequest::parse(&request);
-            let is_same_key = request.is_ok_and(|request| request.public_key == leaf.public_key);
-            // A key may be kept for longer than one certificate.
-            let from = if is_same_key {
+            let (is_same_key, is_same) = request.map_or((false, false), |request| {
+                let is_same_key = request.public_key == leaf.public_key;
+                (
+                    is_same_key,
+                    is_same_key && request.identifiers == leaf.identifiers,
+                )
+            });
+            // A key may be kept for longer than one certificate, and for other names.
+            let from = if is_same {
                 leaf.not_before + BACKDATED
             } else {
                 leaf.not_before
@@ -72,4 +78,80 @@ pub(super) fn present(
         }
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SerialNumber};
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
+
+    fn params(names: &[&str]) -> CertificateParams {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        CertificateParams::new(names).unwrap()
+    }
+
+    /// A certificate that was issued now, which Let's Encrypt backdates by an hour.
+    fn chain(names: &[&str], key: &KeyPair) -> String {
+        let mut params = params(names);
+        params.not_before = NOW - Duration::HOUR;
+        params.serial_number = Some(SerialNumber::from_slice(&[7]));
+        params.self_signed(key).unwrap().pem()
+    }
+
+    fn order(names: &[&str], key: &KeyPair, placed: OffsetDateTime) -> OrderNote {
+        let request = params(names).serialize_request(key).unwrap();
+        OrderNote {
+            certificate: "www".to_owned(),
+            directory: "https://ca.test/dir".to_owned(),
+            account: "https://ca.test/1".to_owned(),
+            url: "https://ca.test/order/1".to_owned(),
+            placed,
+            profile: None,
+            request: BASE64_STANDARD.encode(request.der()),
+            key: None,
+            recipients: String::new(),
+            mark: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_order_is_settled_by_the_certificate_that_came_of_it() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let present = |is_compromised| Present {
+            leaf: Leaf::from_pem(chain(&["a.test"], &key).as_bytes()).unwrap(),
+            is_compromised,
+        };
+        let (good, bad) = (present(false), present(true));
+        let settled = |note: &OrderNote, present| is_settled(note, present, NOW);
+        let minutes = Duration::minutes;
+
+        // The order that it came of, or one before.
+        for placed in [NOW - minutes(1), NOW - minutes(90)] {
+            assert!(settled(&order(&["a.test"], &key, placed), Some(&good)));
+        }
+        // The same key is kept for another name: an order of an hour after the last issue.
+        let grown = order(&["a.test", "b.test"], &key, NOW + minutes(30));
+        assert!(!settled(&grown, Some(&good)));
+        assert!(settled(&grown, Some(&bad)));
+        assert!(!settled(&grown, None));
+        let older = order(&["a.test", "b.test"], &key, NOW - minutes(90));
+        assert!(settled(&older, Some(&good)));
+        // The next renewal with the same key.
+        assert!(!settled(
+            &order(&["a.test"], &key, NOW + minutes(61)),
+            Some(&good)
+        ));
+        // Another key.
+        let next = order(&["a.test"], &other, NOW - minutes(1));
+        assert!(!settled(&next, Some(&good)) && !settled(&next, Some(&bad)));
+        // Nothing came of it in time.
+        assert!(settled(
+            &order(&["a.test"], &other, NOW - ORDERS_LAST - minutes(1)),
+            None
+        ));
+    }
 }
