@@ -11,10 +11,10 @@ use crate::model::certificate::CertificateName;
 use crate::model::chain::Leaf;
 use crate::model::request::SigningRequest;
 use crate::nightly::logbook::ORDERS_LAST;
-use crate::repo::git::Workspace;
+use crate::repo::git::Reader;
 use crate::repo::journal::OrderNote;
 use crate::repo::layout::certificate_file;
-use crate::repo::revoked;
+use crate::repo::revoked::says_compromised;
 
 /// How far before its order a certificate may begin: Let's Encrypt says an hour.
 const BACKDATED: Duration = Duration::hours(2);
@@ -57,10 +57,9 @@ pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: Offse
 
 /// What the repository has of the certificates with these names. What cannot be read is left out.
 pub(super) fn present(
-    workspace: &Workspace,
+    reader: &mut Reader<'_>,
     names: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Present>> {
-    let mut reader = workspace.reader()?;
     let mut all = BTreeMap::new();
     for name in names {
         let Ok(certificate) = name.parse::<CertificateName>() else {
@@ -69,7 +68,8 @@ pub(super) fn present(
         let bytes = reader.read(&certificate_file(&certificate, "crt"))?;
         let leaf = bytes.and_then(|bytes| Leaf::from_pem(&bytes).ok());
         if let Some(leaf) = leaf {
-            let is_compromised = revoked::is_compromised(workspace, &certificate)?;
+            let description = reader.read(&certificate_file(&certificate, "json"))?;
+            let is_compromised = description.is_some_and(|bytes| says_compromised(&bytes));
             let present = Present {
                 leaf,
                 is_compromised,
@@ -82,6 +82,7 @@ pub(super) fn present(
 
 #[cfg(test)]
 mod tests {
+    use git2::{FileMode, Repository};
     use rcgen::{CertificateParams, KeyPair, SerialNumber};
     use time::macros::datetime;
 
@@ -153,5 +154,43 @@ mod tests {
             &order(&["a.test"], &other, NOW - ORDERS_LAST - minutes(1)),
             None
         ));
+    }
+
+    #[test]
+    fn what_is_large_is_read_once_for_all_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut all = repository.treebuilder(None).unwrap();
+        let mut names = BTreeSet::new();
+        for number in 0..20 {
+            let name = format!("c{number}");
+            let marked =
+                r#"{"revoked": {"at": "2026-11-25T00:00:00Z", "reason": "keyCompromise"}}"#;
+            let description = if number == 7 { marked } else { "{}" };
+            let mut one = repository.treebuilder(None).unwrap();
+            for (end, text) in [
+                ("crt", chain(&["a.test"], &key)),
+                ("json", description.to_owned()),
+            ] {
+                let blob = repository.blob(text.as_bytes()).unwrap();
+                one.insert(format!("{name}.{end}"), blob, FileMode::Blob.into())
+                    .unwrap();
+            }
+            all.insert(&name, one.write().unwrap(), FileMode::Tree.into())
+                .unwrap();
+            names.insert(name);
+        }
+        let mut root = repository.treebuilder(None).unwrap();
+        root.insert("certificates", all.write().unwrap(), FileMode::Tree.into())
+            .unwrap();
+        let root = repository.find_tree(root.write().unwrap()).unwrap();
+        let mut reader = Reader::of(&repository, root);
+        let found = present(&mut reader, &names).unwrap();
+        let compromised = found.iter().filter(|(_, present)| present.is_compromised);
+        let compromised: Vec<_> = compromised.map(|(name, _)| name.as_str()).collect();
+        assert_eq!((found.len(), compromised), (names.len(), vec!["c7"]));
+        // The folder of all of them, and each of theirs.
+        assert_eq!(reader.trees_read(), 1 + names.len());
     }
 }
