@@ -182,6 +182,31 @@ fn why_and_log_tell() {
     assert_eq!(swapped, [true, true, false]);
 }
 
+/// `renew` does not take it, so it does not help.
+#[test]
+fn with_reuse_key_the_advice_is_another() {
+    let Scene { repo, .. } = scene(&another_key);
+    repo.put(
+        "certs.json",
+        r#"[{"cert_name": "mail", "names": ["mail.a.test"], "reuse_key": true}]"#,
+    );
+    repo.commit("mail keeps its key");
+    let advice = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
+         `git-certs verify` what else was; it has `reuse_key`, so `git-certs renew` fails for it each time, unless the \
+         file has the same key: `git-certs rollback mail --to COMMIT` brings the right one back, or leave `reuse_key` out \
+         for a new key";
+    let status = look(&repo, "status mail");
+    assert!(
+        status.contains(&format!("\n`mail`: {advice}\n")),
+        "{status}"
+    );
+    let why = look(&repo, "why mail");
+    assert!(
+        why.contains(&format!("\nAs for the key: {advice}.\n")),
+        "{why}"
+    );
+}
+
 #[test]
 fn a_rekey_takes_the_certificates_own_key_alone() {
     let Scene { repo, .. } = scene(&another_key);
