@@ -16,6 +16,10 @@ const REASON: &str = "its key is not the one that NAME.json names: it was swappe
 const ADVICE: &str = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
      `git-certs verify` what else was; `git-certs renew` issues the certificate again, with a new key";
 
+/// The same of what is not renewed.
+const UNLISTED: &str = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
+     `git-certs verify` what else was";
+
 struct Scene {
     repo: CertRepo,
     alice: String,
@@ -71,7 +75,7 @@ fn every_form_of_status_tells() {
         format!(
             "`www`: it is not known for whom its key is encrypted: `git-certs rekey www` encrypts it for those of today\n\
              `mail`: to reissue: {REASON}\n`mail`: {ADVICE}\n\
-             `old`: certs.json does not list it: it is not renewed\n`old`: {ADVICE}"
+             `old`: certs.json does not list it: it is not renewed\n`old`: {UNLISTED}"
         )
     );
     let states = Regex::new(r"(?m)^(www|mail|old) +([a-z]+) ").unwrap();

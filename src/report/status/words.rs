@@ -118,18 +118,20 @@ pub(super) fn readers(certificate: &CertificateStatus) -> String {
 
 /// What to do about a key that another file has taken the place of.
 pub(in crate::report) fn swapped(certificate: &CertificateStatus) -> String {
-    let next = if certificate.keeps_key {
+    let next = if !certificate.is_wanted {
+        String::new()
+    } else if certificate.keeps_key {
         let name = &certificate.name;
         format!(
-            "it has `reuse_key`, so `git-certs renew` fails for it each time, unless the file has the same key: \
+            "; it has `reuse_key`, so `git-certs renew` fails for it each time, unless the file has the same key: \
              `git-certs rollback {name} --to COMMIT` brings the right one back, or leave `reuse_key` out for a new key"
         )
     } else {
-        "`git-certs renew` issues the certificate again, with a new key".to_owned()
+        "; `git-certs renew` issues the certificate again, with a new key".to_owned()
     };
     format!(
         "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
-         `git-certs verify` what else was; {next}"
+         `git-certs verify` what else was{next}"
     )
 }
 
