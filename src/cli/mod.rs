@@ -51,7 +51,7 @@ use crate::cli::arguments::{Arguments, Format, Logging};
 use crate::cli::temporary::Temporary;
 use crate::model::hint::with_hint;
 use crate::model::secret::looks_secret;
-use crate::report::tame::{TameStderr, tame, tame_json};
+use crate::report::tame::{TameStderr, tame, tame_written_json};
 use crate::report::voice::{self, Form, Manner, Sections};
 use crate::report::{masks, questions, terminal};
 
@@ -218,7 +218,7 @@ fn start_log(log: &Logging) {
         Format::Json => start
             .json()
             .flatten_event(true)
-            .with_writer(|| TameStderr(tame_json))
+            .with_writer(|| TameStderr(tame_written_json))
             .init(),
     }
 }

@@ -113,6 +113,13 @@ pub(crate) enum KeySource {
     Request(SigningRequest),
 }
 
+impl KeySource {
+    /// Whether somebody else has the key, and nobody here.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Request(_))
+    }
+}
+
 /// A certificate that certs.json asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::{PoisonError, RwLock};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// Shorter ones are in ordinary words.
 const SHORTEST: usize = 8;
@@ -54,8 +54,8 @@ pub(crate) fn parts(secret: &str) -> impl Iterator<Item = &str> {
         .filter(move |line| !(is_text && (line.starts_with('#') || line.starts_with("-----"))))
 }
 
-/// As it is, in URLs, in JSON, and in Base64 wherever it begins there.
-fn spellings(secret: &str) -> Vec<String> {
+/// As it is, in URLs, in JSON, and in Base64: by itself, and wherever it begins there.
+pub(crate) fn spellings(secret: &str) -> Vec<String> {
     let encoded = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let json = serde_json::Value::from(secret).to_string();
     let inner = json.get(1..json.len() - 1).unwrap_or_default().to_owned();
@@ -66,16 +66,17 @@ fn spellings(secret: &str) -> Vec<String> {
         let whole = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
         text.get(whole).unwrap_or_default().to_owned()
     });
-    [secret.to_owned(), encoded, inner]
+    // A few letters out of the middle are in ordinary words.
+    let parts = base64.filter(|part| part.len() >= SHORTEST);
+    let whole = STANDARD.encode(secret);
+    [secret.to_owned(), encoded, inner, whole]
         .into_iter()
-        .chain(base64)
+        .chain(parts)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::STANDARD;
-
     use super::*;
 
     #[test]

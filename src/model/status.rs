@@ -40,6 +40,8 @@ pub(crate) struct CertificateStatus {
     pub(crate) names: Vec<Identifier>,
     /// Whether certs.json lists it.
     pub(crate) is_wanted: bool,
+    /// Whether the next certificate is to have the key of this one (`reuse_key`).
+    pub(crate) keeps_key: bool,
     pub(crate) state: State,
     /// What the certificate says; none where there is none, or none that can be read.
     pub(crate) leaf: Option<Leaf>,

@@ -339,6 +339,7 @@ mod tests {
             name: "www".parse().unwrap(),
             names: names.iter().map(|name| name.parse().unwrap()).collect(),
             is_wanted: true,
+            keeps_key: false,
             state: State::Missing,
             leaf: None,
             directory: None,

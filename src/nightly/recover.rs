@@ -227,7 +227,9 @@ impl Nightly {
             BTreeMap::new()
         } else {
             let ordered = logbook.ordered();
-            let read = move |workspace: &mut Workspace| settled::present(workspace, &ordered);
+            let read = move |workspace: &mut Workspace| {
+                settled::present(&mut workspace.reader()?, &ordered)
+            };
             self.workspaces.with(read).await?
         };
         // With `--only` the others are not in the plan.

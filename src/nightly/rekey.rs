@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::acme::key::CertificateKey;
 use crate::model::certificate::{CertificateName, Wanted};
-use crate::model::hint::Hint;
+use crate::model::hint::{Hint, with_hint};
 use crate::model::recipients::{Fit, Past, Rekeyed};
 use crate::model::secret::Secret;
 use crate::nightly::issue::count;
@@ -17,7 +17,7 @@ use crate::nightly::workspaces::{Workspaces, blocking};
 use crate::repo::certs_json::{self, Defaults};
 use crate::repo::git::{File, Reader, Workspace};
 use crate::repo::keys::{self, KeyFile, Lists, Owner};
-use crate::repo::{layout, past};
+use crate::repo::{accounts, layout, past};
 use crate::report::progress::Progress;
 
 /// The keys of a cert repository.
@@ -158,14 +158,41 @@ fn fresh(
 
 fn encrypted_anew(reader: &mut Reader<'_>, key: &KeyFile, secret: &Secret) -> Result<Vec<File>> {
     // Whoever can push could have put another key there; a hash of ours must not vouch for it.
-    if let Owner::Certificate(name) = &key.owner
-        && let Some(public_key) = keys::public_key(reader, name)?
-    {
-        let own = CertificateKey::parse(secret)
-            .with_context(|| format!("cannot use what is in `{}`", key.path))?;
-        ensure_same(&own.public_key_der(), &public_key, (&key.path, name))?;
+    match &key.owner {
+        Owner::Certificate(name) => {
+            if let Some(public_key) = keys::public_key(reader, name)? {
+                let own = public_half(key, CertificateKey::parse(secret))?;
+                ensure_same(&own, &public_key, (&key.path, name))?;
+            }
+        }
+        Owner::Account(host) => ensure_of_account(host, key, secret)?,
     }
     Ok(key.replaced_by(key.recipients.seal(secret)?))
+}
+
+fn public_half(key: &KeyFile, opened: Result<CertificateKey>) -> Result<Vec<u8>> {
+    let own = opened.with_context(|| format!("cannot use what is in `{}`", key.path))?;
+    Ok(own.public_key_der())
+}
+
+/// The key that was opened must be the account's, as far as account.json says which that is.
+fn ensure_of_account(host: &str, key: &KeyFile, secret: &Secret) -> Result<()> {
+    let (path, metadata) = (&key.path, accounts::metadata_path(host));
+    let is_its = if key.names_public_key() {
+        key.is_for(&public_half(key, CertificateKey::import(secret))?)
+    } else {
+        key.fit != Fit::Swapped
+    };
+    if is_its {
+        return Ok(());
+    }
+    Err(with_hint(
+        anyhow!("the key in `{path}` is not the one that `{metadata}` names"),
+        format!(
+            "somebody put another key there: `git log` says who; take the files of one commit of a run, or correct \
+             `{metadata}` if the key is right"
+        ),
+    ))
 }
 
 /// The key that was opened must be the certificate's.

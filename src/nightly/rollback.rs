@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use time::OffsetDateTime;
 
-use crate::model::certificate::{CertificateName, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::chain::{Leaf, list};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::history::Step;
@@ -143,7 +143,7 @@ fn today(workspace: &Workspace, job: &StatusJob, name: &CertificateName) -> Resu
 }
 
 fn is_elsewhere(wanted: Option<&Wanted>) -> bool {
-    wanted.is_some_and(|wanted| matches!(wanted.key_source, KeySource::Request(_)))
+    wanted.is_some_and(|wanted| wanted.key_source.is_elsewhere())
 }
 
 /// The last commit that has another certificate than that of today.

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use time::OffsetDateTime;
 
 use crate::dnscontrol::DnsConfig;
@@ -29,7 +29,7 @@ use crate::nightly::shard::Part;
 use crate::nightly::stop::Stop;
 use crate::nightly::survey::Survey;
 use crate::nightly::watch::Watch;
-use crate::nightly::workspaces::{Workspaces, blocking};
+use crate::nightly::workspaces::Workspaces;
 use crate::report::progress::Progress;
 use crate::report::terminal;
 
@@ -241,29 +241,29 @@ impl Nightly {
     /// `asks`: whether CAs are asked when to renew.
     pub(super) async fn decide(&self, asks: bool) -> Result<Decided> {
         let job = Arc::clone(&self.job);
-        let dns = blocking(move || DnsConfig::load(&job.dns));
+        let dns = tokio::task::spawn_blocking(move || DnsConfig::load(&job.dns));
         let now = OffsetDateTime::now_utc();
-        let held = async {
-            let Listing {
-                wanted,
-                held,
-                unlisted,
-                warnings,
-            } = self.read().await?;
-            for warning in &warnings {
-                self.progress.warn(warning);
+        // Where both are wrong, the list is told of, whichever is read first.
+        let Listing {
+            wanted,
+            held,
+            unlisted,
+            warnings,
+        } = self.read().await?;
+        for warning in &warnings {
+            self.progress.warn(warning);
+        }
+        fits::every_ca_is_one(&wanted)?;
+        let part = Part::of(self.job.shard, &wanted);
+        let windows = async {
+            if !asks {
+                return Ok(Windows::default());
             }
-            fits::every_ca_is_one(&wanted)?;
-            let part = Part::of(self.job.shard, &wanted);
-            let windows = if asks {
-                let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
-                self.windows(ours, &held, now).await
-            } else {
-                Windows::default()
-            };
-            Ok((wanted, (held, unlisted), part, windows))
+            let ours = wanted.iter().filter(|wanted| part.has(&wanted.name));
+            Ok(self.windows(ours, &held, now).await)
         };
-        let (dns, (wanted, (held, unlisted), part, windows)) = tokio::try_join!(dns, held)?;
+        let dns = async { dns.await.context("a thread of ours ended early")? };
+        let (dns, windows) = tokio::try_join!(dns, windows)?;
         fits::every_skipped_entry_declared(&self.job.skip, &dns)?;
         fits::every_setting_of_a_zone(&self.job.name_servers, &dns)?;
         for warning in fits::patterns_without_a_zone(&self.job.pending.never_count, &dns) {

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 
 use crate::acme::presets::Directory;
-use crate::model::certificate::{CertificateName, Held, Wanted};
+use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
 use crate::model::endpoint::Endpoint;
 use crate::model::hint::with_hint;
 use crate::model::home::Home;
@@ -216,6 +216,7 @@ fn assess(
                 .flat_map(|leaf| leaf.identifiers.clone())
                 .collect(),
             is_wanted: false,
+            keeps_key: false,
             state,
             directory: None,
             next: None,
@@ -256,6 +257,7 @@ fn certificate(
         name: planned.wanted.name.clone(),
         names: planned.wanted.identifiers.clone(),
         is_wanted: true,
+        keeps_key: planned.wanted.key_source == KeySource::Kept,
         state,
         brought_by: serial.and_then(|serial| runs.by_serial.remove(serial)),
         leaf,

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::acme::key::CertificateKey;
-use crate::model::certificate::{KeySource, Wanted};
+use crate::model::certificate::Wanted;
 use crate::model::chain::Leaf;
 use crate::model::hint::Hint;
 use crate::model::outcome::Outcome;
@@ -86,7 +86,7 @@ impl Nightly {
         };
         let leaf = Leaf::from_pem(chain.as_bytes())?;
         let there = vault.certificate(&wanted.name).await?;
-        let is_elsewhere = matches!(wanted.key_source, KeySource::Request(_));
+        let is_elsewhere = wanted.key_source.is_elsewhere();
         let is_good = |leaf: &Leaf, there: &Leaf| {
             there.serial == leaf.serial || there.not_before > leaf.not_before
         };

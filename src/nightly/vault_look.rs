@@ -6,7 +6,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::acme::key::CertificateKey;
-use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::chain::{Leaf, leaf_der};
 use crate::model::hint::Hint;
 use crate::model::secret::Secret;
@@ -70,7 +70,7 @@ impl Vaulting {
     ) -> Result<BTreeMap<CertificateName, Stock>> {
         let vault = self.open(progress).await?;
         let listed = wanted.iter().map(|wanted| {
-            let is_elsewhere = matches!(wanted.key_source, KeySource::Request(_));
+            let is_elsewhere = wanted.key_source.is_elsewhere();
             (wanted.name.clone(), is_elsewhere)
         });
         let mut asked: BTreeMap<_, _> = listed.collect();

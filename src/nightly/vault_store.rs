@@ -7,7 +7,7 @@ use futures_util::stream;
 use futures_util::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
-use crate::model::certificate::{CertificateName, Issuance, Issued, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Issuance, Issued, Wanted};
 use crate::model::hint::with_hint;
 use crate::model::kill;
 use crate::model::outcome::{Planned, Stored};
@@ -36,7 +36,7 @@ impl Nightly {
         let vault = vaulting.open(&self.progress).await?;
         let reads = wanted.iter().map(|wanted| async move {
             let found = vault.certificate(&wanted.name).await?;
-            let is_elsewhere = matches!(wanted.key_source, KeySource::Request(_));
+            let is_elsewhere = wanted.key_source.is_elsewhere();
             let held = found.map(|found| (wanted.name.clone(), held(&found, is_elsewhere)));
             Ok::<_, anyhow::Error>(held)
         });

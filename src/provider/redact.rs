@@ -1,10 +1,8 @@
 //! Keeps credentials out of messages.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::model::known::spellings;
 use crate::model::provider::ProviderEntry;
 
 /// Values shorter than this are replaced only where they are whole words: `1` is in every date.
@@ -17,20 +15,16 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    /// Knows the values of all fields, and how they look in URLs, JSON and Base64.
+    /// Knows the values of all fields, in every spelling.
     pub(super) fn new(entry: &ProviderEntry) -> Self {
-        let mut secrets = BTreeMap::new();
-        for (key, value) in entry.fields.iter().filter(|(_, value)| !value.is_empty()) {
-            let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-            let json = serde_json::Value::from(value.as_str()).to_string();
-            let inner = json.trim_matches('"').to_owned();
-            for form in [value.clone(), encoded, inner, STANDARD.encode(value)] {
-                secrets.entry(form).or_insert_with(|| format!("[{key}]"));
-            }
+        let mut redactor = Self {
+            secrets: Vec::new(),
+        };
+        // Of fields with the same value, the first one counts.
+        for (key, value) in entry.fields.iter().rev() {
+            redactor.add(key, value);
         }
-        let mut secrets: Vec<_> = secrets.into_iter().collect();
-        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-        Self { secrets }
+        redactor
     }
 
     /// The value of this field is no secret, such as an address.
@@ -39,12 +33,17 @@ impl Redactor {
         self.secrets.retain(|(_, by)| *by != name);
     }
 
-    /// One more secret, such as a session's token.
+    /// One more secret, such as a session's token, in every spelling.
     pub(super) fn add(&mut self, name: &str, secret: &str) {
-        if !secret.is_empty() {
-            self.secrets
-                .insert(0, (secret.to_owned(), format!("[{name}]")));
+        if secret.is_empty() {
+            return;
         }
+        for spelling in spellings(secret) {
+            self.secrets.retain(|(known, _)| *known != spelling);
+            self.secrets.push((spelling, format!("[{name}]")));
+        }
+        self.secrets
+            .sort_by_key(|(secret, _)| Reverse(secret.len()));
     }
 
     /// `text` without the values.
@@ -77,6 +76,9 @@ fn replace_words(text: &str, word: &str, by: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn redactor(fields: &[(&str, &str)]) -> Redactor {
@@ -94,6 +96,12 @@ mod tests {
         ] {
             assert_eq!(redactor.clean(text), "bad key [apikey]", "{text}");
         }
+        // As a login is sent, with the user's name before it.
+        for user in ["", "a", "ab", "abc"] {
+            let sent = STANDARD.encode(format!("{user}:s3cret/\"key\"+1"));
+            let shown = redactor.clean(&sent);
+            assert!(shown.contains("[apikey]") && shown.len() < 17, "{shown}");
+        }
     }
 
     #[test]
@@ -110,5 +118,10 @@ mod tests {
         let mut redactor = redactor(&[]);
         redactor.add("session", "0123456789");
         assert_eq!(redactor.clean("x0123456789y"), "x[session]y");
+        redactor.add("login", "0123456789/");
+        assert_eq!(
+            redactor.clean("0123456789 0123456789%2F MDEyMzQ1Njc4OS8="),
+            "[session] [login] [login]"
+        );
     }
 }

@@ -274,6 +274,11 @@ pub(crate) fn key_path(host: &str) -> String {
     Names::of(host).key
 }
 
+/// Where what the CA said of the account at `host` is, and which key it has.
+pub(crate) fn metadata_path(host: &str) -> String {
+    Names::of(host).metadata
+}
+
 /// Where the new key is while a rollover is under way.
 pub(crate) fn next_key_path(host: &str) -> String {
     Names::of(host).next

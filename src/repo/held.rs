@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::renewal::RenewalInfo;
 use crate::repo::git::{Reader, Workspace};
@@ -25,7 +25,7 @@ pub(crate) fn held(
         name, key_source, ..
     } in wanted
     {
-        let is_elsewhere = matches!(key_source, KeySource::Request(_));
+        let is_elsewhere = key_source.is_elsewhere();
         if let Some(held) = held_one(&mut reader, name, is_elsewhere)? {
             all.insert(name.clone(), held);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::model::certificate::{CertificateName, Held, KeySource, Wanted};
+use crate::model::certificate::{CertificateName, Held, Wanted};
 use crate::model::chain::Leaf;
 use crate::model::status::KeyReaders;
 use crate::repo::accounts;
@@ -45,7 +45,7 @@ pub(crate) fn stock(
         name, key_source, ..
     } in wanted
     {
-        let is_elsewhere = matches!(key_source, KeySource::Request(_));
+        let is_elsewhere = key_source.is_elsewhere();
         all.insert(name.clone(), looking.at(name, is_elsewhere)?);
     }
     for name in keys::certificates(workspace)? {

@@ -59,7 +59,17 @@ pub(crate) struct KeyFile {
 }
 
 impl KeyFile {
-    /// Hash of the certificate's public key, as NAME.json has it.
+    /// Whether the file beside it names a public key.
+    pub(crate) fn names_public_key(&self) -> bool {
+        self.public_key().is_some()
+    }
+
+    /// Whether that is this one.
+    pub(crate) fn is_for(&self, public_key: &[u8]) -> bool {
+        self.public_key() == Some(&sha256(public_key))
+    }
+
+    /// Hash of the public key, as NAME.json has it, or account.json.
     pub(super) fn public_key(&self) -> Option<&str> {
         let (_, fields) = &self.description;
         fields.get(PUBLIC_KEY)?.as_str()
@@ -105,7 +115,7 @@ pub(crate) fn all(workspace: &Workspace, lists: &Lists<'_>) -> Result<Vec<KeyFil
         if let Some(bytes) = reader.read(&path)? {
             let sealed = accounts::ciphertext(bytes, &path)?;
             let recipients = layout::account_recipients(workspace)?;
-            let description = format!(".letsencrypt/{host}/account.json");
+            let description = accounts::metadata_path(&host);
             let file = (path, sealed);
             let owner = Owner::Account(host);
             all.push(key_file(

@@ -95,7 +95,7 @@ pub(crate) fn is_compromised(workspace: &Workspace, name: &CertificateName) -> R
 }
 
 /// Whether NAME.json says so.
-pub(super) fn says_compromised(description: &[u8]) -> bool {
+pub(crate) fn says_compromised(description: &[u8]) -> bool {
     mark_in(description).is_some_and(|mark| mark.is_compromised())
 }
 

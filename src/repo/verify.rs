@@ -1,19 +1,20 @@
 //! Looks through a tree, or a whole history, for keys that leaked and files that do not belong together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 
 use anyhow::Result;
-use git2::{ObjectType, Odb, Oid, Tree};
+use git2::{Oid, Repository};
 
 use crate::model::finding::{self, Finding, Findings, Level};
 use crate::repo::allowed_signers::{ALLOWED_SIGNERS, AllowedSigners};
 use crate::repo::bindings::{self, Fault};
 use crate::repo::layout::RECIPIENTS;
 use crate::repo::leaks::{self, Leak, State};
+use crate::repo::objects::Objects;
 use crate::repo::recipients::Recipients;
 use crate::repo::signed::{Signatures, UNSIGNED, short};
 use crate::repo::sizes;
+use crate::repo::today::Today;
 use crate::repo::walk::{self, Change, Place, Scope, Walked, What};
 
 /// Largest file that is looked into, bytes: each thread has one in memory.
@@ -35,16 +36,10 @@ pub(crate) fn verify(
     instead: Option<&AllowedSigners>,
 ) -> Result<Findings> {
     let walked = place.walk(scope)?;
+    let today = today(place, scope)?;
     let parts = place.in_parts(&walked.changes, |place, part| {
         let repository = place.open()?;
-        let mut checker = Checker {
-            odb: repository.odb()?,
-            today: sizes::files_of(&repository, place.tip)?,
-            prefix: &place.prefix,
-            walked: &walked,
-            leaks: HashMap::new(),
-            found: Vec::new(),
-        };
+        let mut checker = Checker::new(&repository, &walked, &today)?;
         part.iter().try_for_each(|change| checker.check(change))?;
         Ok(checker.found)
     })?;
@@ -57,6 +52,17 @@ pub(crate) fn verify(
         files: files.filter(|change| change.what == What::File).count(),
         all: found.into_iter().map(|(_, finding)| finding).collect(),
     })
+}
+
+/// What older commits are compared with: nothing where there are none.
+fn today(place: &Place, scope: Scope) -> Result<Today> {
+    if scope == Scope::Tip {
+        return Ok(Today::default());
+    }
+    let repository = place.open()?;
+    let tree = sizes::files_of(&repository, place.tip)?.id();
+    let objects = Objects::of(&repository)?;
+    Today::of(&objects, tree, &place.prefix, &[CERTIFICATES, ACCOUNTS])
 }
 
 /// Looks at messages and signatures.
@@ -100,11 +106,8 @@ fn commits(
 }
 
 struct Checker<'c> {
-    odb: Odb<'c>,
-    /// What the last commit has.
-    today: Tree<'c>,
-    /// Of paths in it.
-    prefix: &'c str,
+    objects: Objects<'c>,
+    today: &'c Today,
     walked: &'c Walked,
     /// What was found in contents that may be at several paths.
     leaks: HashMap<Oid, Option<Leak>>,
@@ -112,7 +115,17 @@ struct Checker<'c> {
     found: Vec<(usize, Finding)>,
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
+    fn new(repository: &'c Repository, walked: &'c Walked, today: &'c Today) -> Result<Self> {
+        Ok(Self {
+            objects: Objects::of(repository)?,
+            today,
+            walked,
+            leaks: HashMap::new(),
+            found: Vec::new(),
+        })
+    }
+
     fn check(&mut self, change: &Change) -> Result<()> {
         match change.what {
             What::File => self.file(change),
@@ -135,8 +148,8 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, change: &Change) -> Result<()> {
-        let (size, _) = self.odb.read_header(change.id)?;
-        if let Some(Finding { what, hint, .. }) = too_large(&change.path, size as u64) {
+        let size = self.objects.size(change.id)?;
+        if let Some(Finding { what, hint, .. }) = too_large(&change.path, size) {
             self.fault(change, what, &hint);
             return Ok(());
         }
@@ -144,7 +157,7 @@ impl Checker<'_> {
         let leak = match self.leaks.get(&change.id) {
             Some(leak) if !is_list => leak.clone(),
             _ => {
-                let bytes = self.odb.read(change.id)?.data().to_vec();
+                let bytes = self.objects.read(change.id)?.data().to_vec();
                 let leak = leaks::find(&bytes);
                 self.leaks.insert(change.id, leak.clone());
                 if is_list && leak.is_none() {
@@ -205,12 +218,9 @@ impl Checker<'_> {
 
     /// Whether the last commit has other files in a folder, and those belong together.
     fn is_mended(&self, change: &Change) -> Result<bool> {
-        let path = format!("{}{}", self.prefix, change.path);
-        match self.today.get_path(Path::new(&path)) {
-            Ok(entry) if entry.id() != change.id && entry.kind() == Some(ObjectType::Tree) => {
-                Ok(self.faults(&change.path, entry.id())?.is_empty())
-            }
-            _ => Ok(false),
+        match self.today.instead_of(&change.path, change.id) {
+            Some(folder) => Ok(self.faults(&change.path, folder)?.is_empty()),
+            None => Ok(false),
         }
     }
 
@@ -224,14 +234,14 @@ impl Checker<'_> {
         if certificate.is_none() && account.is_none() {
             return Ok(Vec::new());
         }
-        let tree = self.odb.read(folder)?;
+        let tree = self.objects.read(folder)?;
         let files: BTreeMap<_, _> = walk::entries(tree.data())
             .filter(|entry| entry.kind != walk::FOLDER && entry.kind != walk::LINK)
             .map(|entry| (entry.name, entry.id))
             .collect();
-        let odb = &self.odb;
+        let objects = &self.objects;
         let mut read = |name: &str| match files.get(name.as_bytes()) {
-            Some(id) => Ok(Some(odb.read(*id)?.data().to_vec())),
+            Some(id) => Ok(Some(objects.read(*id)?.data().to_vec())),
             None => Ok(None),
         };
         match certificate {
@@ -341,4 +351,85 @@ fn remedy(path: Option<&str>) -> String {
     }
     "whoever could read the repository has it: replace the key where it is used, then remove it here"
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::{FileMode, Signature};
+
+    use super::*;
+    use crate::repo::walk::place;
+
+    /// Versions of each certificate.
+    const VERSIONS: usize = 3;
+
+    /// A history in which nothing says what belongs to a certificate, as get-certs left it: each folder has a note or a
+    /// fault in each version.
+    fn history(repository: &Repository, certificates: usize) -> Place {
+        let mut last = None;
+        for version in 0..VERSIONS {
+            let mut all = repository.treebuilder(None).unwrap();
+            for number in 0..certificates {
+                let name = format!("c{number}");
+                let mut one = repository.treebuilder(None).unwrap();
+                let text = format!("{number} {version}");
+                let blob = repository.blob(text.as_bytes()).unwrap();
+                one.insert(format!("{name}.crt"), blob, FileMode::Blob.into())
+                    .unwrap();
+                all.insert(name, one.write().unwrap(), FileMode::Tree.into())
+                    .unwrap();
+            }
+            let mut root = repository.treebuilder(None).unwrap();
+            root.insert("certificates", all.write().unwrap(), FileMode::Tree.into())
+                .unwrap();
+            let tree = repository.find_tree(root.write().unwrap()).unwrap();
+            let who = Signature::now("x", "x@x.test").unwrap();
+            let parent = last.map(|id| repository.find_commit(id).unwrap());
+            let parents: Vec<_> = parent.iter().collect();
+            last = Some(
+                repository
+                    .commit(None, &who, &who, "x", &tree, &parents)
+                    .unwrap(),
+            );
+        }
+        place(repository, "", last.unwrap())
+    }
+
+    /// Objects and bytes that are read for a history of so many certificates.
+    fn reads(certificates: usize, scope: Scope) -> [usize; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let place = history(&repository, certificates);
+        let walked = place.walk(scope).unwrap();
+        let objects = Objects::of(&repository).unwrap();
+        let tree = repository.find_commit(place.tip).unwrap().tree_id();
+        let today = Today::of(&objects, tree, "", &[CERTIFICATES, ACCOUNTS]).unwrap();
+        let mut checker = Checker::new(&repository, &walked, &today).unwrap();
+        for change in &walked.changes {
+            checker.check(change).unwrap();
+        }
+        let versions = if scope == Scope::Tip { 1 } else { VERSIONS };
+        assert_eq!(checker.found.len(), certificates * versions);
+        let all = [&objects, &checker.objects];
+        let sum = |counted: fn(&Objects<'_>) -> usize| all.map(|one| counted(one)).iter().sum();
+        [
+            sum(|objects| objects.count.get()),
+            sum(|objects| objects.bytes.get()),
+        ]
+    }
+
+    #[test]
+    fn what_is_read_grows_with_the_number_of_certificates() {
+        for scope in [Scope::Tip, Scope::History] {
+            let [few, more, most] = [10, 20, 30].map(|count| reads(count, scope));
+            for what in [0, 1] {
+                assert_eq!(more[what] - few[what], most[what] - more[what], "{scope:?}");
+            }
+        }
+        // The tree of the last commit twice, and what is in it.
+        let [one, _] = reads(1, Scope::History);
+        let (file, folder) = (1, 2);
+        let mended = VERSIONS - 1;
+        assert_eq!(one, 3 + VERSIONS * (file + folder) + mended * folder);
+    }
 }

@@ -147,7 +147,7 @@ pub(super) fn moment(moment: OffsetDateTime) -> String {
 }
 
 pub(super) fn text(value: &Value) -> String {
-    tame_json(&format!("{value:#}\n"))
+    tame_json(value)
 }
 
 #[cfg(test)]

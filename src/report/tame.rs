@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::{Map, Value};
+
 use crate::model::hint::without_numbers;
 use crate::model::known::hide;
 
@@ -34,9 +36,41 @@ pub(crate) fn tame_part(text: &str) -> String {
     visible(&without_numbers(&hide(text)).replace(COMMAND, "##\\["))
 }
 
-/// The same data without a workflow command or a secret: JSON never begins a line with `::`.
-pub(crate) fn tame_json(json: &str) -> String {
-    let json = hide(json).replace(COMMAND, "##\\u005b");
+/// Data in lines, without a secret or a workflow command.
+pub(crate) fn tame_json(data: &Value) -> String {
+    escaped(&format!("{:#}\n", without_secrets(data)))
+}
+
+/// The same in one line.
+pub(crate) fn tame_json_line(data: &Value) -> String {
+    escaped(&format!("{}\n", without_secrets(data)))
+}
+
+/// The same of a line that was written as JSON already.
+pub(crate) fn tame_written_json(line: &str) -> String {
+    match serde_json::from_str(line) {
+        Ok(data) => tame_json_line(&data),
+        Err(_) => escaped(&hide(line)),
+    }
+}
+
+/// Names of fields stay: programs look for them, and a secret may be a word like any other.
+fn without_secrets(data: &Value) -> Value {
+    match data {
+        Value::String(text) => hide(text).into(),
+        Value::Array(all) => all.iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| (name.clone(), without_secrets(value)));
+            fields.collect::<Map<_, _>>().into()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => data.clone(),
+    }
+}
+
+/// JSON never begins a line with `::`.
+fn escaped(json: &str) -> String {
+    let json = json.replace(COMMAND, "##\\u005b");
     let mut tamed = String::with_capacity(json.len());
     for character in json.chars() {
         // JSON itself escapes those of ASCII, DEL aside; line ends are between values.
@@ -85,7 +119,10 @@ impl Write for TameStderr {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::model::known::remember;
 
     #[test]
     fn terminals_and_runners_obey_nothing() {
@@ -104,13 +141,34 @@ mod tests {
     #[test]
     fn json_stays_what_it_is() {
         let said = "##[stop-commands]t \\##[\u{9b}2J\u{7f}\u{202e}\u{e9}";
-        let json = tame_json(&serde_json::json!([said]).to_string());
+        let json = tame_json_line(&json!([said]));
         assert_eq!(
             json,
-            r###"["##\u005bstop-commands]t \\##\u005b\u009b2J\u007f\u202eé"]"###
+            "[\"##\\u005bstop-commands]t \\\\##\\u005b\\u009b2J\\u007f\\u202eé\"]\n"
         );
         let again: Vec<String> = serde_json::from_str(&json).unwrap();
         assert_eq!(again, [said]);
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_texts_alone() {
+        remember(b"word-of-a-field");
+        remember(b"98765432");
+        let data = json!({"word-of-a-field": [98_765_432, "no word-of-a-field", {"98765432": "98765432"}]});
+        let hidden = r#"{"word-of-a-field":[98765432,"no ***",{"98765432":"***"}]}"#;
+        assert_eq!(tame_json_line(&data), format!("{hidden}\n"));
+        assert_eq!(
+            tame_written_json(&format!("{data}\n")),
+            format!("{hidden}\n")
+        );
+        assert_eq!(
+            tame_json(&data),
+            format!("{:#}\n", serde_json::from_str::<Value>(hidden).unwrap())
+        );
+        assert_eq!(
+            tame_written_json("word-of-a-field ##[x]\n"),
+            "*** ##\\u005bx]\n"
+        );
     }
 
     #[test]

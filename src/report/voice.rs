@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::model::diagnostic::Place;
 use crate::report::json::moment;
-use crate::report::tame::{tame, tame_json};
+use crate::report::tame::{tame, tame_json_line};
 
 /// GitHub's runner shows so many annotations of a kind and step, and drops the rest without a word.
 const MOST: usize = 10;
@@ -133,7 +133,7 @@ fn object(level: Level, text: &str, now: OffsetDateTime) -> String {
         Level::Info => "INFO",
     };
     let object = json!({"timestamp": moment(now), "level": level, "message": text});
-    tame_json(&format!("{object}\n"))
+    tame_json_line(&object)
 }
 
 /// The last one that the runner would show says that there are more; those stand in the log alone.

@@ -116,7 +116,8 @@ fn next(why: &Why) -> String {
 
 fn swapped(certificate: &CertificateStatus) -> Option<String> {
     let readers = certificate.readers.as_ref()?.as_ref().ok()?;
-    (readers.fit == Fit::Swapped).then(|| format!("As for the key: {}.", words::swapped()))
+    (readers.fit == Fit::Swapped)
+        .then(|| format!("As for the key: {}.", words::swapped(certificate)))
 }
 
 fn limits(why: &Why) -> String {

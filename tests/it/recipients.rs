@@ -4,9 +4,11 @@ use pretty_assertions::assert_eq;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::support::cert_repo::CertRepo;
+use crate::support::cert_repo::{CertRepo, Files};
 use crate::support::folders::Said;
 
+const ACCOUNT: &str = ".letsencrypt/ca.test/account.json";
+const ACCOUNT_KEY: &str = ".letsencrypt/ca.test/account.key.age";
 const WWW: &str = "certificates/www/www.key.age";
 const MAIL: &str = "certificates/mail/mail.key.age";
 
@@ -17,12 +19,9 @@ fn repo() -> CertRepo {
     let build = repo.identity("build");
     repo.put(".age-recipients", format!("# people\n{alice}\n"));
     repo.put(".letsencrypt/.age-recipients", format!("{build}\n"));
-    repo.put(
-        ".letsencrypt/ca.test/account.json",
-        r#"{"registration": {"uri": "https://ca.test/1"}}"#,
-    );
+    repo.put(ACCOUNT, r#"{"registration": {"uri": "https://ca.test/1"}}"#);
     let account = repo.sealed("account", &[&build]);
-    repo.put(".letsencrypt/ca.test/account.key.age", account);
+    repo.put(ACCOUNT_KEY, account);
     repo.list(&["www", "mail"]);
     repo.certificate("www", &[&alice]);
     repo.certificate("mail", &[&alice]);
@@ -241,7 +240,7 @@ fn a_key_that_was_swapped_is_not_vouched_for() {
     let repo = repo();
     let alice = repo.read(".age-recipients");
     let alice = alice.lines().last().unwrap();
-    let other = crate::support::cert_repo::Files::new("www");
+    let other = Files::new("www");
     repo.put(WWW, repo.sealed(&other.key, &[alice]));
     repo.commit("swapped");
     let said = repo.run("rekey www", "alice");
@@ -380,31 +379,95 @@ fn accounts_have_a_past_too() {
 #[test]
 fn an_account_that_has_another_key_since_is_safe() {
     let repo = repo();
-    let account = |key: &str| {
-        let path = ".letsencrypt/ca.test/account.json";
-        let mut fields: Value = serde_json::from_str(&repo.read(path)).unwrap();
-        fields["public_key_sha256"] = key.into();
-        repo.put(path, fields.to_string());
-        repo.commit("as a registration or a rollover stores it");
-    };
-    account("old");
     let read = |path: &str| repo.read(path).lines().last().unwrap().to_owned();
     let (alice, build) = (
         read(".age-recipients"),
         read(".letsencrypt/.age-recipients"),
     );
+    put_account_key(&repo, &Files::new("old"), &build);
     repo.run("rekey", "build");
     repo.run(&format!("recipients add --account {alice}"), "none");
     repo.run(&format!("recipients remove --account {build}"), "none");
     let due = "  git-certs account rollover    for `ca.test`, unless that was done since\n";
     let said = repo.run("rekey", "build").stdout;
     assert!(said.ends_with(due), "{said}");
-    account("new");
+    put_account_key(&repo, &Files::new("new"), &alice);
     let said = repo.run("rekey", "alice").stdout;
     assert!(
         said.contains("rekeyed") && !said.contains("rollover"),
         "{said}"
     );
+}
+
+/// Gives the account another key, which account.json names, as a registration or a rollover stores it.
+fn put_account_key(repo: &CertRepo, files: &Files, recipient: &str) {
+    repo.put(ACCOUNT_KEY, repo.sealed(&files.key, &[recipient]));
+    let mut fields: Value = serde_json::from_str(&repo.read(ACCOUNT)).unwrap();
+    fields["public_key_sha256"] = files.description["public_key_sha256"].clone();
+    repo.put(ACCOUNT, fields.to_string());
+    repo.commit("another key of the account");
+}
+
+#[test]
+fn a_rekey_takes_the_accounts_own_key_alone() {
+    let repo = repo();
+    let recipient = repo.read(".letsencrypt/.age-recipients");
+    let own = Files::new("own");
+    put_account_key(&repo, &own, recipient.trim());
+    repo.run("rekey", "build");
+    let told =
+        "account `ca.test`: its key is not the one that was stored: `git-certs verify` says more\n";
+    let listed = || repo.run("recipients list", "none").stdout;
+    assert!(!listed().contains(told));
+
+    let swap = |key: &str| {
+        repo.put(ACCOUNT_KEY, repo.sealed(key, &[recipient.trim()]));
+        repo.commit("a typo");
+    };
+    let failed = |cause: &str| Said {
+        code: Some(1),
+        stdout: "0 rekeyed, 1 failed, 0 up to date\n".to_owned(),
+        stderr: format!("error: cannot rekey account `ca.test`\n  caused by: {cause}\n"),
+    };
+    let another = format!(
+        "the key in `{ACCOUNT_KEY}` is not the one that `{ACCOUNT}` names\nhint: somebody put another key there: \
+         `git log` says who; take the files of one commit of a run, or correct `{ACCOUNT}` if the key is right"
+    );
+    repo.remove(WWW);
+    repo.remove(MAIL);
+    swap(&Files::new("other").key);
+    let described = repo.read(ACCOUNT);
+    assert_eq!(repo.run("rekey", "build"), failed(&another));
+    assert_eq!(repo.read(ACCOUNT), described);
+    assert!(listed().contains(told));
+    let verified = repo.run("verify", "none");
+    assert!(verified.stdout.contains(ACCOUNT_KEY), "{}", verified.stdout);
+    swap("no key");
+    assert_eq!(
+        repo.run("rekey", "build"),
+        failed(&format!(
+            "cannot use what is in `{ACCOUNT_KEY}`\n  caused by: not a private key in PEM form"
+        ))
+    );
+
+    // The same key, encrypted by hand: the public half says so.
+    swap(&own.key);
+    assert!(listed().contains(told));
+    assert_eq!(
+        repo.run("rekey", "build").stdout,
+        "rekeyed  account `ca.test`\n\n1 rekeyed, 0 failed, 0 up to date\n"
+    );
+    assert!(!listed().contains(told));
+
+    // Where nothing names it, only the file itself counts.
+    let mut fields: Value = serde_json::from_str(&repo.read(ACCOUNT)).unwrap();
+    fields
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("public_key_sha256");
+    repo.put(ACCOUNT, fields.to_string());
+    swap(&own.key);
+    assert_eq!(repo.run("rekey", "build"), failed(&another));
 }
 
 #[test]

@@ -410,3 +410,34 @@ fn a_run_that_is_at_work_is_told() {
             .contains("\nwhen to renew is what the CAs said last (ARI), good until ")
     );
 }
+
+/// A token or a password may be a word like any other.
+#[test]
+fn a_secret_that_is_the_name_of_a_field_hides_none() {
+    let repo = CertRepo::new();
+    repo.list(&["wordlike"]);
+    repo.commit("a list");
+    let say = |token: &str, words: &str| {
+        let mut program = repo.program();
+        let program = program.args(words.split(' ')).env("GIT_CERTS_TOKEN", token);
+        let output = program.output().unwrap();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let status = |token: &str| {
+        let [text, _] = say(token, "status --format json");
+        let mut data: Value = serde_json::from_str(&text).unwrap();
+        data["at"].take();
+        data
+    };
+    let data = status("");
+    assert_eq!(data["certificates"][0]["cert_name"], "wordlike");
+    for field in ["certificates", "cert_name", "not_after"] {
+        assert_eq!(status(field), data);
+    }
+    assert_eq!(status("wordlike")["certificates"][0]["cert_name"], "***");
+
+    let [_, told] = say("timestamp", "status wordlike-other --log-format json");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let fields: Vec<_> = told.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["timestamp", "level", "message"]);
+}

@@ -16,6 +16,10 @@ const REASON: &str = "its key is not the one that NAME.json names: it was swappe
 const ADVICE: &str = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
      `git-certs verify` what else was; `git-certs renew` issues the certificate again, with a new key";
 
+/// The same of what is not renewed.
+const UNLISTED: &str = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
+     `git-certs verify` what else was";
+
 struct Scene {
     repo: CertRepo,
     alice: String,
@@ -71,7 +75,7 @@ fn every_form_of_status_tells() {
         format!(
             "`www`: it is not known for whom its key is encrypted: `git-certs rekey www` encrypts it for those of today\n\
              `mail`: to reissue: {REASON}\n`mail`: {ADVICE}\n\
-             `old`: certs.json does not list it: it is not renewed\n`old`: {ADVICE}"
+             `old`: certs.json does not list it: it is not renewed\n`old`: {UNLISTED}"
         )
     );
     let states = Regex::new(r"(?m)^(www|mail|old) +([a-z]+) ").unwrap();
@@ -180,6 +184,31 @@ fn why_and_log_tell() {
         .map(|one| &one["key_swapped"])
         .collect();
     assert_eq!(swapped, [true, true, false]);
+}
+
+/// `renew` does not take it, so it does not help.
+#[test]
+fn with_reuse_key_the_advice_is_another() {
+    let Scene { repo, .. } = scene(&another_key);
+    repo.put(
+        "certs.json",
+        r#"[{"cert_name": "mail", "names": ["mail.a.test"], "reuse_key": true}]"#,
+    );
+    repo.commit("mail keeps its key");
+    let advice = "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
+         `git-certs verify` what else was; it has `reuse_key`, so `git-certs renew` fails for it each time, unless the \
+         file has the same key: `git-certs rollback mail --to COMMIT` brings the right one back, or leave `reuse_key` out \
+         for a new key";
+    let status = look(&repo, "status mail");
+    assert!(
+        status.contains(&format!("\n`mail`: {advice}\n")),
+        "{status}"
+    );
+    let why = look(&repo, "why mail");
+    assert!(
+        why.contains(&format!("\nAs for the key: {advice}.\n")),
+        "{why}"
+    );
 }
 
 #[test]

@@ -90,6 +90,22 @@ pub(crate) enum Reader<'r> {
     Folder(&'r Path),
 }
 
+#[cfg(test)]
+impl<'r> Reader<'r> {
+    /// Of a commit with this tree.
+    pub(crate) fn of(repository: &'r Repository, root: Tree<'r>) -> Self {
+        Self::Commit(Trees::new(repository, root))
+    }
+
+    /// How many trees were read below the first one.
+    pub(crate) fn trees_read(&self) -> usize {
+        match self {
+            Self::Commit(trees) => trees.read,
+            Self::Folder(_) => 0,
+        }
+    }
+}
+
 impl Reader<'_> {
     /// A file's bytes; none if there is none.
     pub(crate) fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>> {

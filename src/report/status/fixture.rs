@@ -59,6 +59,7 @@ pub(super) fn www() -> CertificateStatus {
         name: "www".parse().unwrap(),
         names: identifiers(&names),
         is_wanted: true,
+        keeps_key: false,
         state: State::Valid,
         leaf: Some(leaf(&names, "04D2A1B2", datetime!(2027-02-23 02:00:11 UTC))),
         directory: Some("https://acme-v02.api.letsencrypt.org/directory".to_owned()),
@@ -89,6 +90,7 @@ fn bare(name: &str, names: &[&str], state: State) -> CertificateStatus {
         name: name.parse().unwrap(),
         names: identifiers(names),
         is_wanted: true,
+        keeps_key: false,
         state,
         leaf: None,
         directory: None,
@@ -185,6 +187,7 @@ fn old() -> CertificateStatus {
     CertificateStatus {
         leaf: Some(leaf),
         is_wanted: false,
+        keeps_key: false,
         ..bare("old", &["old.example.com"], State::Valid)
     }
 }

@@ -117,9 +117,22 @@ pub(super) fn readers(certificate: &CertificateStatus) -> String {
 }
 
 /// What to do about a key that another file has taken the place of.
-pub(in crate::report) fn swapped() -> &'static str {
-    "its key file is not the one that was stored with the certificate: `git log` says who changed it, `git-certs verify` \
-     what else was; `git-certs renew` issues the certificate again, with a new key"
+pub(in crate::report) fn swapped(certificate: &CertificateStatus) -> String {
+    let next = if !certificate.is_wanted {
+        String::new()
+    } else if certificate.keeps_key {
+        let name = &certificate.name;
+        format!(
+            "; it has `reuse_key`, so `git-certs renew` fails for it each time, unless the file has the same key: \
+             `git-certs rollback {name} --to COMMIT` brings the right one back, or leave `reuse_key` out for a new key"
+        )
+    } else {
+        "; `git-certs renew` issues the certificate again, with a new key".to_owned()
+    };
+    format!(
+        "its key file is not the one that was stored with the certificate: `git log` says who changed it, \
+         `git-certs verify` what else was{next}"
+    )
 }
 
 /// What somebody should know of a certificate, a line each.
@@ -149,7 +162,7 @@ pub(super) fn notes(certificate: &CertificateStatus) -> Vec<String> {
                 "it is not known for whom its key is encrypted: {anew}"
             ));
         }
-        Some(Ok(readers)) if readers.fit == Fit::Swapped => notes.push(swapped().to_owned()),
+        Some(Ok(readers)) if readers.fit == Fit::Swapped => notes.push(swapped(certificate)),
         Some(Ok(_)) | None => {}
     }
     notes
