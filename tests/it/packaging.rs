@@ -193,7 +193,7 @@ fn a_release_has_the_version_and_the_section_that_its_tag_names() {
     );
     let (code, stdout, usage) = release(&["no-such-part"]);
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
-    assert_eq!(usage.matches("scripts/release ").count(), 4);
+    assert_eq!(usage.matches("scripts/release ").count(), 6);
 }
 
 /// The cargo that runs the tests.

@@ -41,6 +41,7 @@ const FILES: [&str; 11] = [
     "action.yml",
     "scripts",
 ];
+const PLACE: &str = "runners";
 /// Programs that a runner of the lab has not.
 const TOOLS: [&str; 6] = ["apt-get", "cargo", "docker", "go", "rustup", "sudo"];
 /// What stands for <https://github.com/actions/attest>.
@@ -127,7 +128,7 @@ impl Project {
     /// Runs a workflow's text as GitHub does when the tag is pushed.
     fn run(&self, workflow: &str, tag: &str, jobs: &[&str]) -> Output {
         let lab = &self.lab;
-        let runner = lab.folder().join("runner");
+        let runner = self.place();
         let file = lab.namespace().write("workflows/release.yml", workflow);
         let event = format!(r#"{{"ref": "refs/tags/{tag}"}}"#);
         let event = lab.namespace().write("event.json", event);
@@ -176,7 +177,7 @@ impl Project {
         command.run()
     }
 
-    /// What stands for GitHub's runners; returns the program that a build makes, which is static as a release's is.
+    /// Makes it, and returns the program that a build makes, which is static as a release's is.
     fn make_runner(&self, runner: &Path) -> PathBuf {
         let lab = &self.lab;
         let launcher = runner.join("launcher");
@@ -184,7 +185,7 @@ impl Project {
             return launcher;
         }
         let write = |name: &str, text: &str| {
-            let path = format!("runner/{name}");
+            let path = format!("{PLACE}/{name}");
             lab.namespace().write(&path, text)
         };
         write("actions-attest/action.yml", ATTEST);
@@ -207,9 +208,14 @@ impl Project {
         launcher
     }
 
+    /// What stands for GitHub's runners.
+    fn place(&self) -> PathBuf {
+        self.lab.folder().join(PLACE)
+    }
+
     /// What the stand-ins did.
     fn done(&self) -> PathBuf {
-        self.lab.folder().join("runner/done")
+        self.place().join("done")
     }
 
     /// All references of the repository at GitHub.
@@ -271,6 +277,12 @@ fn a_tag_makes_a_release_that_the_action_installs() {
     let address =
         format!("https://git.test/releases/{version}/git-certs-x86_64-unknown-linux-musl.tar.gz");
     assert!(said.stdout.contains(&address), "{}", said.stdout);
+
+    let before = github::releases(lab);
+    let again = project.run(&read(WORKFLOW), &tag, &[]).expect_code(1);
+    let error = format!("error: `{version}` is released: run failed jobs again, not all of them");
+    assert!(again.stdout.contains(&error), "{}", again.stdout);
+    assert_eq!(github::releases(lab), before);
 }
 
 /// A run that cannot publish is run again, its last job alone, as "re-run failed jobs" does.
@@ -280,15 +292,21 @@ fn a_release_that_failed_at_its_end_is_run_again() {
     let lab = &project.lab;
     let workflow = read(WORKFLOW);
     let tag = format!("release-{VERSION}");
-    // The last step cannot upload.
-    let last = "      - name: Publish the release\n        run: |\n";
+    // What publishes cannot upload.
+    let last = "        run: scripts/release publish";
     let mark = lab.folder().join("github/refuses");
-    let refused = format!("{last}          : > {}\n", mark.display());
+    let refused = format!(
+        "        run: touch {} && scripts/release publish",
+        mark.display()
+    );
     let failing = workflow.replace(last, &refused);
     assert_ne!(failing, workflow);
     let output = project.run(&failing, &tag, &[]).expect_code(1);
     assert!(output.stdout.contains("HTTP 503"), "{}", output.stdout);
     assert_eq!(github::releases(lab)[0]["draft"], true);
+    // Nobody is led to what nobody can download.
+    let floating = format!("refs/tags/v{}", VERSION.split('.').next().unwrap());
+    assert!(!project.refs().contains(&floating));
     let published = format!("v{VERSION}");
     let before = project.show(&["rev-parse", &published]);
 
@@ -324,6 +342,26 @@ fn a_tag_of_another_version_makes_nothing() {
     );
     assert!(github::releases(&project.lab).is_empty());
     assert!(!project.done().exists());
+}
+
+/// One that is none for everybody would move the floating tags.
+#[test]
+fn a_version_before_a_release_is_refused() {
+    let project = Project::new();
+    let file = project.checkout.join("Cargo.toml");
+    let manifest = fs::read_to_string(&file).unwrap();
+    let version = format!("version = \"{VERSION}\"");
+    let early = manifest.replacen(&version, "version = \"1.0.0-rc.1\"", 1);
+    fs::write(&file, early).unwrap();
+    let said = project
+        .lab
+        .command("sh")
+        .arg(project.checkout.join("scripts/release"))
+        .args(["check", "release-1.0.0-rc.1"])
+        .run()
+        .expect_code(2);
+    let error = "error: version 1.0.0-rc.1 of Cargo.toml is not of three numbers\n";
+    assert_eq!(said.stderr, error);
 }
 
 fn names(release: &Value) -> BTreeSet<String> {
