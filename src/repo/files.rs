@@ -118,7 +118,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     file.as_file()
         .set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
+    // The error would hold the temporary file, and who drops that later may be confined and unable to remove it.
+    file.persist(path).map_err(|error| error.error)?;
     // The rename itself must survive a power cut.
     File::open(folder)?.sync_all()?;
     Ok(())
