@@ -22,7 +22,7 @@ use crate::nightly::export::{Exports, Opened, Which};
 use crate::nightly::stop::Stop;
 use crate::nightly::workspaces::blocking;
 use crate::repo::export::folder::{self, Written};
-use crate::repo::export::pending::Pending;
+use crate::repo::export::pending::{Pending, Turn};
 use crate::repo::export::{self, Format, Options};
 use crate::report::progress::Progress;
 use crate::report::tame::tame;
@@ -341,29 +341,31 @@ async fn to_folder(
 ) -> Result<ExitCode> {
     let folder = std::path::absolute(&to)?;
     let pending = after.as_ref().map(|after| after.pending(&folder));
-    let has_changed = if opened.bundles.is_empty() {
-        false
+    let begun = if opened.bundles.is_empty() {
+        None
     } else {
         folder::check(&to, opened.work_tree.as_deref())?;
-        let written = write(to, opened, (options, pending.clone())).await?;
+        let (written, begun) = write(to, opened, (options, pending.clone())).await?;
         let lines: String = written.iter().map(line).collect();
         terminal::print(&tame(&lines))?;
-        written.iter().any(|written| written.has_changed)
+        begun
     };
     let (Some(after), Some(pending)) = (after, pending) else {
         return Ok(ExitCode::SUCCESS);
     };
-    if !has_changed {
-        if !pending.waits()? {
-            return Ok(ExitCode::SUCCESS);
+    let turn = match begun {
+        Some(turn) => turn,
+        None if pending.waits()? => {
+            let pending = pending.clone();
+            outside(move || pending.go_on())??
         }
-        let pending = pending.clone();
-        outside(move || pending.go_on())??;
-    }
-    let code = after.deploy.run(&folder, || ()).await?;
-    if code == 0 {
-        outside(move || pending.done())??;
-    }
+        None => return Ok(ExitCode::SUCCESS),
+    };
+    let ended = after.deploy.run(&folder, || ()).await;
+    let is_done = matches!(ended, Ok(0));
+    let noted = outside(move || pending.ended(&turn, is_done))?;
+    let code = ended?;
+    noted?;
     Ok(ExitCode::from(code))
 }
 
@@ -376,24 +378,23 @@ fn line(written: &Written) -> String {
     format!("{what}  {}\n", written.path.display())
 }
 
-/// What was written. `pending`: where a command follows.
+/// What was written, and the turn of the command that follows. `pending`: where one does.
 async fn write(
     folder: PathBuf,
     opened: Opened,
     (options, pending): (Options, Option<Pending>),
-) -> Result<Vec<Written>> {
+) -> Result<(Vec<Written>, Option<Turn>)> {
     let write = move || {
         let all = export::files(&opened.bundles, &options)?;
         folder::refuse_committed(&folder, &all)?;
         folder::make(&folder)?;
         let written = folder::compare(&folder, &all)?;
-        let has_changed = written.iter().any(|written| written.has_changed);
+        let has_changed = |_: &_| written.iter().any(|written| written.has_changed);
         // Before the files: whoever is killed after them has not run the command.
-        if let Some(pending) = pending.filter(|_| has_changed) {
-            pending.begin()?;
-        }
+        let pending = pending.filter(has_changed);
+        let begun = pending.map(|pending| pending.begin()).transpose()?;
         folder::write(&folder, &all, &written)?;
-        Ok(written)
+        Ok((written, begun))
     };
     blocking(move || outside(write)?).await
 }

@@ -331,7 +331,8 @@ fn replace(path: &Path, text: &str) -> Result<File> {
     file.as_file().set_permissions(before.permissions())?;
     file.as_file().sync_all()?;
     let folder = File::open(folder)?;
-    file.persist(&path)?;
+    // The error would hold the temporary file, and who drops that later may be confined and unable to remove it.
+    file.persist(&path).map_err(|error| error.error)?;
     Ok(folder)
 }
 

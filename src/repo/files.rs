@@ -16,6 +16,9 @@ pub(crate) const READABLE: u32 = 0o644;
 /// Mode of keys, ciphertext too.
 pub(crate) const PRIVATE: u32 = 0o600;
 
+/// Bits of a mode that are kept. Those that lend somebody's rights (setuid, setgid) belong to who wrote the old file.
+const PERMISSIONS: u32 = 0o777;
+
 /// Beginning of the names of files that are being written.
 pub(in crate::repo) const PREFIX: &str = ".git-certs-";
 
@@ -36,9 +39,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 }
 
 /// The same for a file that the user names: where a link is there, the file that it leads to is replaced.
+///
+/// `mode` is that of a new file. One that is there keeps its own.
 pub(crate) fn replace_target(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     target(path)
-        .and_then(|target| write(&target, bytes, mode))
+        .and_then(|target| write(&target, bytes, mode_of(&target).unwrap_or(mode)))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
@@ -95,6 +100,14 @@ fn target(path: &Path) -> Result<PathBuf> {
     bail!("it is a link that leads to no file")
 }
 
+/// What the owner, the group and others may do. None if no file is there.
+fn mode_of(path: &Path) -> Option<u32> {
+    let found = fs::symlink_metadata(path).ok()?;
+    found
+        .is_file()
+        .then(|| found.permissions().mode() & PERMISSIONS)
+}
+
 fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
@@ -118,7 +131,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     file.as_file()
         .set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
+    // The error would hold the temporary file, and who drops that later may be confined and unable to remove it.
+    file.persist(path).map_err(|error| error.error)?;
     // The rename itself must survive a power cut.
     File::open(folder)?.sync_all()?;
     Ok(())
@@ -180,6 +194,22 @@ mod tests {
         replace(&at("link"), b"mine", READABLE).unwrap();
         assert!(!is_link(&at("link")));
         assert_eq!(file::read(at("pages/one.html")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_file_that_the_user_names_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page");
+        let link = folder.path().join("link");
+        symlink("page", &link).unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        replace_target(&link, b"new", READABLE).unwrap();
+        assert_eq!(mode(), 0o644);
+        for (old, kept) in [(0o600, 0o600), (0o666, 0o666), (0o6755, 0o755)] {
+            fs::set_permissions(&path, Permissions::from_mode(old)).unwrap();
+            replace_target(&link, b"newer", READABLE).unwrap();
+            assert_eq!(mode(), kept);
+        }
     }
 
     #[test]

@@ -537,19 +537,22 @@ fn keys_are_written_nowhere_where_they_would_be_committed_or_lost() {
     assert_eq!(to(&some), refused("www.key"));
     fs::write(other.join(".gitignore"), "/tls/\n/some/*\n!/some/www.key\n").unwrap();
     assert_eq!(to(&some), refused("www.key"));
-    fs::write(other.join(".gitignore"), "/tls/\nwww.*\n").unwrap();
-    assert_eq!(
-        to(&some),
-        Said::refused(
-            "error: `[ROOT]/other/some` is in a git repository, where keys in plain text would be committed: \
-             files are called `.git-certs-*` there until they are whole\n\
-             hint: let its .gitignore list the folder, or `.git-certs-*` as well; or name a folder outside of it\n"
-        )
-    );
+    for ours in ["", ".git-certs-*\n", ".git-certs.pending-*\n"] {
+        let list = format!("/tls/\nwww.*\n{ours}");
+        fs::write(other.join(".gitignore"), list).unwrap();
+        assert_eq!(
+            to(&some),
+            Said::refused(
+                "error: `[ROOT]/other/some` is in a git repository, where keys in plain text would be committed: \
+                 files are called `.git-certs*` there until they are whole, and so is the mark of a command\n\
+                 hint: let its .gitignore list the folder, or `.git-certs*` as well; or name a folder outside of it\n"
+            )
+        );
+    }
     assert!(!some.exists());
     fs::write(
         other.join(".gitignore"),
-        "/tls/\nwww.*\nmail_1.*\n.git-certs-*\n",
+        "/tls/\nwww.*\nmail_1.*\n.git-certs*\n",
     )
     .unwrap();
     assert_eq!(to(&some).code, Some(0));

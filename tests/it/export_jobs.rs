@@ -294,6 +294,72 @@ fn a_command_that_failed_is_forgotten_by_no_other_export() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
 }
 
+#[test]
+fn a_slow_command_does_not_count_for_files_that_came_meanwhile() {
+    let (repo, _) = repo();
+    let out = repo.path("out").display().to_string();
+    let options = ["--format", "haproxy", "--to", &out];
+    let script = "case $RUN in\n\
+                  slow) echo begun; until [ -e ../go ]; do sleep 0.05; done;;\n\
+                  bad) exit 1;;\n\
+                  *) echo deployed;;\n\
+                  esac";
+    let run = |which: &str| {
+        let output = job(&repo, &options, script).env("RUN", which).output();
+        let output = output.unwrap();
+        (output.status.code(), repo.shown(output.stdout))
+    };
+    let mut slow = job(&repo, &options, script)
+        .env("RUN", "slow")
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(slow.stdout.take().unwrap()).lines();
+    let begun = lines.find(|line| line.as_ref().unwrap() == "begun");
+    assert!(begun.is_some());
+    renewed(&repo);
+    let www = |first: &str, then: &str| format!("{first}  [ROOT]/out/www.pem\n{then}");
+    assert_eq!(run("bad"), (Some(1), www("written  ", "")));
+    fs::write(repo.path("go"), "").unwrap();
+    assert_eq!(slow.wait().unwrap().code(), Some(0));
+    assert_eq!(run("good"), (Some(0), www("unchanged", "deployed\n")));
+    assert_eq!(run("good"), (Some(0), www("unchanged", "")));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn a_mark_that_says_nothing_stops_no_export() {
+    let (repo, _) = repo();
+    let out = repo.path("out").display().to_string();
+    let options = ["--format", "haproxy", "--to", &out];
+    assert_eq!(run(&repo, &options, "exit 1").code, Some(1));
+    let mark = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_none_or(|end| end != "pem"))
+        .unwrap();
+    let line = "waits 0123456789abcdef 0123456789abcdef\n";
+    fs::write(&mark, line.repeat(2000)).unwrap();
+    fs::remove_file(repo.path("out/www.pem")).unwrap();
+    let done = "written    [ROOT]/out/www.pem\ndeployed\n";
+    assert_eq!(run(&repo, &options, "echo deployed"), Said::done(done));
+    assert!(!mark.exists());
+    // What cannot be replaced is told before anything is written.
+    let shown = repo.shown(mark.display().to_string().into_bytes());
+    let refused = Said::refused(&format!(
+        "error: `{shown}` is not a file, and stands where a mark of git-certs would be\n\
+         hint: remove `{shown}`\n"
+    ));
+    fs::remove_file(repo.path("out/www.pem")).unwrap();
+    fs::create_dir(&mark).unwrap();
+    assert_eq!(run(&repo, &options, "echo deployed"), refused);
+    fs::remove_dir(&mark).unwrap();
+    let made = Command::new("mkfifo").arg(&mark).status();
+    assert!(made.unwrap().success());
+    assert_eq!(run(&repo, &options, "echo deployed"), refused);
+    fs::remove_file(&mark).unwrap();
+    assert_eq!(run(&repo, &options, "echo deployed"), Said::done(done));
+}
+
 /// Another key and certificate for `www`; returns the commit before.
 fn renewed(repo: &CertRepo) -> String {
     let before = repo.git(&["rev-parse", "HEAD"]).trim().to_owned();

@@ -8,7 +8,7 @@ use std::process::Command;
 use pretty_assertions::assert_eq;
 
 use crate::support::cert_repo::CertRepo;
-use crate::support::folders::Folders;
+use crate::support::folders::{Folders, Said};
 
 /// What can be in the place of a file.
 const KINDS: [&str; 4] = ["pipe", "device", "folder", "huge"];
@@ -193,6 +193,17 @@ fn what_is_written_replaces_no_pipe_and_no_device() {
     assert!(null.is_char_device());
     let link = fs::symlink_metadata(repo.path("null")).unwrap().file_type();
     assert!(link.is_symlink());
+    fs::create_dir(repo.path("pages")).unwrap();
+    let said = repo.run("status --format html --output ../pages", "alice");
+    assert_eq!(
+        said,
+        Said::refused(&format!(
+            "error: cannot write `[ROOT]/certs/../pages`\n  caused by: {IS_FOLDER}\n"
+        ))
+    );
+    let entries = fs::read_dir(repo.path("")).unwrap();
+    let mut left = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.find(|name| name.starts_with(".git-certs")), None);
     // A link to a file is where somebody wants the page.
     fs::write(repo.path("old.html"), "old").unwrap();
     symlink("old.html", repo.path("link")).unwrap();

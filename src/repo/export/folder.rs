@@ -11,11 +11,14 @@ use git2::{ErrorCode, Index, Repository};
 use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::secret::Secret;
-use crate::repo::export::File;
+use crate::repo::export::{File, pending};
 use crate::repo::files;
 
 /// Mode of a folder that is made.
 const PRIVATE_FOLDER: u32 = 0o700;
+
+/// What matches the names of all that is ours besides the exported files.
+const OURS: &str = ".git-certs*";
 
 /// A file that was asked for, and whether it had to be written.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,16 +82,21 @@ pub(crate) fn refuse_committed(folder: &Path, all: &[File]) -> Result<()> {
             ));
         }
     }
-    // Where each of them is until it is whole.
-    let unfinished = real.join(format!("{}x", files::PREFIX));
-    if around.takes(&unfinished).with_context(unseen)? {
-        let names = format!("{}*", files::PREFIX);
-        return Err(with_hint(
-            anyhow!("`{shown}` is {would}: files are called `{names}` there until they are whole"),
-            format!(
-                "let its .gitignore list the folder, or `{names}` as well; or name a folder outside of it"
-            ),
-        ));
+    // Where each of them is until it is whole, and what says that a command has not succeeded.
+    for prefix in [files::PREFIX, pending::PREFIX] {
+        if around
+            .takes(&real.join(format!("{prefix}x")))
+            .with_context(unseen)?
+        {
+            return Err(with_hint(
+                anyhow!(
+                    "`{shown}` is {would}: files are called `{OURS}` there until they are whole, and so is the mark of a command"
+                ),
+                format!(
+                    "let its .gitignore list the folder, or `{OURS}` as well; or name a folder outside of it"
+                ),
+            ));
+        }
     }
     Ok(())
 }
