@@ -208,8 +208,6 @@ fn hash<'w>(words: impl Iterator<Item = &'w [u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// A mark of `web`, and of one of its commands.
@@ -279,7 +277,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let count = || {
             let bytes = file::read(&web(folder.path(), "0").path).unwrap_or_default();
-            bytes.iter().filter(|byte| **byte == b'\n').count()
+            String::from_utf8(bytes).unwrap().lines().count()
         };
         let failed = web(folder.path(), "0");
         failed.begin().unwrap();
