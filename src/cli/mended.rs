@@ -36,7 +36,7 @@ fn told(mended: Result<Mended>) -> Vec<String> {
         Ok(Mended::Overtaken { commit, files }) => vec![format!(
             "an earlier command has left files behind its commit {commit}, and HEAD has moved since, so nothing was \
              touched; as before that commit: {}: `git restore --source {commit} --staged --worktree -- FILE` brings a \
-             file to it",
+             file to it; one that it has not, you can remove",
             first_of(&files)
         )],
         Ok(Mended::Strange { mark, why }) => vec![format!(

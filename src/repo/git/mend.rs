@@ -1,18 +1,18 @@
 //! What a command has left in a checkout that was killed between its commit and the files: these follow the commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use git2::{
-    Commit, DiffDelta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid,
-    Repository, Tree,
+    Commit, DiffDelta, DiffOptions, FileMode, Index, IndexEntry, IndexEntryExtendedFlag, IndexTime,
+    Oid, Repository, Tree,
 };
 
 use crate::repo::files::{self, PRIVATE, READABLE};
 use crate::repo::git::checkout::{discover, prefix};
 use crate::repo::git::read;
-use crate::repo::git::unfinished::{Mark, Span};
+use crate::repo::git::unfinished::{self, Mark, Noted};
 use crate::repo::sizes;
 
 /// Ending of files that only their owner may read.
@@ -46,22 +46,27 @@ pub(crate) fn mend(folder: &Path) -> Result<Mended> {
         let mark = mark.path().to_owned();
         Ok(Mended::Strange { mark, why })
     };
-    let span = match mark.read() {
+    let mut noted = match mark.read() {
         Ok(None) => return Ok(Mended::Nothing),
-        Ok(Some(span)) => span,
+        Ok(Some(noted)) => noted,
         Err(error) => return strange(error.into()),
     };
     let mended = match sizes::head(&repository) {
         // HEAD has not moved, or the user has taken the commit back.
-        Ok(head) if head.id() == span.old => Mended::Nothing,
+        Ok(head) if head.id() == noted.span.old => Mended::Nothing,
         Ok(head) => {
-            let Some(line) = span.line(&repository) else {
+            let Some(line) = noted.span.line(&repository) else {
                 return strange(anyhow!("it names no commits of git-certs that are here"));
             };
             let mut checkout = Left::new(&repository, (&top, &prefix))?;
             match line.iter().position(|commit| commit.id() == head.id()) {
-                Some(at) => checkout.follow(&head, line.get(at + 1..).unwrap_or_default())?,
-                None => checkout.overtaken(&head, span, &line)?,
+                Some(at) => {
+                    // A commit that has been taken back has the keys of its loose files, encrypted.
+                    noted.loose.retain(|_, _| at == 0);
+                    let before = line.get(at + 1..).unwrap_or_default();
+                    checkout.follow(&head, before, &noted.loose)?
+                }
+                None => checkout.overtaken(&head, &noted, &line)?,
             }
         }
         Err(_) => return Ok(Mended::Nothing),
@@ -77,6 +82,9 @@ fn place(folder: &Path) -> Option<(Repository, PathBuf, String)> {
     let prefix = prefix(&top, &folder.canonicalize().ok()?).ok()?;
     Some((repository, top, prefix))
 }
+
+/// Files that no commit has and that go, with the content that they had.
+type Loose = BTreeMap<String, Oid>;
 
 /// A checkout that an earlier command has left.
 struct Left<'r> {
@@ -146,12 +154,17 @@ impl<'r> Left<'r> {
     }
 
     /// Brings what is as it was `before` to what the last commit has.
-    fn follow(&mut self, head: &Commit<'_>, before: &[Commit<'_>]) -> Result<Mended> {
+    fn follow(
+        &mut self,
+        head: &Commit<'_>,
+        before: &[Commit<'_>],
+        loose: &Loose,
+    ) -> Result<Mended> {
         let (mut done, mut entered, mut kept) = (0, 0, Vec::new());
-        let all = self.changed(&head.tree()?, before)?;
+        let all = self.changed(&head.tree()?, before, loose)?;
         for changed in &all {
             let file = changed.state(self.file(&changed.path));
-            let entry = changed.state(self.entry(&changed.path));
+            let entry = self.entry_state(changed);
             let steps = decide(file, entry, changed.after == Found::Nothing);
             if steps.is_kept {
                 kept.push(self.shown(&changed.path));
@@ -178,11 +191,13 @@ impl<'r> Left<'r> {
     }
 
     /// Says which files are as they were before the commits of a line, though HEAD has moved on from there.
-    fn overtaken(&self, head: &Commit<'_>, span: Span, line: &[Commit<'_>]) -> Result<Mended> {
+    fn overtaken(&self, head: &Commit<'_>, noted: &Noted, line: &[Commit<'_>]) -> Result<Mended> {
         let Some((new, before)) = line.split_first() else {
             return Ok(Mended::Nothing);
         };
-        let is_on_top = self.repository.graph_descendant_of(head.id(), span.new)?;
+        let is_on_top = self
+            .repository
+            .graph_descendant_of(head.id(), noted.span.new)?;
         let tree = head.tree()?;
         let is_behind = |changed: &Changed| {
             let committed = entry_of(&tree, &changed.path);
@@ -190,7 +205,7 @@ impl<'r> Left<'r> {
             let is_here = |found| found != committed && changed.state(found) == State::Behind;
             is_undone || is_here(self.file(&changed.path)) || is_here(self.entry(&changed.path))
         };
-        let all = self.changed(&new.tree()?, before)?;
+        let all = self.changed(&new.tree()?, before, &noted.loose)?;
         let behind = all.iter().filter(|changed| is_behind(changed));
         let files: Vec<_> = behind.map(|changed| self.shown(&changed.path)).collect();
         let short = new.as_object().short_id()?;
@@ -202,8 +217,13 @@ impl<'r> Left<'r> {
         })
     }
 
-    /// Files below the folder that are others after the commits.
-    fn changed(&self, after: &Tree<'_>, before: &[Commit<'_>]) -> Result<Vec<Changed>> {
+    /// Files below the folder that are others after the commits, and those that no commit has and that go.
+    fn changed(
+        &self,
+        after: &Tree<'_>,
+        before: &[Commit<'_>],
+        loose: &Loose,
+    ) -> Result<Vec<Changed>> {
         let before = before.iter().map(Commit::tree);
         let before = before.collect::<Result<Vec<_>, _>>()?;
         let mut options = DiffOptions::new();
@@ -225,19 +245,34 @@ impl<'r> Left<'r> {
                 path,
             })
         };
-        Ok(diff.deltas().filter_map(changed).collect())
+        let nowhere = |path: &str| {
+            let mut trees = before.last().into_iter().chain([after]);
+            trees.all(|tree| entry_of(tree, path) == Found::Nothing)
+        };
+        let loose = loose.iter().filter(|(path, _)| nowhere(path));
+        let loose = loose.map(|(path, content)| Changed {
+            path: path.clone(),
+            before: [Found::Content(*content)].into(),
+            after: Found::Nothing,
+        });
+        Ok(diff.deltas().filter_map(changed).chain(loose).collect())
     }
 
     fn file(&self, path: &str) -> Found {
-        let whole = self.top.join(path);
-        match read::exists(self.top, path) {
-            Ok(false) => Found::Nothing,
-            // Who would hash a named pipe waits for who writes into it.
-            Ok(true) if whole.is_file() => {
-                Oid::hash_file(ObjectType::Blob, whole).map_or(Found::Other, Found::Content)
-            }
-            Ok(true) | Err(_) => Found::Other,
+        match unfinished::content(self.top, path) {
+            Ok(content) => content.map_or(Found::Nothing, Found::Content),
+            Err(_) => Found::Other,
         }
+    }
+
+    fn entry_state(&self, changed: &Changed) -> State {
+        let entry = self.index.get_path(Path::new(&changed.path), 0);
+        let flags = entry.map_or(0, |entry| entry.flags_extended);
+        // `git add -N` gives no content.
+        if flags & IndexEntryExtendedFlag::INTENT_TO_ADD.bits() != 0 {
+            return State::Behind;
+        }
+        changed.state(self.entry(&changed.path))
     }
 
     fn entry(&self, path: &str) -> Found {
