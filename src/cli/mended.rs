@@ -44,6 +44,10 @@ fn told(mended: Result<Mended>) -> Vec<String> {
              whether files are behind the last commit",
             mark.display()
         )],
+        Ok(Mended::InTheWay { mark }) => vec![format!(
+            "`{}`, where a command marks what it has not ended, is not a file: remove it",
+            mark.display()
+        )],
         Err(error) => vec![format!(
             "what an earlier command has left behind the last commit cannot be put right: {error:#}: `git restore \
              --source HEAD --staged --worktree -- FILE` brings a file to that commit"

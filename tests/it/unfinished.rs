@@ -458,6 +458,47 @@ fn nothing_is_touched_once_head_has_moved_on() {
     }
 }
 
+/// A file that git knows nothing of, so that it cannot be restored.
+#[test]
+fn a_file_that_the_commit_has_not_can_be_removed() {
+    for loose_key in [false, true] {
+        let repo = if loose_key {
+            loose(&["add", "--all"])
+        } else {
+            of_get_certs()
+        };
+        killed(&repo, "before files", "import --yes");
+        let made = repo.git(&["rev-parse", "--short", "HEAD"]);
+        let made = made.trim();
+        repo.git(&["rm", "--quiet", "--cached", KEY, PEM]);
+        repo.put("notes", "more than before\n");
+        repo.git(&["commit", "--quiet", "--message", "mine", "--", "notes"]);
+        let (mut known, unknown) = (vec![DESCRIPTION, SEALED], [KEY, PEM]);
+        let mut files = [&known[..], &unknown].concat();
+        if !loose_key {
+            files.sort_unstable();
+        }
+        let files: Vec<_> = files.iter().map(|file| format!("`{file}`")).collect();
+        assert_eq!(
+            next(&repo),
+            format!(
+                "warning: an earlier command has left files behind its commit {made}, and HEAD has moved since, so nothing was \
+                 touched; as before that commit: {}: `git restore --source {made} --staged --worktree -- FILE` brings a file \
+                 to it; one that it has not, you can remove\n",
+                files.join(", ")
+            )
+        );
+        let restore = ["restore", "--source", made, "--staged", "--worktree", "--"];
+        known.splice(0..0, restore);
+        repo.git(&known);
+        for path in unknown {
+            fs::remove_file(repo.path("certs").join(path)).unwrap();
+        }
+        assert_eq!(status(&repo), "", "{loose_key}");
+        assert!(repo.opened(SEALED, "alice").is_some());
+    }
+}
+
 /// The user has taken the commit back, or has put all right, or is on another branch.
 #[test]
 fn what_the_user_has_put_right_is_not_told() {
@@ -527,10 +568,23 @@ fn a_mark_that_is_none_goes() {
     assert_eq!(
         next(&repo),
         format!(
-            "warning: what an earlier command has left behind the last commit cannot be put right: cannot remove \
-             `[ROOT]/certs/.git/{name}`: Is a directory: {TO_HEAD}"
+            "warning: `[ROOT]/certs/.git/{name}`, where a command marks what it has not ended, is not a file: remove it\n"
         )
     );
+    let said = program(&repo, "import --yes", "certs").output().unwrap();
+    let said = (said.status.code(), repo.shown(said.stderr));
+    let refused = format!(
+        "warning: `[ROOT]/certs/.git/{name}`, where a command marks what it has not ended, is not a file: remove it\n\
+         error: `[ROOT]/certs/.git/{name}` is not a file, and commits cannot be marked there\n\
+         hint: remove it\n"
+    );
+    assert_eq!(said, (Some(2), refused));
+    assert_eq!(status(&repo), "");
+    // What it says is enough.
+    fs::remove_dir(&mark).unwrap();
+    assert_eq!(next(&repo), "");
+    assert_eq!(repo.run("import --yes", "alice").code, Some(0));
+    is_whole(&repo, "no folder");
 }
 
 /// What cannot be put right at once is put right later.

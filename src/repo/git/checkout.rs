@@ -159,6 +159,7 @@ impl Checkout {
             let written = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&ROOM));
             written.with_context(|| format!("cannot write to `{}`", folder.display()))?;
         }
+        Mark::of(&self.history.repository, &self.prefix)?.prove()?;
         let lock = self.history.repository.path().join("index.lock");
         if lock.try_exists()? {
             return Err(with_hint(

@@ -29,6 +29,8 @@ pub(crate) enum Mended {
     Overtaken { commit: String, files: Vec<String> },
     /// The mark at this path says nothing, and is gone.
     Strange { mark: PathBuf, why: Error },
+    /// What is at the path of the mark is not a file, and stays.
+    InTheWay { mark: PathBuf },
 }
 
 /// Brings work tree and index to a commit that they have not followed, as the command would have that made it.
@@ -41,6 +43,10 @@ pub(crate) fn mend(folder: &Path) -> Result<Mended> {
         return Ok(Mended::Nothing);
     };
     let mark = Mark::of(&repository, &prefix)?;
+    if !mark.is_usable() {
+        let mark = mark.path().to_owned();
+        return Ok(Mended::InTheWay { mark });
+    }
     let strange = |why| {
         mark.remove()?;
         let mark = mark.path().to_owned();

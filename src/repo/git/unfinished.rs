@@ -1,13 +1,15 @@
 //! The mark of a commit that the work tree and the index of a checkout are still to follow.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use git2::{Commit, ObjectType, Oid, Repository};
 
 use crate::model::file;
+use crate::model::hint::with_hint;
 use crate::repo::files;
 use crate::repo::git::{Content, File, message, read};
 use crate::repo::sizes;
@@ -61,6 +63,12 @@ impl Mark {
         &self.path
     }
 
+    /// Whether nothing is in the way of a mark; what is no file is neither replaced nor removed.
+    pub(super) fn is_usable(&self) -> bool {
+        let found = fs::symlink_metadata(&self.path);
+        found.map_or(true, |found| found.is_file() || found.is_symlink())
+    }
+
     /// None if there is none; an error of what git-certs does not write.
     pub(super) fn read(&self) -> io::Result<Option<Noted>> {
         let bytes = match file::read_up_to(LARGEST, &self.path) {
@@ -70,6 +78,16 @@ impl Mark {
         };
         let strange = || io::Error::new(ErrorKind::InvalidData, "it does not name two commits");
         Noted::parse(&bytes).map(Some).ok_or_else(strange)
+    }
+
+    /// Fails where no mark can be.
+    pub(super) fn prove(&self) -> Result<()> {
+        if self.is_usable() {
+            return Ok(());
+        }
+        let shown = self.path.display();
+        let error = anyhow!("`{shown}` is not a file, and commits cannot be marked there");
+        Err(with_hint(error, "remove it"))
     }
 
     pub(super) fn remove(&self) -> Result<()> {
@@ -93,6 +111,7 @@ impl Mark {
             earlier.loose.append(&mut noted.loose);
             noted.loose = earlier.loose;
         }
+        self.prove()?;
         files::sweep(repository.path()).context("cannot remove what a killed command has left")?;
         files::replace(&self.path, noted.text().as_bytes(), files::PRIVATE)?;
         Ok(Begun {
