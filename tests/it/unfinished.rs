@@ -458,6 +458,81 @@ fn nothing_is_touched_once_head_has_moved_on() {
     }
 }
 
+/// Runs a command that only reads; returns its warnings.
+#[track_caller]
+fn read_by(repo: &CertRepo, words: &str) -> String {
+    let said = program(repo, words, "certs").output().unwrap();
+    let said = repo.shown(said.stderr);
+    let lines = said.split_inclusive('\n');
+    lines.filter(|line| line.starts_with("warning: ")).collect()
+}
+
+const READERS: [&str; 7] = [
+    "recipients list",
+    "status",
+    "log web",
+    "verify",
+    "check",
+    "export web --stdout",
+    "import --dry-run",
+];
+
+#[test]
+fn commands_that_only_read_say_what_is_left() {
+    let repo = of_get_certs();
+    let marked = |repo: &CertRepo| (status(repo), marks(&repo.path("certs/.git")));
+    let silent = |repo: &CertRepo, words: &str| {
+        let said = read_by(repo, words);
+        assert!(!said.contains("command"), "{words}: {said}");
+    };
+    READERS.iter().for_each(|words| silent(&repo, words));
+    killed(&repo, "before head", "import --yes");
+    READERS.iter().for_each(|words| silent(&repo, words));
+    killed(&repo, "before files", "import --yes");
+    let left = "warning: an earlier command has left 4 files behind the last commit, so what is read here may be older than that: \
+                the next command that writes, such as `git-certs rekey`, puts them right\n";
+    let before = marked(&repo);
+    for words in READERS {
+        let said = read_by(&repo, words);
+        assert_eq!(said.matches(left).count(), 1, "{words}: {said}");
+        assert_eq!(
+            said.matches("earlier command").count(),
+            1,
+            "{words}: {said}"
+        );
+        assert_eq!(marked(&repo), before, "{words}");
+    }
+    // A command is at work there.
+    let lock = fs::File::open(repo.path("certs")).unwrap();
+    lock.lock().unwrap();
+    silent(&repo, "recipients list");
+    drop(lock);
+    let index = repo.path("certs/.git/index");
+    let good = fs::read(&index).unwrap();
+    fs::write(&index, "junk".repeat(100)).unwrap();
+    assert_eq!(
+        read_by(&repo, "recipients list"),
+        "warning: whether files are behind the last commit cannot be found out: invalid data in index - incorrect header signature\n"
+    );
+    fs::write(&index, good).unwrap();
+    assert_eq!(next(&repo), put_right(4));
+    READERS.iter().for_each(|words| silent(&repo, words));
+    is_whole(&repo, "read");
+}
+
+#[test]
+fn commands_that_only_read_leave_marks_that_say_nothing() {
+    let repo = of_get_certs();
+    killed(&repo, "before files", "import --yes");
+    let [name] = marks(&repo.path("certs/.git")).try_into().unwrap();
+    let mark = repo.path("certs/.git").join(&name);
+    for text in ["junk".to_owned(), format!("{0}\n{0}\n", "1".repeat(40))] {
+        fs::write(&mark, &text).unwrap();
+        assert_eq!(read_by(&repo, "recipients list"), "");
+        assert_eq!(fs::read_to_string(&mark).unwrap(), text);
+    }
+}
+
 /// A file that git knows nothing of, so that it cannot be restored.
 #[test]
 fn a_file_that_the_commit_has_not_can_be_removed() {
