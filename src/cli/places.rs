@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::arguments::Run;
 use crate::cli::environment;
+use crate::cli::mended;
 use crate::cli::settings::{FILE, Settings};
 use crate::cli::signing;
 use crate::model::hint::Hint;
@@ -60,8 +61,16 @@ impl<'r> Places<'r> {
         Ok(Self { run, http, ssh })
     }
 
-    /// Where the cert repository is: `--repo`, or the checkout in `--dir`.
+    /// Where the cert repository is: `--repo`, or the checkout in `--dir`, of which is told what is left there half done.
     pub(super) fn certs(&self) -> Result<Location> {
+        let location = self.location()?;
+        if let Location::Folder { path, .. } = &location {
+            mended::look(path);
+        }
+        Ok(location)
+    }
+
+    fn location(&self) -> Result<Location> {
         let branch = self.run.certs.branch.clone();
         let token = environment::secret(environment::TOKEN).map(Token::new);
         if let Some(url) = &self.run.certs.repo {
@@ -83,7 +92,7 @@ impl<'r> Places<'r> {
     pub(super) fn dns(&self, settings: &Settings) -> Result<Location> {
         let branch = settings.dns_branch.clone();
         let Some(place) = &settings.dns_repo else {
-            return match self.certs()? {
+            return match self.location()? {
                 remote @ Location::Remote(_) => Ok(remote),
                 Location::Folder { .. } => Ok(self.folder(Path::new("."))),
             };

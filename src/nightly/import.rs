@@ -16,7 +16,7 @@ use crate::nightly::issue::count;
 use crate::nightly::job::Override;
 use crate::nightly::store::Store;
 use crate::nightly::workspaces::{Workspaces, blocking};
-use crate::repo::git::Workspace;
+use crate::repo::git::{Content, File, Workspace};
 use crate::repo::import::exposed::{History, history};
 use crate::repo::import::source::Source;
 use crate::repo::import::{detect, read};
@@ -80,7 +80,7 @@ impl Import<'_> {
         Ok((importing, decided))
     }
 
-    /// Commits and pushes what was decided; then files go that no commit has. Returns where the commit went, in words.
+    /// Commits and pushes what was decided. Returns where the commit went, in words.
     pub(crate) async fn carry_out(
         &self,
         importing: &Importing,
@@ -96,11 +96,18 @@ impl Import<'_> {
             None
         } else {
             store.prove().await?;
+            // What no commit has goes with what one has: the mark of a checkout is there for all of it.
+            let loose = decided.uncommitted.iter().map(|path| File {
+                path: path.clone(),
+                content: Content::Removed,
+            });
+            let files = decided.files.into_iter().chain(loose).collect();
             store
-                .save(message(importing), decided.files)
+                .save(message(importing), files)
                 .await
                 .context("what was imported cannot be stored")?
         };
+        // Where nothing was to be committed, or the files could not follow.
         let uncommitted = decided.uncommitted;
         self.workspaces
             .with(move |workspace| workspace.discard(&uncommitted))

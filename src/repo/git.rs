@@ -3,6 +3,7 @@
 //! Blocking. Commits are made in the object database, from memory; the index and the work tree of
 //! a checkout only follow.
 
+mod behind;
 mod checkout;
 mod contest;
 mod earlier;
@@ -40,7 +41,7 @@ use crate::repo::transport::{Access, Remote};
 
 pub(crate) use crate::repo::git::checkout::{checkout, discover};
 pub(crate) use crate::repo::git::left::Left;
-pub(crate) use crate::repo::git::mend::{Mended, mend};
+pub(crate) use crate::repo::git::mend::{Mended, look, mend};
 pub(crate) use crate::repo::git::message::{Message, RUN, SERIAL, trailer};
 pub(crate) use crate::repo::git::people::People;
 pub(crate) use crate::repo::git::read::Reader;

@@ -253,7 +253,8 @@ fn keys_that_no_commit_has_go_once_theirs_are_stored() {
     assert_eq!(untracked(), [true, true]);
     assert_eq!(committed(&repo).len(), imported().len() + 1);
     let done = repo.run("import --yes", "alice");
-    let mended = "warning: an earlier command has left 6 files behind the last commit: put right\n";
+    let mended =
+        "warning: an earlier command has left 11 files behind the last commit: put right\n";
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), mended));
     assert_eq!(untracked(), [false, false]);
     assert_eq!(in_plain_text(&repo), "");
@@ -430,7 +431,8 @@ fn a_push_that_is_refused_loses_nothing() {
     fs::remove_file(hook).unwrap();
     repo.git(&["fetch", "--quiet", "origin"]);
     repo.git(&["branch", "--set-upstream-to", "origin/main"]);
-    // Killed between commit and push: the commit stays, and so do the files that it does not have.
+    let key = repo.read("certificates/web/web.key");
+    // Killed between commit and push: the commit stays, with the keys of the files that are gone.
     let killed = repo.run_with(
         "import --yes",
         "alice",
@@ -441,25 +443,24 @@ fn a_push_that_is_refused_loses_nothing() {
     );
     assert_eq!(killed.code, None, "{}", killed.stderr);
     assert_eq!(committed(&repo).len(), imported().len() + 1);
-    assert!(repo.path("certs/certificates/web/web.key").exists());
-    // Whoever may have put another key there meanwhile: what is here in plain text is encrypted again before it goes.
+    assert_eq!(in_plain_text(&repo), "");
+    assert!(
+        repo.opened("certificates/web/web.key.age", "alice")
+            .is_some()
+    );
+    // Whoever may have put a key there meanwhile: what is here in plain text is encrypted again before it goes.
+    repo.put("certificates/web/web.key", key);
     let done = repo.run("import --yes", "alice");
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
     assert_eq!(
         done.stdout,
         "get-certs, in this repository
 
-import   `mail`: mail.a.test; p256, until 2126-11-01; key in certificates/mail/mail.key
 import   `web`: web.a.test; rsa2048, until 2126-11-01; key in certificates/web/web.key
-import   account at `ca.test`: P-384 key, which the next run replaces by a P-256 key
-remove   .letsencrypt/ca.test/account.key
-remove   certificates/mail/mail.key
-remove   certificates/mail/mail.pem
 remove   certificates/web/web.key
-remove   certificates/web/web.pem
 
-2 certificates and 1 account to import, 5 files to remove
-imported 2 certificates and 1 account
+1 certificate and 0 accounts to import, 1 file to remove
+imported 1 certificate and 0 accounts
 pushed 2 commits to `main`
 "
     );

@@ -28,6 +28,31 @@ const POINTS: [(&str, usize); 8] = [
 
 /// What get-certs leaves, key in plain text and all, and a file of the user.
 fn of_get_certs() -> CertRepo {
+    let repo = not_committed();
+    repo.commit("get-certs");
+    repo
+}
+
+/// The same, and no commit has a key: `words` say what git knows of it.
+fn loose(words: &[&str]) -> CertRepo {
+    let repo = not_committed();
+    let (key, pem) = (repo.read(KEY), repo.read(PEM));
+    for path in [KEY, PEM] {
+        fs::remove_file(repo.path("certs").join(path)).unwrap();
+    }
+    if words.is_empty() {
+        repo.put(".gitignore", "*.key\n*.pem\n");
+    }
+    repo.commit("get-certs");
+    repo.put(KEY, key);
+    repo.put(PEM, pem);
+    if let [_, ..] = words {
+        repo.git(words);
+    }
+    repo
+}
+
+fn not_committed() -> CertRepo {
     let mut repo = CertRepo::new();
     let alice = repo.identity("alice");
     repo.put(".age-recipients", format!("{alice}\n"));
@@ -36,14 +61,10 @@ fn of_get_certs() -> CertRepo {
     let files = Files::new("web");
     repo.put("certificates/web/web.crt", &files.chain);
     repo.put(KEY, &files.key);
-    repo.put(
-        "certificates/web/web.pem",
-        format!("{}\n{}", files.chain, files.key),
-    );
+    repo.put(PEM, format!("{}\n{}", files.chain, files.key));
     let url = "https://ca.test/cert/web";
     let description = json!({"domain": "web.a.test", "certUrl": url, "certStableUrl": url});
     repo.put(DESCRIPTION, format!("{description:#}"));
-    repo.commit("get-certs");
     repo
 }
 
@@ -141,6 +162,83 @@ fn files_follow_the_commit_of_an_import_wherever_it_is_killed() {
         }
         assert_eq!(repo.opened(SEALED, "alice"), Some(key), "`{point}`");
     }
+}
+
+/// What git knows of keys that no commit has: that it does not see them, nothing, their content, that they are there.
+const LOOSE: [&[&str]; 4] = [&[], &["status"], &["add", "--all"], &["add", "-N", "."]];
+
+#[test]
+fn keys_that_no_commit_has_go_wherever_an_import_is_killed() {
+    for words in LOOSE {
+        for (point, files) in POINTS {
+            let shown = format!("{words:?} {point}");
+            let repo = loose(words);
+            let before = (status(&repo), repo.git(&["rev-parse", "HEAD"]));
+            let key = repo.read(KEY);
+            killed(&repo, point, "import --yes");
+            let is_made = repo.git(&["rev-parse", "HEAD"]) != before.1;
+            // What has no entry is through with once the file is gone.
+            let here = [KEY, PEM].map(|path| repo.path("certs").join(path).exists());
+            let here = here.iter().filter(|is_here| **is_here).count();
+            let told = match files {
+                0 => String::new(),
+                files if words.contains(&"add") => put_right(files),
+                files => put_right(files - 2 + here),
+            };
+            assert_eq!(next(&repo), told, "{shown}");
+            if !is_made {
+                assert_eq!(status(&repo), before.0, "{shown}");
+                assert_eq!(repo.read(KEY), key, "{shown}");
+                assert_eq!(repo.run("import --yes", "alice").code, Some(0), "{shown}");
+            }
+            is_whole(&repo, &shown);
+            assert_eq!(repo.opened(SEALED, "alice"), Some(key), "{shown}");
+        }
+    }
+}
+
+/// No commit has it encrypted.
+#[test]
+fn another_key_that_no_commit_has_stays() {
+    for words in LOOSE {
+        let repo = loose(words);
+        killed(&repo, "before files", "import --yes");
+        repo.put(KEY, "another key\n");
+        assert_eq!(
+            next(&repo),
+            format!(
+                "{}{STAYS}`{KEY}`: {OR_REMOVE}",
+                put_right(3 + usize::from(words.contains(&"add")))
+            ),
+            "{words:?}"
+        );
+        assert_eq!(repo.read(KEY), "another key\n");
+        assert!(!repo.path("certs").join(PEM).exists());
+        let is_ignored = words.is_empty();
+        let status_now = format!("{} {KEY}\n", if is_ignored { "!!" } else { "??" });
+        assert_eq!(status(&repo), status_now, "{words:?}");
+    }
+    let repo = loose(&["add", "--all"]);
+    killed(&repo, "before files", "import --yes");
+    repo.put(KEY, "another key\n");
+    repo.git(&["add", KEY]);
+    assert_eq!(
+        next(&repo),
+        format!("{}{STAYS}`{KEY}`: {OR_REMOVE}", put_right(3))
+    );
+    assert_eq!(status(&repo), format!("A  {KEY}\n"));
+}
+
+/// The commit that has the key encrypted is taken back.
+#[test]
+fn a_key_that_no_commit_has_any_more_stays() {
+    let repo = loose(&["add", "--all"]);
+    let before = status(&repo);
+    killed(&repo, "before files", "import --yes");
+    repo.git(&["reset", "--quiet", "--soft", "HEAD~1"]);
+    assert_eq!(next(&repo), "");
+    assert_eq!(status(&repo), before);
+    assert!(repo.read(KEY).contains("PRIVATE KEY"));
 }
 
 /// The user has pushed the commit, and the files are behind it all the same.
@@ -347,7 +445,7 @@ fn nothing_is_touched_once_head_has_moved_on() {
             format!(
                 "warning: an earlier command has left files behind its commit {short}, and HEAD has moved since, so nothing was \
                  touched; as before that commit: `{DESCRIPTION}`, `{KEY}`, `{SEALED}`, `certificates/web/web.pem`: `git restore \
-                 --source {short} --staged --worktree -- FILE` brings a file to it\n"
+                 --source {short} --staged --worktree -- FILE` brings a file to it; one that it has not, you can remove\n"
             ),
             "{words:?}"
         );
@@ -357,6 +455,122 @@ fn nothing_is_touched_once_head_has_moved_on() {
         restore(&repo, &warning);
         let differs = repo.git(&["diff", "--name-only", made.trim(), "--", "certificates"]);
         assert_eq!(differs, "", "{words:?}");
+    }
+}
+
+/// Runs a command that only reads; returns its warnings.
+#[track_caller]
+fn read_by(repo: &CertRepo, words: &str) -> String {
+    let said = program(repo, words, "certs").output().unwrap();
+    let said = repo.shown(said.stderr);
+    let lines = said.split_inclusive('\n');
+    lines.filter(|line| line.starts_with("warning: ")).collect()
+}
+
+const READERS: [&str; 7] = [
+    "recipients list",
+    "status",
+    "log web",
+    "verify",
+    "check",
+    "export web --stdout",
+    "import --dry-run",
+];
+
+#[test]
+fn commands_that_only_read_say_what_is_left() {
+    let repo = of_get_certs();
+    let marked = |repo: &CertRepo| (status(repo), marks(&repo.path("certs/.git")));
+    let silent = |repo: &CertRepo, words: &str| {
+        let said = read_by(repo, words);
+        assert!(!said.contains("command"), "{words}: {said}");
+    };
+    READERS.iter().for_each(|words| silent(&repo, words));
+    killed(&repo, "before head", "import --yes");
+    READERS.iter().for_each(|words| silent(&repo, words));
+    killed(&repo, "before files", "import --yes");
+    let left = "warning: an earlier command has left 4 files behind the last commit, so what is read here may be older than that: \
+                the next command that writes, such as `git-certs rekey`, puts them right\n";
+    let before = marked(&repo);
+    for words in READERS {
+        let said = read_by(&repo, words);
+        assert_eq!(said.matches(left).count(), 1, "{words}: {said}");
+        assert_eq!(
+            said.matches("earlier command").count(),
+            1,
+            "{words}: {said}"
+        );
+        assert_eq!(marked(&repo), before, "{words}");
+    }
+    // A command is at work there.
+    let lock = fs::File::open(repo.path("certs")).unwrap();
+    lock.lock().unwrap();
+    silent(&repo, "recipients list");
+    drop(lock);
+    let index = repo.path("certs/.git/index");
+    let good = fs::read(&index).unwrap();
+    fs::write(&index, "junk".repeat(100)).unwrap();
+    assert_eq!(
+        read_by(&repo, "recipients list"),
+        "warning: whether files are behind the last commit cannot be found out: invalid data in index - incorrect header signature\n"
+    );
+    fs::write(&index, good).unwrap();
+    assert_eq!(next(&repo), put_right(4));
+    READERS.iter().for_each(|words| silent(&repo, words));
+    is_whole(&repo, "read");
+}
+
+#[test]
+fn commands_that_only_read_leave_marks_that_say_nothing() {
+    let repo = of_get_certs();
+    killed(&repo, "before files", "import --yes");
+    let [name] = marks(&repo.path("certs/.git")).try_into().unwrap();
+    let mark = repo.path("certs/.git").join(&name);
+    for text in ["junk".to_owned(), format!("{0}\n{0}\n", "1".repeat(40))] {
+        fs::write(&mark, &text).unwrap();
+        assert_eq!(read_by(&repo, "recipients list"), "");
+        assert_eq!(fs::read_to_string(&mark).unwrap(), text);
+    }
+}
+
+/// A file that git knows nothing of, so that it cannot be restored.
+#[test]
+fn a_file_that_the_commit_has_not_can_be_removed() {
+    for loose_key in [false, true] {
+        let repo = if loose_key {
+            loose(&["add", "--all"])
+        } else {
+            of_get_certs()
+        };
+        killed(&repo, "before files", "import --yes");
+        let made = repo.git(&["rev-parse", "--short", "HEAD"]);
+        let made = made.trim();
+        repo.git(&["rm", "--quiet", "--cached", KEY, PEM]);
+        repo.put("notes", "more than before\n");
+        repo.git(&["commit", "--quiet", "--message", "mine", "--", "notes"]);
+        let (mut known, unknown) = (vec![DESCRIPTION, SEALED], [KEY, PEM]);
+        let mut files = [&known[..], &unknown].concat();
+        if !loose_key {
+            files.sort_unstable();
+        }
+        let files: Vec<_> = files.iter().map(|file| format!("`{file}`")).collect();
+        assert_eq!(
+            next(&repo),
+            format!(
+                "warning: an earlier command has left files behind its commit {made}, and HEAD has moved since, so nothing was \
+                 touched; as before that commit: {}: `git restore --source {made} --staged --worktree -- FILE` brings a file \
+                 to it; one that it has not, you can remove\n",
+                files.join(", ")
+            )
+        );
+        let restore = ["restore", "--source", made, "--staged", "--worktree", "--"];
+        known.splice(0..0, restore);
+        repo.git(&known);
+        for path in unknown {
+            fs::remove_file(repo.path("certs").join(path)).unwrap();
+        }
+        assert_eq!(status(&repo), "", "{loose_key}");
+        assert!(repo.opened(SEALED, "alice").is_some());
     }
 }
 
@@ -405,8 +619,8 @@ fn a_mark_that_is_none_goes() {
         ("junk\n".to_owned(), two),
         (format!("{old}\n{new}\n{new}\n"), two),
         (
-            "x".repeat(2000),
-            "it is larger than 1 KiB, which is the limit",
+            "x".repeat((16 << 20) + 1),
+            "it is larger than 16 MiB, which is the limit",
         ),
         (format!("{unknown}\n{unknown}\n"), none),
         (format!("{unknown}\n{new}\n"), none),
@@ -420,19 +634,32 @@ fn a_mark_that_is_none_goes() {
                 "warning: `[ROOT]/certs/.git/{name}`, the mark of a command that did not end, cannot be used and is removed: {why}: \
                  `git status` says whether files are behind the last commit\n"
             ),
-            "{text}"
+            "{why}"
         );
-        assert_eq!(next(&repo), "", "{text}");
-        assert_eq!(status(&repo), "", "{text}");
+        assert_eq!(next(&repo), "", "{why}");
+        assert_eq!(status(&repo), "", "{why}");
     }
     fs::create_dir(&mark).unwrap();
     assert_eq!(
         next(&repo),
         format!(
-            "warning: what an earlier command has left behind the last commit cannot be put right: cannot remove \
-             `[ROOT]/certs/.git/{name}`: Is a directory: {TO_HEAD}"
+            "warning: `[ROOT]/certs/.git/{name}`, where a command marks what it has not ended, is not a file: remove it\n"
         )
     );
+    let said = program(&repo, "import --yes", "certs").output().unwrap();
+    let said = (said.status.code(), repo.shown(said.stderr));
+    let refused = format!(
+        "warning: `[ROOT]/certs/.git/{name}`, where a command marks what it has not ended, is not a file: remove it\n\
+         error: `[ROOT]/certs/.git/{name}` is not a file, and commits cannot be marked there\n\
+         hint: remove it\n"
+    );
+    assert_eq!(said, (Some(2), refused));
+    assert_eq!(status(&repo), "");
+    // What it says is enough.
+    fs::remove_dir(&mark).unwrap();
+    assert_eq!(next(&repo), "");
+    assert_eq!(repo.run("import --yes", "alice").code, Some(0));
+    is_whole(&repo, "no folder");
 }
 
 /// What cannot be put right at once is put right later.

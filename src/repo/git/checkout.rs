@@ -159,6 +159,7 @@ impl Checkout {
             let written = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&ROOM));
             written.with_context(|| format!("cannot write to `{}`", folder.display()))?;
         }
+        Mark::of(&self.history.repository, &self.prefix)?.prove()?;
         let lock = self.history.repository.path().join("index.lock");
         if lock.try_exists()? {
             return Err(with_hint(
@@ -190,7 +191,7 @@ impl Checkout {
         let head = sizes::head(&self.history.repository)?.id();
         self.history.tip = head;
         let made = self.history.commit(message, &self.prefix, files, people)?;
-        let begun = match made.map(|_| self.advance(head)).transpose() {
+        let begun = match made.map(|_| self.advance(head, files)).transpose() {
             Ok(begun) => begun,
             Err(error) => {
                 // What is reported as failed must not be pushed with the next commit.
@@ -210,7 +211,7 @@ impl Checkout {
     }
 
     /// Moves HEAD from `head` to the tip, and marks before that the files are to follow.
-    fn advance(&self, head: Oid) -> Result<Begun> {
+    fn advance(&self, head: Oid, files: &[File]) -> Result<Begun> {
         let repository = &self.history.repository;
         let mark = Mark::of(repository, &self.prefix)?;
         let span = Span {
@@ -218,7 +219,7 @@ impl Checkout {
             new: self.history.tip,
         };
         kill::point("before mark");
-        let begun = mark.begin(repository, span)?;
+        let begun = mark.begin(repository, span, files)?;
         kill::point("before head");
         if let Err(error) = self.move_head(head, "commit (git-certs)") {
             // One that stays says nothing, as HEAD is not at the new commit.

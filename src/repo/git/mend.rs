@@ -1,18 +1,19 @@
 //! What a command has left in a checkout that was killed between its commit and the files: these follow the commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use git2::{
-    Commit, DiffDelta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid,
-    Repository, Tree,
+    Commit, DiffDelta, DiffOptions, FileMode, Index, IndexEntry, IndexEntryExtendedFlag, IndexTime,
+    Oid, Repository, Tree,
 };
 
 use crate::repo::files::{self, PRIVATE, READABLE};
+use crate::repo::git::behind::{Changed, Found, State, Steps, decide};
 use crate::repo::git::checkout::{discover, prefix};
 use crate::repo::git::read;
-use crate::repo::git::unfinished::{Mark, Span};
+use crate::repo::git::unfinished::{self, Mark, Noted};
 use crate::repo::sizes;
 
 /// Ending of files that only their owner may read.
@@ -29,6 +30,8 @@ pub(crate) enum Mended {
     Overtaken { commit: String, files: Vec<String> },
     /// The mark at this path says nothing, and is gone.
     Strange { mark: PathBuf, why: Error },
+    /// What is at the path of the mark is not a file, and stays.
+    InTheWay { mark: PathBuf },
 }
 
 /// Brings work tree and index to a commit that they have not followed, as the command would have that made it.
@@ -41,33 +44,70 @@ pub(crate) fn mend(folder: &Path) -> Result<Mended> {
         return Ok(Mended::Nothing);
     };
     let mark = Mark::of(&repository, &prefix)?;
+    if !mark.is_usable() {
+        let mark = mark.path().to_owned();
+        return Ok(Mended::InTheWay { mark });
+    }
     let strange = |why| {
         mark.remove()?;
         let mark = mark.path().to_owned();
         Ok(Mended::Strange { mark, why })
     };
-    let span = match mark.read() {
+    let noted = match mark.read() {
         Ok(None) => return Ok(Mended::Nothing),
-        Ok(Some(span)) => span,
+        Ok(Some(noted)) => noted,
         Err(error) => return strange(error.into()),
     };
-    let mended = match sizes::head(&repository) {
-        // HEAD has not moved, or the user has taken the commit back.
-        Ok(head) if head.id() == span.old => Mended::Nothing,
-        Ok(head) => {
-            let Some(line) = span.line(&repository) else {
-                return strange(anyhow!("it names no commits of git-certs that are here"));
-            };
-            let mut checkout = Left::new(&repository, (&top, &prefix))?;
-            match line.iter().position(|commit| commit.id() == head.id()) {
-                Some(at) => checkout.follow(&head, line.get(at + 1..).unwrap_or_default())?,
-                None => checkout.overtaken(&head, span, &line)?,
-            }
-        }
-        Err(_) => return Ok(Mended::Nothing),
+    let mended = match see(&repository, (&top, &prefix), noted, |left, plan| {
+        left.carry_out(plan)
+    })? {
+        Some(mended) => mended,
+        None => return strange(anyhow!("it names no commits of git-certs that are here")),
     };
     mark.remove()?;
     Ok(mended)
+}
+
+/// What [`mend`] would find; nothing is changed.
+pub(crate) fn look(folder: &Path) -> Result<Mended> {
+    let Some((repository, top, prefix)) = place(folder) else {
+        return Ok(Mended::Nothing);
+    };
+    // A mark that says nothing is told by who removes it.
+    let Ok(Some(noted)) = Mark::of(&repository, &prefix)?.read() else {
+        return Ok(Mended::Nothing);
+    };
+    let found = see(&repository, (&top, &prefix), noted, |_, _| Ok(()))?;
+    Ok(found.unwrap_or(Mended::Nothing))
+}
+
+/// None if these commits are not here, or not ours.
+fn see(
+    repository: &Repository,
+    (top, prefix): (&Path, &str),
+    mut noted: Noted,
+    carry_out: impl FnOnce(&mut Left<'_>, &Plan) -> Result<()>,
+) -> Result<Option<Mended>> {
+    let Ok(head) = sizes::head(repository) else {
+        return Ok(Some(Mended::Nothing));
+    };
+    // HEAD has not moved, or the user has taken the commit back.
+    if head.id() == noted.span.old {
+        return Ok(Some(Mended::Nothing));
+    }
+    let Some(line) = noted.span.line(repository) else {
+        return Ok(None);
+    };
+    let mut checkout = Left::new(repository, (top, prefix))?;
+    let Some(at) = line.iter().position(|commit| commit.id() == head.id()) else {
+        return checkout.overtaken(&head, &noted, &line).map(Some);
+    };
+    // A commit that has been taken back has the keys of its loose files, encrypted.
+    noted.loose.retain(|_, _| at == 0);
+    let before = line.get(at + 1..).unwrap_or_default();
+    let plan = checkout.plan(&head, before, &noted.loose)?;
+    carry_out(&mut checkout, &plan)?;
+    Ok(Some(plan.told()))
 }
 
 /// The repository with a work tree that contains a folder, the top of the tree, and the folder's path in it.
@@ -78,6 +118,9 @@ fn place(folder: &Path) -> Option<(Repository, PathBuf, String)> {
     Some((repository, top, prefix))
 }
 
+/// Files that no commit has and that go, with the content that they had.
+type Loose = BTreeMap<String, Oid>;
+
 /// A checkout that an earlier command has left.
 struct Left<'r> {
     repository: &'r Repository,
@@ -86,51 +129,23 @@ struct Left<'r> {
     index: Index,
 }
 
-/// A file that commits have changed.
-struct Changed {
-    /// From the top of the work tree.
-    path: String,
-    /// What it was before the commits, and after each but the last.
-    before: BTreeSet<Found>,
-    /// What it is in the last of the commits.
-    after: Found,
+/// What is to be done in a checkout.
+#[derive(Default)]
+struct Plan {
+    /// Each with how it is in the work tree.
+    files: Vec<(Changed, State, Steps)>,
+    kept: Vec<String>,
 }
 
-/// What is found at a path: in a commit, in the work tree, or in the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Found {
-    Nothing,
-    Content(Oid),
-    /// No file, one behind a symbolic link, a merge that is not finished.
-    Other,
-}
-
-/// How a file, or its entry in the index, is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Followed,
-    Behind,
-    /// The user has changed it.
-    Own,
-}
-
-/// What is to follow of a file, and whether something of it stays that the commit would have replaced.
-#[derive(Debug, PartialEq, Eq)]
-struct Steps {
-    file: bool,
-    entry: bool,
-    is_kept: bool,
-}
-
-fn decide(file: State, entry: State, is_gone: bool) -> Steps {
-    let is_free = entry != State::Own;
-    // The index is written last: whose entry has followed was changed after the command was through with it. A file that the
-    // commit has no more may have had no entry before.
-    let is_later = entry == State::Followed && !is_gone;
-    Steps {
-        file: is_free && file == State::Behind,
-        entry: is_free && entry == State::Behind,
-        is_kept: !is_free || file == State::Own && !is_later,
+impl Plan {
+    fn told(self) -> Mended {
+        let steps = self.files.iter().map(|(_, _, steps)| steps);
+        let files = steps.filter(|steps| steps.file || steps.entry).count();
+        if files == 0 && self.kept.is_empty() {
+            return Mended::Nothing;
+        }
+        let kept = self.kept;
+        Mended::Done { files, kept }
     }
 }
 
@@ -145,44 +160,45 @@ impl<'r> Left<'r> {
         })
     }
 
-    /// Brings what is as it was `before` to what the last commit has.
-    fn follow(&mut self, head: &Commit<'_>, before: &[Commit<'_>]) -> Result<Mended> {
-        let (mut done, mut entered, mut kept) = (0, 0, Vec::new());
-        let all = self.changed(&head.tree()?, before)?;
-        for changed in &all {
+    /// How what is as it was `before` is brought to what the last commit has.
+    fn plan(&self, head: &Commit<'_>, before: &[Commit<'_>], loose: &Loose) -> Result<Plan> {
+        let mut plan = Plan::default();
+        for changed in self.changed(&head.tree()?, before, loose)? {
             let file = changed.state(self.file(&changed.path));
-            let entry = changed.state(self.entry(&changed.path));
+            let entry = self.entry_state(&changed);
             let steps = decide(file, entry, changed.after == Found::Nothing);
             if steps.is_kept {
-                kept.push(self.shown(&changed.path));
+                plan.kept.push(self.shown(&changed.path));
             }
+            plan.files.push((changed, file, steps));
+        }
+        Ok(plan)
+    }
+
+    fn carry_out(&mut self, plan: &Plan) -> Result<()> {
+        for (changed, file, steps) in &plan.files {
             if steps.file {
                 self.write(changed)?;
             }
             if steps.entry {
                 let cannot = || format!("cannot enter `{}` in the index", changed.path);
-                self.enter(changed, file).with_context(cannot)?;
+                self.enter(changed, *file).with_context(cannot)?;
             }
-            entered += usize::from(steps.entry);
-            done += usize::from(steps.file || steps.entry);
         }
-        if entered > 0 {
+        if plan.files.iter().any(|(_, _, steps)| steps.entry) {
             self.index.write().context("cannot write the index")?;
         }
-        self.sweep(&all)?;
-        Ok(if done == 0 && kept.is_empty() {
-            Mended::Nothing
-        } else {
-            Mended::Done { files: done, kept }
-        })
+        self.sweep(&plan.files)
     }
 
     /// Says which files are as they were before the commits of a line, though HEAD has moved on from there.
-    fn overtaken(&self, head: &Commit<'_>, span: Span, line: &[Commit<'_>]) -> Result<Mended> {
+    fn overtaken(&self, head: &Commit<'_>, noted: &Noted, line: &[Commit<'_>]) -> Result<Mended> {
         let Some((new, before)) = line.split_first() else {
             return Ok(Mended::Nothing);
         };
-        let is_on_top = self.repository.graph_descendant_of(head.id(), span.new)?;
+        let is_on_top = self
+            .repository
+            .graph_descendant_of(head.id(), noted.span.new)?;
         let tree = head.tree()?;
         let is_behind = |changed: &Changed| {
             let committed = entry_of(&tree, &changed.path);
@@ -190,7 +206,7 @@ impl<'r> Left<'r> {
             let is_here = |found| found != committed && changed.state(found) == State::Behind;
             is_undone || is_here(self.file(&changed.path)) || is_here(self.entry(&changed.path))
         };
-        let all = self.changed(&new.tree()?, before)?;
+        let all = self.changed(&new.tree()?, before, &noted.loose)?;
         let behind = all.iter().filter(|changed| is_behind(changed));
         let files: Vec<_> = behind.map(|changed| self.shown(&changed.path)).collect();
         let short = new.as_object().short_id()?;
@@ -202,8 +218,13 @@ impl<'r> Left<'r> {
         })
     }
 
-    /// Files below the folder that are others after the commits.
-    fn changed(&self, after: &Tree<'_>, before: &[Commit<'_>]) -> Result<Vec<Changed>> {
+    /// Files below the folder that are others after the commits, and those that no commit has and that go.
+    fn changed(
+        &self,
+        after: &Tree<'_>,
+        before: &[Commit<'_>],
+        loose: &Loose,
+    ) -> Result<Vec<Changed>> {
         let before = before.iter().map(Commit::tree);
         let before = before.collect::<Result<Vec<_>, _>>()?;
         let mut options = DiffOptions::new();
@@ -225,19 +246,34 @@ impl<'r> Left<'r> {
                 path,
             })
         };
-        Ok(diff.deltas().filter_map(changed).collect())
+        let nowhere = |path: &str| {
+            let mut trees = before.last().into_iter().chain([after]);
+            trees.all(|tree| entry_of(tree, path) == Found::Nothing)
+        };
+        let loose = loose.iter().filter(|(path, _)| nowhere(path));
+        let loose = loose.map(|(path, content)| Changed {
+            path: path.clone(),
+            before: [Found::Content(*content)].into(),
+            after: Found::Nothing,
+        });
+        Ok(diff.deltas().filter_map(changed).chain(loose).collect())
     }
 
     fn file(&self, path: &str) -> Found {
-        let whole = self.top.join(path);
-        match read::exists(self.top, path) {
-            Ok(false) => Found::Nothing,
-            // Who would hash a named pipe waits for who writes into it.
-            Ok(true) if whole.is_file() => {
-                Oid::hash_file(ObjectType::Blob, whole).map_or(Found::Other, Found::Content)
-            }
-            Ok(true) | Err(_) => Found::Other,
+        match unfinished::content(self.top, path) {
+            Ok(content) => content.map_or(Found::Nothing, Found::Content),
+            Err(_) => Found::Other,
         }
+    }
+
+    fn entry_state(&self, changed: &Changed) -> State {
+        let entry = self.index.get_path(Path::new(&changed.path), 0);
+        let flags = entry.map_or(0, |entry| entry.flags_extended);
+        // `git add -N` gives no content.
+        if flags & IndexEntryExtendedFlag::INTENT_TO_ADD.bits() != 0 {
+            return State::Behind;
+        }
+        changed.state(self.entry(&changed.path))
     }
 
     fn entry(&self, path: &str) -> Found {
@@ -269,8 +305,8 @@ impl<'r> Left<'r> {
     }
 
     /// Removes what was half written.
-    fn sweep(&self, all: &[Changed]) -> Result<()> {
-        let paths = all.iter().map(|changed| Path::new(&changed.path));
+    fn sweep(&self, all: &[(Changed, State, Steps)]) -> Result<()> {
+        let paths = all.iter().map(|(changed, _, _)| Path::new(&changed.path));
         let folders: BTreeSet<_> = paths.filter_map(|path| path.parent()?.to_str()).collect();
         let is_here = |folder: &str| {
             folder.is_empty() || read::exists(self.top, folder).is_ok_and(|is_here| is_here)
@@ -281,29 +317,6 @@ impl<'r> Left<'r> {
 
     fn shown(&self, path: &str) -> String {
         path.strip_prefix(self.prefix).unwrap_or(path).to_owned()
-    }
-}
-
-impl Found {
-    /// Of one side of a difference.
-    fn of(id: Oid) -> Self {
-        if id.is_zero() {
-            Self::Nothing
-        } else {
-            Self::Content(id)
-        }
-    }
-}
-
-impl Changed {
-    fn state(&self, found: Found) -> State {
-        if found == self.after {
-            State::Followed
-        } else if self.before.contains(&found) {
-            State::Behind
-        } else {
-            State::Own
-        }
     }
 }
 
@@ -327,31 +340,5 @@ fn entry(path: &str, id: Oid) -> IndexEntry {
         flags: 0,
         flags_extended: 0,
         path: path.as_bytes().to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_user_has_changed_stays() {
-        use State::{Behind, Followed, Own};
-
-        let decided = |file, entry| {
-            let [steps, gone] = [false, true].map(|is_gone| decide(file, entry, is_gone));
-            assert_eq!((steps.file, steps.entry), (gone.file, gone.entry));
-            (steps.file, steps.entry, steps.is_kept, gone.is_kept)
-        };
-        assert_eq!(decided(Behind, Behind), (true, true, false, false));
-        assert_eq!(decided(Behind, Followed), (true, false, false, false));
-        assert_eq!(decided(Followed, Behind), (false, true, false, false));
-        assert_eq!(decided(Followed, Followed), (false, false, false, false));
-        // The entry is as it was: the next commit would bring that back.
-        assert_eq!(decided(Own, Behind), (false, true, true, true));
-        assert_eq!(decided(Own, Followed), (false, false, false, true));
-        for file in [Behind, Followed, Own] {
-            assert_eq!(decided(file, Own), (false, false, true, true));
-        }
     }
 }
