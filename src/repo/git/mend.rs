@@ -58,11 +58,9 @@ pub(crate) fn mend(folder: &Path) -> Result<Mended> {
         Ok(Some(noted)) => noted,
         Err(error) => return strange(error.into()),
     };
-    let mended = match see(&repository, (&top, &prefix), noted, |left, plan| {
-        left.carry_out(plan)
-    })? {
-        Some(mended) => mended,
-        None => return strange(anyhow!("it names no commits of git-certs that are here")),
+    let carry_out = |left: &mut Left<'_>, plan: &Plan| left.carry_out(plan);
+    let Some(mended) = see(&repository, (&top, &prefix), noted, carry_out)? else {
+        return strange(anyhow!("it names no commits of git-certs that are here"));
     };
     mark.remove()?;
     Ok(mended)
