@@ -5,6 +5,8 @@
 //! is passed. `GIT_CERTS_TEST_DO` is `KILL`, `INT`, `TERM`, `HUP`, or a folder: a file `reached` appears there,
 //! `unconfined` too where this thread can write outside of the workspace, and the run goes on when there is a file `open`.
 
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Does here what a test asked for.
@@ -15,7 +17,7 @@ pub(crate) fn point(_: &str) {}
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &str) {
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     static WISH: OnceLock<Option<(String, u32)>> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
@@ -48,8 +50,21 @@ fn act() {
     };
     // Of SIGKILL it never returns: that cannot be caught.
     let _ = kill_process(getpid(), signal);
-    // Until the thread that listens has heard it: what is left to do here may take less.
-    std::thread::sleep(Duration::from_millis(200));
+    // What is left to do here may take less time than hearing of it.
+    let sent = std::time::Instant::now();
+    while !HEARD.load(Ordering::SeqCst) && sent.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the run knows of a signal.
+#[cfg(debug_assertions)]
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// To be said when everybody in the run can know of a signal.
+pub(crate) fn heard() {
+    #[cfg(debug_assertions)]
+    HEARD.store(true, Ordering::SeqCst);
 }
 
 #[cfg(debug_assertions)]

@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::model::kill;
+
 /// A signal came before the work was done.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped by a signal")]
@@ -32,6 +34,7 @@ impl Stop {
                 if sender.send(true).is_err() {
                     return;
                 }
+                kill::heard();
             }
         });
         Ok(Self(receiver))
@@ -50,9 +53,14 @@ impl Stop {
     ) -> Result<T> {
         let over = async {
             self.requested().await;
-            tokio::time::sleep(grace).await;
+            // A timer takes a moment even for no time at all.
+            if !grace.is_zero() {
+                tokio::time::sleep(grace).await;
+            }
         };
         tokio::select! {
+            // What is done is done.
+            biased;
             result = work => result,
             () = over => Err(Stopped.into()),
         }
