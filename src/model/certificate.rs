@@ -187,6 +187,8 @@ pub(crate) struct Issued {
     pub(crate) chain_pem: String,
     pub(crate) leaf: Leaf,
     pub(crate) key: NewKey,
+    /// When the CA handed it out, by the clock of this machine.
+    pub(crate) received: OffsetDateTime,
     /// Where the CA keeps the certificate.
     pub(crate) url: String,
     /// Directory URL of the CA.

@@ -318,6 +318,7 @@ impl Issuer<'_> {
             chain_pem: checked.pem,
             leaf: checked.leaf,
             key,
+            received: OffsetDateTime::now_utc(),
             url: delivered.url,
             directory: self.account.directory().url().to_owned(),
             profile: placed.profile().map(str::to_owned),

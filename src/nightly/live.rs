@@ -273,8 +273,9 @@ fn compare(seen: &Seen, known: &Known) -> Finding {
     let same_authority = same_organization || seen.leaf.issuer == now.leaf.issuer;
     let shares_a_name = !seen.leaf.identifiers.is_disjoint(&now.leaf.identifiers);
     match same_authority && shares_a_name {
-        true if seen.leaf.not_before < now.leaf.not_before => Finding::Older,
-        true => Finding::Newer,
+        true if seen.leaf.not_before > now.leaf.not_before => Finding::Newer,
+        // From the same second, too: deployed once too often is better than not at all.
+        true => Finding::Older,
         false => Finding::Other,
     }
 }
@@ -319,6 +320,7 @@ mod tests {
         assert_eq!(finding(&seen(&r13, "a.test", 10)), Finding::Older);
         // Its intermediates change.
         assert_eq!(finding(&seen(&r10, "a.test", 10)), Finding::Older);
+        assert_eq!(finding(&seen(&r13, "a.test", 15)), Finding::Older);
         assert_eq!(finding(&seen(&r10, "a.test", 20)), Finding::Newer);
         assert_eq!(finding(&seen(&r13, "b.test", 10)), Finding::Other);
         assert_eq!(finding(&seen(&other, "a.test", 10)), Finding::Other);

@@ -13,25 +13,28 @@ use crate::model::request::SigningRequest;
 use crate::nightly::logbook::ORDERS_LAST;
 use crate::repo::git::Reader;
 use crate::repo::journal::OrderNote;
-use crate::repo::layout::certificate_file;
+use crate::repo::layout::{self, certificate_file};
 use crate::repo::revoked::says_compromised;
 
-/// How far before its order a certificate may begin: Let's Encrypt says an hour.
+/// How far before its order a certificate may begin that does not say when it was received: Let's Encrypt says an hour.
 const BACKDATED: Duration = Duration::hours(2);
 
 /// The certificate that there is, in whatever state.
 pub(super) struct Present {
     pub(super) leaf: Leaf,
+    /// When it was received, if that is known.
+    pub(super) received: Option<OffsetDateTime>,
     /// Its key must not be used again.
     pub(super) is_compromised: bool,
 }
 
-/// Whether an order is too old, has led to the certificate that is there, or was placed before that began: a run was
+/// Whether an order is too old, has led to the certificate that is there, or was placed before that was there: a run was
 /// killed after it had stored the certificate, or somebody put an old journal back.
 pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: OffsetDateTime) -> bool {
     let is_past = present.is_some_and(
         |Present {
              leaf,
+             received,
              is_compromised,
          }| {
             let request = BASE64_STANDARD.decode(&note.request).unwrap_or_default();
@@ -44,10 +47,10 @@ pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: Offse
                 )
             });
             // A key may be kept for longer than one certificate, and for other names.
-            let from = if is_same {
-                leaf.not_before + BACKDATED
-            } else {
-                leaf.not_before
+            let from = match received {
+                Some(received) => *received,
+                None if is_same => leaf.not_before + BACKDATED,
+                None => leaf.not_before,
             };
             note.placed < from || (is_same_key && *is_compromised)
         },
@@ -69,9 +72,11 @@ pub(super) fn present(
         let leaf = bytes.and_then(|bytes| Leaf::from_pem(&bytes).ok());
         if let Some(leaf) = leaf {
             let description = reader.read(&certificate_file(&certificate, "json"))?;
-            let is_compromised = description.is_some_and(|bytes| says_compromised(&bytes));
+            let description = description.unwrap_or_default();
+            let is_compromised = says_compromised(&description);
             let present = Present {
                 leaf,
+                received: layout::received(&description),
                 is_compromised,
             };
             all.insert(name.clone(), present);
@@ -124,6 +129,7 @@ mod tests {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let present = |is_compromised| Present {
             leaf: Leaf::from_pem(chain(&["a.test"], &key).as_bytes()).unwrap(),
+            received: None,
             is_compromised,
         };
         let (good, bad) = (present(false), present(true));
@@ -154,6 +160,22 @@ mod tests {
             &order(&["a.test"], &other, NOW - ORDERS_LAST - minutes(1)),
             None
         ));
+    }
+
+    #[test]
+    fn an_order_from_before_the_certificate_was_received_is_settled() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let present = Present {
+            leaf: Leaf::from_pem(chain(&["a.test"], &key).as_bytes()).unwrap(),
+            received: Some(NOW),
+            is_compromised: false,
+        };
+        for key in [&key, &other] {
+            let settled =
+                |placed| is_settled(&order(&["a.test"], key, placed), Some(&present), NOW);
+            assert!(settled(NOW - Duration::MILLISECOND));
+            assert!(!settled(NOW + Duration::MILLISECOND));
+        }
     }
 
     #[test]

@@ -195,6 +195,7 @@ impl Issuer<'_> {
             let present = held.and_then(|held| {
                 Some(Present {
                     leaf: held.leaf()?,
+                    received: held.received(),
                     is_compromised: held.is_compromised(),
                 })
             });

@@ -210,8 +210,11 @@ pub(crate) fn description(
         ("certUrl", json!(url)),
         ("certStableUrl", json!(url)),
     ];
+    let received = issued.received;
+    let received = received.replace_millisecond(received.millisecond())?;
     let after = [
         ("directory", json!(issued.directory)),
+        ("received", json!(received.format(&Rfc3339)?)),
         ("action", json!(action.to_string())),
     ];
     let sometimes = [
@@ -241,6 +244,12 @@ pub(crate) fn description(
     fields.extend(facts(leaf)?);
     fields.extend(after.into_iter().chain(sometimes).map(owned));
     Ok(format!("{:#}\n", Value::Object(fields)))
+}
+
+/// When the certificate of a NAME.json was received, as far as that says so: imported ones do not.
+pub(crate) fn received(description: &[u8]) -> Option<OffsetDateTime> {
+    let fields: Value = serde_json::from_slice(description).ok()?;
+    OffsetDateTime::parse(fields.get("received")?.as_str()?, &Rfc3339).ok()
 }
 
 /// What NAME.json repeats of a certificate.

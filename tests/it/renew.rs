@@ -182,6 +182,7 @@ fn assert_description(nightly: &Nightly, name: &str, names: &[&str]) {
             "key_type",
             "public_key_sha256",
             "directory",
+            "received",
             "action",
             "key_age_sha256",
             "recipients_sha256",

@@ -123,6 +123,7 @@ fn a_run_keeps_everything_in_vault_and_the_next_has_nothing_to_do() {
             "key_type",
             "public_key_sha256",
             "directory",
+            "received",
             "action",
             "renewal_info",
         ]

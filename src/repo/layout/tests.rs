@@ -83,6 +83,7 @@ fn what_is_stored_is_held_again() {
             ),
             open: None,
         },
+        received: datetime!(2026-11-25 10:00:00.123_456 UTC),
         url: "https://ca.test/cert/1".to_owned(),
         directory: "https://ca.test/dir".to_owned(),
         profile: Some("tlsserver".to_owned()),
@@ -140,7 +141,12 @@ fn what_is_stored_is_held_again() {
     assert_eq!(json["not_after"], leaf.not_after.format(&Rfc3339).unwrap());
     assert_eq!(json["profile"], "tlsserver");
     assert_eq!(json["renewal_info"]["start"], "2027-01-20T10:00:00Z");
-    assert_eq!(json.as_object().unwrap().len(), 16);
+    assert_eq!(json["received"], "2026-11-25T10:00:00.123Z");
+    assert_eq!(
+        received(text.as_bytes()),
+        Some(datetime!(2026-11-25 10:00:00.123 UTC))
+    );
+    assert_eq!(json.as_object().unwrap().len(), 17);
 
     let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();
     let text = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();

@@ -1,6 +1,7 @@
 //! A certificate that a folder of Vault has, in whatever state it is.
 
 use anyhow::{Context, Result};
+use time::OffsetDateTime;
 
 use crate::model::certificate::Held;
 use crate::model::chain::{self, Leaf};
@@ -8,6 +9,7 @@ use crate::model::secret::Secret;
 use crate::repo::export::stored::{Key, Stored};
 use crate::repo::held;
 use crate::repo::inventory::Stock;
+use crate::repo::layout;
 use crate::repo::revoked;
 use crate::repo::vault::kv::Fields;
 use crate::repo::vault::{CHAIN, DESCRIPTION, KEY};
@@ -86,6 +88,11 @@ impl VaultCertificate {
     /// Whether it was revoked because of its key, which is never used again then.
     pub(crate) fn is_compromised(&self) -> bool {
         self.description().is_some_and(revoked::says_compromised)
+    }
+
+    /// When it was received, as far as that is written down.
+    pub(crate) fn received(&self) -> Option<OffsetDateTime> {
+        self.description().and_then(layout::received)
     }
 
     fn description(&self) -> Option<&[u8]> {
