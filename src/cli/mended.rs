@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::{Error, Result};
 
-use crate::nightly::fits::first_of;
-use crate::nightly::issue::count;
+use crate::model::wording::{count, first_of};
 use crate::repo::git::{self, Mended};
 use crate::repo::lock::FolderLock;
 use crate::report::terminal;

@@ -34,4 +34,5 @@ pub(crate) mod request;
 pub(crate) mod secret;
 pub(crate) mod shard;
 pub(crate) mod status;
+pub(crate) mod wording;
 pub(crate) mod zone;

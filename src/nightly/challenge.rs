@@ -17,10 +17,10 @@ use crate::model::change::{Effect, Txt, TxtBatch};
 use crate::model::hint::{Shared, several, with_hint};
 use crate::model::kill;
 use crate::model::name::DnsName;
+use crate::model::wording::count;
 use crate::nightly::groups::{
     Group, Groups, by_name, by_zone, names_by_zone, values_of, zones_by_name,
 };
-use crate::nightly::issue::count;
 use crate::nightly::sighting::Sighting;
 use crate::nightly::stop::Stop;
 use crate::nightly::tally::Tally;

@@ -11,8 +11,8 @@ use crate::acme::refusal::is_fault_of_the_ca;
 use crate::dns::caa::Authority;
 use crate::model::hint::Shared;
 use crate::model::outcome::{Done, Outcome, Planned};
+use crate::model::wording::count;
 use crate::nightly::fits;
-use crate::nightly::issue::count;
 use crate::nightly::permission::{Permission, is_forbidden};
 use crate::nightly::run::Nightly;
 

@@ -12,6 +12,7 @@ use crate::model::certificate::{Profile, Wanted};
 use crate::model::hint::{Hint, Shared, with_hint};
 use crate::model::name::Identifier;
 use crate::model::outcome::Verdicts;
+use crate::model::wording::first_of;
 use crate::model::zone::Zone;
 use crate::nightly::patterns::NeverCount;
 
@@ -133,20 +134,5 @@ pub(super) fn without_profile(wanted: &Wanted, asked: Option<&str>) -> Option<St
             wanted.name
         )),
         _ => None,
-    }
-}
-
-/// The first names, for a hint.
-pub(crate) fn first_of<N: Display>(names: &[N]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<_> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

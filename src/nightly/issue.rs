@@ -24,6 +24,7 @@ use crate::model::kill;
 use crate::model::outcome::Planned;
 use crate::model::path::Stage;
 use crate::model::secret::Secret;
+use crate::model::wording::count;
 use crate::nightly::challenge::{Challenges, Placement};
 use crate::nightly::clock;
 use crate::nightly::fits;
@@ -378,13 +379,5 @@ fn waiting(at: &wait::Progress) -> String {
     match at.laggards.first() {
         Some(laggard) => format!("{text}; {laggard}"),
         None => text,
-    }
-}
-
-/// A number and its noun: `1 certificate`, `2 certificates`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        many => format!("{many} {noun}s"),
     }
 }

@@ -6,8 +6,7 @@ use anyhow::{Error, Result};
 
 use crate::acme::mark::Marker;
 use crate::acme::presets::Directory;
-use crate::nightly::fits::first_of;
-use crate::nightly::issue::count;
+use crate::model::wording::{count, first_of};
 use crate::nightly::run::Nightly;
 use crate::repo::journal::ValueNote;
 

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 
 use crate::model::certificate::Wanted;
 use crate::model::hint::with_hint;
-use crate::nightly::fits;
+use crate::model::wording::first_of;
 use crate::nightly::job::{Job, Override};
 use crate::nightly::plan::Holdings;
 use crate::nightly::run::Nightly;
@@ -70,7 +70,7 @@ impl Nightly {
         let names: Vec<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
         Err(with_hint(
             anyhow!("`{list}` has no certificate `{only}`"),
-            format!("it has {}", fits::first_of(&names)),
+            format!("it has {}", first_of(&names)),
         ))
     }
 }

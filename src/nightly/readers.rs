@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::with_hint;
 use crate::model::recipients::{Fit, Readers, RecipientList};
-use crate::nightly::fits::first_of;
+use crate::model::wording::first_of;
 use crate::nightly::job::Override;
 use crate::nightly::rekey::{Keys, listed};
 use crate::repo::git::{Content, File, Workspace};

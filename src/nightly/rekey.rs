@@ -10,7 +10,7 @@ use crate::model::certificate::{CertificateName, Wanted};
 use crate::model::hint::{Hint, with_hint};
 use crate::model::recipients::{Fit, Past, Rekeyed};
 use crate::model::secret::Secret;
-use crate::nightly::issue::count;
+use crate::model::wording::count;
 use crate::nightly::job::{KeysJob, Override};
 use crate::nightly::store::Store;
 use crate::nightly::workspaces::{Workspaces, blocking};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::nightly::issue::count;
+use crate::model::wording::count;
 use crate::nightly::logbook::Logbook;
 use crate::nightly::run::Nightly;
 use crate::nightly::workspaces::blocking;

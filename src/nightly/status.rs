@@ -15,7 +15,7 @@ use crate::model::home::Home;
 use crate::model::outcome::Planned;
 use crate::model::shard::Scope;
 use crate::model::status::{CertificateStatus, Next, State, Status};
-use crate::nightly::fits::first_of;
+use crate::model::wording::first_of;
 use crate::nightly::found::{Found, JournalSettings};
 use crate::nightly::job::{LimitsOf, Override};
 use crate::nightly::plan::{self, Holdings, Timing};

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::model::certificate::Issued;
 use crate::model::kill;
 use crate::model::outcome::{Action, Planned, Stored};
-use crate::nightly::issue::count;
+use crate::model::wording::count;
 use crate::nightly::prepare::Means;
 use crate::nightly::renewal::Answers;
 use crate::nightly::workspaces::Workspaces;

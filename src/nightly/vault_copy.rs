@@ -12,7 +12,7 @@ use crate::model::chain::Leaf;
 use crate::model::hint::Hint;
 use crate::model::outcome::Outcome;
 use crate::model::secret::Secret;
-use crate::nightly::issue::count;
+use crate::model::wording::count;
 use crate::nightly::run::Nightly;
 use crate::nightly::vault_store::AT_ONCE;
 use crate::nightly::vaulting::{Role, Vaulting};

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::model::certificate::{CertificateName, Held, Wanted};
+use crate::model::wording::first_of;
 use crate::repo::git::Workspace;
 use crate::repo::layout;
-
-/// Certificates whose names a warning has; of more it has the number.
-const NAMED: usize = 10;
 
 /// What a run says of certificates that are held: by the hashes in NAME.json, as far as it has them.
 pub(crate) fn warning(
@@ -64,31 +62,4 @@ fn stale<'w>(
         }
     }
     Ok(stale)
-}
-
-fn first_of(names: &[&CertificateName]) -> String {
-    let first = names.iter().take(NAMED).map(|name| format!("`{name}`"));
-    let first = first.collect::<Vec<_>>().join(", ");
-    match names.len() - names.len().min(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_warning_names_ten_at_most() {
-        let names: Vec<CertificateName> =
-            (0..12).map(|n| format!("c{n}").parse().unwrap()).collect();
-        let names: Vec<_> = names.iter().collect();
-        assert_eq!(first_of(&names[..2]), "`c0`, `c1`");
-        let text = first_of(&names);
-        assert!(
-            text.starts_with("`c0`, `c1`, ") && text.ends_with(", `c9` and 2 more"),
-            "{text}"
-        );
-    }
 }

@@ -7,6 +7,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use crate::model::diagnostic::{Checked, Diagnostic, Place, Rule, Severity};
+use crate::model::wording::count;
 use crate::report::json::{self, VERSION};
 use crate::report::tame::tame;
 use crate::report::voice::{self, Level};
@@ -23,7 +24,7 @@ pub(crate) fn text(checked: &Checked) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    text + &format!("{}\n", count(checked))
+    text + &format!("{}\n", counted(checked))
 }
 
 fn lines(one: &Diagnostic) -> String {
@@ -39,17 +40,9 @@ fn lines(one: &Diagnostic) -> String {
     format!("{}{severity}: {}\n{hints}", tame(&place), tame(&one.what))
 }
 
-fn count(checked: &Checked) -> String {
-    let several = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
+fn counted(checked: &Checked) -> String {
     let (errors, warnings) = checked.count();
-    format!(
-        "{}, {}",
-        several(errors, "error"),
-        several(warnings, "warning")
-    )
+    format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
 }
 
 /// Says everything on stderr, where CI systems make annotations of it.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::checkup::{Checkup, Finding, Rehearsal, Severity, Subject};
 use crate::model::hint::explain;
+use crate::model::wording::count;
 use crate::report::json::{self, VERSION, seconds};
 use crate::report::tame::tame;
 
@@ -65,13 +66,6 @@ fn rehearsal(rehearsal: &Rehearsal) -> String {
 
 fn rounded(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
-}
-
-fn count(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        count => format!("{count} {noun}s"),
-    }
 }
 
 /// The same as data: docs/doctor.md.

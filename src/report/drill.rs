@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::drill::{Drill, DrillAuthority, DrillZone};
 use crate::model::outcome::PutOff;
+use crate::model::wording::count;
 use crate::report::json::{self, VERSION, moment};
 use crate::report::tame::tame;
 use crate::report::terminal::minute;
@@ -12,8 +13,8 @@ use crate::report::terminal::minute;
 pub(crate) fn text(drill: &Drill) -> String {
     let mut text = format!(
         "{} to replace at once, {} to prove\n",
-        number(drill.orders, "certificate"),
-        number(drill.values, "name")
+        count(drill.orders, "certificate"),
+        count(drill.values, "name")
     );
     text += &limits(drill);
     text += "\nchallenges\n";
@@ -22,8 +23,8 @@ pub(crate) fn text(drill: &Drill) -> String {
             "  {} at {}: {} at {}\n",
             zone.zone,
             listed(&zone.providers),
-            number(zone.values, "value"),
-            number(zone.names, "name")
+            count(zone.values, "value"),
+            count(zone.names, "name")
         );
     }
     for name in &drill.astray {
@@ -42,7 +43,7 @@ fn limits(drill: &Drill) -> String {
     if limited > 0 {
         text += &format!(
             "  with ARI: none for {}, as each order names what it replaces\n",
-            number(limited, "order")
+            count(limited, "order")
         );
         let wait = drill.without_ari.len();
         text += &format!(
@@ -60,7 +61,7 @@ fn limits(drill: &Drill) -> String {
         text += &format!("    {name}: until {until}, {reason}\n");
     }
     if drill.unlimited > 0 {
-        text += &format!("  not known for {}\n", number(drill.unlimited, "order"));
+        text += &format!("  not known for {}\n", count(drill.unlimited, "order"));
     }
     text
 }
@@ -75,11 +76,11 @@ fn requests(authority: &DrillAuthority) -> String {
     let time = match minutes {
         Some(minutes) => format!(
             "at least {} at its published rates, besides the wait for name servers",
-            number(*minutes, "minute")
+            count(*minutes, "minute")
         ),
         None => "it publishes no rates that are known here".to_owned(),
     };
-    let orders = number(*orders, "order");
+    let orders = count(*orders, "order");
     format!("  {host}: about {requests} for {orders}, {time}\n")
 }
 
@@ -89,13 +90,6 @@ fn listed(entries: &[String]) -> String {
     }
     let entries = entries.iter().map(|entry| format!("`{entry}`"));
     entries.collect::<Vec<_>>().join(" and ")
-}
-
-fn number(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        many => format!("{many} {noun}s"),
-    }
 }
 
 /// The same, with all that is known of it.

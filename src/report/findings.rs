@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::model::finding::{Finding, Findings, Level, Place};
+use crate::model::wording::count;
 use crate::report::json::{self, VERSION};
 use crate::report::tame::tame;
 
@@ -42,13 +43,6 @@ fn level(finding: &Finding) -> &'static str {
     match finding.level {
         Level::Fault => "fault",
         Level::Note => "note",
-    }
-}
-
-fn count(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
     }
 }
 

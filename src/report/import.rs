@@ -1,6 +1,7 @@
 //! What an import does, for people.
 
 use crate::model::import::{Exposed, Imported, Importing};
+use crate::model::wording::count;
 use crate::report::tame::tame;
 
 const CUT_OFF: &str = "the history is not here: `git-certs verify --history` in a full clone says which keys it gives away";
@@ -115,11 +116,4 @@ fn given_away(exposed: &Exposed) -> String {
         text += &format!("  git-certs account rollover    for `{}`\n", tame(host));
     }
     text
-}
-
-fn count(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }
