@@ -82,15 +82,13 @@ fn target(path: &Path) -> Result<PathBuf> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(path);
         };
+        // Nothing is made there either.
+        if let Some(there) = folder.ancestors().find(|above| above.exists()) {
+            refuse_system(&there.canonicalize()?)?;
+        }
         fs::create_dir_all(folder)?;
         let folder = folder.canonicalize()?;
-        let is_in = |system: &&&str| folder.starts_with(system) && !folder.starts_with(IN_MEMORY);
-        if let Some(system) = OF_THE_SYSTEM.iter().find(is_in) {
-            return Err(with_hint(
-                anyhow!("it leads into `{system}`, whose entries are not replaced"),
-                "name a file, or none: without one it goes to standard output",
-            ));
-        }
+        refuse_system(&folder)?;
         let whole = folder.join(name);
         if !is_link(&whole) {
             return Ok(whole);
@@ -98,6 +96,17 @@ fn target(path: &Path) -> Result<PathBuf> {
         path = folder.join(fs::read_link(&whole)?);
     }
     bail!("it is a link that leads to no file")
+}
+
+fn refuse_system(folder: &Path) -> Result<()> {
+    let is_in = |system: &&&str| folder.starts_with(system) && !folder.starts_with(IN_MEMORY);
+    match OF_THE_SYSTEM.iter().find(is_in) {
+        None => Ok(()),
+        Some(system) => Err(with_hint(
+            anyhow!("it leads into `{system}`, whose entries are not replaced"),
+            "name a file, or none: without one it goes to standard output",
+        )),
+    }
 }
 
 /// What the owner, the group and others may do. None if no file is there.

@@ -177,6 +177,7 @@ fn what_is_written_replaces_no_pipe_and_no_device() {
         ("../pipe", NO_FILE),
         ("/dev/null", &in_dev),
         ("../null", &in_dev),
+        ("/dev/git-certs/page", &in_dev),
     ] {
         let said = repo.run(&format!("status --format html --output {file}"), "alice");
         let shown = file.replace("..", "[ROOT]/certs/..");
@@ -191,6 +192,7 @@ fn what_is_written_replaces_no_pipe_and_no_device() {
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     let null = fs::symlink_metadata("/dev/null").unwrap().file_type();
     assert!(null.is_char_device());
+    assert!(!Path::new("/dev/git-certs").exists());
     let link = fs::symlink_metadata(repo.path("null")).unwrap().file_type();
     assert!(link.is_symlink());
     fs::create_dir(repo.path("pages")).unwrap();
