@@ -10,8 +10,10 @@ use time::OffsetDateTime;
 use crate::acme::presets::Directory;
 use crate::model::hint::Hint;
 use crate::model::import::{Importing, Tool};
+use crate::model::kill;
 use crate::model::wording::count;
 use crate::nightly::exposed;
+use crate::nightly::import_losses::refuse_changed;
 use crate::nightly::importing::{Decided, decide};
 use crate::nightly::job::Override;
 use crate::nightly::store::Store;
@@ -86,6 +88,12 @@ impl Import<'_> {
         importing: &Importing,
         decided: Decided,
     ) -> Result<Option<String>> {
+        kill::point("before import");
+        // Whoever was asked first has had time to change files.
+        let seen = decided.seen;
+        self.workspaces
+            .with(move |workspace| refuse_changed(&seen, workspace))
+            .await?;
         let store = Store {
             workspaces: self.workspaces,
             push: self.job.push,
@@ -149,8 +157,9 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
             return Err(anyhow!("`{tool}` keeps its files in a folder of its own"))
                 .hint(|| format!("name it: `git-certs import --from {tool} FOLDER`"));
         }
-        let found = read(Tool::GetCerts, &Source::Here(workspace))?;
-        return decide(workspace, job, (Tool::GetCerts, found));
+        let source = Source::here(workspace);
+        let found = read(Tool::GetCerts, &source)?;
+        return decide(workspace, job, (Tool::GetCerts, found, source.seen()));
     };
     let shown = folder.display();
     // What is named a folder and is none would be an empty one.
@@ -162,7 +171,8 @@ fn look(workspace: &Workspace, job: &ImportJob) -> Result<(Importing, Decided)> 
         Some(tool) => tool,
         None => found_out(&source, folder)?,
     };
-    let (mut importing, decided) = decide(workspace, job, (tool, read(tool, &source)?))?;
+    let found = read(tool, &source)?;
+    let (mut importing, decided) = decide(workspace, job, (tool, found, source.seen()))?;
     importing.folder = Some(shown.to_string());
     if !importing.is_nothing() {
         importing.notes.push(format!(

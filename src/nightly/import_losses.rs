@@ -7,10 +7,22 @@ use anyhow::{Result, anyhow};
 use crate::model::certificate::CertificateName;
 use crate::model::hint::with_hint;
 use crate::nightly::importing::Decider;
-use crate::repo::git::{Content, File};
+use crate::repo::git::{Content, File, Workspace};
 use crate::repo::import::blackbox;
 use crate::repo::import::files::There;
+use crate::repo::import::seen::Seen;
 use crate::repo::layout::certificate_file;
+
+/// Fails where somebody changed a file since it was read that is to be removed, or replaced.
+pub(super) fn refuse_changed(seen: &Seen, workspace: &Workspace) -> Result<()> {
+    match seen.changed(workspace)? {
+        None => Ok(()),
+        Some(path) => Err(with_hint(
+            anyhow!("`{path}` was changed meanwhile: nothing was imported"),
+            "run it again: it looks at everything anew",
+        )),
+    }
+}
 
 impl Decider<'_> {
     /// Fails where a key would be lost, or passed over.

@@ -19,6 +19,7 @@ use crate::repo::certs_json::{self, CERTS_JSON, Defaults};
 use crate::repo::git::{Content, File, Workspace};
 use crate::repo::import::files::{self, Import, There};
 use crate::repo::import::names::fitting;
+use crate::repo::import::seen::Seen;
 use crate::repo::import::{Found, FoundCertificate, list};
 use crate::repo::layout;
 use crate::repo::recipients::Recipients;
@@ -29,6 +30,8 @@ pub(crate) struct Decided {
     pub(super) files: Vec<File>,
     /// Files that no commit has, which go once theirs is stored.
     pub(super) uncommitted: Vec<String>,
+    /// What all these files were when they were read.
+    pub(super) seen: Seen,
     /// Public keys of accounts that come over.
     pub(super) account_keys: AccountKeys,
     /// What certs.json has, or gets.
@@ -39,7 +42,7 @@ pub(crate) struct Decided {
 pub(super) fn decide(
     workspace: &Workspace,
     job: &ImportJob,
-    (tool, found): (Tool, Found),
+    (tool, found, seen): (Tool, Found, Seen),
 ) -> Result<(Importing, Decided)> {
     let text = list_text(workspace, job)?;
     let mut decider = Decider {
@@ -53,6 +56,7 @@ pub(super) fn decide(
         taken: BTreeMap::new(),
         files: Vec::new(),
         removed: Vec::new(),
+        seen,
         account_keys: AccountKeys::new(),
         importing: Importing {
             tool,
@@ -110,6 +114,7 @@ pub(super) struct Decider<'d> {
     pub(super) taken: BTreeMap<CertificateName, String>,
     pub(super) files: Vec<File>,
     pub(super) removed: Vec<String>,
+    pub(super) seen: Seen,
     pub(super) account_keys: AccountKeys,
     pub(super) importing: Importing,
 }
@@ -282,9 +287,13 @@ impl Decider<'_> {
         let listed = listed
             .chain(self.importing.listed.iter().cloned())
             .collect();
+        let written = self.files.iter().map(|file| file.path.as_str());
+        let paths = written.chain(uncommitted.iter().map(String::as_str));
+        let seen = self.seen.of(self.workspace, &paths.collect())?;
         let decided = Decided {
             files: self.files,
             uncommitted,
+            seen,
             account_keys: self.account_keys,
             listed,
         };

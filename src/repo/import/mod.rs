@@ -13,6 +13,7 @@ mod jwk;
 mod lego;
 pub(crate) mod list;
 pub(crate) mod names;
+pub(crate) mod seen;
 pub(crate) mod source;
 mod uacme;
 

@@ -1,5 +1,6 @@
 //! Where another program's files are: in the cert repository itself, or in a folder.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,13 +12,20 @@ use crate::model::file;
 use crate::model::hint::with_hint;
 use crate::model::secret::Secret;
 use crate::repo::git::Workspace;
+use crate::repo::import::seen::Seen;
 use crate::repo::import::{KeyFile, blackbox};
 
 /// A place to read from.
 pub(crate) enum Source<'s> {
-    Here(&'s Workspace),
+    Here(Here<'s>),
     /// Symbolic links are followed: certbot and dehydrated name their newest files by them.
     Folder(&'s Path),
+}
+
+/// The cert repository itself, and what was read of it.
+pub(crate) struct Here<'s> {
+    workspace: &'s Workspace,
+    seen: RefCell<Seen>,
 }
 
 /// Kinds of entries of a folder.
@@ -27,11 +35,31 @@ enum Kind {
     Folder,
 }
 
-impl Source<'_> {
+impl<'s> Source<'s> {
+    /// The cert repository itself.
+    pub(crate) fn here(workspace: &'s Workspace) -> Self {
+        Self::Here(Here {
+            workspace,
+            seen: RefCell::default(),
+        })
+    }
+
+    /// What was read of the cert repository.
+    pub(crate) fn seen(self) -> Seen {
+        match self {
+            Self::Here(here) => here.seen.into_inner(),
+            Self::Folder(_) => Seen::default(),
+        }
+    }
+
     /// A file's bytes; none if there is none.
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Here(workspace) => workspace.read(path),
+            Self::Here(Here { workspace, seen }) => {
+                let bytes = workspace.read(path)?;
+                seen.borrow_mut().note(path, bytes.as_deref());
+                Ok(bytes)
+            }
             Self::Folder(folder) => {
                 let path = folder.join(path);
                 // A device or a pipe could be read for ever.
@@ -94,7 +122,7 @@ impl Source<'_> {
     /// Names of the folders in a folder, sorted; none if there is no such folder.
     pub(super) fn folders(&self, path: &str) -> Result<Vec<String>> {
         match self {
-            Self::Here(workspace) => workspace.folders(path),
+            Self::Here(here) => here.workspace.folders(path),
             Self::Folder(folder) => list(&folder.join(path), Kind::Folder),
         }
     }
