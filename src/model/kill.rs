@@ -77,18 +77,16 @@ fn wait_in(folder: &std::path::Path) {
     }
 }
 
-/// A time between two things that a test cannot wait for: debug builds take milliseconds from
-/// `GIT_CERTS_TEST_BEAT`.
+/// A time that a test cannot wait for, or that is too short for a test: debug builds take milliseconds from a variable.
 #[cfg(not(debug_assertions))]
-pub(crate) fn beat(usual: Duration) -> Duration {
+pub(crate) fn time(_: &str, usual: Duration) -> Duration {
     usual
 }
 
-/// A time between two things that a test cannot wait for: debug builds take milliseconds from
-/// `GIT_CERTS_TEST_BEAT`.
+/// A time that a test cannot wait for, or that is too short for a test: debug builds take milliseconds from a variable.
 #[cfg(debug_assertions)]
-pub(crate) fn beat(usual: Duration) -> Duration {
-    let wish = std::env::var("GIT_CERTS_TEST_BEAT").ok();
+pub(crate) fn time(variable: &str, usual: Duration) -> Duration {
+    let wish = std::env::var(variable).ok();
     let wish = wish.and_then(|wish| wish.parse().ok());
     wish.map_or(usual, Duration::from_millis)
 }

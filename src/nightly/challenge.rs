@@ -326,7 +326,7 @@ async fn erase(
             Err(anyhow!("no answer within {seconds} s"))
         })
     };
-    stop.ends_after(HURRIED_DEADLINE, change)
+    stop.ends_after(kill::time("GIT_CERTS_TEST_HURRY", HURRIED_DEADLINE), change)
         .await
         .map_err(|error| not_withdrawn(zone, access, &values, error))?;
     kill::point(&format!("after remove {}", access.entry));
@@ -358,7 +358,8 @@ async fn together<F: Future>(writing: &mut FuturesUnordered<F>) -> Vec<F::Output
         }
     };
     // Those that take longer come with the next.
-    let _ = timeout(TOGETHER, more).await;
+    let together = kill::time("GIT_CERTS_TEST_TOGETHER", TOGETHER);
+    let _ = timeout(together, more).await;
     done
 }
 

@@ -67,7 +67,7 @@ impl Logbook {
             let kept = Arc::clone(&kept);
             tokio::spawn(async move {
                 loop {
-                    tokio::time::sleep(kill::beat(BEAT)).await;
+                    tokio::time::sleep(kill::time("GIT_CERTS_TEST_BEAT", BEAT)).await;
                     let kept = Arc::clone(&kept);
                     // One that is missed is followed by the next.
                     if let Err(error) = blocking(move || lock(&kept).write()).await {

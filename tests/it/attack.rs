@@ -71,7 +71,7 @@ fn behind_proxy(mode: &str) -> String {
     let output = nightly
         .command(&["renew"])
         .env("GIT_CERTS_ACME", "https://acme.test:8443/dir")
-        .env("GIT_CERTS_ACME_TIMEOUT", "5")
+        .env("GIT_CERTS_ACME_TIMEOUT", "20")
         .run();
     proxy.signal("KILL");
     proxy.wait();
@@ -213,8 +213,7 @@ fn killed_while_challenges_are_up() {
     );
     let lab = &nightly.lab;
     let gate = Gate::new(lab);
-    let (name, value) = gate.variable();
-    let run = nightly.command(&["renew"]).env(name, value).spawn();
+    let run = gate.reload(nightly.command(&["renew"])).spawn();
     gate.wait();
     wait_until(lab, "values at PowerDNS", || {
         values(lab, Server::PowerDns).len() == 2

@@ -284,7 +284,9 @@ D('a.test', NewRegistrar('none'));",
             .with("dns/dnsconfig.js", script)
             .with("outside.js", "");
         symlink("../outside.js", folders.path("dns/link.js")).unwrap();
-        folders.plan_is_refused("--js-timeout 1", stderr);
+        let is_endless = stderr.contains("still running after 1s");
+        let limit = if is_endless { "--js-timeout 1" } else { "" };
+        folders.plan_is_refused(limit, stderr);
     }
 }
 

@@ -88,12 +88,7 @@ fn a_cname_leads_to_a_zone_at_another_provider() {
     // Nothing is written to `bench.test`: neither its key nor its agreement with dnsconfig.js matters.
     served(&scene, &["by-hand.bench.test 300 A 198.51.100.1"]);
     let gate = Gate::new(lab);
-    let (name, value) = gate.variable();
-    let run = scene
-        .renew()
-        .env(name, value)
-        .env("LAB_TSIG_KEY", "")
-        .spawn();
+    let run = gate.reload(scene.renew().env("LAB_TSIG_KEY", "")).spawn();
     gate.wait();
     wait_until(lab, "the values at PowerDNS", || {
         lab.txt(Server::PowerDns, "both.pdns.test").len() == 2

@@ -181,10 +181,7 @@ fn a_command_that_does_not_stop_loses_the_files() {
     started.signal("TERM");
     assert_eq!(started.ended().code(), Some(3));
     let took = start.elapsed();
-    assert!(
-        took >= Duration::from_secs(4) && took < Duration::from_secs(9),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(4), "{took:?}");
     assert!(left(&repo).is_empty());
 }
 
@@ -192,12 +189,13 @@ fn a_command_that_does_not_stop_loses_the_files() {
 fn what_a_killed_run_left_goes_at_the_next_start() {
     let (repo, _) = repo();
     let mut started = Started::new(&repo, "");
+    started.signal("STOP");
     // The script would live on.
     let script = Command::new("pkill")
         .args(["-KILL", "-P", &started.child.id().to_string()])
-        .spawn();
+        .status();
+    assert!(script.unwrap().success());
     started.signal("KILL");
-    drop(script.unwrap().wait());
     started.ended();
     assert!(started.folder.join("www.key").exists());
     repo.run("recipients list", "none");

@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use crate::support::bind;
 use crate::support::lab::{Lab, Server};
 use crate::support::nightly::{Gate, Nightly, pebble_log};
-use crate::support::repos::{Files, Remote};
+use crate::support::repos::{Files, Remote, Transport};
 use crate::support::zones::{ZONES, Zone};
 
 /// Requests for the names of an order, as Pebble logs them.
@@ -115,15 +115,9 @@ fn a_push_that_came_first_is_kept_below_ours() {
     );
     let Nightly { lab, certs, .. } = &nightly;
     let gate = Gate::new(lab);
-    let (name, value) = gate.variable();
-    let run = nightly
-        .command(&["renew"])
-        .env(
-            "GIT_CERTS_REPO",
-            certs.url(crate::support::repos::Transport::Https),
-        )
-        .env(name, value)
-        .spawn();
+    let renew = nightly.command(&["renew"]);
+    let renew = renew.env("GIT_CERTS_REPO", certs.url(Transport::Https));
+    let run = gate.reload(renew).spawn();
     gate.wait();
     for number in ["1", "2"] {
         Files::default()
@@ -199,10 +193,9 @@ fn two_runs_at_once_lose_nothing() {
     );
     let Nightly { lab, certs, .. } = &nightly;
     let gate = Gate::new(lab);
-    let (name, value) = gate.variable();
     // With a journal the second would not begin.
     let command = nightly.command(&["renew", "--journal", "off"]);
-    let slow = command.clone().env(name, value).spawn();
+    let slow = gate.reload(command.clone()).spawn();
     gate.wait();
     command.run().expect_code(0);
     let first = nightly.chain("files");

@@ -401,7 +401,7 @@ fn a_ca_that_stumbles_over_what_is_replaced_is_asked_without() {
 #[test]
 fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
     let mut faulty = Faulty::start(&["a", "b"]);
-    let command = faulty.renew("b").args(["--acme-timeout", "2"]);
+    let command = faulty.renew("b").args(["--acme-timeout", "8"]);
     faulty.survives("a", &[]);
     faulty.ordered += 1;
     faulty.fails(
@@ -413,7 +413,7 @@ fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
             "body": r#"{"type": "dns-01", "url": "https://faulty.test/chalZ/x", "status": "pending", "token": "x"}"#,
         })],
         "error: cannot issue `b`\n  \
-         caused by: after 2s the CA has not finished checking `b.bench.test`\n\
+         caused by: after 8s the CA has not finished checking `b.bench.test`\n\
          hint: run again later, or wait longer with `--acme-timeout`\n",
     );
     faulty.ordered += 1;
@@ -426,7 +426,7 @@ fn a_ca_that_does_not_come_to_an_end_is_not_waited_for_for_ever() {
             "sub": [r#""status": "valid""#, r#""status": "processing""#],
         }))],
         "error: cannot issue `b`\n  \
-         caused by: after 2s the CA has taken the certificate signing request but not issued\n\
+         caused by: after 8s the CA has taken the certificate signing request but not issued\n\
          hint: run again later, or wait longer with `--acme-timeout`\n",
     );
 }
@@ -456,7 +456,7 @@ fn another_ca_stands_in_where_one_does_not_come_to_an_end() {
         let command =
             faulty
                 .renew(name)
-                .args(["--acme-timeout", "2", "--fallback-acme", pebble::DIRECTORY]);
+                .args(["--acme-timeout", "8", "--fallback-acme", pebble::DIRECTORY]);
         // One order at each CA; what the first was about to issue is not fetched.
         faulty.ordered += 1;
         faulty.issued += usize::from(name == "b");
@@ -465,7 +465,7 @@ fn another_ca_stands_in_where_one_does_not_come_to_an_end() {
         faulty.ordered += 1;
         faulty.issued += 1;
         let line = format!(
-            "`{name}` failed at `faulty.test`, ordering at `acme.test`: after 2s the CA {said}\n"
+            "`{name}` failed at `faulty.test`, ordering at `acme.test`: after 8s the CA {said}\n"
         );
         assert!(output.stderr.contains(&line), "{}", output.stderr);
         assert_eq!(issuer(&faulty, name), pebble::DIRECTORY);
@@ -582,11 +582,11 @@ fn an_account_whose_answer_is_lost_is_found_by_its_key() {
 #[test]
 fn a_server_that_drips_is_not_waited_for_for_ever() {
     let mut faulty = Faulty::start(&["a", "b"]);
-    let command = faulty.renew("a").args(["--acme-timeout", "2"]);
+    let command = faulty.renew("a").args(["--acme-timeout", "8"]);
     let slow = |request: &str| json!({"match": request, "drip": 1});
     faulty.survives_in("a", &command, &[slow("GET /dir"), slow("POST /my-order/")]);
 
-    let command = faulty.renew("b").args(["--acme-timeout", "1"]);
+    let command = faulty.renew("b").args(["--acme-timeout", "4"]);
     faulty.ordered += 1;
     faulty.fails(
         "b",
@@ -594,7 +594,7 @@ fn a_server_that_drips_is_not_waited_for_for_ever() {
         &[always(slow("POST /chalZ/"))],
         "error: cannot issue `b`\n  \
          caused by: cannot ask the CA to check `b.bench.test`\n  \
-         caused by: the answer of the CA did not come within 1 s\n",
+         caused by: the answer of the CA did not come within 4 s\n",
     );
 }
 
@@ -632,7 +632,7 @@ fn an_order_whose_challenges_are_never_seen_is_given_up() {
     faulty.ordered += 1;
     let command = faulty
         .renew("b")
-        .args(["--dns-timeout", "1"])
+        .args(["--dns-timeout", "5"])
         // BIND is not told that the zone's file has changed.
         .env("LAB_RELOAD_COMMAND", "true");
     faulty.fails(

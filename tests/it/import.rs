@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pretty_assertions::assert_eq;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
@@ -300,7 +300,9 @@ fn what_somebody_changes_meanwhile_is_not_removed_and_not_replaced() {
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
+            let begun = Instant::now();
             while !gate.join("reached").exists() {
+                assert!(begun.elapsed() < Duration::from_mins(2), "it does not ask");
                 sleep(Duration::from_millis(10));
             }
             match text {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 
 use crate::support::command::Command;
-use crate::support::lab::{Lab, Server};
+use crate::support::lab::Lab;
 use crate::support::nightly::{Gate, Nightly, assert_valid, at, orders};
 use crate::support::repos::{Files, Transport};
 
@@ -125,9 +125,11 @@ fn a_checkout_has_one_run_at_a_time() {
     let nightly = nightly();
     let Nightly { lab, certs, .. } = &nightly;
     let folder = checkout(&nightly);
-    let paused = lab.pause(Server::Bind);
-    let mut first = in_place(&nightly, &folder, &[]).spawn();
-    first.wait_for_stderr("to issue: `www`");
+    let gate = Gate::new(lab);
+    let first = gate
+        .at("before add ddns", in_place(&nightly, &folder, &[]))
+        .spawn();
+    gate.wait();
     let second = in_place(&nightly, &folder, &[]).run().expect_code(2);
     assert_eq!(
         second.normal_stderr(),
@@ -141,7 +143,7 @@ fn a_checkout_has_one_run_at_a_time() {
         .folder(&folder)
         .run()
         .expect_code(0);
-    drop(paused);
+    gate.open();
     first.wait().expect_code(0);
     assert_eq!(status(lab, &folder), STATUS);
     assert_eq!(certs.subjects(lab).len(), 3);
@@ -312,8 +314,7 @@ fn a_checkout_follows_when_another_push_came_first() {
     let Nightly { lab, certs, .. } = &nightly;
     let folder = checkout(&nightly);
     let gate = Gate::new(lab);
-    let (name, value) = gate.variable();
-    let run = in_place(&nightly, &folder, &[]).env(name, value).spawn();
+    let run = gate.reload(in_place(&nightly, &folder, &[])).spawn();
     gate.wait();
     Files::default()
         .with("theirs", "1\n")

@@ -45,8 +45,7 @@ fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
     };
     assert_eq!(unlock(), "no run holds the cert repository\n");
     let gate = Gate::new(lab);
-    let (variable, command) = gate.variable();
-    let first = nightly.command(&["renew"]).env(variable, command).spawn();
+    let first = gate.reload(nightly.command(&["renew"])).spawn();
     gate.wait();
     let second = nightly.renew().expect_code(2);
     assert_eq!(
@@ -96,8 +95,7 @@ fn a_second_run_waits_for_the_first_unless_it_is_unlocked() {
 fn a_run_without_a_sign_of_life_is_taken_over() {
     let nightly = nightly();
     let gate = Gate::new(&nightly.lab);
-    let (variable, command) = gate.variable();
-    let first = nightly.command(&["renew"]).env(variable, command).spawn();
+    let first = gate.reload(nightly.command(&["renew"])).spawn();
     gate.wait();
     std::thread::sleep(std::time::Duration::from_millis(1200));
     let second = nightly.command(&["renew", "--lock-timeout", "1"]).run();
@@ -114,12 +112,8 @@ fn a_run_that_gives_signs_of_life_is_not_taken_over() {
     let nightly = nightly();
     let lab = &nightly.lab;
     let gate = Gate::new(lab);
-    let (variable, command) = gate.variable();
-    let first = nightly
-        .command(&["renew"])
-        .env(variable, command)
-        .env("GIT_CERTS_TEST_BEAT", "500")
-        .spawn();
+    let renew = nightly.command(&["renew"]);
+    let first = gate.reload(renew.env("GIT_CERTS_TEST_BEAT", "500")).spawn();
     gate.wait();
     let journal = |lab: &Lab| {
         let tip = ["rev-parse", "refs/git-certs/journal"];
@@ -127,9 +121,9 @@ fn a_run_that_gives_signs_of_life_is_not_taken_over() {
     };
     let before = journal(lab);
     // Without signs of life this were long enough.
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    std::thread::sleep(std::time::Duration::from_secs(7));
     assert_ne!(journal(lab), before);
-    let second = nightly.command(&["renew", "--lock-timeout", "2"]).run();
+    let second = nightly.command(&["renew", "--lock-timeout", "6"]).run();
     let second = second.expect_code(2);
     assert_eq!(
         without_moments(second.stderr.split_once("error: ").unwrap().1),
@@ -215,8 +209,7 @@ fn what_cannot_be_pushed_is_fetched_by_the_next_run() {
     let nightly = nightly();
     let lab = &nightly.lab;
     let gate = Gate::new(lab);
-    let (variable, command) = gate.variable();
-    let run = nightly.command(&["renew"]).env(variable, command).spawn();
+    let run = gate.reload(nightly.command(&["renew"])).spawn();
     gate.wait();
     nightly.certs.refuse_pushes();
     gate.open();

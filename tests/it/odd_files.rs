@@ -33,7 +33,7 @@ fn put(kind: &str, path: &Path) {
 fn limited() -> Command {
     let mut command = Command::new("timeout");
     command
-        .args(["20", "prlimit", "--as=3000000000"])
+        .args(["120", "prlimit", "--as=3000000000"])
         .arg(env!("CARGO_BIN_EXE_git-certs"))
         .env_clear()
         .env("PATH", "/usr/bin:/bin");

@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::support::lab::Lab;
-use crate::support::nightly::{Nightly, wait_until};
+use crate::support::nightly::{Gate, Nightly};
 use crate::support::repos::Files;
 
 const WANTED: &[(&str, &[&str])] = &[
@@ -201,12 +201,12 @@ fn an_entry_that_is_skipped_gets_no_challenge() {
     );
     let lab = &nightly.lab;
     // BIND alone has the value: PowerDNS never shows it, and the wait has its limit.
-    let skipping = nightly
-        .command(&["renew", "-skip", "powerdns", "--dns-timeout", "3"])
-        .spawn();
-    wait_until(lab, "the challenge at BIND", || {
-        !lab.challenges().is_empty()
-    });
+    let skipping = nightly.command(&["renew", "-skip", "powerdns", "--dns-timeout", "3"]);
+    let gate = Gate::new(lab);
+    let skipping = gate.at("after add ddns", skipping).spawn();
+    gate.wait();
+    assert!(!lab.challenges().is_empty());
+    gate.open();
     let output = skipping.wait().expect_code(1);
     assert!(
         output.stderr.contains("ns2.example.test") && !output.stderr.contains("ns1.example.test"),

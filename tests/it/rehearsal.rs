@@ -238,7 +238,7 @@ fn a_value_that_does_not_come_is_told() {
     let wanted: Wanted<'_> = &[("files", &["files.test"])];
     let nightly = Nightly::new(Lab::builder().bind().pebble().start(), wanted);
     // BIND is never told to read the zone again.
-    let doctor = nightly.command(&["doctor", "--rehearse", "--dns-timeout", "2"]);
+    let doctor = nightly.command(&["doctor", "--rehearse", "--dns-timeout", "5"]);
     let output = doctor
         .env("LAB_RELOAD_COMMAND", "true")
         .run()

@@ -180,7 +180,7 @@ impl SshAgent {
             .spawn()
             .expect("ssh-agent is needed");
         let agent = Self(child, socket);
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
         while !agent.1.exists() {
             assert!(
                 std::time::Instant::now() < deadline,

@@ -96,7 +96,7 @@ fn a_server_that_has_not_read_the_file_is_told_by_its_serial() {
             ),
         ),
     ] {
-        let command = nightly.command(&["renew", "--dns-timeout", "2"]);
+        let command = nightly.command(&["renew", "--dns-timeout", "5"]);
         let output = command.env("LAB_RELOAD_COMMAND", reload).run();
         let said = errors(&output.expect_code(1));
         assert_eq!(

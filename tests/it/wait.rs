@@ -33,7 +33,6 @@ fn where_port_53_is_blocked_resolvers_are_asked_over_https() {
     // Four seconds until it is clear, two for the values to settle.
     let elapsed = started.elapsed();
     assert!(elapsed > Duration::from_secs(6), "{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(40), "{elapsed:?}");
     let stderr = output.normal_stderr();
     let warning = "warning: port 53 is blocked here: challenges are looked up over HTTPS at `one.doh.test`, \
                    `two.doh.test`, from 2 s after they are written on\n";

@@ -18,7 +18,7 @@ use crate::support::namespace::{PATH, program};
 use crate::support::secrets;
 
 /// A command that has not ended after this is a failure.
-const DEADLINE: Duration = Duration::from_mins(2);
+const DEADLINE: Duration = Duration::from_mins(6);
 
 /// A program to run inside, with nothing of our environment.
 #[derive(Clone, Debug)]
@@ -387,7 +387,7 @@ pub fn normalise(text: &str, lab: &Path) -> String {
             (r"\b[0-9a-fA-F]{13,36}\b", "[SERIAL]"),
             // Not the second half of `ssh-ed25519`.
             (r"(^|[^0-9A-Za-z_-])[0-9a-f]{7,12}\b", "$1[COMMIT]"),
-            (r":(3[3-9]|[4-6][0-9])[0-9]{3}\b", ":[PORT]"),
+            (r":(32[7-9]|3[3-9][0-9]|[4-6][0-9]{2})[0-9]{2}\b", ":[PORT]"),
         ]
         .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
         .into()

@@ -9,4 +9,8 @@ with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem",
         # The rest is code, and what is mapped of files.
         if rights.startswith("rw"):
             memory.seek(int(start, 16))
-            copy.write(memory.read(int(end, 16) - int(start, 16)))
+            try:
+                copy.write(memory.read(int(end, 16) - int(start, 16)))
+            except OSError:
+                # It is gone since.
+                continue

@@ -12,7 +12,7 @@ use crate::support::repos::{Files, Remote, Transport};
 use crate::support::{bind, pebble};
 
 /// Something that has to come within this time.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Certificates wanted: name and DNS names.
 pub type Wanted<'a> = &'a [(&'a str, &'a [&'a str])];
@@ -202,10 +202,12 @@ impl<'lab> Gate<'lab> {
         Self { lab, folder }
     }
 
-    /// The variable of creds.json that puts the gate in a run's way.
-    pub fn variable(&self) -> (&'static str, String) {
+    /// Puts the gate in a run's way where BIND is to read `files.test`. No other zone is waited for before.
+    pub fn reload(&self, run: Command) -> Command {
         let script = self.folder.join("reload.sh");
-        ("LAB_RELOAD_COMMAND", format!("sh {} %z", script.display()))
+        let command = format!("sh {} %z", script.display());
+        run.env("LAB_RELOAD_COMMAND", command)
+            .env("GIT_CERTS_TEST_TOGETHER", "600000")
     }
 
     /// Puts the gate in the way of a run at one of its points: `NAME`, or `NAME#2` for the second time.

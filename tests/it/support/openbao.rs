@@ -23,7 +23,7 @@ pub const V2: &str = "kv";
 pub const V1: &str = "secret";
 
 /// What the server does not do within this time has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The server without the Python around it, which would take signals.
 fn program() -> PathBuf {
