@@ -21,6 +21,7 @@ use crate::model::wording::count;
 use crate::nightly::groups::{
     Group, Groups, by_name, by_zone, names_by_zone, values_of, zones_by_name,
 };
+use crate::nightly::issue::GRACE;
 use crate::nightly::sighting::Sighting;
 use crate::nightly::stop::Stop;
 use crate::nightly::tally::Tally;
@@ -30,6 +31,9 @@ use crate::nightly::zones::{ReadyZone, ZoneAccess};
 /// How long withdrawing may take after a signal: GitHub kills a cancelled job ten seconds after the first one, and up to
 /// three have gone by for orders that were nearly done.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
+
+// The push has the rest.
+const _: () = assert!(GRACE.as_secs() + HURRIED_DEADLINE.as_secs() <= 8);
 
 /// Zones that are written within this time are waited for together: a server of several is asked for all of them at once.
 const TOGETHER: Duration = Duration::from_millis(500);

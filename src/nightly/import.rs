@@ -13,7 +13,7 @@ use crate::model::import::{Importing, Tool};
 use crate::model::kill;
 use crate::model::wording::count;
 use crate::nightly::exposed;
-use crate::nightly::import_losses::refuse_changed;
+use crate::nightly::import_losses::{discard, refuse_changed};
 use crate::nightly::importing::{Decided, decide};
 use crate::nightly::job::Override;
 use crate::nightly::store::Store;
@@ -88,19 +88,22 @@ impl Import<'_> {
         importing: &Importing,
         decided: Decided,
     ) -> Result<Option<String>> {
-        kill::point("before import");
-        // Whoever was asked first has had time to change files.
-        let seen = decided.seen;
-        self.workspaces
-            .with(move |workspace| refuse_changed(&seen, workspace))
-            .await?;
         let store = Store {
             workspaces: self.workspaces,
             push: self.job.push,
             progress: self.progress,
         };
+        // Whoever was asked first has had time to change files, and so has who waited for the server.
+        let seen = decided.seen.clone();
+        let check = move |workspace: &Workspace| {
+            kill::point("before check");
+            refuse_changed(&seen, workspace)
+        };
         let pushed = if decided.files.is_empty() {
             store.push_left().await?;
+            self.workspaces
+                .with(move |workspace| check(workspace))
+                .await?;
             None
         } else {
             store.prove().await?;
@@ -111,16 +114,22 @@ impl Import<'_> {
             });
             let files = decided.files.into_iter().chain(loose).collect();
             store
-                .save(message(importing), files)
+                .save_after(check, message(importing), files)
                 .await
                 .context("what was imported cannot be stored")?
         };
         // Where nothing was to be committed, or the files could not follow.
-        let uncommitted = decided.uncommitted;
-        self.workspaces
-            .with(move |workspace| workspace.discard(&uncommitted))
+        let (seen, uncommitted) = (decided.seen, decided.uncommitted);
+        let changed = self
+            .workspaces
+            .with(move |workspace| discard(workspace, &seen, uncommitted))
             .await
             .context("the keys are encrypted, but files in plain text cannot be removed")?;
+        for path in changed {
+            self.progress.warn(&format!(
+                "`{path}` was changed meanwhile, and stays as it is: run `git-certs import` again"
+            ));
+        }
         Ok(pushed.map(|saved| saved.to_string()))
     }
 }

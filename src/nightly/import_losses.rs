@@ -13,15 +13,34 @@ use crate::repo::import::files::There;
 use crate::repo::import::seen::Seen;
 use crate::repo::layout::certificate_file;
 
-/// Fails where somebody changed a file since it was read that is to be removed, or replaced.
+/// Fails where somebody changed a file since it was read that is to be removed or replaced, or says for whom keys are encrypted.
 pub(super) fn refuse_changed(seen: &Seen, workspace: &Workspace) -> Result<()> {
-    match seen.changed(workspace)? {
+    match seen.changed(workspace) {
         None => Ok(()),
         Some(path) => Err(with_hint(
             anyhow!("`{path}` was changed meanwhile: nothing was imported"),
             "run it again: it looks at everything anew",
         )),
     }
+}
+
+/// Removes files that no commit has, as far as they are what they were. Returns those that somebody has changed.
+pub(super) fn discard(
+    workspace: &Workspace,
+    seen: &Seen,
+    paths: Vec<String>,
+) -> Result<Vec<String>> {
+    let (same, others): (Vec<_>, Vec<_>) = paths
+        .into_iter()
+        .partition(|path| seen.is_there(workspace, path));
+    workspace.discard(&same)?;
+    let mut changed = Vec::new();
+    for path in others {
+        if workspace.has(&path)? {
+            changed.push(path);
+        }
+    }
+    Ok(changed)
 }
 
 impl Decider<'_> {

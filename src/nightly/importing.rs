@@ -287,8 +287,12 @@ impl Decider<'_> {
         let listed = listed
             .chain(self.importing.listed.iter().cloned())
             .collect();
-        let written = self.files.iter().map(|file| file.path.as_str());
-        let paths = written.chain(uncommitted.iter().map(String::as_str));
+        let written = self.files.iter().map(|file| file.path.clone());
+        let lists = [layout::RECIPIENTS, layout::ACCOUNT_RECIPIENTS].map(str::to_owned);
+        let lists = lists
+            .into_iter()
+            .chain(self.taken.keys().map(layout::own_recipients));
+        let paths = written.chain(uncommitted.iter().cloned()).chain(lists);
         let seen = self.seen.of(self.workspace, &paths.collect())?;
         let decided = Decided {
             files: self.files,

@@ -44,7 +44,7 @@ use crate::report::progress::Progress;
 ///
 /// GitHub sends SIGTERM 7.5 seconds after SIGINT and kills 2.5 seconds later; the rest is for
 /// the push, and for withdrawing challenges.
-const GRACE: Duration = Duration::from_secs(3);
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// How often a chain is fetched until it can be used.
 const FETCHES: u32 = 3;

@@ -48,9 +48,10 @@ pub(super) fn is_settled(note: &OrderNote, present: Option<&Present>, now: Offse
             });
             // A key may be kept for longer than one certificate, and for other names.
             let from = match received {
-                Some(received) => *received,
-                None if is_same => leaf.not_before + BACKDATED,
-                None => leaf.not_before,
+                // A clock may have been wrong.
+                Some(received) if *received <= now => *received,
+                _ if is_same => leaf.not_before + BACKDATED,
+                _ => leaf.not_before,
             };
             note.placed < from || (is_same_key && *is_compromised)
         },
@@ -75,8 +76,8 @@ pub(super) fn present(
             let description = description.unwrap_or_default();
             let is_compromised = says_compromised(&description);
             let present = Present {
+                received: layout::received(&description, &leaf),
                 leaf,
-                received: layout::received(&description),
                 is_compromised,
             };
             all.insert(name.clone(), present);
@@ -165,11 +166,16 @@ mod tests {
     #[test]
     fn an_order_from_before_the_certificate_was_received_is_settled() {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-        let present = Present {
+        let present = |received| Present {
             leaf: Leaf::from_pem(chain(&["a.test"], &key).as_bytes()).unwrap(),
-            received: Some(NOW),
+            received: Some(received),
             is_compromised: false,
         };
+        // Of a machine that was ahead.
+        let tomorrow = present(NOW + Duration::DAY);
+        let fresh = order(&["a.test"], &other, NOW - Duration::minutes(1));
+        assert!(!is_settled(&fresh, Some(&tomorrow), NOW));
+        let present = present(NOW);
         for key in [&key, &other] {
             let settled =
                 |placed| is_settled(&order(&["a.test"], key, placed), Some(&present), NOW);

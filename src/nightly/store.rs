@@ -148,9 +148,22 @@ impl Store<'_> {
         message: impl Into<Message>,
         files: Vec<File>,
     ) -> Result<Option<Saved>> {
+        self.save_after(|_| Ok(()), message, files).await
+    }
+
+    /// The same, if a last look finds nothing against it.
+    pub(super) async fn save_after(
+        &self,
+        look: impl FnOnce(&Workspace) -> Result<()> + Send + 'static,
+        message: impl Into<Message>,
+        files: Vec<File>,
+    ) -> Result<Option<Saved>> {
         let message = message.into();
         self.workspaces
-            .with(move |workspace| workspace.commit(message, &files))
+            .with(move |workspace| {
+                look(workspace)?;
+                workspace.commit(message, &files)
+            })
             .await?;
         let pushed = self.push().await;
         self.warn_if_behind().await;

@@ -3,9 +3,9 @@
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::Builder;
 
 use crate::model::hint::with_hint;
@@ -85,6 +85,13 @@ fn target(path: &Path) -> Result<PathBuf> {
         // Nothing is made there either.
         if let Some(there) = folder.ancestors().find(|above| above.exists()) {
             refuse_system(&there.canonicalize()?)?;
+            let missing = folder.strip_prefix(there)?;
+            ensure!(
+                !missing
+                    .components()
+                    .any(|part| part == Component::ParentDir),
+                "`..` stands below a folder that is not there"
+            );
         }
         fs::create_dir_all(folder)?;
         let folder = folder.canonicalize()?;

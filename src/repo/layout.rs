@@ -246,10 +246,14 @@ pub(crate) fn description(
     Ok(format!("{:#}\n", Value::Object(fields)))
 }
 
-/// When the certificate of a NAME.json was received, as far as that says so: imported ones do not.
-pub(crate) fn received(description: &[u8]) -> Option<OffsetDateTime> {
+/// When a certificate was received, as far as its NAME.json says so: those of imported ones and of others do not.
+pub(crate) fn received(description: &[u8], leaf: &Leaf) -> Option<OffsetDateTime> {
     let fields: Value = serde_json::from_slice(description).ok()?;
-    OffsetDateTime::parse(fields.get("received")?.as_str()?, &Rfc3339).ok()
+    let is_its = fields.get("serial")?.as_str()? == leaf.serial;
+    let received = fields.get("received")?.as_str()?;
+    OffsetDateTime::parse(received, &Rfc3339)
+        .ok()
+        .filter(|_| is_its)
 }
 
 /// What NAME.json repeats of a certificate.

@@ -40,6 +40,10 @@ const STALE: [&str; 12] = [
 /// What to do about a server that cannot store anything.
 const SERVER_FULL: &str = "the server's disk is full: make room there, and run again";
 
+/// What to do about a lock that stays.
+const LOCKED: &str = "another push holds the branch: run again; if nobody pushes, a killed push has left the lock that the server names: \
+                      remove it there";
+
 /// The server would refuse a push, or refused it.
 #[derive(Debug, thiserror::Error)]
 #[error("`{remote}` refuses pushes to `{branch}`: {reason}")]
@@ -102,6 +106,8 @@ pub(crate) fn refused(
     };
     let hint = if disk::is_full(&report.said) {
         SERVER_FULL
+    } else if is_locked(reason, &report.said) {
+        LOCKED
     } else {
         "let this login push to the branch (branch protection, hooks), or choose another with `--branch`"
     };
@@ -125,6 +131,14 @@ pub(crate) fn is_stale(reason: &str, said: &str) -> bool {
             || said.contains("unable to resolve reference");
     }
     STALE.iter().any(|words| reason.contains(words))
+}
+
+/// Whether somebody else writes the reference in this moment, or a killed push has left its lock.
+///
+/// git waits for such a lock 100 ms (git-config(1), `core.filesRefLockTimeout`).
+pub(crate) fn is_locked(reason: &str, said: &str) -> bool {
+    let all = format!("{reason}\n{said}").to_lowercase();
+    all.contains("cannot lock ref") && all.contains("file exists")
 }
 
 /// The error for a journal that the server refused; its words.
@@ -176,6 +190,9 @@ mod tests {
             "pre-receive hook declined",
             "your branch is stale, fetch first"
         ));
+        let exists = format!("{lock}Unable to create 'x': File exists.");
+        assert!(is_locked("failed to update ref", &exists));
+        assert!(!is_locked("failed to update ref", &at));
         assert!(!is_stale("branch is currently checked out", ""));
         assert!(!is_stale("protected branch", &at));
     }

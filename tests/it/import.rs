@@ -2,9 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use pretty_assertions::assert_eq;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
@@ -16,7 +13,7 @@ const ACCOUNT: &str = ".letsencrypt/ca.test/account";
 
 /// A repository of get-certs: `web` (RSA) and `mail` (a curve), with the keys that each has in its two files, and an account.
 /// Not committed.
-fn of_get_certs() -> CertRepo {
+pub fn of_get_certs() -> CertRepo {
     let mut repo = CertRepo::new();
     let alice = repo.identity("alice");
     repo.put(".age-recipients", format!("{alice}\n"));
@@ -67,7 +64,7 @@ fn description(repo: &CertRepo, path: &str) -> Value {
 }
 
 /// Files below the repository that have a private key in plain text.
-fn in_plain_text(repo: &CertRepo) -> String {
+pub fn in_plain_text(repo: &CertRepo) -> String {
     repo.tool(
         "sh",
         &[
@@ -270,66 +267,6 @@ fn objects_in_plain_text(repo: &CertRepo) -> usize {
     let count = format!("{objects} | grep -ac 'PRIVATE KEY' || true");
     let count = repo.tool("sh", &["-c", &count], "");
     count.trim().parse().unwrap()
-}
-
-/// Between what is shown and what is done there may be hours, where a terminal waits for `yes`.
-#[test]
-fn what_somebody_changes_meanwhile_is_not_removed_and_not_replaced() {
-    let changes: [(&str, Option<&str>); 4] = [
-        ("certificates/web/web.pem", Some("another key\n")),
-        ("certificates/web/web.key", None),
-        (".letsencrypt/ca.test/account.key", Some("another key\n")),
-        ("certificates/mail/mail.json", Some("{}\n")),
-    ];
-    for is_committed in [true, false] {
-        let repo = of_get_certs();
-        if !is_committed {
-            repo.put(".gitignore", "*.key\n*.pem\n");
-        }
-        let tip = repo.commit("get-certs");
-        let gate = repo.path("gate");
-        for (path, text) in changes {
-            let before = repo.read(path);
-            fs::create_dir(&gate).unwrap();
-            let import = repo
-                .program()
-                .args(["import", "--yes"])
-                .env("GIT_CERTS_TEST_AT", "before import")
-                .env("GIT_CERTS_TEST_DO", &gate)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let begun = Instant::now();
-            while !gate.join("reached").exists() {
-                assert!(begun.elapsed() < Duration::from_mins(2), "it does not ask");
-                sleep(Duration::from_millis(10));
-            }
-            match text {
-                Some(text) => repo.put(path, text),
-                None => repo.remove(path),
-            }
-            fs::write(gate.join("open"), "").unwrap();
-            let output = import.wait_with_output().unwrap();
-            assert_eq!(
-                repo.shown(output.stderr),
-                format!(
-                    "error: `{path}` was changed meanwhile: nothing was imported\n\
-                     hint: run it again: it looks at everything anew\n"
-                )
-            );
-            assert_eq!(output.status.code(), Some(2));
-            let now = repo.path(&format!("certs/{path}")).exists();
-            assert_eq!(now.then(|| repo.read(path)).as_deref(), text);
-            assert!(repo.git(&["rev-parse", "HEAD"]).starts_with(&tip));
-            repo.put(path, before);
-            assert_eq!(repo.git(&["status", "--porcelain"]), "");
-            fs::remove_dir_all(&gate).unwrap();
-        }
-        let done = repo.run("import --yes", "alice");
-        assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
-        assert_eq!(in_plain_text(&repo), "");
-    }
 }
 
 #[test]

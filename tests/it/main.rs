@@ -42,6 +42,7 @@ mod image;
 mod import;
 mod import_blackbox;
 mod import_folders;
+mod import_meanwhile;
 mod import_tools;
 mod in_place;
 mod init;

@@ -226,7 +226,7 @@ fn what_the_run_waited_for_is_told() {
         assert!((sum - seconds).abs() < 0.01, "{path}");
         // What is missing is the start of the program and its end.
         let rest = output.took.as_secs_f64() - seconds;
-        assert!((0.0..30.0).contains(&rest), "{rest} s besides {path}");
+        assert!(rest >= 0.0, "{rest} s besides {path}");
         let mut told = waited.captures_iter(&output.stderr);
         let told: f64 = told.next().unwrap()[1].parse().unwrap();
         assert!((told - seconds).abs() < 0.06, "{}", output.stderr);

@@ -1,9 +1,10 @@
 //! One certificate, renewed on both sides: the one that expires later stays.
 
 use anyhow::Result;
-use git2::{Repository, Tree};
+use git2::{Commit, Repository, Tree};
 
 use crate::model::chain::Leaf;
+use crate::repo::git::message;
 use crate::repo::sizes;
 
 /// Ending of a certificate's chain.
@@ -15,16 +16,20 @@ pub(super) enum Winner {
     Ours,
     /// Path of the chain that stays.
     Theirs(String),
-    /// It is not about a certificate.
+    /// It is not about one certificate alone.
     Nobody,
 }
 
-/// Decides a conflict about `paths`, between a commit that made `ours` and the tree `theirs`.
+/// Decides a conflict about `paths`, between a commit of ours and the tree `theirs`.
 pub(super) fn decide(
     repository: &Repository,
-    (ours, theirs): (&Tree<'_>, &Tree<'_>),
+    (ours, theirs): (&Commit<'_>, &Tree<'_>),
     paths: &[String],
 ) -> Result<Winner> {
+    // What else is in a commit would be lost with it.
+    if !message::is_about_one(ours) {
+        return Ok(Winner::Nobody);
+    }
     let Some(chain) = paths.iter().find(|path| path.ends_with(CHAIN)) else {
         return Ok(Winner::Nobody);
     };
@@ -45,7 +50,7 @@ pub(super) fn decide(
         let chain = sizes::blob(repository, entry.id(), chain)?;
         Ok(Leaf::from_pem(&chain).ok())
     };
-    Ok(match (leaf(ours)?, leaf(theirs)?) {
+    Ok(match (leaf(&ours.tree()?)?, leaf(theirs)?) {
         (Some(ours), Some(theirs)) if theirs.not_after >= ours.not_after => {
             Winner::Theirs(chain.clone())
         }

@@ -69,6 +69,12 @@ pub(super) fn is_ours(commit: &Commit<'_>) -> bool {
     })
 }
 
+/// Whether the commit is about one certificate, and nothing else.
+pub(super) fn is_about_one(commit: &Commit<'_>) -> bool {
+    let message = String::from_utf8_lossy(commit.message_bytes());
+    trailer(&message, SERIAL).is_some()
+}
+
 /// Value of a trailer in the last paragraph of a message.
 pub(crate) fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
     let mut lines = message.trim_end().lines().rev();

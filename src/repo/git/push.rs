@@ -24,6 +24,9 @@ use crate::repo::upload_pack::HEADS;
 /// GitHub once, and a few people.
 const ATTEMPTS: u32 = 300;
 
+/// How often the branch may be locked on the server: for some ten seconds on the whole.
+const LOCK_ATTEMPTS: u32 = 10;
+
 /// Longest pause before the second try; longer with each try.
 const PAUSE: Duration = Duration::from_millis(400);
 
@@ -53,10 +56,10 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
     let name = format!("{HEADS}{branch}");
     let mut retried = 0;
     let mut lost = None;
-    let mut races = 0;
+    let mut waits = Waits::default();
     let mut superseded = Vec::new();
     let (said, from) = loop {
-        if races == ATTEMPTS {
+        if waits.races == ATTEMPTS {
             bail!("`{branch}` of `{remote}` moved {ATTEMPTS} times while pushing");
         }
         let open = Push::open(&remote)?;
@@ -93,10 +96,7 @@ pub(super) fn push(history: &mut History, people: &People) -> Result<Pushed> {
             Err(error) => lost = Some(error.context("cannot push")),
             Ok(report) => match report.refused(&name) {
                 None => break (report.said, current),
-                Some(reason) if prove::is_stale(reason, &report.said) => {
-                    pause(races);
-                    races += 1;
-                }
+                Some(reason) if waits.again(reason, &report.said) => {}
                 Some(reason) => return Err(prove::refused(&remote, &branch, reason, &report)),
             },
         }
@@ -163,8 +163,8 @@ impl Obstacle {
 
 /// Puts our commits on the server's new tip, in memory.
 ///
-/// Of a certificate that the other side has stored too, the one that expires later stays. Any other file
-/// that both sides changed, in different ways, is a [`Conflict`].
+/// Of a certificate that the other side has stored too, the one that expires later stays, where our commit is about that
+/// alone. Any other file that both sides changed, in different ways, is a [`Conflict`].
 fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapplied> {
     let fetched = history.fetch(branch)?;
     // Opened again for its `shallow` file.
@@ -190,7 +190,7 @@ fn reapply(history: &mut History, branch: &str, people: &People) -> Result<Reapp
         let onto = tip.tree()?;
         let (mut tree, both) = changed(history, &commit, &onto, gives_way)?;
         if !gives_way && !both.is_empty() {
-            match contest::decide(repository, (&commit.tree()?, &onto), &both)? {
+            match contest::decide(repository, (&commit, &onto), &both)? {
                 Winner::Ours => {}
                 Winner::Theirs(chain) => {
                     superseded.push(chain);
@@ -300,6 +300,31 @@ fn keep(history: &History, remote: &Remote) -> Error {
             "they are in this checkout: `git pull --rebase`, then push",
         ),
         Err(error) => error.context("our commits cannot be re-applied, nor kept on the server"),
+    }
+}
+
+/// Refusals that may pass.
+#[derive(Default)]
+struct Waits {
+    /// Others came first.
+    races: u32,
+    /// The branch was locked.
+    locks: u32,
+}
+
+impl Waits {
+    /// Whether another try is worth it. If so, waits before.
+    fn again(&mut self, reason: &str, said: &str) -> bool {
+        let tried = if prove::is_stale(reason, said) {
+            &mut self.races
+        } else if prove::is_locked(reason, said) && self.locks < LOCK_ATTEMPTS {
+            &mut self.locks
+        } else {
+            return false;
+        };
+        pause(*tried);
+        *tried += 1;
+        true
     }
 }
 

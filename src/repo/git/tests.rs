@@ -452,7 +452,8 @@ fn of_a_certificate_on_both_sides_the_one_that_expires_later_stays() {
             ]
         };
         one.commit("one", &files(theirs, "theirs")).unwrap();
-        two.commit("two", &files(ours, "ours")).unwrap();
+        let about = "two\n\nGit-Certs-Serial: 0A\n";
+        two.commit(about, &files(ours, "ours")).unwrap();
         let other = file("certificates/other/other.json", &format!("{is_ours}"));
         two.commit("other", &[other]).unwrap();
         one.push().unwrap();
@@ -471,6 +472,24 @@ fn of_a_certificate_on_both_sides_the_one_that_expires_later_stays() {
         let rest = if is_ours { "ours" } else { "theirs" };
         assert_eq!(read("certificates/old/old.json"), rest);
         assert_eq!(read("certificates/other/other.json"), format!("{is_ours}"));
+    }
+}
+
+/// It may have keys of other certificates, which nobody else has.
+#[test]
+fn a_commit_of_more_than_one_certificate_gives_way_to_nobody() {
+    for (ours, theirs) in [(10, 20), (20, 10)] {
+        let lab = Lab::new();
+        let mut one = clone(&lab, &lab.local(), "one");
+        let mut two = clone(&lab, &lab.local(), "two");
+        let chain = |days| file("certificates/old/old.crt", &certificate(days));
+        one.commit("one", &[chain(theirs)]).unwrap();
+        let other = file("certificates/other/other.key.age", "ours");
+        two.commit("Import", &[chain(ours), other]).unwrap();
+        one.push().unwrap();
+        let error = two.push().unwrap_err();
+        let conflict = error.downcast_ref::<Conflict>().expect("a typed error");
+        assert_eq!(conflict.paths, ["certificates/old/old.crt"]);
     }
 }
 

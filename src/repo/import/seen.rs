@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+use crate::model::secret::Secret;
 use crate::repo::git::Workspace;
 use crate::repo::layout::sha256;
 
 /// SHA-256 of each file; none where there was none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(BTreeMap<String, Option<String>>);
 
 impl Seen {
@@ -19,23 +20,34 @@ impl Seen {
     }
 
     /// These files alone. Those that were not read yet are read now.
-    pub(crate) fn of(mut self, workspace: &Workspace, paths: &BTreeSet<&str>) -> Result<Self> {
-        self.0.retain(|path, _| paths.contains(path.as_str()));
+    pub(crate) fn of(mut self, workspace: &Workspace, paths: &BTreeSet<String>) -> Result<Self> {
+        self.0.retain(|path, _| paths.contains(path));
         for path in paths {
-            if !self.0.contains_key(*path) {
-                self.note(path, workspace.read(path)?.as_deref());
+            if !self.0.contains_key(path) {
+                self.0.insert(path.clone(), hash(workspace, path)?);
             }
         }
         Ok(self)
     }
 
-    /// The first file that is another now, or gone, or new.
-    pub(crate) fn changed(&self, workspace: &Workspace) -> Result<Option<&str>> {
-        for (path, hash) in &self.0 {
-            if workspace.read(path)?.as_deref().map(sha256) != *hash {
-                return Ok(Some(path));
-            }
-        }
-        Ok(None)
+    /// The first file that is another now, or gone, or new, or cannot be read any more.
+    pub(crate) fn changed(&self, workspace: &Workspace) -> Option<&str> {
+        let mut paths = self.0.keys().map(String::as_str);
+        paths.find(|path| !self.is_same(workspace, path))
     }
+
+    /// Whether a file is there, as it was.
+    pub(crate) fn is_there(&self, workspace: &Workspace, path: &str) -> bool {
+        self.0.get(path).is_some_and(Option::is_some) && self.is_same(workspace, path)
+    }
+
+    fn is_same(&self, workspace: &Workspace, path: &str) -> bool {
+        hash(workspace, path).is_ok_and(|now| self.0.get(path) == Some(&now))
+    }
+}
+
+/// The file may be a key in plain text.
+fn hash(workspace: &Workspace, path: &str) -> Result<Option<String>> {
+    let bytes = workspace.read(path)?.map(Secret::new);
+    Ok(bytes.map(|bytes| sha256(bytes.expose())))
 }

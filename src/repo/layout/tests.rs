@@ -143,9 +143,14 @@ fn what_is_stored_is_held_again() {
     assert_eq!(json["renewal_info"]["start"], "2027-01-20T10:00:00Z");
     assert_eq!(json["received"], "2026-11-25T10:00:00.123Z");
     assert_eq!(
-        received(text.as_bytes()),
+        received(text.as_bytes(), &leaf),
         Some(datetime!(2026-11-25 10:00:00.123 UTC))
     );
+    let other = Leaf {
+        serial: "0A".to_owned(),
+        ..leaf.clone()
+    };
+    assert_eq!(received(text.as_bytes(), &other), None);
     assert_eq!(json.as_object().unwrap().len(), 17);
 
     let key = String::from_utf8(workspace.read(paths[0]).unwrap().unwrap()).unwrap();

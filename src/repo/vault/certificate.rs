@@ -92,7 +92,7 @@ impl VaultCertificate {
 
     /// When it was received, as far as that is written down.
     pub(crate) fn received(&self) -> Option<OffsetDateTime> {
-        self.description().and_then(layout::received)
+        layout::received(self.description()?, &self.leaf()?)
     }
 
     fn description(&self) -> Option<&[u8]> {

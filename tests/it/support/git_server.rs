@@ -22,9 +22,6 @@ pub fn make_repository(namespace: &Namespace, name: &str) -> PathBuf {
     for (name, value) in [
         ("http.receivepack", "true"),
         ("uploadpack.allowAnySHA1InWant", "true"),
-        // git gives up after 100 ms, which is little where many push at once.
-        ("core.filesRefLockTimeout", "10000"),
-        ("core.packedRefsTimeout", "10000"),
     ] {
         git(&["config", name, value]).folder(&folder).succeed();
     }
