@@ -19,6 +19,7 @@ mod read;
 mod rescue;
 mod uncommitted;
 mod unfinished;
+pub(in crate::repo) mod waits;
 mod whole;
 mod writable;
 

@@ -8,12 +8,15 @@
 //! unreachable objects, until its next garbage collection; made again on the same tip they are the
 //! same objects.
 
+use std::slice;
+
 use anyhow::{Context, Result, anyhow};
 use git2::{Commit, Oid, Repository, Signature};
 
 use crate::model::disk;
 use crate::model::hint::with_hint;
 use crate::repo::git::People;
+use crate::repo::git::waits::Waits;
 use crate::repo::receive_pack::{Push, RefUpdate, Report};
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
@@ -61,7 +64,6 @@ pub(crate) fn prove(
     (branch, tip): (&str, Oid),
     people: &People,
 ) -> Result<()> {
-    let open = Push::open(remote)?;
     let first = probe(repository, &repository.find_commit(tip)?, people)?;
     let second = probe(repository, &repository.find_commit(first)?, people)?;
     let name = format!("{HEADS}{branch}");
@@ -75,15 +77,19 @@ pub(crate) fn prove(
     builder.insert_object(second, None)?;
     let mut pack = git2::Buf::new();
     builder.write_buf(&mut pack)?;
-    let report = open
-        .send(&[command], &pack)
-        .context("cannot try out a push")?;
-    match report.refused(&name) {
-        Some(reason) if is_stale(reason, &report.said) => Ok(()),
-        Some(reason) => Err(refused(remote, branch, reason, &report)),
-        None => Err(anyhow!(
-            "`{remote}` took a push to `{branch}` that it should have refused as stale"
-        )),
+    let mut waits = Waits::default();
+    loop {
+        let report = Push::open(remote)?
+            .send(slice::from_ref(&command), &pack)
+            .context("cannot try out a push")?;
+        return match report.refused(&name) {
+            Some(reason) if is_stale(reason, &report.said) => Ok(()),
+            Some(reason) if waits.again(reason, &report.said) => continue,
+            Some(reason) => Err(refused(remote, branch, reason, &report)),
+            None => Err(anyhow!(
+                "`{remote}` took a push to `{branch}` that it should have refused as stale"
+            )),
+        };
     }
 }
 

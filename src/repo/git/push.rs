@@ -1,8 +1,6 @@
 //! Pushes own commits; where another push came first, re-applies them on the new tip.
 
 use std::collections::BTreeSet;
-use std::thread::sleep;
-use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use git2::build::TreeUpdateBuilder;
@@ -12,6 +10,7 @@ use crate::model::hint::with_hint;
 use crate::repo::git::contest::{self, Winner};
 use crate::repo::git::history::{History, signature};
 use crate::repo::git::people::People;
+use crate::repo::git::waits::{ATTEMPTS, Waits};
 use crate::repo::git::{CommitId, Done, Pushed};
 use crate::repo::prove;
 use crate::repo::receive_pack::{self, Push, RefUpdate};
@@ -19,19 +18,6 @@ use crate::repo::signed;
 use crate::repo::sizes;
 use crate::repo::transport::Remote;
 use crate::repo::upload_pack::HEADS;
-
-/// How often others may come first between our look at the branch and our push: each of the 256 jobs of a matrix of
-/// GitHub once, and a few people.
-const ATTEMPTS: u32 = 300;
-
-/// How often the branch may be locked on the server: for some ten seconds on the whole.
-const LOCK_ATTEMPTS: u32 = 10;
-
-/// Longest pause before the second try; longer with each try.
-const PAUSE: Duration = Duration::from_millis(400);
-
-/// Tries after which pauses grow no longer.
-const GROWING: u32 = 10;
 
 /// Where commits that conflict are kept on the server: outside of branches, so no pipeline starts.
 const KEPT: &str = "refs/git-certs/kept/";
@@ -301,38 +287,4 @@ fn keep(history: &History, remote: &Remote) -> Error {
         ),
         Err(error) => error.context("our commits cannot be re-applied, nor kept on the server"),
     }
-}
-
-/// Refusals that may pass.
-#[derive(Default)]
-struct Waits {
-    /// Others came first.
-    races: u32,
-    /// The branch was locked.
-    locks: u32,
-}
-
-impl Waits {
-    /// Whether another try is worth it. If so, waits before.
-    fn again(&mut self, reason: &str, said: &str) -> bool {
-        let tried = if prove::is_stale(reason, said) {
-            &mut self.races
-        } else if prove::is_locked(reason, said) && self.locks < LOCK_ATTEMPTS {
-            &mut self.locks
-        } else {
-            return false;
-        };
-        pause(*tried);
-        *tried += 1;
-        true
-    }
-}
-
-/// Waits a random time, so that many writers do not meet again.
-fn pause(tried: u32) {
-    let mut byte = [128_u8; 1];
-    // Without randomness the middle is as good.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    let [byte] = byte;
-    sleep((PAUSE * (tried + 1).min(GROWING)).mul_f64(f64::from(byte) / 256.0));
 }

@@ -475,6 +475,41 @@ fn of_a_certificate_on_both_sides_the_one_that_expires_later_stays() {
     }
 }
 
+#[test]
+fn a_branch_that_is_locked_for_a_moment_is_waited_for() {
+    let lab = Lab::new();
+    let mut one = clone(&lab, &lab.local(), "one");
+    one.commit("one", &[file("a", "1")]).unwrap();
+    let lock = lab.path("certs.git/refs/heads/main.lock");
+    fs::write(&lock, "").unwrap();
+    let error = one.push().unwrap_err();
+    assert!(error.downcast_ref::<PushRefused>().is_some(), "{error:?}");
+    let said = seen(&error);
+    let (what, rest) = said.split_once("\n  ").unwrap();
+    let server = lab.path("certs.git");
+    assert_eq!(
+        what,
+        format!(
+            "`{}` refuses pushes to `main`: failed to update ref",
+            server.display()
+        )
+    );
+    // git has more to say.
+    let begins = "the server printed: error: cannot lock ref 'refs/heads/main': Unable to create '";
+    assert!(rest.starts_with(begins), "{rest}");
+    let ends = "\nhint: another push holds the branch: run again; if nobody pushes, a killed push has left the lock \
+                that the server names: remove it there";
+    assert!(rest.ends_with(ends), "{rest}");
+    let taken = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        fs::remove_file(lock).unwrap();
+    });
+    assert_eq!(one.prove_push().unwrap(), PushCheck::WouldBeAccepted);
+    assert_eq!(done(one.push().unwrap()).commits.len(), 1);
+    taken.join().unwrap();
+    assert_eq!(lab.git("certs.git", &["show", "main:a"]), "1");
+}
+
 /// It may have keys of other certificates, which nobody else has.
 #[test]
 fn a_commit_of_more_than_one_certificate_gives_way_to_nobody() {
