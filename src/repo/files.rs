@@ -260,6 +260,13 @@ mod tests {
         assert_eq!(failed("pipe"), "it is no file, but a device or a pipe");
         assert_eq!(file::read(at("open")).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+        // Where that leads is not known before it is made.
+        let error = replace_target(&at("new/../page"), b"new", READABLE).unwrap_err();
+        assert_eq!(
+            error.root_cause().to_string(),
+            "`..` stands below a folder that is not there"
+        );
+        assert!(!at("new").exists());
         // Files in memory are files.
         let in_memory = tempfile::tempdir_in("/dev/shm").unwrap();
         symlink(in_memory.path().join("page"), at("page")).unwrap();
