@@ -454,7 +454,8 @@ mod tests {
             .unwrap();
         let mut requests = account.requests();
         let polls = requests.by_endpoint.remove(&Endpoint::Order).unwrap();
-        assert!((1..=6).contains(&polls), "{polls} polls");
+        // 100 ms after each other at first: a CA on a busy machine takes some of them.
+        assert!((1..=20).contains(&polls), "{polls} polls");
         let counted = requests.by_endpoint.into_iter().collect::<Vec<_>>();
         assert_eq!(
             counted,
@@ -479,7 +480,7 @@ mod tests {
         issue(&account, &hundred()).await.unwrap();
         let seconds = start.elapsed().as_secs_f64();
         // 0.4 s on two idle cores, unoptimised. Far above the measured time: the machine may be busy.
-        assert!(seconds < 10.0, "{seconds} s");
+        assert!(seconds < 60.0, "{seconds} s");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -21,12 +21,13 @@ use crate::acme::order::{Delivered, Placed};
 use crate::acme::presets::Directory;
 use crate::model::change::Txt;
 use crate::net::http::{Http, Repeat};
+use crate::net::ports::{free_port, started};
 
 /// scripts/install-test-deps puts it there.
 const NEWEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/pebble/pebble");
 
 /// How long a server may take until it listens.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(1);
 
 /// A child process with its log.
 struct Server {
@@ -35,7 +36,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(command: &mut Command, folder: &Path, listens: SocketAddr) -> Self {
+    /// The log if it does not listen.
+    fn start(command: &mut Command, folder: &Path, listens: SocketAddr) -> Result<Self, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = folder.join("server.log");
         let output = File::create(&log).unwrap();
@@ -49,13 +51,19 @@ impl Server {
         let started = Instant::now();
         while TcpStream::connect(listens).is_err() {
             let ended = server.child.try_wait().unwrap();
-            assert!(
-                ended.is_none() && started.elapsed() < START,
-                "`{name}` does not listen on {listens} (ended: {ended:?})"
-            );
+            if ended.is_some() || started.elapsed() > START {
+                let log = server.log();
+                return Err(format!(
+                    "`{name}` does not listen on {listens} (ended: {ended:?})\n{log}"
+                ));
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        server
+        Ok(server)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
@@ -68,7 +76,7 @@ impl Drop for Server {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let log = self.log();
             let tail = log.lines().rev().take(30).collect::<Vec<_>>();
             eprintln!("--- end of {}", self.log.display());
             for line in tail.iter().rev() {
@@ -103,15 +111,19 @@ impl Pebble {
 
     /// The same, with a DNS server that is asked for the proofs.
     pub(super) fn asking(dns: SocketAddr, settings: &[(&str, &str)]) -> Self {
-        Self::with(dns, settings, false)
+        started(|| Self::with(dns, settings, false))
     }
 
     /// Accounts need external account binding: [`EAB_KID`] and [`EAB_HMAC`].
     pub(super) fn binding() -> Self {
-        Self::with(free_address(), &[], true)
+        started(|| Self::with(free_address(), &[], true))
     }
 
-    fn with(dns: SocketAddr, settings: &[(&str, &str)], wants_binding: bool) -> Self {
+    fn with(
+        dns: SocketAddr,
+        settings: &[(&str, &str)],
+        wants_binding: bool,
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let (address, management) = (free_address(), free_address());
         let roots = write_tls(folder.path());
@@ -139,9 +151,9 @@ impl Pebble {
                 .envs(settings.iter().copied()),
             folder.path(),
             address,
-        );
+        )?;
         let http = Http::new(Some(roots.as_bytes())).unwrap();
-        Self {
+        Ok(Self {
             _server: server,
             _folder: folder,
             address,
@@ -149,7 +161,7 @@ impl Pebble {
             directory: format!("https://{address}/dir").parse().unwrap(),
             connections: Connections::new(http.clone()),
             http,
-        }
+        })
     }
 
     /// A way to this server on which answers can be lost.
@@ -266,6 +278,10 @@ pub(super) struct Dns {
 
 impl Dns {
     pub(super) fn start() -> Self {
+        started(Self::attempt)
+    }
+
+    fn attempt() -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let (address, management) = (free_address(), free_address());
         let server = Server::start(
@@ -275,13 +291,13 @@ impl Dns {
                 .args(["-http01", "", "-https01", "", "-tlsalpn01", ""]),
             folder.path(),
             management,
-        );
-        Self {
+        )?;
+        Ok(Self {
             _server: server,
             _folder: folder,
             management,
             address,
-        }
+        })
     }
 
     /// Publishes a value next to those that the name has.
@@ -299,8 +315,7 @@ impl Dns {
 }
 
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// Writes certificate and key for 127.0.0.1 and returns the CA's certificate.

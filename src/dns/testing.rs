@@ -3,10 +3,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
@@ -18,6 +17,7 @@ use crate::dns::exchange::{ask, wire_name};
 use crate::dns::lookup::NameServer;
 use crate::model::name::DnsName;
 use crate::net::http::Http;
+use crate::net::ports::free_port;
 
 /// Servers of one test, all on one port of different addresses; gone when it is dropped.
 pub(super) struct Lab {
@@ -229,7 +229,7 @@ impl Lab {
             .unwrap_or_else(|error| panic!("cannot start {program}: {error}"));
         let address = self.address(ip);
         self.children.push((address.ip(), child));
-        let end = Instant::now() + Duration::from_secs(15);
+        let end = Instant::now() + Duration::from_mins(1);
         let names = [wire_name(
             &zone.parse().unwrap_or_else(|_| ".".parse().unwrap()),
         )];
@@ -356,17 +356,4 @@ fn write_zone(dir: &std::path::Path, zone: &str, records: &str) -> String {
 )]
 fn put(file: &std::path::Path, text: &str) {
     fs::write(file, text).unwrap();
-}
-
-/// A port that is free on all addresses, outside the range that sockets get by themselves.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 10_000).unwrap();
-    loop {
-        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        let any = (Ipv4Addr::UNSPECIFIED, port);
-        if TcpListener::bind(any).is_ok() && UdpSocket::bind(any).is_ok() {
-            return port;
-        }
-    }
 }

@@ -490,14 +490,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let json = r#"{"x": {"TYPE": "BIND"}}"#;
-        fs::write(root.join("with space.json"), json).unwrap();
-        fs::write(
-            root.join("script"),
-            format!("#!/bin/sh\necho '{json}'; pwd >&2\n"),
-        )
-        .unwrap();
-        for (path, mode) in [("script", 0o755), ("with space.json", 0o777)] {
-            fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        let script = format!("#!/bin/sh\necho '{json}'; pwd >&2\n");
+        for (path, mode, text) in [
+            ("script", "755", &*script),
+            ("with space.json", "777", json),
+        ] {
+            fs::write(root.join("draft"), text).unwrap();
+            // What this process wrote could not be run while a child of another test has a copy of the open file.
+            let mut install = Command::new("install");
+            let install = install.args(["-m", mode, "draft", path]).current_dir(root);
+            assert!(install.status().unwrap().success());
         }
         for source in [
             "script",
@@ -546,7 +548,7 @@ mod tests {
     fn is_killed(root: &Path) {
         let id = file::read_text(root.join("pid")).unwrap();
         let process = Path::new("/proc").join(id.trim());
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_mins(1);
         while process.exists() {
             assert!(Instant::now() < until, "it still runs");
             thread::sleep(Duration::from_millis(10));
@@ -576,10 +578,10 @@ mod tests {
         let root = folder.path();
         let mut slow = Command::new("sh");
         slow.args(["-c", "echo $$ > pid; exec sleep 60"]);
-        let error = run(slow, "slow", root, Duration::from_secs(1)).unwrap_err();
+        let error = run(slow, "slow", root, Duration::from_secs(5)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`slow`, which should print the credentials, did not end within 1 s"
+            "`slow`, which should print the credentials, did not end within 5 s"
         );
         is_killed(root);
     }

@@ -832,9 +832,11 @@ fn a_large_configuration() {
         );
         start.elapsed()
     };
+    // The best of three: other tests run beside this one.
+    let best = |script: &str, domains| (0..3).map(|_| time(script, domains)).min().unwrap();
     for script in [&looping as &dyn Fn(usize) -> String, &written] {
-        let small = time(&script(200), 200);
-        let large = time(&script(2_000), 2_000);
+        let small = best(&script(200), 200);
+        let large = best(&script(2_000), 2_000);
         assert!(large < small * 40, "{small:?} {large:?}");
     }
 }

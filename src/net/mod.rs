@@ -2,4 +2,6 @@
 
 pub(crate) mod http;
 pub(crate) mod onlooker;
+#[cfg(test)]
+pub(crate) mod ports;
 mod proxies;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::model::environment::Environment;
 use crate::model::provider::ProviderEntry;
 use crate::model::zone::Zone;
 use crate::net::http::Http;
+use crate::net::ports::{free_port, started};
 use crate::provider::dnscontrol_binary::Invocation;
 use crate::provider::registry::Context;
 
@@ -34,7 +35,7 @@ pub(super) const API_KEY: &str = "api-key-for-tests";
 pub(super) const BIG: usize = 3000;
 
 /// How long a server may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One kind of record each, in the spelling of zone files.
 pub(super) const ZONE: &str = r#"$ORIGIN example.test.
@@ -244,13 +245,12 @@ impl Server {
         })
     }
 
-    /// Starts a server, again on other ports where another program took one in between.
     fn start(name: &str, prepare: impl Fn(&Path, SocketAddr, SocketAddr) -> Command) -> Self {
-        let mut failure = String::new();
-        for _ in 0..3 {
+        started(|| {
             let folder = tempfile::tempdir().expect("no temporary folder");
             write_zones(folder.path());
-            let (dns, control) = (free_port(), free_port());
+            let [dns, control] =
+                [free_port(), free_port()].map(|port| (Ipv4Addr::LOCALHOST, port).into());
             let mut command = prepare(folder.path(), dns, control);
             let log = File::create(folder.path().join("log")).expect("no log");
             let child = command
@@ -266,11 +266,11 @@ impl Server {
                 control,
             };
             if server.is_up() {
-                return server;
+                Ok(server)
+            } else {
+                Err(server.log())
             }
-            failure = server.log();
-        }
-        panic!("{name} did not start:\n{failure}");
+        })
     }
 
     /// Waits until the last zone is served, by TCP.
@@ -380,17 +380,6 @@ fn run(command: &mut Command) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// A port that is free for TCP and for UDP.
-fn free_port() -> SocketAddr {
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free port");
-        let address = listener.local_addr().expect("no address");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
 }
 
 /// Whether the server has loaded `example.test`: a query for its SOA (RFC 1035 section 4.1).

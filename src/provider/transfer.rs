@@ -139,16 +139,14 @@ mod tests {
             })
             .collect();
         let zone = Name::from_ascii("big.test.").unwrap();
-        let asked = runs
-            .iter()
-            .flat_map(|run| (0..AT_ONCE).map(|_| run.zone(&zone)));
+        let asked = runs.iter().flat_map(|run| (0..2).map(|_| run.zone(&zone)));
         let counts: Vec<_> = join_all(asked)
             .await
             .into_iter()
             .map(|records| records.unwrap().len())
             .collect();
         assert!(counts[0] > 1000, "{counts:?}");
-        assert_eq!(counts, vec![counts[0]; runs.len() * AT_ONCE]);
+        assert_eq!(counts, vec![counts[0]; runs.len() * 2]);
         let log = server.log();
         assert!(log.contains("request denied: quota reached"), "{log}");
     }

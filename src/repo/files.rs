@@ -148,7 +148,9 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     // The error would hold the temporary file, and who drops that later may be confined and unable to remove it.
-    file.persist(path).map_err(|error| error.error)?;
+    let file = file.persist(path).map_err(|error| error.error)?;
+    // Closing does not do while a child that is just being started has a copy of it.
+    file.unlock()?;
     // The rename itself must survive a power cut.
     File::open(folder)?.sync_all()?;
     Ok(())

@@ -10,7 +10,7 @@ use crate::model::hint::with_hint;
 /// A folder that belongs to this run. Free again when this is dropped, and when the process ends.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _folder: File,
+    folder: File,
 }
 
 impl FolderLock {
@@ -21,7 +21,7 @@ impl FolderLock {
         let shown = whole.as_deref().unwrap_or(folder).display();
         let opened = File::open(folder).with_context(|| format!("cannot open `{shown}`"))?;
         match opened.try_lock() {
-            Ok(()) => Ok(Self { _folder: opened }),
+            Ok(()) => Ok(Self { folder: opened }),
             Err(TryLockError::WouldBlock) => Err(with_hint(
                 anyhow!("another run of git-certs works in `{shown}`"),
                 "wait until it has ended; what it does is kept",
@@ -30,6 +30,13 @@ impl FolderLock {
                 Err(error).with_context(|| format!("cannot lock `{shown}`"))
             }
         }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing does not do while a child that is just being started has a copy of it. Where this fails, it still closes.
+        let _ = self.folder.unlock();
     }
 }
 
@@ -49,6 +56,8 @@ mod tests {
             explained.what,
             format!("another run of git-certs works in `{shown}`")
         );
+        // As a child has it between fork and exec.
+        let _copy = first.folder.try_clone().unwrap();
         drop(first);
         FolderLock::take(folder.path()).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

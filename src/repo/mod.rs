@@ -37,6 +37,7 @@ pub(crate) mod recipients;
 pub(crate) mod recipients_file;
 pub(crate) mod revoked;
 pub(crate) mod seal;
+mod short_number;
 pub(crate) mod signature;
 mod signed;
 mod sizes;

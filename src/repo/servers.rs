@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
@@ -15,6 +15,7 @@ use tokio::runtime::{EnterGuard, Runtime};
 
 use crate::model::secret::Secret;
 use crate::net::http::Http;
+use crate::net::ports::{free_port, started};
 use crate::repo::address::Address;
 use crate::repo::files;
 use crate::repo::transport::{Access, Configured, Remote, Ssh, Token};
@@ -42,7 +43,14 @@ impl Lab {
             _runtime: runtime(),
         };
         lab.git(".", &["init", "-q", "--bare", "-b", "main", "certs.git"]);
-        lab.git("certs.git", &["config", "http.receivepack", "true"]);
+        for (setting, value) in [
+            ("http.receivepack", "true"),
+            // Writers at the same time wait for each other on a busy machine, too.
+            ("core.filesRefLockTimeout", "10000"),
+            ("core.packedRefsTimeout", "10000"),
+        ] {
+            lab.git("certs.git", &["config", setting, value]);
+        }
         lab.git(".", &["clone", "-q", "certs.git", "first"]);
         lab.write("first/certs.json", "[]\n");
         lab.write("first/certificates/old/old.crt", "old\n");
@@ -125,7 +133,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(command: &mut Command, log: &Path, port: u16) -> Self {
+    /// The log if it does not listen.
+    fn start(command: &mut Command, log: &Path, port: u16) -> Result<Self, String> {
         let file = fs::File::create(log).unwrap();
         let child = command
             .stdin(Stdio::null())
@@ -133,17 +142,19 @@ impl Server {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} is needed: {error}"));
-        let server = Self { child };
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut server = Self { child };
+        let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(
-                Instant::now() < deadline,
-                "{command:?} does not listen: {}",
-                fs::read_to_string(log).unwrap_or_default()
-            );
+            let ended = server.child.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(log).unwrap_or_default();
+                return Err(format!(
+                    "{command:?} does not listen (ended: {ended:?}): {log}"
+                ));
+            }
             sleep(Duration::from_millis(10));
         }
-        server
+        Ok(server)
     }
 }
 
@@ -154,11 +165,6 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// lighttpd with `git http-backend`: users `x-access-token` and `gitlab-ci-token`.
 pub(crate) struct HttpServer {
     _server: Server,
@@ -167,6 +173,10 @@ pub(crate) struct HttpServer {
 
 impl HttpServer {
     pub(crate) fn start(lab: &Lab) -> Self {
+        started(|| Self::attempt(lab))
+    }
+
+    fn attempt(lab: &Lab) -> Result<Self, String> {
         let port = free_port();
         let backend = lab.git(".", &["--exec-path"]);
         let root = lab.path("");
@@ -195,10 +205,10 @@ impl HttpServer {
         lab.write("lighttpd.conf", &config);
         let mut command = Command::new("lighttpd");
         command.arg("-D").arg("-f").arg(lab.path("lighttpd.conf"));
-        Self {
-            _server: Server::start(&mut command, &lab.path("lighttpd.log"), port),
+        Ok(Self {
+            _server: Server::start(&mut command, &lab.path("lighttpd.log"), port)?,
             port,
-        }
+        })
     }
 
     pub(crate) fn remote(&self, path: &str, token: Option<&str>) -> Remote {
@@ -217,7 +227,6 @@ pub(crate) struct SshServer {
 
 impl SshServer {
     pub(crate) fn start(lab: &Lab) -> Self {
-        let port = free_port();
         for key in ["host", "key", "other"] {
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -226,6 +235,13 @@ impl SshServer {
             assert!(made.expect("ssh-keygen is needed").success());
         }
         fs::copy(lab.path("key.pub"), lab.path("authorized_keys")).unwrap();
+        // Root's sshd wants its folder for privilege separation.
+        let _ = fs::create_dir_all("/run/sshd");
+        started(|| Self::attempt(lab))
+    }
+
+    fn attempt(lab: &Lab) -> Result<Self, String> {
+        let port = free_port();
         let public = lab.text("host.pub");
         lab.write("known_hosts", &format!("[127.0.0.1]:{port} {public}"));
         let other = lab.text("other.pub");
@@ -241,19 +257,17 @@ impl SshServer {
                  StrictModes no\nPrintMotd no\n"
             ),
         );
-        // Root's sshd wants its folder for privilege separation.
-        let _ = fs::create_dir_all("/run/sshd");
         let mut command = Command::new("/usr/sbin/sshd");
         command
             .args(["-D", "-e", "-f"])
             .arg(lab.path("sshd_config"));
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        Self {
-            _server: Server::start(&mut command, &lab.path("sshd.log"), port),
+        Ok(Self {
+            _server: Server::start(&mut command, &lab.path("sshd.log"), port)?,
             port,
             user: String::from_utf8(user).unwrap().trim().to_owned(),
             root,
-        }
+        })
     }
 
     pub(crate) fn address(&self, path: &str) -> String {

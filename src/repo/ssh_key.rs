@@ -24,6 +24,7 @@ use crate::model::secret::Secret;
 use crate::repo::agent_wire::{
     self, IDENTITIES_ANSWER, REQUEST_IDENTITIES, RSA_SHA2_512, SIGN_REQUEST, SIGN_RESPONSE,
 };
+use crate::repo::short_number;
 
 /// What to take instead of a key that cannot sign.
 const OTHERS: &str =
@@ -62,11 +63,9 @@ impl SshKey {
             });
         }
         let key = PrivateKey::from_openssh(text.as_bytes())
+            .or_else(|error| short_number::read(&text).ok_or(error))
             .context("it cannot be read")
-            .hint(|| {
-                "the whole file is needed, with its first and last line and its line ends; one in a few hundred \
-                 ecdsa keys (of nistp521 every other) has a short number, which is not read: ed25519 always works"
-            })?;
+            .hint(|| "the whole file is needed, with its first and last line and its line ends")?;
         if key.is_encrypted() {
             return Err(anyhow!("a passphrase protects it")).hint(|| {
                 "let an ssh-agent have it (to sign commits, `--signing-key` names its `.pub` file); for CI, `ssh-keygen -p -N '' -f COPY` takes the passphrase off a copy"

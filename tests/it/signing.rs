@@ -347,8 +347,7 @@ fn keys_that_cannot_sign_are_told() {
         "error: cannot sign with `[ROOT]/half`\n  \
          caused by: it cannot be read\n  \
          caused by: PEM error in pre-encapsulation boundary\n\
-         hint: the whole file is needed, with its first and last line and its line ends; one in a few hundred \
-         ecdsa keys (of nistp521 every other) has a short number, which is not read: ed25519 always works\n",
+         hint: the whole file is needed, with its first and last line and its line ends\n",
     );
     let said = |variable: Option<&str>, flag: Option<&str>| {
         let mut command = repo.program();

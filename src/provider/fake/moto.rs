@@ -5,12 +5,14 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::net::ports::{free_port, started};
 
 const SERVER: &str = "target/moto/bin/moto_server";
 
@@ -38,18 +40,14 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    /// Starts a server, again on another port where another program took it in between.
     pub(super) fn start() -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(SERVER);
         assert!(
             program.exists(),
             "there is no `{SERVER}`; `scripts/install-test-deps` installs it"
         );
-        let mut log = String::new();
-        for _ in 0..3 {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            drop(listener);
+        started(|| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
             let folder = tempfile::tempdir().unwrap();
             let file = File::create(folder.path().join("log")).unwrap();
             let child = Command::new(&program)
@@ -66,11 +64,11 @@ impl Moto {
                 address,
             };
             if moto.is_up() {
-                return moto;
+                Ok(moto)
+            } else {
+                Err(moto.log())
             }
-            log = moto.log();
-        }
-        panic!("moto did not start:\n{log}");
+        })
     }
 
     fn is_up(&mut self) -> bool {

@@ -15,10 +15,11 @@ use super::*;
 use crate::model::hint::explain;
 use crate::model::secret::Secret;
 use crate::model::shard::Scope;
+use crate::net::ports::free_port;
 use crate::repo::journal::place as journal;
 use crate::repo::journal::reference::{Home, Reference};
 use crate::repo::prove::PushRefused;
-use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, free_port, remote};
+use crate::repo::servers::{HttpServer, Lab, SshServer, TOKEN, access, remote};
 use crate::repo::ssh_key::SshKey;
 use crate::repo::transport::{Fault, RemoteError};
 
