@@ -43,14 +43,7 @@ impl Lab {
             _runtime: runtime(),
         };
         lab.git(".", &["init", "-q", "--bare", "-b", "main", "certs.git"]);
-        for (setting, value) in [
-            ("http.receivepack", "true"),
-            // Writers at the same time wait for each other on a busy machine, too.
-            ("core.filesRefLockTimeout", "10000"),
-            ("core.packedRefsTimeout", "10000"),
-        ] {
-            lab.git("certs.git", &["config", setting, value]);
-        }
+        lab.git("certs.git", &["config", "http.receivepack", "true"]);
         lab.git(".", &["clone", "-q", "certs.git", "first"]);
         lab.write("first/certs.json", "[]\n");
         lab.write("first/certificates/old/old.crt", "old\n");
