@@ -405,12 +405,7 @@ fn a_push_that_is_refused_loses_nothing() {
     let repo = of_get_certs();
     repo.put(".gitignore", "*.key\n*.pem\n");
     repo.commit("get-certs, with keys that stay here");
-    repo.tool(
-        "git",
-        &["clone", "--quiet", "--bare", "certs", "remote"],
-        "",
-    );
-    let remote = repo.path("remote");
+    let remote = repo.server();
     repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
     let hook = remote.join("hooks/pre-receive");
     fs::write(&hook, "#!/bin/sh\necho protected >&2\nexit 1\n").unwrap();
@@ -633,12 +628,7 @@ fn certs_json_is_made_where_there_is_none_and_is_left_alone_where_there_is() {
 fn a_clone_is_imported_into_as_well() {
     let repo = of_get_certs();
     repo.commit("get-certs");
-    repo.tool(
-        "git",
-        &["clone", "--quiet", "--bare", "certs", "remote"],
-        "",
-    );
-    let remote = repo.path("remote");
+    let remote = repo.server();
     let words = format!("import --yes --repo {}", remote.display());
     let done = repo.run(&words, "alice");
     assert_eq!(done.code, Some(0), "{}", done.stderr);

@@ -133,12 +133,7 @@ fn of_another_push_that_renews_one_of_them_nothing_is_lost() {
     let chain = repo.read("certificates/web/web.crt");
     repo.put("certificates/web/web.crt", format!("{chain}\n\n"));
     repo.commit("get-certs");
-    repo.tool(
-        "git",
-        &["clone", "--quiet", "--bare", "certs", "remote"],
-        "",
-    );
-    let remote = repo.path("remote");
+    let remote = repo.server();
     repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
     repo.git(&["fetch", "--quiet", "origin"]);
     repo.git(&["branch", "--set-upstream-to", "origin/main"]);

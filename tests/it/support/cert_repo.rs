@@ -69,6 +69,16 @@ impl CertRepo {
         id[..10].to_owned()
     }
 
+    /// Makes a bare clone, as a server has it.
+    pub fn server(&self) -> PathBuf {
+        self.tool(
+            "git",
+            &["clone", "--quiet", "--bare", "certs", "remote"],
+            "",
+        );
+        self.path("remote")
+    }
+
     /// Makes an age identity in a file of this name; returns its recipient, which `run` shows as `[NAME]`.
     pub fn identity(&mut self, name: &str) -> String {
         let text = self.tool("age-keygen", &[], "");
